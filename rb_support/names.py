@@ -1,0 +1,83 @@
+"""The field's names: datasets, models and how the published files spell them.
+
+Everything here is a constant or a pure function of one, so that every other module can agree on
+one spelling and on one order.
+"""
+
+from __future__ import annotations
+
+MMLU, HELLASWAG, GSM8K, ARC = "MMLU", "HellaSwag", "GSM8K", "ARC-Challenge"
+WINOGRANDE, MBPP, MT_BENCH, RAG, OTHER = "Winogrande", "MBPP", "MT-Bench", "RAG", "Other"
+
+DATASETS: tuple[str, ...] = (MMLU, HELLASWAG, GSM8K, ARC, WINOGRANDE, MBPP, MT_BENCH, RAG)
+"""The eight datasets of RouterBench (section 4.2), in the order of this project's figures."""
+
+MODELS: tuple[str, ...] = (
+    "gpt-4-1106-preview",
+    "claude-v2",
+    "claude-v1",
+    "gpt-3.5-turbo-1106",
+    "claude-instant-v1",
+    "meta/llama-2-70b-chat",
+    "zero-one-ai/Yi-34B-Chat",
+    "meta/code-llama-instruct-34b-chat",
+    "mistralai/mixtral-8x7b-chat",
+    "WizardLM/WizardLM-13B-V1.2",
+    "mistralai/mistral-7b-chat",
+)
+"""The eleven models of RouterBench as its files spell them, dearest first (0-shot mean cost)."""
+
+RAG_MODELS: tuple[str, ...] = (
+    "gpt-4-1106-preview",
+    "gpt-3.5-turbo-1106",
+    "you.com-api",
+    "perplexity/pplx-7b-online",
+    "perplexity/pplx-70b-online",
+)
+"""The five models of RouterBench's RAG experiment (Figure 9)."""
+
+_SHORT = {
+    "gpt-4-1106-preview": "GPT-4",
+    "claude-v2": "Claude v2",
+    "claude-v1": "Claude v1",
+    "gpt-3.5-turbo-1106": "GPT-3.5",
+    "claude-instant-v1": "Claude Instant",
+    "meta/llama-2-70b-chat": "Llama-2 70B",
+    "zero-one-ai/Yi-34B-Chat": "Yi 34B",
+    "meta/code-llama-instruct-34b-chat": "Code Llama 34B",
+    "mistralai/mixtral-8x7b-chat": "Mixtral 8x7B",
+    "WizardLM/WizardLM-13B-V1.2": "WizardLM 13B",
+    "mistralai/mistral-7b-chat": "Mistral 7B",
+    "you.com-api": "You.com API",
+    "perplexity/pplx-7b-online": "Perplexity 7B",
+    "perplexity/pplx-70b-online": "Perplexity 70B",
+}
+
+_DATASET_OF_TASK = {
+    "hellaswag": HELLASWAG,
+    "grade-school-math": GSM8K,
+    "gsm8k": GSM8K,
+    "arc-challenge": ARC,
+    "winogrande": WINOGRANDE,
+    "mbpp": MBPP,
+    "rag": RAG,
+}
+
+
+def short_name(model: str) -> str:
+    """Name of a model for a legend; a model not of the papers keeps its own name."""
+    return _SHORT.get(model, model)
+
+
+def dataset_of_task(task: str) -> str:
+    """Dataset that a task (the published `eval_name`) belongs to; `Other` if none of the eight.
+
+    >>> dataset_of_task("mmlu-astronomy"), dataset_of_task("mtbench-math")
+    ('MMLU', 'MT-Bench')
+    """
+    head = task.lower()
+    if head.startswith("mmlu"):
+        return MMLU
+    if head.startswith(("mtbench", "mt-bench", "mt_bench")):
+        return MT_BENCH
+    return _DATASET_OF_TASK.get(head, OTHER)

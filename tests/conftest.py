@@ -1,0 +1,40 @@
+"""Fixtures shared by all tests: where the real data and the golden vectors lie, if they are here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def _shared(*parts: str) -> Path:
+    return ROOT.parent.joinpath("shared", *parts)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with the published files: RB_DATA_DIR, else ../shared/data; skips where neither is."""
+    folder = Path(os.environ.get("RB_DATA_DIR") or _shared("data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data not here: set RB_DATA_DIR (looked for {folder.name})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Any]:
+    """Reader of golden vectors by file name; skips where they are not at hand."""
+
+    def read(name: str) -> Any:
+        path = _shared("golden", name)
+        if not path.is_file():
+            pytest.skip(f"golden vectors not here ({name})")
+        return json.loads(path.read_text())
+
+    return read
