@@ -60,7 +60,12 @@ def test_interpolate_and_extrapolate():
 
 @pytest.mark.parametrize(
     ("points", "match"),
-    [([], "shape"), ([[1, 2, 3]], "shape"), ([[0, np.nan]], "point 0 is not finite"), ([[1, 1], [-1, 0]], "negative")],
+    [
+        ([], "shape"),
+        ([[1, 2, 3]], "shape"),
+        ([[0, np.nan]], "point 0 is not finite"),
+        ([[1, 1], [-1, 0]], "negative"),
+    ],
 )
 def test_unusable_points_are_named(points, match):
     with pytest.raises(ValueError, match=match):

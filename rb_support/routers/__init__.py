@@ -1,0 +1,35 @@
+"""Routers of RouterBench: predict the quality of every model, then weigh it against cost.
+
+A predictive router has ``fit(train, X) -> self`` and ``predict(X) -> (n, m) quality``. Deciding is one
+shared rule, whoever predicted: `decide` for one willingness to pay, `lambda_path` for all of them.
+"""
+
+from rb_support.routers.decision import (
+    LambdaPath,
+    PathPoints,
+    cost_per_token,
+    decide,
+    ladder,
+    lambda_path,
+    mean_cost,
+)
+from rb_support.routers.knn import KNNRouter
+from rb_support.routers.mlp import MLPRouter
+from rb_support.routers.oracle import free_abstention, oracle
+from rb_support.routers.zero import ZeroRouter, model_points
+
+__all__ = [
+    "KNNRouter",
+    "LambdaPath",
+    "MLPRouter",
+    "PathPoints",
+    "ZeroRouter",
+    "cost_per_token",
+    "decide",
+    "free_abstention",
+    "ladder",
+    "lambda_path",
+    "mean_cost",
+    "model_points",
+    "oracle",
+]

@@ -1,0 +1,235 @@
+"""From predicted quality to a routing decision, for one willingness to pay or for all at once.
+
+RouterBench sec. 5.1 scores model j on query i by lambda * P_ij - cost_j and calls the best. As lambda
+grows from nought, query i walks up the upper hull of its own points (cost_j, P_ij): the cheapest model
+first, then each hull vertex in turn, the change between two of them falling at lambda = (difference of
+cost) / (difference of P). All such breakpoints together are the whole path; nothing is sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.outcomes import Outcomes
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_SAME_LAMBDA = 1e-9
+"""Breakpoints closer than this share of their size are one: they differ by rounding only."""
+
+
+def mean_cost(train: Outcomes) -> Array:
+    """Predicted cost of a call: each model's mean on the training rows, (m,) USD per query."""
+    return np.asarray(train.cost.mean(axis=0))
+
+
+def cost_per_token(
+    price_in: ArrayLike, price_out: ArrayLike, request_fee: ArrayLike = 0.0, answer_tokens: ArrayLike = 1.0
+) -> Array:
+    """Cost term of the reference code, in USD per token: a prompt token weighs as one answer token.
+
+    Parameters
+    ----------
+    price_in, price_out : (m,) USD per million tokens.
+    request_fee : (m,) USD per request, spread over the mean answer.
+    answer_tokens : (m,) mean tokens of an answer on the training rows.
+    """
+    tokens = (np.asarray(price_in, dtype=float) + np.asarray(price_out, dtype=float)) / 1e6
+    return np.asarray(tokens + np.asarray(request_fee, dtype=float) / np.asarray(answer_tokens, dtype=float))
+
+
+def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> Indices:
+    """Model called for each query: the best lambda * P - cost (RouterBench sec. 5.1).
+
+    Parameters
+    ----------
+    predicted : (n, m) predicted quality.
+    cost : (m,) or (n, m) predicted cost in USD per query.
+    willingness_to_pay : lambda >= 0 in USD per unit of quality; infinity asks for quality alone.
+
+    Returns
+    -------
+    (n,) column of the model called. Equal scores go to the cheaper model, then to the one predicted better
+    (which matters at lambda = 0 alone), then to the earlier column.
+    """
+    quality, costs = _checked(predicted, cost)
+    if not willingness_to_pay >= 0:
+        raise ValueError(f"willingness to pay must be >= 0, got {willingness_to_pay}")
+    score = quality if np.isinf(willingness_to_pay) else willingness_to_pay * quality - costs
+    best = score == score.max(axis=1, keepdims=True)
+    return _cheapest(quality, np.where(best, costs, np.inf))
+
+
+def lambda_path(predicted: ArrayLike, cost: ArrayLike) -> LambdaPath:
+    """Decisions for every willingness to pay at once.
+
+    Parameters
+    ----------
+    predicted : (n, m) predicted quality.
+    cost : (m,) or (n, m) predicted cost in USD per query.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree or a value is not finite.
+    """
+    quality, costs = _checked(predicted, cost)
+    start = _cheapest(quality, costs)
+    query, model, breakpoint = _climb(quality, costs, start)
+    order = np.argsort(breakpoint, kind="stable")
+    return LambdaPath(start, query[order], model[order], breakpoint[order])
+
+
+def ladder(path: LambdaPath, steps: int = 32) -> Array:
+    """Log-spaced willingness to pay over the breakpoints of a path, (steps,), with 0 first.
+
+    A convenience for plots and for comparison with the reference's fixed ladder; curves need none.
+    """
+    positive = path.breakpoints[path.breakpoints > 0]
+    if len(positive) == 0 or steps < 2:
+        return np.zeros(1)
+    return np.concatenate([[0.0], np.geomspace(positive[0], positive[-1] * 1.01, steps - 1)])
+
+
+@dataclass(frozen=True, eq=False)
+class LambdaPath:
+    """Who is called as the willingness to pay lambda grows from nought to infinity.
+
+    Attributes
+    ----------
+    start : (n,) model called at lambda = 0.
+    query, model : (e,) events by rising lambda: from here on this query goes to this model.
+    breakpoint : (e,) lambda of each event, in USD per unit of quality.
+    """
+
+    start: Indices
+    query: Indices
+    model: Indices
+    breakpoint: Array
+
+    @cached_property
+    def _first(self) -> Indices:
+        """First event of every distinct breakpoint, (k,)."""
+        if len(self.breakpoint) == 0:
+            return np.zeros(0, dtype=np.intp)
+        steps = np.diff(self.breakpoint) > _SAME_LAMBDA * self.breakpoint[1:]
+        return np.concatenate([[0], np.flatnonzero(steps) + 1])
+
+    @property
+    def breakpoints(self) -> Array:
+        """Distinct breakpoints, (k,): between two of them no decision changes."""
+        return self.breakpoint[self._first]
+
+    def choices(self, willingness_to_pay: float) -> Indices:
+        """Model called for each query, (n,), as `decide` would (the cheaper one on a breakpoint)."""
+        position = int(
+            np.searchsorted(self.breakpoints, willingness_to_pay * (1 - _SAME_LAMBDA), side="left")
+        )
+        last = self._first[position] if position < len(self._first) else len(self.query)
+        chosen = self.start.copy()
+        chosen[self.query[:last]] = self.model[:last]  # later events of a query overwrite earlier ones
+        return chosen
+
+    def on(self, quality: ArrayLike, cost: ArrayLike) -> PathPoints:
+        """True outcomes along the path.
+
+        Parameters
+        ----------
+        quality, cost : (n, m) what each model really scored and cost on these queries.
+        """
+        rows = np.arange(len(self.start))
+        true = np.stack([np.asarray(cost, dtype=float), np.asarray(quality, dtype=float)], axis=2)
+        if true.shape[0] != len(rows):
+            raise ValueError(f"path of {len(rows)} queries, outcomes of {true.shape[0]}")
+        before = self._models_before()
+        change = true[self.query, self.model] - true[self.query, before]
+        return PathPoints(true[rows, self.start], self.query, change, self._first)
+
+    def _models_before(self) -> Indices:
+        """Model each event's query was at just before it, (e,)."""
+        by_query = np.argsort(self.query, kind="stable")
+        query, model = self.query[by_query], self.model[by_query]
+        before = np.empty_like(model)
+        before[1:] = model[:-1]
+        first = np.concatenate([[True], query[1:] != query[:-1]]) if len(query) else np.zeros(0, dtype=bool)
+        before[first] = self.start[query[first]]
+        result = np.empty_like(before)
+        result[by_query] = before
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class PathPoints:
+    """Cost and quality along a lambda path, kept per query so that queries can be reweighted.
+
+    Attributes
+    ----------
+    base : (n, 2) cost and quality of each query at lambda = 0.
+    query : (e,) query of each event; change : (e, 2) what the event adds to its cost and quality.
+    first : (k,) first event of each distinct breakpoint.
+    """
+
+    base: Array
+    query: Indices
+    change: Array
+    first: Indices
+
+    def __call__(self, weights: ArrayLike | None = None) -> Array:
+        """Points of the router's curve: (k + 1, 2) mean cost and mean quality, lambda rising.
+
+        Parameters
+        ----------
+        weights : (n,) weight of each query, such as bootstrap counts; equal if None.
+        """
+        if weights is None:
+            start, change = self.base.mean(axis=0), self.change / len(self.base)
+        else:
+            share = np.asarray(weights, dtype=float) / np.sum(weights)
+            start, change = share @ self.base, self.change * share[self.query, None]
+        if len(self.first) == 0:
+            return start[None]
+        steps = np.add.reduceat(change, self.first, axis=0)
+        # Summed zero-cost moves may leave -1e-19 where nothing is spent.
+        return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
+
+
+def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:
+    quality, costs = np.asarray(predicted, dtype=float), np.asarray(cost, dtype=float)
+    if quality.ndim != 2 or quality.size == 0:
+        raise ValueError(f"predicted quality must have shape (n, m), got {quality.shape}")
+    if costs.shape not in (quality.shape, quality.shape[1:]):
+        raise ValueError(f"cost must have shape {quality.shape[1:]} or {quality.shape}, got {costs.shape}")
+    for name, values in (("predicted quality", quality), ("cost", costs)):
+        if not np.isfinite(values).all():
+            place = tuple(int(v) for v in np.argwhere(~np.isfinite(values))[0])
+            raise ValueError(f"{name} at {place} is not finite: {values[place]}")
+    return quality, np.broadcast_to(costs, quality.shape)
+
+
+def _cheapest(quality: Array, costs: Array) -> Indices:
+    """Cheapest model per query; of equally cheap ones the one predicted best, then the first column."""
+    cheap = costs == costs.min(axis=1, keepdims=True)
+    return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
+
+
+def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Array]:
+    """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
+    rows, current = np.arange(len(start)), start
+    found: list[tuple[Indices, Indices, Array]] = []
+    while len(rows):
+        gain = quality[rows] - quality[rows, current][:, None]
+        extra = costs[rows] - costs[rows, current][:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = np.where((gain > 0) & (extra >= 0), extra / gain, np.inf)
+        following = price.argmin(axis=1)
+        at = price[np.arange(len(rows)), following]
+        going = np.isfinite(at)
+        rows, current = rows[going], following[going]
+        found.append((rows, current, at[going]))
+    query, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
+    return query, model, breakpoint

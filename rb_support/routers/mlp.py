@@ -1,0 +1,114 @@
+"""MLP router (RouterBench sec. 5.1): one small network predicts the quality of all models at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from rb_support.outcomes import Outcomes
+
+Array = NDArray[np.float64]
+
+
+class MLPRouter:
+    """Feed-forward regression from a query's embedding to the quality of every model.
+
+    Where the paper fits a network per model, one network with an output per model shares its hidden
+    layers among them: eleven times less work, and what all models find hard is learnt once.
+
+    Parameters
+    ----------
+    hidden : width of each ReLU layer.
+    learning_rate, weight_decay : of AdamW.
+    batch : rows per step.
+    epochs : passes over the training part at most.
+    patience : passes without a better validation error before training stops.
+    validation_share : part of the training rows kept for early stopping.
+    seed : of the split, the weights and the order of batches.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (100, 100),
+        *,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        batch: int = 128,
+        epochs: int = 100,
+        patience: int = 5,
+        validation_share: float = 0.15,
+        seed: int = 0,
+    ) -> None:
+        self.hidden = tuple(hidden)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.batch, self.epochs, self.patience = batch, epochs, patience
+        self.validation_share, self.seed = validation_share, seed
+
+    def fit(self, train: Outcomes, X: ArrayLike) -> MLPRouter:
+        """Train until the validation error stops falling, and keep the best weights seen.
+
+        Parameters
+        ----------
+        train : outcomes of n queries.
+        X : (n, d) their embeddings.
+        """
+        vectors = np.asarray(X, dtype=np.float32)
+        if len(vectors) != len(train):
+            raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+        self._mean, self._scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-8
+        rows = np.random.default_rng(self.seed).permutation(len(vectors))
+        held = max(1, int(self.validation_share * len(rows))) if len(rows) > 1 else 0
+        x, y = self._tensor(vectors), torch.from_numpy(train.quality.astype(np.float32))
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's generator as it was
+            torch.manual_seed(self.seed)
+            self.network = self._build(vectors.shape[1], y.mean(dim=0))
+            self._train(x[rows[held:]], y[rows[held:]], x[rows[:held]], y[rows[:held]])
+        return self
+
+    @torch.inference_mode()
+    def predict(self, X: ArrayLike) -> Array:
+        """Predicted quality, (n, m), clipped to [0, 1]."""
+        output = self.network(self._tensor(np.asarray(X, dtype=np.float32)))
+        return np.clip(output.double().numpy(), 0.0, 1.0)
+
+    def _tensor(self, vectors: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy((vectors - self._mean) / self._scale)
+
+    def _build(self, width: int, mean_quality: torch.Tensor) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for size in self.hidden:
+            layers += [nn.Linear(width, size), nn.ReLU()]
+            width = size
+        last = nn.Linear(width, len(mean_quality))
+        nn.init.zeros_(
+            last.weight
+        )  # the first prediction is each model's mean: training only departs from it
+        last.bias.data.copy_(mean_quality)
+        return nn.Sequential(*layers, last)
+
+    def _train(self, x: torch.Tensor, y: torch.Tensor, x_held: torch.Tensor, y_held: torch.Tensor) -> None:
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        best, best_error, waited = copy.deepcopy(self.network.state_dict()), self._error(x_held, y_held), 0
+        for _ in range(self.epochs):
+            for rows in torch.randperm(len(x)).split(self.batch):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(self.network(x[rows]), y[rows]).backward()
+                optimizer.step()
+            error = self._error(x_held, y_held)
+            if error < best_error:
+                best, best_error, waited = copy.deepcopy(self.network.state_dict()), error, 0
+            elif (waited := waited + 1) >= self.patience:
+                break
+        self.network.load_state_dict(best)
+
+    @torch.inference_mode()
+    def _error(self, x: torch.Tensor, y: torch.Tensor) -> float:
+        """Mean squared error; 0 without validation rows, so that the first weights stay."""
+        return float(nn.functional.mse_loss(self.network(x), y)) if len(x) else 0.0

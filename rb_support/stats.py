@@ -1,0 +1,61 @@
+"""How sure a number is: paired bootstrap over queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.frontier import aiq, shared_domain
+
+Array = NDArray[np.float64]
+System = Callable[[ArrayLike | None], Array]
+"""A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points."""
+
+
+def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each query is drawn: (draws, n) counts, every row adding up to n."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=draws)
+
+
+def bootstrap_aiq(
+    systems: Mapping[str, System],
+    n: int,
+    *,
+    rng: np.random.Generator,
+    draws: int = 1000,
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """AIQ of several systems on one set of queries, and on its resamples.
+
+    All systems see the same resampled queries (paired), and each resample has the cost domain that the
+    systems share on it, as the paper's definition asks (RouterBench sec. 3.3).
+
+    Parameters
+    ----------
+    systems : name -> points as a function of query weights.
+    n : number of queries.
+    rng : source of randomness.
+    draws : resamples.
+
+    Returns
+    -------
+    estimates : name -> AIQ on the queries as they are.
+    samples : (draws, systems) AIQ on each resample, a column per system.
+    """
+    estimates = _aiqs(systems, None)
+    weights = bootstrap_weights(n, draws, rng)
+    return estimates, pd.DataFrame([_aiqs(systems, row) for row in weights], columns=list(systems))
+
+
+def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of bootstrap samples, (low, high)."""
+    low, high = np.quantile(np.asarray(samples, dtype=float), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _aiqs(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, float]:
+    points = {name: system(weights) for name, system in systems.items()}
+    domain = shared_domain(*points.values())
+    return {name: aiq(values, *domain) for name, values in points.items()}

@@ -1,0 +1,198 @@
+"""Decisions, lambda paths and routers against golden vectors, brute force and worked examples."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rb_support.frontier import hull
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.routers import (
+    KNNRouter,
+    MLPRouter,
+    ZeroRouter,
+    cost_per_token,
+    decide,
+    free_abstention,
+    ladder,
+    lambda_path,
+    mean_cost,
+    model_points,
+    oracle,
+)
+
+
+def table(quality, cost=None):
+    quality = np.asarray(quality, dtype=float)
+    n, m = quality.shape
+    frame = pd.DataFrame(
+        {"sample_id": [f"t.{i}" for i in range(n)], "dataset": "D", "task": "t", "prompt": "p"}
+    )
+    cost = np.broadcast_to(np.arange(1.0, m + 1), (n, m)) if cost is None else np.asarray(cost, dtype=float)
+    return Outcomes(frame, quality, cost.copy(), tuple(f"m{j}" for j in range(m)), Origin("own", "test"))
+
+
+def test_golden_oracle(golden):
+    vector = golden("oracle.json")
+    scores, costs = np.array(vector["scores"], dtype=float), np.array(vector["costs"], dtype=float)
+    rows, chosen = np.arange(len(scores)), oracle(scores, costs)
+    assert scores[rows, chosen].tolist() == vector["quality"]
+    assert costs[rows, chosen].tolist() == vector["paper_cost_(cheapest_of_the_best)"]
+    choice, spent = free_abstention(scores, costs)
+    names = ["no_model_correct" if c < 0 else vector["models"][c] for c in choice]
+    assert names == vector["ref_choice"]
+    assert spent.tolist() == vector["ref_cost_(no_model_correct=0)"]
+
+
+def test_golden_knn(golden):
+    vector = next(s for s in golden("knn.json")["sets"] if s["name"] == "plane_8")
+    prices = np.array([vector["price_prompt_completion_request"][m] for m in vector["models"]]).T
+    per_token = cost_per_token(prices[0] * 1e6, prices[1] * 1e6, prices[2], vector["answer_tokens_each"])
+    router = KNNRouter().fit(table(vector["train_scores"]), vector["train"])
+    for run in vector["runs"]:
+        assert router.neighbours(vector["test"], run["k"]).tolist() == run["neighbours"]
+        predicted = router.predict_many(vector["test"], [run["k"]])[run["k"]]
+        np.testing.assert_allclose(predicted, run["ref_performance"], atol=1e-9)
+        for wtp, models in run["ref_route"].items():
+            if float(wtp) > 0:  # at 0 the reference drops the cost instead of the quality
+                assert [vector["models"][j] for j in decide(predicted, per_token, float(wtp))] == models
+
+
+def test_worked_path():
+    """Costs 1, 2, 4. Query 0 climbs .2 -> .6 -> .8 at lambda 1/.4 = 2.5 and 2/.2 = 10; query 1 stays."""
+    predicted = np.array([[0.2, 0.6, 0.8], [0.9, 0.5, 0.9]])
+    path = lambda_path(predicted, [1, 2, 4])
+    assert path.breakpoints.tolist() == pytest.approx([2.5, 10])
+    assert [path.choices(w).tolist() for w in (0, 2.5, 2.6, 10, 11, np.inf)] == [
+        [0, 0], [0, 0], [1, 0], [1, 0], [2, 0], [2, 0],
+    ]  # fmt: skip
+    points = path.on([[0, 1, 1], [1, 0, 0]], [[1, 2, 4], [1, 2, 4]])()
+    assert points.tolist() == [[1, 0.5], [1.5, 1.0], [2.5, 1.0]]
+    weighted = path.on([[0, 1, 1], [1, 0, 0]], [[1, 2, 4], [1, 2, 4]])([3, 1])
+    assert weighted.tolist() == [[1, 0.25], [1.75, 1.0], [3.25, 1.0]]
+
+
+def test_lambda_nought_is_the_cheapest_model():
+    assert decide([[0.1, 0.9]], [1, 2], 0).tolist() == [0]
+    assert decide([[0.1, 0.9]], [1, 2], np.inf).tolist() == [1]
+    assert decide([[0.5, 0.5]], [2, 1], np.inf).tolist() == [1]
+
+
+eighths = st.integers(0, 8).map(lambda v: v / 8)
+
+
+@st.composite
+def predictions(draw):
+    n, m = draw(st.integers(1, 8)), draw(st.integers(1, 6))
+    per_query = draw(st.booleans())
+    quality = draw(arrays(float, (n, m), elements=eighths))
+    cost = draw(arrays(float, (n, m) if per_query else (m,), elements=st.integers(0, 6).map(float)))
+    return quality, cost
+
+
+@given(predictions(), st.data())
+def test_path_equals_decide_everywhere(both, data):
+    predicted, cost = both
+    path = lambda_path(predicted, cost)
+    knots = np.concatenate([[0.0], path.breakpoints])
+    between = np.append((knots[1:] + knots[:-1]) / 2, knots[-1] + 1)
+    for w in [0.0, *between, np.inf]:
+        assert path.choices(w).tolist() == decide(predicted, cost, w).tolist()
+    true = data.draw(arrays(float, predicted.shape, elements=eighths))
+    rows, points = np.arange(len(predicted)), path.on(true, np.broadcast_to(cost, true.shape))()
+    spent = np.broadcast_to(cost, true.shape)
+    slow = [
+        (spent[rows, d].mean(), true[rows, d].mean()) for d in (decide(predicted, cost, w) for w in between)
+    ]
+    np.testing.assert_allclose(points[-len(slow) :], slow, atol=1e-12)
+
+
+@given(predictions())
+def test_perfect_knowledge_beats_every_mixture(both):
+    """Along the oracle's own path no random mixture of models is better at the same cost."""
+    quality, cost = both
+    spent = np.broadcast_to(cost, quality.shape)
+    curve = hull(lambda_path(quality, spent).on(quality, spent)())
+    models = np.column_stack([spent.mean(axis=0), quality.mean(axis=0)])
+    best = np.interp(models[:, 0], curve[:, 0], curve[:, 1], left=-1)
+    assert (best >= models[:, 1] - 1e-9).all()
+
+
+def test_ladder_lies_on_the_path():
+    path = lambda_path(np.random.default_rng(0).random((50, 4)), [1, 2, 3, 4])
+    steps = ladder(path, 8)
+    assert len(steps) == 8 and steps[0] == 0 and (np.diff(steps) > 0).all()
+    assert path.choices(steps[-1]).tolist() == path.choices(np.inf).tolist()
+    assert ladder(lambda_path([[0.5]], [1])).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "cost", "match"),
+    [
+        ([0.1], [1], "shape"),
+        ([[0.1, 0.2]], [1], "cost must have shape"),
+        ([[0.1, np.nan]], [1, 2], r"\(0, 1\) is not finite"),
+    ],
+)
+def test_bad_predictions_are_named(predicted, cost, match):
+    with pytest.raises(ValueError, match=match):
+        lambda_path(predicted, cost)
+    with pytest.raises(ValueError, match=match):
+        decide(predicted, cost, 1)
+
+
+def test_negative_willingness():
+    with pytest.raises(ValueError, match=">= 0"):
+        decide([[0.1]], [1], -1)
+
+
+def test_zero_router():
+    """Models (1, .5), (2, .4), (3, 1): the second is dominated; at cost 2 half and half."""
+    train = table([[1, 0, 1], [0, 0.8, 1]])
+    router = ZeroRouter().fit(train)
+    assert router.columns.tolist() == [0, 2]
+    assert [(p.label, p.probability) for p in router.mixture(2)] == [("m0", 0.5), ("m2", 0.5)]
+    test = table([[0, 1, 1]])
+    assert router.on(test)(None).tolist() == [[1, 0], [3, 1]]
+    assert model_points(train)([1, 3]).tolist() == [[1, 0.25], [2, pytest.approx(0.6)], [3, 1]]
+
+
+def test_knn_takes_what_there_is_and_many_equals_one():
+    rng = np.random.default_rng(1)
+    train, X, query = table(rng.random((30, 3))), rng.normal(size=(30, 5)), rng.normal(size=(7, 5))
+    router = KNNRouter(100).fit(train, X)
+    np.testing.assert_allclose(router.predict(query), np.tile(train.quality.mean(axis=0), (7, 1)))
+    many = KNNRouter().fit(train, X).predict_many(query, [9, 1, 4])
+    for k, predicted in many.items():
+        np.testing.assert_allclose(predicted, KNNRouter(k).fit(train, X).predict(query))
+    with pytest.raises(ValueError, match="30 training queries but 29"):
+        KNNRouter().fit(train, X[1:])
+    with pytest.raises(ValueError, match="at least 1"):
+        KNNRouter(0)
+
+
+def test_mlp_learns_is_seeded_and_stays_in_range():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(600, 8))
+    quality = np.column_stack([X[:, 0] > 0, X[:, 0] < 0]).astype(float)
+    router = MLPRouter((32,), seed=3).fit(table(quality[:400]), X[:400])
+    predicted = router.predict(X[400:])
+    assert predicted.shape == (200, 2) and predicted.min() >= 0 and predicted.max() <= 1
+    assert ((predicted[:, 0] > predicted[:, 1]) == (quality[400:, 0] > 0)).mean() > 0.9
+    again = MLPRouter((32,), seed=3).fit(table(quality[:400]), X[:400]).predict(X[400:])
+    assert (again == predicted).all()
+
+
+def test_mlp_predicts_the_means_where_nothing_can_be_learnt():
+    rng = np.random.default_rng(4)
+    quality = (rng.random((400, 2)) < [0.3, 0.7]).astype(float)
+    predicted = (
+        MLPRouter(seed=0).fit(table(quality), rng.normal(size=(400, 20))).predict(rng.normal(size=(50, 20)))
+    )
+    assert np.abs(predicted - [0.3, 0.7]).mean() < 0.1
+
+
+def test_mean_cost():
+    assert mean_cost(table([[1, 1], [0, 1]], [[1, 2], [3, 4]])).tolist() == [2, 3]
