@@ -18,9 +18,9 @@ Points = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """One part of a mixture: which point, under what name, called with what probability."""
+    """One part of a mixture: which row of the points, under what name, called with what probability."""
 
-    index: int
+    row: int
     label: str
     probability: float
 

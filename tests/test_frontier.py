@@ -124,8 +124,8 @@ def test_mixture_attains_the_hull(points, t):
     curve = Curve(points)
     cost = points[:, 0].min() + t * np.ptp(points[:, 0])
     parts = curve.mixture(cost)
-    quality = sum(p.probability * points[p.index, 1] for p in parts)
-    spent = sum(p.probability * points[p.index, 0] for p in parts)
+    quality = sum(p.probability * points[p.row, 1] for p in parts)
+    spent = sum(p.probability * points[p.row, 0] for p in parts)
     assert sum(p.probability for p in parts) == pytest.approx(1)
     assert quality == pytest.approx(float(curve.at(cost)), abs=1e-9)
     assert spent <= cost + 1e-12
