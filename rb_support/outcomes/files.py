@@ -1,0 +1,112 @@
+"""Files of tables: CSV read without guessing types, Parquet with the table's record inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rb_support.outcomes.origin import TableError
+
+_KEY = b"rb_support"
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a CSV or a foreign Parquet file; a CSV's cells all stay text.
+
+    Texts keep what guessing would destroy: the id "001", the prompt "NA", the last digits of a cost.
+
+    Raises
+    ------
+    TableError : if the file is of another kind or cannot be parsed.
+    """
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file; check the path")
+    if path.suffix == ".parquet":
+        return _parquet(path).to_pandas()
+    if path.name.endswith((".csv", ".csv.gz")):
+        return _read_csv(path)
+    raise TableError(
+        f"{path}: only .csv, .csv.gz and .parquet are read here; save the table as one of these "
+        "(published pickles: rb_support.sources)"
+    )
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise TableError(f"{path.name}: not a CSV file in UTF-8 ({error}); save it again as one") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(f"{path.name}: the rows have more fields than the header; name every column")
+    return frame
+
+
+def _parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: not a whole Parquet file ({error}); write or fetch it again") from error
+
+
+def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:
+    """Write a frame with a JSON record in the file's metadata; the file appears whole or not at all.
+
+    Raises
+    ------
+    TableError : if a column mixes kinds of values that Parquet cannot hold.
+    """
+    path = Path(path)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"{path.name}: {error}; give the column values of one kind") from error
+    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    os.close(handle)
+    try:
+        pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read back what `write_parquet` wrote.
+
+    Raises
+    ------
+    TableError : if the file is no Parquet file of this project's or holds another table than `kind`.
+    """
+    path = Path(path)
+    table = _parquet(path)
+    record = _record(table)
+    if record.get("table") != kind:
+        raise TableError(
+            f"{path.name}: holds {record.get('table', 'no table of this project')}, not {kind}; "
+            "read it with the class that wrote it"
+        )
+    return table.to_pandas(), record
+
+
+def holds(path: Path, kind: str) -> bool:
+    """Whether a file is a Parquet file that this project wrote with a table of that kind."""
+    return path.suffix == ".parquet" and path.is_file() and _record(_parquet(path)).get("table") == kind
+
+
+def _record(table: pa.Table) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    return record

@@ -1,0 +1,64 @@
+"""Splits that never part equal prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+def same_text(prompts: pd.Series[str]) -> NDArray[np.str_]:
+    """(n,) prompts without white space around them: what "equal prompts" compares."""
+    return prompts.str.strip().to_numpy(dtype=object)
+
+
+def train_mask(frame: pd.DataFrame, train_share: float, seed: int | np.random.Generator) -> Mask:
+    """Rows that go to the training part, `train_share` of every task.
+
+    The draw depends on the ids, prompts and tasks alone, not on the order of the rows. Groups of equal
+    prompts are drawn as one. In each task the groups come in random order, and each goes to the training
+    part if that brings the part closer to its share, so a task misses its share by half a group at most
+    (groups that span tasks apart). A task with one row goes to the training part; one with more aims at
+    one row or more on each side.
+
+    Parameters
+    ----------
+    frame : n rows with `sample_id`, `task` and `prompt`.
+    train_share : fraction 0-1.
+
+    Returns
+    -------
+    (n,) True for training rows.
+    """
+    order = np.argsort(frame["sample_id"].to_numpy(dtype=object), kind="stable")
+    text = same_text(frame["prompt"])[order]
+    task, _ = pd.factorize(frame["task"].to_numpy(dtype=object)[order], sort=True)
+    group, _ = pd.factorize(text)
+    chosen = _draw(task, group, train_share, np.random.default_rng(seed))
+    mask = np.zeros(len(frame), dtype=bool)
+    mask[order] = chosen[group]
+    return mask
+
+
+def _draw(
+    task: NDArray[np.intp], group: NDArray[np.intp], train_share: float, rng: np.random.Generator
+) -> Mask:
+    """(groups,) True for training groups; task and group are codes (n,), groups in order of first row."""
+    cells = pd.DataFrame({"group": group, "task": task}).value_counts(sort=False).sort_index()
+    members: list[list[tuple[int, int]]] = [[] for _ in range(int(group.max()) + 1)]
+    for (g, t), count in cells.items():  # type: ignore[misc]
+        members[g].append((t, count))
+    total = np.bincount(task)
+    target = np.where(total == 1, 1, np.clip(np.rint(train_share * total), 1, np.maximum(total - 1, 1)))
+    got = np.zeros(len(total))
+    chosen = np.zeros(len(members), dtype=bool)
+    homes = np.array([parts[0][0] for parts in members])
+    for g in sorted(rng.permutation(len(members)), key=lambda g: homes[g]):
+        home, size = members[g][0]
+        chosen[g] = abs(got[home] + size - target[home]) < abs(got[home] - target[home])
+        if chosen[g]:
+            for t, count in members[g]:
+                got[t] += count
+    return chosen

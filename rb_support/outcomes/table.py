@@ -1,0 +1,349 @@
+"""`Outcomes`: what every model answered to every query, as quality and cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.names import DATASETS
+from rb_support.outcomes import checks, files, wide
+from rb_support.outcomes.origin import Origin, TableError
+from rb_support.outcomes.splits import same_text, train_mask
+
+KEYS = ("sample_id", "dataset", "task", "prompt")
+
+
+def _own() -> Origin:
+    return Origin("own", "own table")
+
+
+class Rows:
+    """What tables share: rows are taken from `frame` and from every array beside it."""
+
+    frame: pd.DataFrame
+    origin: Origin
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, rows: ArrayLike) -> Self:
+        """Table of some rows.
+
+        Parameters
+        ----------
+        rows : indices (in any order, repeats allowed) or an (n,) boolean mask.
+
+        Raises
+        ------
+        TableError : if no row is taken or a mask has the wrong length.
+        """
+        index = _indices(rows, len(self), self.origin.name)
+        part = copy.copy(self)  # the rows were checked when this table was made
+        for item in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(part, item.name, frozen(value[index]))
+        object.__setattr__(part, "frame", self.frame.iloc[index].reset_index(drop=True))
+        return part
+
+
+def _indices(rows: ArrayLike, n: int, name: str) -> NDArray[np.intp]:
+    index = np.asarray(rows)
+    if index.dtype == bool:
+        if index.shape != (n,):
+            raise TableError(f"{name}: a mask of shape {index.shape} does not fit {n} rows; give ({n},)")
+        index = np.flatnonzero(index)
+    if not index.size:
+        raise TableError(f"{name}: no row is taken, and a table has at least one; loosen the selection")
+    return index
+
+
+def frozen(values: ArrayLike) -> NDArray[np.float64]:
+    """Read-only float copy of an array."""
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+def hold(table: Any, *arrays: str) -> None:
+    """Give a frozen table its own frame and its own read-only arrays."""
+    object.__setattr__(table, "frame", table.frame.reset_index(drop=True))
+    for name in arrays:
+        object.__setattr__(table, name, frozen(getattr(table, name)))
+
+
+def of_dataset(table: Rows, dataset: str) -> NDArray[np.bool_]:
+    """(n,) rows of one dataset, refusing one that is absent."""
+    checks.refuse_unknown([dataset], present(table), table.origin.name, "dataset")
+    return (table.frame["dataset"] == dataset).to_numpy(dtype=bool)
+
+
+def present(table: Rows) -> tuple[str, ...]:
+    """Datasets of a table, the eight of RouterBench first."""
+    there = list(dict.fromkeys(table.frame["dataset"]))
+    return (*(d for d in DATASETS if d in there), *sorted(d for d in there if d not in DATASETS))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes(Rows):
+    """What every model answered to every query: quality and cost.
+
+    Nothing in a table may be changed: the arrays are read-only, and the frame is to be copied before it
+    is edited.
+
+    Attributes
+    ----------
+    frame : n rows with sample_id, dataset, task, prompt and any further columns.
+    quality : (n, m) in [0, 1].
+    cost : (n, m) USD per query.
+    models : m names.
+    origin : where the rows come from.
+
+    Raises
+    ------
+    TableError : if a part is missing, misshapen or holds what it must not.
+    """
+
+    frame: pd.DataFrame
+    quality: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    models: tuple[str, ...]
+    origin: Origin = field(default_factory=_own)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(self.models))
+        hold(self, "quality", "cost")
+        self._check()
+
+    def _check(self) -> None:
+        name = self.origin.name
+        checks.refuse_columns(self.frame, KEYS, name)
+        checks.refuse_repeats(self.models, name)
+        self._check_shapes()
+        checks.refuse_blank(self.frame, ("sample_id", "dataset", "task"), name)
+        ids = self.frame["sample_id"]
+        repeated = ids.duplicated().to_numpy()
+        checks.refuse_cells(
+            repeated, "stands on an earlier row too", "give each row its own", name=name,
+            columns=("sample_id",), ids=ids,
+        )  # fmt: skip
+        priced = wide.cost_columns(self.models)
+        checks.refuse_scores(self.quality, self.models, ids, name)
+        checks.refuse_costs(self.cost, priced, ids, name)
+        remedy = "fill it in or drop the row"
+        checks.refuse_missing(self.quality, self.models, ids, name, remedy)
+        checks.refuse_missing(self.cost, priced, ids, name, remedy)
+
+    def _check_shapes(self) -> None:
+        shape = (len(self.frame), len(self.models))
+        for part in ("quality", "cost"):
+            has = getattr(self, part).shape
+            if has != shape:
+                raise TableError(f"{self.origin.name}: {part} has shape {has}; rows and models ask for {shape}")
+        names = {*self.models, *wide.cost_columns(self.models)}
+        clash = [column for column in self.frame.columns if column in names]
+        if clash:
+            raise TableError(
+                f"{self.origin.name}: column '{clash[0]}' of the frame has a model's name; rename the column"
+            )
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Datasets present, in the order of `names.DATASETS`, then others by name."""
+        return present(self)
+
+    def of(self, dataset: str) -> Outcomes:
+        """Rows of one dataset.
+
+        Raises
+        ------
+        TableError : if the table has no row of it.
+        """
+        return self.take(of_dataset(self, dataset))
+
+    def select(self, models: Sequence[str]) -> Outcomes:
+        """Table of some models, in the order given; columns `<model>|…` of the others go.
+
+        Raises
+        ------
+        TableError : if a model is unknown or named twice.
+        """
+        checks.refuse_unknown(models, self.models, self.origin.name)
+        at = [self.models.index(model) for model in models]
+        gone = wide.of_model(list(self.frame.columns), [m for m in self.models if m not in models])
+        frame = self.frame.drop(columns=gone)
+        return Outcomes(frame, self.quality[:, at], self.cost[:, at], tuple(models), self.origin)
+
+    def points(self) -> NDArray[np.float64]:
+        """(m, 2) mean cost (USD per query) and mean quality of each model (RouterBench, section 3.1)."""
+        return np.column_stack([self.cost.mean(axis=0), self.quality.mean(axis=0)])
+
+    def split(
+        self, train_share: float = 0.7, *, seed: int | np.random.Generator
+    ) -> tuple[Outcomes, Outcomes]:
+        """Split every task at random into a training and a test part, never parting equal prompts.
+
+        Prompts are equal if their texts are, white space around them aside. The draw depends on the rows
+        but not on their order. A task with one row goes to the training part.
+
+        Parameters
+        ----------
+        train_share : share of each task's rows to train on, above 0 and below 1; RouterBench takes 0.7.
+        seed : of the draw.
+
+        Raises
+        ------
+        TableError : if the share is out of range or no row is left to test on.
+        """
+        if not 0 < train_share < 1:
+            raise TableError(f"train_share is {train_share}; give a fraction above 0 and below 1, such as 0.7")
+        mask = train_mask(self.frame, train_share, seed)
+        if mask.all() or not mask.any():
+            raise TableError(
+                f"{self.origin.name}: its prompts cannot be split, one part stays empty; "
+                "give a task at least two different prompts"
+            )
+        return self.take(mask), self.take(~mask)
+
+    def out_of_domain(self, dataset: str) -> tuple[Outcomes, Outcomes]:
+        """Train on all other datasets, test on one (RouterBench, Figure 8).
+
+        Rows of other datasets whose prompt is also a test prompt are left out of the training part.
+
+        Raises
+        ------
+        TableError : if the table has no row of the dataset, or none to train on.
+        """
+        test = of_dataset(self, dataset)
+        text = pd.Series(same_text(self.frame["prompt"]))
+        train = ~test & ~text.isin(text[test]).to_numpy()
+        if not train.any():
+            raise TableError(f"{self.origin.name}: only '{dataset}' is there; add rows of another dataset")
+        return self.take(train), self.take(test)
+
+    @classmethod
+    def from_wide(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        models: Sequence[str] | None = None,
+        origin: Origin | None = None,
+        name: str = "table",
+        missing: wide.Missing = "raise",
+    ) -> Outcomes:
+        """Table from a wide frame: one row per query, the published schema.
+
+        Needed are `sample_id`, `prompt`, `eval_name` (the task) and per model `<model>` (score in [0, 1],
+        number or numeric text) and `<model>|total_cost` (USD per query). A `dataset` column, if there is
+        one, overrules the dataset that the task implies; other columns are kept. A prompt that is a list
+        literal of texts is decoded, its texts joined by a blank line. Rows of one sample_id that score
+        different models are merged, and `origin.notes` says how many.
+
+        Parameters
+        ----------
+        models : the models to keep, in this order; all if None.
+        origin : where the rows come from; else kind "own" under `name`.
+        name : how messages call the frame, such as the file's name.
+        missing : "raise" refuses a missing score or cost, "drop" drops its row and notes how many.
+
+        Raises
+        ------
+        TableError : naming file, row (data rows counted from 1), column and remedy.
+        """
+        parts = wide.parse_wide(frame, models, name, missing)
+        origin = (origin or Origin("own", name)).noting(parts.notes)
+        return cls(parts.frame, parts.quality, parts.cost, parts.models, origin)
+
+    def to_wide(self) -> pd.DataFrame:
+        """Wide frame, which `from_wide` reads back to the same table."""
+        return wide.wide_frame(self.frame, self.quality, self.cost, self.models)
+
+    @classmethod
+    def from_long(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        models: Sequence[str] | None = None,
+        origin: Origin | None = None,
+        name: str = "table",
+        missing: wide.Missing = "raise",
+    ) -> Outcomes:
+        """Table from a long frame: one row per query and model, as in the published raw file.
+
+        Needed are `sample_id`, `prompt`, `eval_name`, `model_name`, `performance` and `cost`. Parameters
+        and refusals are those of `from_wide`; a model that answers one sample twice is refused too.
+
+        Raises
+        ------
+        TableError : naming file, row (data rows counted from 1), column and remedy.
+        """
+        pivoted = wide.wide_of_long(frame, name)
+        table = cls.from_wide(
+            pivoted, models=models, origin=origin, name=f"{name} (one row per sample)", missing=missing
+        )
+        if origin is None:
+            object.__setattr__(table, "origin", Origin("own", name, notes=table.origin.notes))
+        return table
+
+    def to_long(self) -> pd.DataFrame:
+        """Long frame, query by query, which `from_long` reads back."""
+        return wide.long_frame(self.frame, self.quality, self.cost, self.models)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        origin: Origin | None = None,
+        *,
+        models: Sequence[str] | None = None,
+        missing: wide.Missing = "raise",
+    ) -> Outcomes:
+        """Table from a CSV or Parquet file, wide or long as its columns tell.
+
+        A Parquet file that `to_parquet` wrote keeps its own origin unless one is given.
+
+        Raises
+        ------
+        TableError : as `from_wide` and `from_long`, or if the file cannot be read.
+        """
+        path = Path(path)
+        if files.holds(path, cls.__name__):
+            table = cls.from_parquet(path, origin)
+            return table if models is None else table.select(models)
+        frame = files.read_frame(path)
+        origin = origin or Origin("own", path.name, ((path.name, files.sha256_of(path)),))
+        build = cls.from_long if "model_name" in frame.columns else cls.from_wide
+        return build(frame, models=models, origin=origin, name=path.name, missing=missing)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table and its origin without loss; the file appears whole or not at all."""
+        scores = pd.DataFrame(self.quality, columns=list(self.models))
+        costs = pd.DataFrame(self.cost, columns=wide.cost_columns(self.models))
+        record = {"table": "Outcomes", "models": list(self.models), "origin": self.origin.as_record()}
+        files.write_parquet(path, pd.concat([self.frame, scores, costs], axis=1), record)
+
+    @classmethod
+    def from_parquet(cls, path: str | Path, origin: Origin | None = None) -> Outcomes:
+        """Table that `to_parquet` wrote, with the origin in the file unless another is given.
+
+        Raises
+        ------
+        TableError : if the file holds something else.
+        """
+        frame, record = files.read_parquet(path, "Outcomes")
+        models = tuple(record["models"])
+        scores, costs = list(models), wide.cost_columns(models)
+        return cls(
+            frame.drop(columns=[*scores, *costs]),
+            frame[scores].to_numpy(dtype=np.float64),
+            frame[costs].to_numpy(dtype=np.float64),
+            models,
+            origin or Origin.from_record(record["origin"]),
+        )
