@@ -1,0 +1,21 @@
+"""Figures, tables and checked claims with their provenance, in one look."""
+
+from .core import Report, Versus
+from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from .store import ReportError
+from .style import model_style, router_style, use_style
+
+__all__ = [
+    "COST_LABEL",
+    "Report",
+    "ReportError",
+    "Versus",
+    "cost_axis",
+    "model_legend",
+    "model_style",
+    "panels",
+    "plot_curve",
+    "plot_models",
+    "router_style",
+    "use_style",
+]

@@ -1,0 +1,217 @@
+"""`Report`: what a notebook saves its figures, tables and checked claims with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rb_support.outcomes import Origin
+from rb_support.paper import ITEMS
+
+from . import provenance, render, store
+from .claims import Claim, as_frame
+from .store import ReportError
+from .style import use_style
+
+_ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Versus:
+    """One of our numbers beside the paper's.
+
+    Attributes
+    ----------
+    what : the quantity, such as "AIQ, zero router".
+    ours : our value.
+    paper : the published value; None if the paper prints none.
+    source : where the published value stands; needed whenever there is one.
+    why : what explains a difference.
+    """
+
+    what: str
+    ours: float | str
+    paper: float | str | None = None
+    source: str = ""
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.paper is not None and not self.source:
+            raise ReportError(f"{self.what!r}: a published number needs its source (source='Table 2')")
+
+
+@dataclass
+class Report:
+    """Saves a notebook's figures, tables and claims under `figures/<kind of data>/`.
+
+    Making one applies the project's figure style.
+
+    Parameters
+    ----------
+    notebook : file name of the notebook without ending, such as "03_predictive_routers".
+    origin : where the rows come from; its kind names the folder and is written on every item.
+    parameters : the notebook's parameters.
+    seed : seed of the notebook's random generator.
+    folder : folder that holds `simulated/`, `real/`, `own/`; default RB_FIGURES_DIR, else the
+        repository's `figures`, else `./figures`.
+
+    Examples
+    --------
+    >>> report = Report("03_predictive_routers", origin, dict(data="simulated"), seed=0)  # doctest: +SKIP
+    >>> report.save_figure(fig, "rb-fig4", data=frame)  # doctest: +SKIP
+    >>> report.claim("KNN beats zero", "RouterBench sec. 5.3", "0.71 > 0.70", holds=True)  # doctest: +SKIP
+    >>> report.claims()  # doctest: +SKIP
+    """
+
+    notebook: str
+    origin: Origin
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    folder: Path | None = None
+    _claims: list[Claim] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        use_style()
+
+    @property
+    def directory(self) -> Path:
+        """Folder of this report's items: `<folder>/<kind of data>`."""
+        return Path(self.folder or store.figures_root()) / self.origin.kind
+
+    def save_figure(
+        self,
+        fig: Figure,
+        id: str,
+        *,
+        data: pd.DataFrame,
+        note: str = "",
+        versus: Sequence[Versus] = (),
+        title: str | None = None,
+    ) -> None:
+        """Write a figure as PNG, SVG and PDF, the numbers it shows as CSV, and its record as JSON.
+
+        The line that says what data it shows is added below the figure, so it is also on the notebook's copy.
+
+        Parameters
+        ----------
+        fig : the finished figure.
+        id : paper item, a key of `rb_support.paper.ITEMS`; any other needs a `title`.
+        data : the plotted numbers, one row per point.
+        note : a sentence for the record and the gallery.
+        versus : our numbers beside the paper's.
+        title : title of an item that is not of the papers, or instead of the paper's own.
+
+        Raises
+        ------
+        ReportError
+            For an unknown id, and for a file over the size limit; nothing is written then.
+        """
+        label = _label(id, title)
+        render.add_footer(fig, id, self.origin)
+        contents = {**render.render_figure(fig), ".csv": render.render_csv(data)}
+        self._write("figure", id, label, contents, note, versus)
+
+    def save_table(
+        self,
+        frame: pd.DataFrame,
+        id: str,
+        *,
+        note: str = "",
+        versus: Sequence[Versus] = (),
+        title: str | None = None,
+        formats: render.Formats | None = None,
+    ) -> pd.DataFrame:
+        """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns it, to be shown.
+
+        Parameters are those of `save_figure`; `formats` gives a format specification per column
+        (`{"share": ".1%"}`) for all but the CSV; without one, floats show four significant digits.
+
+        Raises
+        ------
+        ReportError
+            For an unknown id or column, and for a file over the size limit; nothing is written then.
+        """
+        label = _label(id, title)
+        rendered = render.render_table(
+            frame, item=id, title=label["title"], origin=self.origin, formats=formats or {}
+        )
+        self._write("table", id, label, {".csv": render.render_csv(frame), **rendered}, note, versus)
+        return frame
+
+    def claim(self, claim: str, where: str, ours: str, holds: bool | None) -> None:
+        """Check one of the paper's statements against our number; a statement made again replaces the first.
+
+        Parameters
+        ----------
+        claim : the statement, in our words.
+        where : where it stands, such as "RouterBench sec. 5.3".
+        ours : our number, with unit and interval.
+        holds : True, False, or None if this data cannot decide.
+        """
+        checked = Claim(claim, where, ours, None if holds is None else bool(holds))
+        self._claims = [other for other in self._claims if other.claim != claim] + [checked]
+
+    def claims(self) -> pd.DataFrame:
+        """Write this notebook's claims and return them: claim, where, ours, verdict; one row each."""
+        records = [claim.record() for claim in self._claims]
+        content = store.dump_json({"notebook": self.notebook, "claims": records})
+        self._put(f"claims/{self.notebook}.json", content)
+        return as_frame(self._claims)
+
+    def _write(
+        self,
+        form: str,
+        id: str,
+        label: dict[str, str],
+        contents: dict[str, bytes],
+        note: str,
+        versus: Sequence[Versus],
+    ) -> None:
+        files = {f"{id}{ending}": content for ending, content in contents.items()}
+        for name, content in files.items():
+            store.check_size(name, content)
+        record = {
+            "id": id,
+            "form": form,
+            **label,
+            "notebook": self.notebook,
+            "parameters": provenance.portable(self.parameters),
+            "seed": self.seed,
+            "data": provenance.describe_data(self.origin),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(self.notebook),
+            "note": note,
+            "versus": [asdict(pair) for pair in versus],
+            "files": {name: store.sha256(content) for name, content in files.items()},
+        }
+        for name, content in files.items():
+            store.write_atomically(self.directory / name, content)
+        self._put(f"{id}.json", store.dump_json(record))
+
+    def _put(self, name: str, content: bytes) -> None:
+        store.write_atomically(self.directory / name, content)
+
+
+def _label(id: str, title: str | None) -> dict[str, str]:
+    """Title, paper, the paper's label and section of an id."""
+    if not _ID.fullmatch(id):
+        raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
+    item = ITEMS.get(id)
+    if item is not None:
+        return {
+            "title": title or item.title,
+            "paper": item.paper,
+            "item": item.item,
+            "section": item.section,
+        }
+    if title is None:
+        near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
+        raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
+    return {"title": title, "paper": "own", "item": "", "section": ""}

@@ -1,0 +1,111 @@
+"""The few drawing steps that every notebook repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.frontier import hull
+from rb_support.names import short_name
+
+from .style import model_style, router_style
+
+COST_LABEL = "mean cost (USD per query)"
+
+
+def panels(
+    n: int, ncols: int = 3, *, width: float = 7.0, height: float = 2.2, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Figure with `n` panels in rows of `ncols`; places left over in the last row are hidden.
+
+    Parameters
+    ----------
+    n : number of panels.
+    ncols : panels per row, at most.
+    width : inches of the whole figure.
+    height : inches of one row.
+    options : passed to `matplotlib.pyplot.subplots`, such as `sharey=True`.
+
+    Returns
+    -------
+    The figure and its `n` axes, row by row.
+    """
+    ncols = min(n, ncols)
+    rows = -(-n // ncols)
+    fig, grid = plt.subplots(rows, ncols, figsize=(width, height * rows), squeeze=False, **options)
+    axes = list(grid.ravel())
+    for unused in axes[n:]:
+        unused.set_visible(False)
+    return fig, axes[:n]
+
+
+def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: float = 34) -> None:
+    """Draw each model as a point of (mean cost, mean quality) in its fixed colour and marker.
+
+    The points carry no legend entries (`model_legend` makes one legend for all panels), so that an
+    axes' own legend is free for the curves.
+
+    Parameters
+    ----------
+    points : shape (m, 2), cost in USD per query and quality in [0, 1].
+    models : m names.
+    size : area of a marker in square points.
+    """
+    for (cost, quality), model in zip(np.asarray(points, dtype=float), models, strict=True):
+        ax.scatter(
+            cost,
+            quality,
+            s=size,
+            edgecolor="white",
+            linewidth=0.5,
+            zorder=3,
+            **model_style(model),
+        )
+
+
+def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = None, **line: Any) -> None:
+    """Draw the non-decreasing convex hull (RouterBench sec. 3.2) of a router's points in the router's style.
+
+    Parameters
+    ----------
+    points : shape (n, 2), cost and quality.
+    label : legend entry.
+    router : name whose style is taken; default: the label.
+    line : keyword arguments of `Axes.plot` that override the style.
+    """
+    corners = hull(points)
+    cost = _dense(corners[:, 0])
+    quality = np.interp(cost, *corners.T)
+    ax.plot(cost, quality, label=label, **{**router_style(router or label), **line})
+
+
+def _dense(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Costs between the corners too: a mixture of two models is straight in cost, so bent on a log axis."""
+    positive = costs[costs > 0]
+    between = np.geomspace(positive[0], positive[-1], 200) if len(positive) > 1 else positive
+    return np.union1d(costs, np.clip(between, costs[0], costs[-1]))
+
+
+def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
+    """Make the x axis a logarithmic one of mean cost in USD per query.
+
+    With four or more narrow panels, leave the label empty and call `fig.supxlabel(COST_LABEL)` once.
+    """
+    ax.set_xscale("log")
+    ax.set_xlabel(label)
+
+
+def model_legend(fig: Figure, models: Sequence[str], ncol: int = 4, *, curves: Axes | None = None) -> None:
+    """One legend for a whole figure, below its panels: the labelled lines of `curves`, then every model."""
+    lines = curves.get_legend_handles_labels()[0] if curves is not None else []
+    points = [
+        Line2D([], [], linestyle="none", label=short_name(name), **model_style(name)) for name in models
+    ]
+    fig.legend(handles=[*lines, *points], loc="outside lower center", ncol=ncol)

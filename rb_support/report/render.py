@@ -1,0 +1,188 @@
+"""Figures and tables to bytes: the same input gives the same bytes, and each says what data it shows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from rb_support.outcomes import Origin
+
+from .store import ReportError
+from .style import KIND_COLOR
+
+_FOOTER = "rb-footer"
+# Whatever would put a clock time or a program version into the file is switched off.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+}
+_KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
+_LATEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+    }
+)
+
+Formats = Mapping[str, str]
+"""Python format specification per column, such as `{"share": ".1%", "cost": ".2e"}`."""
+
+
+def data_line(origin: Origin) -> str:
+    """The line every figure and table carries: "SIMULATED data — …" or "Real data — …"."""
+    return f"{_KIND_WORDS[origin.kind]} — {origin.name}"
+
+
+def add_footer(fig: Figure, item: str, origin: Origin) -> None:
+    """Write the data line and the item's id under everything the figure shows; repeated calls replace it."""
+    for text in [text for text in fig.texts if text.get_gid() == _FOOTER]:
+        text.remove()
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # keeps what was just laid out, so that nothing moves onto the footer
+    _anchor_legends(fig)
+    left, bottom = _lower_left(fig)
+    fig.text(
+        left,
+        bottom,
+        f"{data_line(origin)}  ·  {item}",
+        gid=_FOOTER,
+        ha="left",
+        va="top",
+        fontsize=7.5,
+        color=KIND_COLOR[origin.kind],
+        fontweight="bold" if origin.kind == "simulated" else "normal",
+    )
+
+
+def _anchor_legends(fig: Figure) -> None:
+    """Tie figure legends to figure coordinates: saving with a tight box would move them onto the footer."""
+    for legend in fig.legends:
+        if legend.get_bbox_to_anchor() is fig.bbox:
+            legend.set_bbox_to_anchor((0, 0, 1, 1), transform=fig.transFigure)
+
+
+def _lower_left(fig: Figure) -> tuple[float, float]:
+    """Figure coordinates a twelfth of an inch below the lowest thing drawn, at the left of the widest."""
+    box = fig.get_tightbbox()
+    width, height = fig.get_size_inches()
+    return box.x0 / width, (box.y0 - 1 / 12) / height
+
+
+def render_figure(fig: Figure) -> dict[str, bytes]:
+    """PNG, SVG and PDF of a figure, by file name ending."""
+    return {f".{kind}": _image(fig, kind) for kind in ("png", "svg", "pdf")}
+
+
+def _image(fig: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # Ids inside an SVG are random unless salted, whatever style the user has set since.
+    with mpl.rc_context({"svg.hashsalt": "rb_support"}):
+        fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind])
+    return buffer.getvalue()
+
+
+def render_table(
+    frame: pd.DataFrame, *, item: str, title: str, origin: Origin, formats: Formats
+) -> dict[str, bytes]:
+    """Markdown, LaTeX and HTML of a table, by file name ending.
+
+    Raises
+    ------
+    ReportError
+        If `formats` names a column that the table does not have.
+    """
+    shown, numeric = _as_text(plain(frame), formats)
+    caption = f"{title}. {data_line(origin)} · {item}"
+    kinds: dict[str, Callable[..., str]] = {".md": _markdown, ".tex": _latex, ".html": _html}
+    return {ending: make(shown, numeric, caption, item).encode() for ending, make in kinds.items()}
+
+
+def render_csv(frame: pd.DataFrame) -> bytes:
+    """CSV with six significant digits, one header line, no index that only counts rows."""
+    return plain(frame).to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a meaningful index turned into columns and several header rows joined to one."""
+    flat = frame.copy()
+    if isinstance(flat.columns, pd.MultiIndex):
+        parts = flat.columns.to_flat_index()
+        flat.columns = pd.Index([" / ".join(str(part) for part in name if part != "") for name in parts])
+    only_counts = flat.index.name is None and pd.api.types.is_integer_dtype(flat.index.dtype)
+    return (flat if only_counts else flat.reset_index()).rename(columns=str)
+
+
+def _as_text(frame: pd.DataFrame, formats: Formats) -> tuple[pd.DataFrame, list[bool]]:
+    names = [str(name) for name in frame.columns]
+    unknown = sorted(set(formats) - set(names))
+    if unknown:
+        raise ReportError(f"formats for columns the table lacks: {unknown}; it has {names}")
+    numeric = [bool(pd.api.types.is_numeric_dtype(dtype)) for dtype in frame.dtypes]
+    text = {name: [_cell(value, formats.get(name)) for value in frame[name]] for name in names}
+    return pd.DataFrame(text, columns=pd.Index(names), dtype=object), numeric
+
+
+def _cell(value: Any, spec: str | None) -> str:
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return "–"
+    if spec is not None and not isinstance(value, str):
+        return format(value, spec)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _markdown(frame: pd.DataFrame, numeric: list[bool], caption: str, _item: str) -> str:
+    safe = frame.map(lambda text: text.replace("|", r"\|").replace("\n", " "))
+    align = ["right" if number else "left" for number in numeric]
+    body = tabulate(
+        safe.to_numpy().tolist(),
+        headers=[name.replace("|", r"\|") for name in safe.columns],
+        tablefmt="pipe",
+        colalign=align if len(safe) else None,
+        disable_numparse=True,
+    )
+    return f"{body}\n\n*{caption}*\n"
+
+
+def _latex(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
+    return frame.to_latex(
+        index=False,
+        escape=True,
+        position="htbp",
+        caption=caption.translate(_LATEX),
+        label=f"tab:{item}",
+        column_format="".join("r" if number else "l" for number in numeric),
+    )
+
+
+def _html(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
+    classes = ["number" if number else "text" for number in numeric]
+    head = "".join(f'<th class="{c}">{escape(str(n))}</th>' for c, n in zip(classes, frame, strict=True))
+    rows = (
+        "".join(f'<td class="{c}">{escape(text)}</td>' for c, text in zip(classes, row, strict=True))
+        for row in frame.to_numpy()
+    )
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(item)}</title>\n'
+        "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}"
+        "th,td{padding:.25em .7em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
+        ".number{text-align:right}caption{caption-side:bottom;text-align:left;color:#555}</style></head><body>\n"
+        f'<table id="{escape(item)}"><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table>\n</body></html>\n"
+    )
