@@ -12,6 +12,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import (
     KNNRouter,
     MLPRouter,
+    RidgeRouter,
     ZeroRouter,
     cost_per_token,
     decide,
@@ -196,3 +197,28 @@ def test_mlp_predicts_the_means_where_nothing_can_be_learnt():
 
 def test_mean_cost():
     assert mean_cost(table([[1, 1], [0, 1]], [[1, 2], [3, 4]])).tolist() == [2, 3]
+
+
+def test_ridge_solves_the_normal_equations():
+    rng = np.random.default_rng(5)
+    X, quality = rng.normal(size=(40, 3)), rng.uniform(0.3, 0.7, size=(40, 2))
+    router = RidgeRouter(0.05).fit(table(quality), X)
+    centred, target = X - X.mean(axis=0), quality - quality.mean(axis=0)
+    slopes = np.linalg.solve(centred.T @ centred + 0.05 * 40 * np.eye(3), centred.T @ target)
+    np.testing.assert_allclose(router.predict(X), quality.mean(axis=0) + centred @ slopes, atol=1e-10)
+    assert router.penalty == 0.05 and router.fold_aiq == {}
+
+
+def test_ridge_stays_with_the_means_without_evidence_and_leaves_them_with_it():
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(300, 4))
+    side = X[:, 0] > 0
+    blind = RidgeRouter(seed=1).fit(table(np.full((300, 2), [0.25, 0.75])), X)
+    assert blind.penalty == np.inf
+    np.testing.assert_allclose(blind.predict(X), np.tile([0.25, 0.75], (300, 1)))
+    sighted = RidgeRouter(seed=1).fit(table(np.column_stack([side, ~side])), X)
+    assert sighted.penalty < 1 and sighted.fold_aiq[sighted.penalty] > sighted.fold_aiq[np.inf] + 0.1
+    with pytest.raises(ValueError, match="positive"):
+        RidgeRouter([0.0, 1.0])
+    with pytest.raises(ValueError, match="300 training queries but 299"):
+        RidgeRouter().fit(table(np.full((300, 2), 0.5)), X[1:])

@@ -16,6 +16,7 @@ from rb_support.routers.decision import (
 from rb_support.routers.knn import KNNRouter
 from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
+from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LambdaPath",
     "MLPRouter",
     "PathPoints",
+    "RidgeRouter",
     "ZeroRouter",
     "cost_per_token",
     "decide",
