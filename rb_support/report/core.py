@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rb_support.outcomes import Origin
 from rb_support.paper import ITEMS
 
-from . import provenance, render, store
+from . import gallery, provenance, render, store
 from .claims import Claim, as_frame
 from .store import ReportError
 from .style import use_style
@@ -188,7 +188,7 @@ class Report:
             "versions": provenance.versions(),
             "commit": provenance.commit(self.notebook),
             "note": note,
-            "versus": [asdict(pair) for pair in versus],
+            "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: store.sha256(content) for name, content in files.items()},
         }
         for name, content in files.items():
@@ -196,7 +196,9 @@ class Report:
         self._put(f"{id}.json", store.dump_json(record))
 
     def _put(self, name: str, content: bytes) -> None:
+        """Write what the gallery is made from, and the gallery with it."""
         store.write_atomically(self.directory / name, content)
+        gallery.rebuild(self.directory)
 
 
 def _label(id: str, title: str | None) -> dict[str, str]:

@@ -62,14 +62,16 @@ def describe_data(origin: Origin) -> dict[str, Any]:
     return {"kind": origin.kind, "name": origin.name, "files": files, "notes": list(origin.notes)}
 
 
-def portable(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters fit for a JSON record: NumPy numbers made plain, absolute paths cut to the file's name."""
-    return {name: _portable(value) for name, value in parameters.items()}
+def portable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values fit for a JSON record: NumPy numbers plain, NaN as null, absolute paths cut to names."""
+    return {name: _portable(value) for name, value in values.items()}
 
 
 def _portable(value: Any) -> Any:
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
     if isinstance(value, (list, tuple)):
         return [_portable(part) for part in value]
     return _without_folder(str(value)) if isinstance(value, (str, Path)) else value
@@ -77,6 +79,6 @@ def _portable(value: Any) -> Any:
 
 def _without_folder(text: str) -> str:
     for path in (PurePosixPath(text), PureWindowsPath(text)):
-        if path.is_absolute() or text.startswith("~"):
+        if path.is_absolute() or text.startswith("~/"):
             return path.name
     return text

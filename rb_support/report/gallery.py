@@ -1,0 +1,109 @@
+"""`manifest.json`, `claims.csv` and `index.html` of a figures folder, rebuilt from what lies in it."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+from jinja2 import Environment
+from markupsafe import Markup
+
+from rb_support.paper import ITEMS
+
+from . import store
+from .style import KIND_COLOR
+
+KINDS = ("simulated", "real", "own")
+"""The folders of `figures/`, one per kind of data."""
+
+_CLAIM_COLUMNS = ["notebook", "claim", "where", "ours", "verdict"]
+_INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
+_ORDER = {id: place for place, id in enumerate(ITEMS)}
+
+Record = dict[str, Any]
+
+
+def rebuild(folder: Path) -> int:
+    """Write a folder's manifest, claims and gallery anew; returns the number of items.
+
+    Notebooks that run at the same time may all call it: a lock beside the folder lets one write at a
+    time, and whoever comes last has seen every record.
+
+    Parameters
+    ----------
+    folder : `figures/simulated`, `figures/real` or `figures/own`.
+    """
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        records, claims = read_records(folder), read_claims(folder)
+        table = pd.DataFrame(claims, columns=_CLAIM_COLUMNS)
+        contents = {
+            "manifest.json": store.dump_json(records),
+            "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
+            "index.html": render(folder, records, claims).encode(),
+        }
+        for name, content in contents.items():
+            store.check_size(name, content)
+            store.write_atomically(folder / name, content)
+    return len(records)
+
+
+def rebuild_all(root: Path) -> dict[str, int]:
+    """Rebuild every kind's folder that exists under `root`; returns the number of items of each."""
+    return {kind: rebuild(root / kind) for kind in KINDS if (root / kind).is_dir()}
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Records of all items of a folder, in the order of the papers, other items after them."""
+    paths = [path for path in folder.glob("*.json") if path.name != "manifest.json"]
+    records = [_read(path) for path in paths]
+    return sorted(records, key=lambda record: (_ORDER.get(record["id"], len(_ORDER)), record["id"]))
+
+
+def read_claims(folder: Path) -> list[dict[str, str]]:
+    """Claims of all notebooks of a folder, notebook by notebook, each in the order it was made."""
+    parts = [_read(path) for path in sorted((folder / "claims").glob("*.json"))]
+    return [{"notebook": part["notebook"], **claim} for part in parts for claim in part["claims"]]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise store.ReportError(
+            f"{path.name} is no JSON record ({error}): delete it and run its notebook"
+        ) from error
+
+
+def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) -> str:
+    """The gallery page: one file that needs nothing but the files beside it."""
+    source = files("rb_support.report").joinpath("gallery.html.jinja").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    template.globals["number"] = _number
+    tables = {record["id"]: _inline_table(folder, record) for record in records}
+    page = template.render(
+        kind=folder.name,
+        color=KIND_COLOR.get(folder.name, "#444444"),
+        records=records,
+        tables=tables,
+        claims=claims,
+    )
+    return page.rstrip("\n") + "\n"
+
+
+def _inline_table(folder: Path, record: Record) -> Markup | None:
+    """The `<table>` of a saved HTML file, cells escaped already; None for figures and long tables."""
+    path = folder / f"{record['id']}.html"
+    if record["form"] != "table" or path.stat().st_size > _INLINE_BYTES:
+        return None
+    page = path.read_text(encoding="utf-8")
+    return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,374 @@
+"""Reports: what is written, what is refused, and that a rerun writes the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rb_support.names import MODELS, RAG_MODELS
+from rb_support.outcomes import Origin
+from rb_support.report import (
+    Report,
+    ReportError,
+    Versus,
+    cost_axis,
+    model_legend,
+    model_style,
+    panels,
+    plot_curve,
+    plot_models,
+    router_style,
+    store,
+)
+from rb_support.report.gallery import rebuild, rebuild_all
+from rb_support.report.provenance import commit
+from rb_support.report.render import plain, render_csv, render_table
+
+SIMULATED = Origin("simulated", "made rows", (), ("a note on the rows",))
+REAL = Origin("real", "published rows", (("/home/someone/rows.pkl", "ab" * 32),))
+TABLE = pd.DataFrame({"router": ["zero", "a|b_&"], "AIQ": [0.7123456, np.nan], "share": [0.25, 1.0]})
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> object:
+    yield
+    plt.close("all")
+
+
+def report(folder: Path, origin: Origin = SIMULATED, notebook: str = "03_predictive_routers") -> Report:
+    parameters = {"data": "/home/someone/own.csv", "rows": np.int64(7), "shares": (0.5, np.float64("nan"))}
+    return Report(notebook, origin, parameters, seed=1, folder=folder)
+
+
+def small_figure() -> Figure:
+    fig, (ax,) = panels(1, height=3)
+    plot_models(ax, [[0.001, 0.5], [0.01, 0.8]], MODELS[:2])
+    plot_curve(ax, [[0.001, 0.5], [0.01, 0.8]], "Zero router")
+    cost_axis(ax)
+    model_legend(fig, MODELS[:2], curves=ax)
+    return fig
+
+
+def save_all(folder: Path) -> None:
+    made = report(folder)
+    made.save_figure(small_figure(), "rb-fig4", data=TABLE, note="seen")
+    made.save_table(TABLE, "rb-tab-aiq", versus=[Versus("AIQ, zero", 0.71, 0.763, "digest", "other rows")])
+    made.claim("KNN beats zero", "RouterBench sec. 5.3", "0.71 > 0.70", holds=True)
+    made.claims()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    save_all(folder)
+    return folder / "simulated"
+
+
+def record(folder: Path, name: str) -> dict[str, object]:
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def test_every_promised_file_is_there(saved: Path) -> None:
+    figure = {f"rb-fig4.{kind}" for kind in ("png", "svg", "pdf", "csv", "json")}
+    table = {f"rb-tab-aiq.{kind}" for kind in ("csv", "md", "tex", "html", "json")}
+    assert {path.name for path in saved.iterdir()} == figure | table | {
+        "claims", "claims.csv", "manifest.json", "index.html",
+    }  # fmt: skip
+
+
+def test_a_second_run_writes_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    plt.rcParams["svg.hashsalt"] = None  # a notebook may have reset the style
+    save_all(tmp_path)
+    again = tmp_path / "simulated"
+    names = [path.relative_to(saved) for path in saved.rglob("*") if path.is_file()]
+    assert len(names) == 14
+    assert [name for name in names if (saved / name).read_bytes() != (again / name).read_bytes()] == []
+
+
+def test_no_clock_time_and_no_machine_path_in_any_file(saved: Path) -> None:
+    for path in saved.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"/home/someone" not in content, path.name
+            assert b"CreationDate" not in content and b"dc:date" not in content and b"tIME" not in content
+
+
+def test_record_tells_what_made_the_item(saved: Path) -> None:
+    told = record(saved, "rb-fig4")
+    assert (told["title"], told["paper"], told["item"], told["section"]) == (
+        "Predictive routers per dataset", "RouterBench", "Figure 4", "sec. 5.3",
+    )  # fmt: skip
+    assert told["parameters"] == {"data": "own.csv", "rows": 7, "shares": [0.5, None]}
+    assert (told["seed"], told["notebook"], told["note"]) == (1, "03_predictive_routers", "seen")
+    assert told["data"] == {
+        "kind": "simulated", "name": "made rows", "files": [], "notes": ["a note on the rows"],
+    }  # fmt: skip
+    assert set(told["versions"]) == {
+        "python", "rb_support", "numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib",
+    }  # fmt: skip
+
+
+def test_record_lists_the_hash_of_each_file(saved: Path) -> None:
+    for name in ("rb-fig4", "rb-tab-aiq"):
+        files = record(saved, name)["files"]
+        assert len(files) == 4
+        for file, digest in files.items():
+            assert hashlib.sha256((saved / file).read_bytes()).hexdigest() == digest
+
+
+def test_data_files_keep_their_hash_but_not_their_folder(tmp_path: Path) -> None:
+    report(tmp_path, REAL).save_table(TABLE, "rb-tab-aiq")
+    assert record(tmp_path / "real", "rb-tab-aiq")["data"]["files"] == [
+        {"name": "rows.pkl", "sha256": "ab" * 32}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [(SIMULATED, "SIMULATED data — made rows"), (REAL, "Real data — published rows"),
+     (Origin("own", "my table"), "Own data — my table")],
+)  # fmt: skip
+def test_figure_and_table_say_on_their_face_what_data_they_show(
+    tmp_path: Path, origin: Origin, words: str
+) -> None:
+    fig = small_figure()
+    made = report(tmp_path, origin)
+    made.save_figure(fig, "rb-fig4", data=TABLE)
+    assert [text.get_text() for text in fig.texts] == [f"{words}  ·  rb-fig4"]
+    made.save_table(TABLE, "rb-tab-aiq")
+    for ending in ("md", "tex", "html"):
+        assert words in (tmp_path / origin.kind / f"rb-tab-aiq.{ending}").read_text()
+
+
+def test_footer_lies_below_everything_and_is_replaced_when_saved_again(tmp_path: Path) -> None:
+    fig = small_figure()
+    made = report(tmp_path)
+    made.save_figure(fig, "rb-fig4", data=TABLE)
+    made.save_figure(fig, "rb-fig8", data=TABLE)
+    (footer,) = fig.texts
+    assert footer.get_text().endswith("rb-fig8")
+    others = [fig.legends[0].get_window_extent(), *(ax.get_tightbbox() for ax in fig.axes)]
+    assert footer.get_window_extent().y1 < min(box.y0 for box in others)
+
+
+def test_csv_has_six_digits_and_keeps_only_a_meaningful_index() -> None:
+    frame = pd.DataFrame({"x": [1 / 3, 2.0]}, index=[5, 3])
+    assert render_csv(frame) == b"x\n0.333333\n2\n"
+    frame.index = pd.Index(["a", "b"], name="model")
+    assert render_csv(frame) == b"model,x\na,0.333333\nb,2\n"
+
+
+def test_header_rows_are_joined() -> None:
+    columns = pd.MultiIndex.from_tuples([("AIQ", "mean"), ("n", "")])
+    assert list(plain(pd.DataFrame([[1, 2]], columns=columns)).columns) == ["AIQ / mean", "n"]
+
+
+def test_table_text_is_escaped_in_each_format_and_formatted_as_asked() -> None:
+    shown = render_table(TABLE, item="t", title="100%", origin=SIMULATED, formats={"share": ".0%"})
+    markdown, latex, page = (shown[ending].decode() for ending in (".md", ".tex", ".html"))
+    assert [line.replace(" ", "") for line in markdown.splitlines()[2:4]] == [
+        "|zero|0.7123|25%|", r"|a\|b_&|–|100%|",
+    ]  # fmt: skip
+    assert r"a|b\_\& & – & 100\% \\" in latex and r"\caption{100\%." in latex
+    assert '<td class="text">a|b_&amp;</td>' in page
+
+
+def test_format_for_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="lacks.*cost"):
+        report(tmp_path).save_table(TABLE, "rb-tab-aiq", formats={"cost": ".2f"})
+
+
+def test_save_table_returns_the_table_to_be_shown(tmp_path: Path) -> None:
+    assert report(tmp_path).save_table(TABLE, "rb-tab-aiq") is TABLE
+
+
+def test_unknown_id_is_refused_with_the_nearest_ones(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="rb-fig4"):
+        report(tmp_path).save_table(TABLE, "rb-figg4")
+    with pytest.raises(ReportError, match="file name"):
+        report(tmp_path).save_table(TABLE, "../x", title="T")
+    report(tmp_path).save_table(TABLE, "own-test", title="My own")
+    assert record(tmp_path / "simulated", "own-test")["title"] == "My own"
+
+
+def test_file_over_the_limit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    long = pd.DataFrame({"x": np.random.default_rng(0).random(40_000)})
+    with pytest.raises(ReportError, match=r"rb-fig4\.csv would have 3.*thin the points"):
+        report(tmp_path).save_figure(small_figure(), "rb-fig4", data=long)
+    assert list(tmp_path.iterdir()) == []
+    fig, (ax,) = panels(1)
+    ax.scatter(long["x"], long["x"] ** 2)
+    with pytest.raises(ReportError, match=r"svg.*rasterized=True"):
+        report(tmp_path).save_figure(fig, "rb-fig4", data=TABLE)
+
+
+def test_a_published_number_needs_its_source() -> None:
+    with pytest.raises(ReportError, match="source"):
+        Versus("AIQ", 0.7, paper=0.763)
+
+
+def test_interrupted_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "a.csv"
+    store.write_atomically(target, b"old")
+
+    def interrupted(self: Path, other: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_atomically(target, b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.csv", b"old")]
+
+
+def test_claims_are_shown_with_verdicts_and_said_again_only_once(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    made.claim("A", "sec. 1", "0", holds=False)
+    made.claim("B", "sec. 2", "1", holds=np.bool_(True))
+    made.claim("C", "sec. 3", "no rows", holds=None)
+    made.claim("A", "sec. 1", "2", holds=True)
+    assert made.claims().to_numpy().tolist() == [
+        ["B", "sec. 2", "1", "holds"],
+        ["C", "sec. 3", "no rows", "cannot be tested here"],
+        ["A", "sec. 1", "2", "holds"],
+    ]
+
+
+def test_claims_of_all_notebooks_are_collected(tmp_path: Path) -> None:
+    for notebook in ("03_b", "02_a"):
+        made = report(tmp_path, notebook=notebook)
+        made.claim("A, with comma", "sec. 1", "0", holds=False)
+        made.claims()
+    collected = pd.read_csv(tmp_path / "simulated" / "claims.csv")
+    assert collected["notebook"].tolist() == ["02_a", "03_b"]
+    assert collected["verdict"].tolist() == ["does not hold"] * 2
+
+
+def save_one(folder: Path, number: int) -> None:
+    report(folder).save_table(TABLE, f"own-{number}", title=f"Item {number}")
+
+
+def test_notebooks_running_at_once_lose_no_record(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        list(pool.map(save_one, [tmp_path] * 8, range(8)))
+    manifest = json.loads((tmp_path / "simulated" / "manifest.json").read_text())
+    assert [item["id"] for item in manifest] == [f"own-{number}" for number in range(8)]
+
+
+def test_gallery_shows_all_and_needs_nothing_from_elsewhere(saved: Path) -> None:
+    page = (saved / "index.html").read_text()
+    assert not re.search(r"https?://|//cdn", page)
+    for target in re.findall(r'(?:href|src)="([^"#]+)"', page):
+        assert (saved / target).is_file(), target
+    assert page.index('id="item-rb-fig4"') < page.index('id="item-rb-tab-aiq"')
+    row = page[page.index("<td>AIQ, zero</td>") :]
+    assert row.index("0.71<") < row.index("0.763<") < row.index("other rows")
+    assert '<td class="verdict holds">holds</td>' in page
+
+
+def test_gallery_is_rebuilt_from_what_lies_on_disk(tmp_path: Path) -> None:
+    for number in (1, 2):
+        save_one(tmp_path, number)
+    for path in (tmp_path / "simulated").glob("own-1.*"):
+        path.unlink()
+    assert rebuild_all(tmp_path) == {"simulated": 1}
+    assert "own-1" not in (tmp_path / "simulated" / "index.html").read_text()
+    (tmp_path / "simulated" / "own-2.json").write_text("{")
+    with pytest.raises(ReportError, match=r"own-2\.json.*delete it"):
+        rebuild(tmp_path / "simulated")
+
+
+def test_markup_in_words_is_not_markup_in_the_gallery(tmp_path: Path) -> None:
+    cells = pd.DataFrame({"<b>": ["<script>alert(1)</script>"]})
+    report(tmp_path).save_table(cells, "own-x", title="<i>T</i>", note="<script>2</script>")
+    page = (tmp_path / "simulated" / "index.html").read_text()
+    assert "<script>" not in page and "<i>" not in page and "<b>" not in page
+
+
+def test_long_table_is_linked_instead_of_shown(tmp_path: Path) -> None:
+    report(tmp_path).save_table(pd.DataFrame({"x": range(2000)}), "own-long", title="Long")
+    page = (tmp_path / "simulated" / "index.html").read_text()
+    assert "<td" not in page and '<a href="own-long.html">' in page
+
+
+def test_folder_comes_from_argument_then_environment_then_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "rb-support"\n')
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.delenv("RB_FIGURES_DIR", raising=False)
+    assert Report("n", SIMULATED).directory == tmp_path / "figures" / "simulated"
+    monkeypatch.setenv("RB_FIGURES_DIR", str(tmp_path / "elsewhere"))
+    assert Report("n", REAL).directory == tmp_path / "elsewhere" / "real"
+    assert Report("n", REAL, folder=tmp_path).directory == tmp_path / "real"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_commit_is_the_last_that_touched_code_or_notebook(tmp_path: Path) -> None:
+    assert commit("03_x", tmp_path) is None
+    git(tmp_path, "init", "-q")
+    code, notebook, other = (
+        tmp_path / name for name in ("rb_support/a.py", "notebooks/03_x.ipynb", "figures/f")
+    )
+    expected = None
+    for path in (code, notebook, other):
+        path.parent.mkdir()
+        path.write_text("1")
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", path.name)
+        expected = expected if path is other else git(tmp_path, "rev-parse", "HEAD")
+    assert commit("03_x", tmp_path) == expected
+    notebook.write_text("2")
+    assert commit("03_x", tmp_path) == expected
+    code.write_text("2")
+    assert commit("03_x", tmp_path) == f"{expected}+changes"
+
+
+def test_models_are_told_apart_by_marker_alone_and_keep_their_look() -> None:
+    styles = [model_style(name) for name in dict.fromkeys(MODELS + RAG_MODELS)]
+    assert len({style["marker"] for style in styles}) == len(styles) == 14
+    assert model_style("my/own-model") == model_style("my/own-model")
+    assert model_style("my/own-model") != model_style("my/other-model")
+
+
+def test_routers_are_found_by_how_their_name_begins() -> None:
+    assert router_style("KNN (k=40)") == router_style("knn") != router_style("MLP")
+    known = [router_style(name) for name in ("oracle", "zero", "knn", "mlp", "shrunk", "cascade", "rerank")]
+    assert len({style["color"] for style in known}) == len(known)
+
+
+def test_panels_hides_places_left_over() -> None:
+    fig, axes = panels(5, ncols=3)
+    assert len(axes) == 5 and [ax.get_visible() for ax in fig.axes] == [True] * 5 + [False]
+
+
+def test_curve_is_straight_in_cost_not_in_its_logarithm() -> None:
+    ax: Axes = panels(1)[1][0]
+    plot_curve(ax, [[1e-4, 0.2], [1e-2, 0.8], [1e-3, 0.1]], "Oracle")
+    (line,) = ax.get_lines()
+    cost, quality = line.get_xdata(), line.get_ydata()
+    np.testing.assert_allclose(quality, 0.2 + (cost - 1e-4) / (1e-2 - 1e-4) * 0.6, atol=1e-12)
+    assert len(cost) > 100 and line.get_color() == "#000000"
