@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from rb_support.sources import cache_folder
+from rb_support.outcomes import Outcomes
+from rb_support.sources.cache import cache_dir
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -65,12 +67,33 @@ def embed(
         return _tfidf(texts, fit_on or texts)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
-    with closing(_open(cache_folder() / "embeddings.sqlite")) as store:
+    with closing(_open(cache_dir() / "embeddings.sqlite")) as store:
         known = _read(store, model, wanted)
         missing = [key for key in wanted if key not in known]
         if missing:
             known |= _encode(store, model, {key: wanted[key] for key in missing}, progress)
     return np.stack([known[key] for key in keys]).astype(np.float32)
+
+
+def embed_queries(
+    outcomes: Outcomes, model: str = BUNDLED, *, bare: bool = True, progress: bool = True
+) -> pd.DataFrame:
+    """Embed the prompts of an outcome table.
+
+    Parameters
+    ----------
+    outcomes : n queries.
+    model : as in `embed`.
+    bare : embed the question alone, without the examples that few-shot prompts share.
+    progress : show a progress bar while texts are encoded.
+
+    Returns
+    -------
+    (n, d) frame indexed by sample_id, so that ``X.loc[part.frame.sample_id]`` gives the rows of any part.
+    """
+    prompts = outcomes.frame["prompt"].tolist()
+    texts = bare_questions(prompts, outcomes.frame["task"].tolist()) if bare else prompts
+    return pd.DataFrame(embed(texts, model, progress=progress), index=outcomes.frame["sample_id"])
 
 
 def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:

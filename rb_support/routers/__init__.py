@@ -4,6 +4,14 @@ A predictive router has ``fit(train, X) -> self`` and ``predict(X) -> (n, m) qua
 shared rule, whoever predicted: `decide` for one willingness to pay, `lambda_path` for all of them.
 """
 
+from rb_support.routers.compare import (
+    ZERO,
+    ZERO_TRAINED,
+    Comparison,
+    PredictiveRouter,
+    compare,
+    compare_predictions,
+)
 from rb_support.routers.decision import (
     LambdaPath,
     PathPoints,
@@ -20,12 +28,18 @@ from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
 __all__ = [
+    "ZERO",
+    "ZERO_TRAINED",
+    "Comparison",
     "KNNRouter",
     "LambdaPath",
     "MLPRouter",
     "PathPoints",
+    "PredictiveRouter",
     "RidgeRouter",
     "ZeroRouter",
+    "compare",
+    "compare_predictions",
     "cost_per_token",
     "decide",
     "free_abstention",

@@ -1,0 +1,117 @@
+"""Several routers on one test set: curves, a shared cost domain, AIQ with paired intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.frontier import aiq, shared_domain
+from rb_support.outcomes import Outcomes
+from rb_support.routers.decision import lambda_path, mean_cost
+from rb_support.routers.oracle import oracle
+from rb_support.routers.zero import ZeroRouter, model_points
+from rb_support.stats import System, bootstrap_aiq, interval
+
+ZERO = "Zero router"
+ZERO_TRAINED = "Zero router (chosen on training rows)"
+
+
+class PredictiveRouter(Protocol):
+    """What `compare` asks of a router: fit on training rows, predict the quality of every model."""
+
+    def fit(self, train: Outcomes, X: ArrayLike) -> Self:
+        """Learn from n training queries and their embeddings (n, d)."""
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Quality of every model, (n, m), for n new queries."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Routing systems evaluated on the same test queries.
+
+    Attributes
+    ----------
+    test : the test rows.
+    systems : name -> points (k, 2) as a function of query weights; the paper's zero router first.
+    """
+
+    test: Outcomes
+    systems: Mapping[str, System]
+
+    def points(self, name: str) -> NDArray[np.float64]:
+        """All points (k, 2) of one system: mean cost in USD per query, mean quality."""
+        return self.systems[name](None)
+
+    @property
+    def oracle(self) -> NDArray[np.float64]:
+        """Cost and quality of the oracle router on the test rows, (2,)."""
+        rows, best = np.arange(len(self.test)), oracle(self.test.quality, self.test.cost)
+        return np.array([self.test.cost[rows, best].mean(), self.test.quality[rows, best].mean()])
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """Cost domain (c_min, c_max) that all systems share, USD per query (RouterBench sec. 3.3)."""
+        return shared_domain(*(self.points(name) for name in self.systems))
+
+    def aiq(self) -> dict[str, float]:
+        """AIQ of every system on the shared domain."""
+        return {name: aiq(self.points(name), *self.domain) for name in self.systems}
+
+    def table(self, *, rng: np.random.Generator, draws: int = 1000) -> pd.DataFrame:
+        """AIQ with 95% intervals, and how far above the zero router.
+
+        Parameters
+        ----------
+        rng : of the paired bootstrap over test queries.
+        draws : number of resamples.
+
+        Returns
+        -------
+        A row per system: router, aiq, aiq_low, aiq_high, minus_zero, minus_zero_low, minus_zero_high.
+        """
+        estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
+        rows = []
+        for name, value in estimates.items():
+            low, high = interval(samples[name])
+            below, above = interval(samples[name] - samples[ZERO])
+            rows.append((name, value, low, high, value - estimates[ZERO], below, above))
+        columns = ["router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def compare(
+    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
+) -> Comparison:
+    """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
+
+    Parameters
+    ----------
+    train, test : outcome tables with the same models.
+    X : embeddings indexed by sample_id, as `embed_queries` gives them.
+    routers : name -> router with `fit` and `predict`; equal objects are fitted once.
+
+    Returns
+    -------
+    Comparison with both zero routers (the paper's, which sees the test means, and one chosen on training
+    rows) before the routers given.
+    """
+    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in routers.items()}
+    return compare_predictions(train, test, predicted)
+
+
+def compare_predictions(
+    train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
+) -> Comparison:
+    """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality."""
+    cost = mean_cost(train)
+    systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
+    for name, quality in predicted.items():
+        systems[name] = lambda_path(quality, cost).on(test.quality, test.cost)
+    return Comparison(test, systems)
