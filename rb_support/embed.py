@@ -149,8 +149,9 @@ def _encoder(model: str) -> SentenceTransformer:
         return SentenceTransformer(model)
     except Exception as error:
         raise EmbeddingError(
-            f"cannot load the encoder {model!r} ({error}); it must be a sentence-transformers name, "
-            f"reachable or downloaded before. With no network use model='{BUNDLED}' or '{TFIDF}'."
+            f"cannot load the encoder {model!r}: {str(error).splitlines()[0]} It must be a "
+            "sentence-transformers name, reachable or downloaded before. With no network use "
+            f"model='{BUNDLED}' or model='{TFIDF}'."
         ) from error
 
 
