@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import checks, files
-from rb_support.outcomes.origin import Origin
-from rb_support.outcomes.table import Rows, _own, hold
+from rb_support.outcomes.origin import OWN, Origin
+from rb_support.outcomes.table import Rows, hold
 
 A, B, TIE = "model_a", "model_b", "tie"
 _SHARE = {A: 1.0, TIE: 0.5, B: 0.0}
@@ -35,51 +35,44 @@ class Battles(Rows):
     """
 
     frame: pd.DataFrame
-    origin: Origin = field(default_factory=_own)
+    origin: Origin = OWN
 
     def __post_init__(self) -> None:
         hold(self)
-        name, frame = self.origin.name, self.frame
+        self._check_texts()
+        self._hold_numbers()
+
+    def _check_texts(self) -> None:
+        frame, name = self.frame, self.origin.name
         checks.refuse_columns(frame, ("prompt", A, B, "winner"), name)
+        checks.refuse_not_text(frame, ("prompt", A, B), name)
         checks.refuse_blank(frame, ("prompt", A, B), name)
-        ids = frame["sample_id"] if "sample_id" in frame.columns else None
-        checks.refuse_cells(
-            ~frame["winner"].isin(list(_SHARE)), "is no winner", "write model_a, model_b or tie",
-            name=name, columns=("winner",), ids=ids, cells=frame["winner"],
-        )  # fmt: skip
-        checks.refuse_cells(
-            frame[A] == frame[B], "fights itself", "name two models or delete the row",
-            name=name, columns=(B,), ids=ids, cells=frame[B],
-        )  # fmt: skip
-        self._check_numbers()
+        self._refuse(
+            ~frame["winner"].isin(list(_SHARE)), "winner", "is no winner", "write model_a, model_b or tie"
+        )
+        self._refuse(frame[A] == frame[B], B, "fights itself", "name two models or delete the row")
 
-    def _check_numbers(self) -> None:
-        name, frame = self.origin.name, self.frame
-        present = [column for column in ("score", "weight") if column in frame.columns]
-        if not present:
-            return
-        values = dict(zip(present, checks.numbers(frame, present, name).T, strict=True))
-        ids = frame["sample_id"] if "sample_id" in frame.columns else None
-        for column, cells in values.items():
-            checks.refuse_missing(cells, (column,), ids, name, "fill it in or drop the row")
-        if "score" in values:
-            self._check_scores(values["score"], ids)
-        if "weight" in values:
-            weight = values["weight"]
-            checks.refuse_cells(
-                ~((weight > 0) & np.isfinite(weight)), "is no weight", "weights are finite and above 0",
-                name=name, columns=("weight",), ids=ids, cells=weight,
-            )  # fmt: skip
-        object.__setattr__(self, "frame", frame.assign(**values))
+    def _hold_numbers(self) -> None:
+        for column, check in (("score", self._check_score), ("weight", self._check_weight)):
+            if column in self.frame.columns:
+                values = checks.numbers(self.frame, (column,), self.origin.name)
+                checks.refuse_missing(values, (column,), checks.ids_of(self.frame), self.origin.name)
+                check(values[:, 0])
+                object.__setattr__(self, "frame", self.frame.assign(**{column: values[:, 0]}))
 
-    def _check_scores(self, score: NDArray[np.float64], ids: pd.Series[str] | None) -> None:
-        name = self.origin.name
-        checks.refuse_scores(score, ("score",), ids, name)
-        hard = self.frame["winner"].map(_SHARE).to_numpy(dtype=np.float64)
-        checks.refuse_cells(
-            (score - 0.5) * (hard - 0.5) < 0, "contradicts the winner", "score is model_a's share of the win",
-            name=name, columns=("score",), ids=ids, cells=score,
-        )  # fmt: skip
+    def _check_score(self, score: checks.Floats) -> None:
+        checks.refuse_scores(score[:, None], ("score",), checks.ids_of(self.frame), self.origin.name)
+        against = (score - 0.5) * (_shares(self.frame["winner"]) - 0.5) < 0
+        self._refuse(against, "score", "contradicts the winner", "score is model_a's share of the win")
+
+    def _check_weight(self, weight: checks.Floats) -> None:
+        odd = ~((weight > 0) & np.isfinite(weight))
+        self._refuse(odd, "weight", "is no weight", "weights are finite and above 0")
+
+    def _refuse(self, bad: ArrayLike, column: str, what: str, remedy: str) -> None:
+        cells = self.frame[column].to_numpy(dtype=object)
+        ids, name = checks.ids_of(self.frame), self.origin.name
+        checks.refuse_cells(bad, what, remedy, name=name, columns=(column,), ids=ids, cells=cells)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -91,7 +84,7 @@ class Battles(Rows):
         """(n,) share of each win that goes to model_a: `score`, or 1, 0.5, 0 by the winner."""
         if "score" in self.frame.columns:
             return self.frame["score"].to_numpy(dtype=np.float64)
-        return self.frame["winner"].map(_SHARE).to_numpy(dtype=np.float64)
+        return _shares(self.frame["winner"])
 
     @property
     def weight(self) -> NDArray[np.float64]:
@@ -141,12 +134,16 @@ class Battles(Rows):
         return cls(frame, Origin.from_record(record["origin"]))
 
 
+def _shares(winner: pd.Series[str]) -> NDArray[np.float64]:
+    return np.array([_SHARE[who] for who in winner])
+
+
 def _flagged(frame: pd.DataFrame, name: str) -> pd.Series[str]:
     checks.refuse_columns(frame, tuple(_FLAGS), name)
     flags = checks.numbers(frame, tuple(_FLAGS), name)
+    remedy = "set one of winner_model_a, winner_model_b, winner_tie to 1, the others to 0"
     odd = ~np.isin(flags, (0, 1)).all(axis=1) | (flags.sum(axis=1) != 1)
     checks.refuse_cells(
-        odd, "is no single winner", "set one of winner_model_a, winner_model_b, winner_tie to 1, the others to 0",
-        name=name, columns=("winner_model_a",), cells=flags[:, 0],
-    )  # fmt: skip
+        odd, "is no single winner", remedy, name=name, columns=("winner_model_a",), cells=flags[:, 0]
+    )
     return pd.Series(np.array(list(_FLAGS.values()), dtype=object)[flags.argmax(axis=1)], index=frame.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -48,8 +48,10 @@ def refuse_cells(
     row, column = (int(i) for i in np.argwhere(marked)[0])
     sample = "" if ids is None else f" (sample_id {np.asarray(ids)[row]})"
     cell = "" if cells is None else f"{_shown(np.asarray(cells).reshape(marked.shape)[row, column])} "
-    more = f" (and {count - 1} more cells)" if count > 1 else ""
-    raise TableError(f"{name}: row {row + 1}{sample}, column '{columns[column]}': {cell}{what}{more}; {remedy}")
+    more = f" (first of {count} such cells)" if count > 1 else ""
+    raise TableError(
+        f"{name}: row {row + 1}{sample}, column '{columns[column]}': {cell}{what}{more}; {remedy}"
+    )
 
 
 def _shown(cell: Any) -> str:
@@ -79,15 +81,63 @@ def refuse_columns(frame: pd.DataFrame, needed: Sequence[str], name: str) -> Non
 
 
 def refuse_blank(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    """Refuse missing or empty cells in text columns.
+    """Refuse missing or empty cells.
 
     Raises
     ------
     TableError : naming the first such cell.
     """
-    blank = np.column_stack([frame[column].map(is_absent).to_numpy(dtype=bool) for column in columns])
-    ids = frame["sample_id"] if "sample_id" in frame.columns else None
-    refuse_cells(blank, "is empty", "fill it in or delete the row", name=name, columns=columns, ids=ids)
+    blank = np.column_stack([_marks(frame[column], is_absent) for column in columns])
+    remedy = "fill it in or delete the row"
+    refuse_cells(blank, "is empty", remedy, name=name, columns=columns, ids=ids_of(frame))
+
+
+def refuse_not_text(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Refuse cells that are not text.
+
+    Raises
+    ------
+    TableError : naming the first such cell.
+    """
+    odd = np.column_stack([_marks(frame[column], _is_not_text) for column in columns])
+    cells = frame[list(columns)].to_numpy(dtype=object)
+    refuse_cells(
+        odd,
+        "is not text",
+        "turn the column into text",
+        name=name,
+        columns=columns,
+        ids=ids_of(frame),
+        cells=cells,
+    )
+
+
+def refuse_same_ids(frame: pd.DataFrame, name: str) -> None:
+    """Refuse a sample_id that stands on two rows.
+
+    Raises
+    ------
+    TableError : naming the first row whose id stands above it already.
+    """
+    again = frame["sample_id"].duplicated()
+    remedy = "give each row its own"
+    refuse_cells(
+        again, "stands on a row above", remedy, name=name, columns=("sample_id",), ids=frame["sample_id"]
+    )
+
+
+def ids_of(frame: pd.DataFrame) -> NDArray[Any] | None:
+    """(n,) sample ids for messages, None if the frame has none."""
+    return frame["sample_id"].to_numpy(dtype=object) if "sample_id" in frame.columns else None
+
+
+def _marks(column: pd.Series[Any], test: Callable[[Any], bool]) -> Mask:
+    cells = column.to_numpy(dtype=object)
+    return np.fromiter((test(cell) for cell in cells), dtype=bool, count=len(cells))
+
+
+def _is_not_text(cell: Any) -> bool:
+    return not isinstance(cell, str)
 
 
 def refuse_unknown(asked: Sequence[str], known: Sequence[str], name: str, what: str = "model") -> None:
@@ -119,12 +169,9 @@ def refuse_repeats(names: Sequence[str], name: str) -> None:
 
 
 def is_absent(cell: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, an empty text or the text "nan".
-
-    Lists (a prompt of several turns) are never absent.
-    """
+    """Whether a cell holds nothing: None, NaN or an empty text; a list of turns never does."""
     if isinstance(cell, str):
-        return cell.strip() in ("", "nan", "NaN")
+        return not cell.strip()
     return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
 
 
@@ -134,7 +181,7 @@ def numbers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> Floats:
     Parameters
     ----------
     frame : n rows, with `sample_id` if messages are to name it.
-    columns : m columns; a cell may be a number, a numeric text or absent.
+    columns : m columns; a cell may be a number, a numeric text, absent or a usual word for that ("NA").
 
     Returns
     -------
@@ -145,21 +192,27 @@ def numbers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> Floats:
     TableError : naming the first cell that holds something else.
     """
     values = np.column_stack([_floats(frame[column]) for column in columns])
-    cells = np.column_stack([frame[column].to_numpy(dtype=object) for column in columns])
-    words = np.isnan(values)
-    words[words] = [not is_absent(cell) for cell in cells[words]]
-    ids = frame["sample_id"] if "sample_id" in frame.columns else None
-    refuse_cells(
-        words, "is not a number", "write a plain number such as 0.5", name=name, columns=columns, ids=ids, cells=cells
-    )
+    odd = np.isnan(values)
+    if odd.any():
+        cells = np.column_stack([frame[column].to_numpy(dtype=object) for column in columns])
+        odd[odd] = [not _means_absent(cell) for cell in cells[odd]]
+        remedy = "write a plain number such as 0.5"
+        refuse_cells(
+            odd, "is not a number", remedy, name=name, columns=columns, ids=ids_of(frame), cells=cells
+        )
     return values
+
+
+def _means_absent(cell: Any) -> bool:
+    return is_absent(cell) or str(cell).strip().lower() in ("nan", "na", "n/a", "none", "null")
 
 
 def _floats(column: pd.Series[Any]) -> Floats:
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     # Python's float() rounds correctly; the fast parsers of pandas may be one bit off.
-    return np.fromiter((_float(cell) for cell in column), dtype=np.float64, count=len(column))
+    cells = column.to_numpy(dtype=object)
+    return np.fromiter((_float(cell) for cell in cells), dtype=np.float64, count=len(cells))
 
 
 def _float(cell: Any) -> float:
@@ -170,7 +223,11 @@ def _float(cell: Any) -> float:
 
 
 def refuse_scores(
-    scores: Floats, columns: Sequence[str], ids: ArrayLike, name: str, scale: tuple[float, float] = (0.0, 1.0)
+    scores: Floats,
+    columns: Sequence[str],
+    ids: ArrayLike | None,
+    name: str,
+    scale: tuple[float, float] = (0.0, 1.0),
 ) -> None:
     """Refuse scores outside a scale; NaN passes (see `refuse_missing`).
 
@@ -183,11 +240,14 @@ def refuse_scores(
         (scores < low) | (scores > high),
         f"lies outside [{low:g}, {high:g}]",
         f"rescale the scores to [{low:g}, {high:g}]",
-        name=name, columns=columns, ids=ids, cells=scores,
-    )  # fmt: skip
+        name=name,
+        columns=columns,
+        ids=ids,
+        cells=scores,
+    )
 
 
-def refuse_costs(costs: Floats, columns: Sequence[str], ids: ArrayLike, name: str) -> None:
+def refuse_costs(costs: Floats, columns: Sequence[str], ids: ArrayLike | None, name: str) -> None:
     """Refuse negative or infinite costs; NaN passes (see `refuse_missing`).
 
     Raises
@@ -198,17 +258,21 @@ def refuse_costs(costs: Floats, columns: Sequence[str], ids: ArrayLike, name: st
         (costs < 0) | np.isinf(costs),
         "is not a cost in USD per query",
         "costs are finite and at least 0",
-        name=name, columns=columns, ids=ids, cells=costs,
-    )  # fmt: skip
+        name=name,
+        columns=columns,
+        ids=ids,
+        cells=costs,
+    )
 
 
-def refuse_missing(values: Floats, columns: Sequence[str], ids: ArrayLike, name: str, remedy: str) -> None:
+def refuse_missing(values: Floats, columns: Sequence[str], ids: ArrayLike | None, name: str) -> None:
     """Refuse NaN.
 
     Raises
     ------
     TableError : naming the first such cell.
     """
+    remedy = "fill it in or drop the row"
     refuse_cells(np.isnan(values), "is missing", remedy, name=name, columns=columns, ids=ids)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,11 @@ def read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file; check the path")
     if path.suffix == ".parquet":
-        return _parquet(path).to_pandas()
-    if path.name.endswith((".csv", ".csv.gz")):
+        return _frame(_parquet(path))
+    if path.suffix == ".csv":
         return _read_csv(path)
     raise TableError(
-        f"{path}: only .csv, .csv.gz and .parquet are read here; save the table as one of these "
+        f"{path.name}: only .csv and .parquet are read here; save the table as one of these "
         "(published pickles: rb_support.sources)"
     )
 
@@ -55,11 +54,18 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
 def _parquet(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(f"{path}: not a whole Parquet file ({error}); write or fetch it again") from error
+        raise TableError(
+            f"{path.name}: not a whole Parquet file ({error}); write or fetch it again"
+        ) from error
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:
@@ -75,13 +81,12 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TableError(f"{path.name}: {error}; give the column values of one kind") from error
     metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    os.close(handle)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
-        os.replace(part, path)
+        part.replace(path)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -99,7 +104,7 @@ def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, A
             f"{path.name}: holds {record.get('table', 'no table of this project')}, not {kind}; "
             "read it with the class that wrote it"
         )
-    return table.to_pandas(), record
+    return _frame(table), record
 
 
 def holds(path: Path, kind: str) -> bool:

@@ -48,3 +48,7 @@ class Origin:
         """Origin that `as_record` wrote."""
         files = tuple((str(name), str(digest)) for name, digest in record["files"])
         return cls(record["kind"], record["name"], files, tuple(record["notes"]))
+
+
+OWN = Origin("own", "own table")
+"""Origin of a table whose maker named none."""

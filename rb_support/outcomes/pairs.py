@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.outcomes import checks, files
-from rb_support.outcomes.origin import Origin, TableError
-from rb_support.outcomes.table import KEYS, Outcomes, Rows, _own, hold, of_dataset, present
+from rb_support.outcomes.origin import OWN, Origin, TableError
+from rb_support.outcomes.table import Outcomes, Rows, check_rows, hold, of_dataset, present
+
+_STRONG, _WEAK = "strong|score", "weak|score"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class PairScores(Rows):
     weak: NDArray[np.float64]
     strong_model: str
     weak_model: str
-    origin: Origin = field(default_factory=_own)
+    origin: Origin = OWN
     scale: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -47,9 +49,8 @@ class PairScores(Rows):
 
     def _check(self) -> None:
         name = self.origin.name
-        checks.refuse_columns(self.frame, KEYS, name)
+        check_rows(self.frame, name)
         checks.refuse_repeats([self.strong_model, self.weak_model], name)
-        checks.refuse_blank(self.frame, ("sample_id", "dataset", "task"), name)
         low, high = self.scale
         if not low < high:
             raise TableError(f"{name}: scale {self.scale} is empty; give (lowest, highest) score")
@@ -58,7 +59,7 @@ class PairScores(Rows):
             scores = getattr(self, part)
             if scores.shape != (len(self),):
                 raise TableError(f"{name}: {part} has shape {scores.shape}; the rows ask for ({len(self)},)")
-            checks.refuse_missing(scores, (part,), ids, name, "fill it in or drop the row")
+            checks.refuse_missing(scores, (part,), ids, name)
             checks.refuse_scores(scores, (part,), ids, name, self.scale)
 
     @property
@@ -116,6 +117,3 @@ class PairScores(Rows):
             Origin.from_record(record["origin"]),
             (low, high),
         )
-
-
-_STRONG, _WEAK = "strong|score", "weak|score"

@@ -46,16 +46,17 @@ def _draw(
     task: NDArray[np.intp], group: NDArray[np.intp], train_share: float, rng: np.random.Generator
 ) -> Mask:
     """(groups,) True for training groups; task and group are codes (n,), groups in order of first row."""
-    cells = pd.DataFrame({"group": group, "task": task}).value_counts(sort=False).sort_index()
+    cells, counts = np.unique(np.column_stack([group, task]), axis=0, return_counts=True)
     members: list[list[tuple[int, int]]] = [[] for _ in range(int(group.max()) + 1)]
-    for (g, t), count in cells.items():  # type: ignore[misc]
+    for (g, t), count in zip(cells.tolist(), counts.tolist(), strict=True):
         members[g].append((t, count))
     total = np.bincount(task)
     target = np.where(total == 1, 1, np.clip(np.rint(train_share * total), 1, np.maximum(total - 1, 1)))
     got = np.zeros(len(total))
     chosen = np.zeros(len(members), dtype=bool)
-    homes = np.array([parts[0][0] for parts in members])
-    for g in sorted(rng.permutation(len(members)), key=lambda g: homes[g]):
+    shuffled = rng.permutation(len(members))
+    home_of = np.array([parts[0][0] for parts in members])
+    for g in shuffled[np.argsort(home_of[shuffled], kind="stable")]:
         home, size = members[g][0]
         chosen[g] = abs(got[home] + size - target[home]) < abs(got[home] - target[home])
         if chosen[g]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,14 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.names import DATASETS
 from rb_support.outcomes import checks, files, wide
-from rb_support.outcomes.origin import Origin, TableError
+from rb_support.outcomes.origin import OWN, Origin, TableError
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
-
-
-def _own() -> Origin:
-    return Origin("own", "own table")
 
 
 class Rows:
@@ -38,11 +34,11 @@ class Rows:
 
         Parameters
         ----------
-        rows : indices (in any order, repeats allowed) or an (n,) boolean mask.
+        rows : indices in any order, each once, or an (n,) boolean mask.
 
         Raises
         ------
-        TableError : if no row is taken or a mask has the wrong length.
+        TableError : if no row is taken, one is taken twice or a mask has the wrong length.
         """
         index = _indices(rows, len(self), self.origin.name)
         part = copy.copy(self)  # the rows were checked when this table was made
@@ -62,6 +58,8 @@ def _indices(rows: ArrayLike, n: int, name: str) -> NDArray[np.intp]:
         index = np.flatnonzero(index)
     if not index.size:
         raise TableError(f"{name}: no row is taken, and a table has at least one; loosen the selection")
+    if len(np.unique(index % n)) < len(index):
+        raise TableError(f"{name}: a row is taken twice; to resample, index `quality` and `cost` themselves")
     return index
 
 
@@ -77,6 +75,14 @@ def hold(table: Any, *arrays: str) -> None:
     object.__setattr__(table, "frame", table.frame.reset_index(drop=True))
     for name in arrays:
         object.__setattr__(table, name, frozen(getattr(table, name)))
+
+
+def check_rows(frame: pd.DataFrame, name: str) -> None:
+    """Refuse a frame whose rows lack an id of their own, a dataset, a task or a prompt."""
+    checks.refuse_columns(frame, KEYS, name)
+    checks.refuse_not_text(frame, KEYS, name)
+    checks.refuse_blank(frame, KEYS[:3], name)
+    checks.refuse_same_ids(frame, name)
 
 
 def of_dataset(table: Rows, dataset: str) -> NDArray[np.bool_]:
@@ -115,7 +121,7 @@ class Outcomes(Rows):
     quality: NDArray[np.float64]
     cost: NDArray[np.float64]
     models: tuple[str, ...]
-    origin: Origin = field(default_factory=_own)
+    origin: Origin = OWN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(self.models))
@@ -123,30 +129,24 @@ class Outcomes(Rows):
         self._check()
 
     def _check(self) -> None:
-        name = self.origin.name
-        checks.refuse_columns(self.frame, KEYS, name)
+        name, ids = self.origin.name, self.frame.get("sample_id")
+        check_rows(self.frame, name)
         checks.refuse_repeats(self.models, name)
         self._check_shapes()
-        checks.refuse_blank(self.frame, ("sample_id", "dataset", "task"), name)
-        ids = self.frame["sample_id"]
-        repeated = ids.duplicated().to_numpy()
-        checks.refuse_cells(
-            repeated, "stands on an earlier row too", "give each row its own", name=name,
-            columns=("sample_id",), ids=ids,
-        )  # fmt: skip
         priced = wide.cost_columns(self.models)
         checks.refuse_scores(self.quality, self.models, ids, name)
         checks.refuse_costs(self.cost, priced, ids, name)
-        remedy = "fill it in or drop the row"
-        checks.refuse_missing(self.quality, self.models, ids, name, remedy)
-        checks.refuse_missing(self.cost, priced, ids, name, remedy)
+        checks.refuse_missing(self.quality, self.models, ids, name)
+        checks.refuse_missing(self.cost, priced, ids, name)
 
     def _check_shapes(self) -> None:
         shape = (len(self.frame), len(self.models))
         for part in ("quality", "cost"):
             has = getattr(self, part).shape
             if has != shape:
-                raise TableError(f"{self.origin.name}: {part} has shape {has}; rows and models ask for {shape}")
+                raise TableError(
+                    f"{self.origin.name}: {part} has shape {has}; rows and models ask for {shape}"
+                )
         names = {*self.models, *wide.cost_columns(self.models)}
         clash = [column for column in self.frame.columns if column in names]
         if clash:
@@ -203,7 +203,9 @@ class Outcomes(Rows):
         TableError : if the share is out of range or no row is left to test on.
         """
         if not 0 < train_share < 1:
-            raise TableError(f"train_share is {train_share}; give a fraction above 0 and below 1, such as 0.7")
+            raise TableError(
+                f"train_share is {train_share}; give a fraction above 0 and below 1, such as 0.7"
+            )
         mask = train_mask(self.frame, train_share, seed)
         if mask.all() or not mask.any():
             raise TableError(
@@ -285,12 +287,9 @@ class Outcomes(Rows):
         TableError : naming file, row (data rows counted from 1), column and remedy.
         """
         pivoted = wide.wide_of_long(frame, name)
-        table = cls.from_wide(
-            pivoted, models=models, origin=origin, name=f"{name} (one row per sample)", missing=missing
-        )
-        if origin is None:
-            object.__setattr__(table, "origin", Origin("own", name, notes=table.origin.notes))
-        return table
+        origin = origin or Origin("own", name)
+        name = f"{name} (one row per sample)"
+        return cls.from_wide(pivoted, models=models, origin=origin, name=name, missing=missing)
 
     def to_long(self) -> pd.DataFrame:
         """Long frame, query by query, which `from_long` reads back."""

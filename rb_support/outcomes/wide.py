@@ -28,14 +28,15 @@ KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
 
-_ROW_NUMBERS = re.compile(r"Unnamed: \d+|index")
+_ROW_NUMBERS = re.compile(r"Unnamed: \d+")
 
 
 @dataclass
 class Parts:
-    """What a wide frame holds, on the way to an `Outcomes`; merging halves edits it in place."""
+    """What a wide frame holds, on the way to an `Outcomes`; merging and dropping rows edit it in place."""
 
     frame: pd.DataFrame
+    texts: NDArray[np.object_]
     quality: Floats
     cost: Floats
     models: tuple[str, ...]
@@ -43,14 +44,24 @@ class Parts:
     notes: list[str]
 
     @property
-    def ids(self) -> NDArray[Any]:
+    def ids(self) -> NDArray[np.object_]:
         """(n,) sample ids."""
         return self.frame["sample_id"].to_numpy(dtype=object)
 
-    def keep(self, rows: NDArray[Any]) -> None:
-        """Keep these rows only (indices or mask)."""
-        self.frame = self.frame[rows] if rows.dtype == bool else self.frame.iloc[rows]
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Keep the marked rows only; the frame's labels stay the file's row numbers from 0."""
+        self.frame, self.texts = self.frame.loc[rows], self.texts[rows]
         self.quality, self.cost = self.quality[rows], self.cost[rows]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Which of a sample's rows stays (`home`), and from which rows it takes what."""
+
+    home: int
+    asked: int
+    scored: list[int]
+    priced: list[int]
 
 
 def cost_columns(models: Sequence[str]) -> list[str]:
@@ -69,22 +80,30 @@ def parse_wide(frame: pd.DataFrame, models: Sequence[str] | None, name: str, mis
 
     See `Outcomes.from_wide` for the parameters and for what is refused.
     """
-    frame = frame.rename(columns=str)
-    frame = frame[[c for c in frame.columns if not _ROW_NUMBERS.fullmatch(c)]].reset_index(drop=True)
+    frame = _without_row_numbers(frame)
     checks.refuse_columns(frame, KEYS, name)
-    found = _find_models(list(frame.columns), name)
+    if "task" in frame.columns:
+        raise TableError(f"{name}: column 'task' stands beside 'eval_name', which means the same; rename it")
+    found = _find_models(list(frame.columns), models or (), name)
     chosen = tuple(found if models is None else models)
     checks.refuse_unknown(chosen, found, name)
     checks.refuse_repeats(chosen, name)
-    checks.refuse_blank(frame, KEYS, name)
+    checks.refuse_blank(frame, [*KEYS, *(c for c in ("dataset",) if c in frame.columns)], name)
     parts = _numbers(frame, chosen, found, name)
     _merge_halves(parts)
     _settle_missing(parts, missing)
-    parts.frame = _named(parts.frame)
+    parts.frame = _named(parts.frame, parts.texts)
     return parts
 
 
-def _find_models(columns: list[str], name: str) -> list[str]:
+def _without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame with text column names and without a CSV's nameless column of row numbers."""
+    frame = frame.rename(columns=str)
+    kept = [not _ROW_NUMBERS.fullmatch(column) for column in frame.columns]
+    return frame.loc[:, kept].reset_index(drop=True)
+
+
+def _find_models(columns: list[str], asked: Sequence[str], name: str) -> list[str]:
     """Models with a score and a cost column, in the order of their score columns."""
     priced = {column.removesuffix(COST) for column in columns if column.endswith(COST)}
     for model in sorted(priced - set(columns)):
@@ -92,7 +111,7 @@ def _find_models(columns: list[str], name: str) -> list[str]:
             f"{name}: column '{model}' (scores) is missing beside '{model}{COST}'; add it or delete the costs"
         )
     answered = {column.removesuffix(ANSWER) for column in columns if column.endswith(ANSWER)}
-    known = {*MODELS, *RAG_MODELS, *answered}
+    known = {*MODELS, *RAG_MODELS, *answered, *asked}
     for model in columns:
         if model in known and model not in priced:
             raise TableError(
@@ -108,83 +127,95 @@ def _find_models(columns: list[str], name: str) -> list[str]:
 
 
 def _numbers(frame: pd.DataFrame, models: tuple[str, ...], found: list[str], name: str) -> Parts:
-    ids = frame["sample_id"].to_numpy(dtype=object)
+    ids = checks.ids_of(frame)
     quality = checks.numbers(frame, models, name)
     checks.refuse_scores(quality, models, ids, name)
     cost = checks.numbers(frame, cost_columns(models), name)
     checks.refuse_costs(cost, cost_columns(models), ids, name)
     gone = [model for model in found if model not in models]
     spent = {*found, *cost_columns(models), *of_model(list(frame.columns), gone)}
-    return Parts(frame.drop(columns=list(spent)), quality, cost, models, name, [])
+    frame = frame.drop(columns=list(spent)).astype({"sample_id": str, "eval_name": str})
+    prompt = frame["prompt"].to_numpy(dtype=object)
+    texts = np.fromiter(map(prompts.strings, prompt), dtype=object, count=len(frame))
+    return Parts(frame, texts, quality, cost, models, name, [])
 
 
 def _merge_halves(parts: Parts) -> None:
     """Merge rows that share a sample_id and score different models; refuse other repeats.
 
-    The published 5-shot file asked one model the question twice over in 14 samples: its score stands on a
-    row of its own, whose prompt holds the question twice and whose costs pay for both copies.
+    The published 5-shot file put the question twice to one model in 14 samples: that model's score stands
+    on a row of its own, whose prompt holds the question twice and whose costs pay for both copies.
     """
     ids = pd.Series(parts.ids)
-    repeated = ids.duplicated(keep=False)
+    repeated = ids.duplicated(keep=False).to_numpy(copy=True)
     if not repeated.any():
         return
-    groups = list(ids[repeated].groupby(ids[repeated], sort=False).groups.values())
-    homes = [_merge(parts, [int(row) for row in rows]) for rows in groups]
-    keep = ~repeated.to_numpy()
-    keep[homes] = True
+    groups = ids[repeated].groupby(ids[repeated], sort=False).groups.values()
+    merges = [_plan(parts, [int(row) for row in rows]) for rows in groups]
+    _apply(parts, merges)
     parts.notes.append(
-        f"{len(groups)} samples stood on {int(repeated.sum())} rows that score different models: merged by "
-        "sample_id, each cost from the row that holds the question once"
+        f"samples whose models were scored on different rows, merged by sample_id: {len(merges)} (from "
+        f"{int(repeated.sum())} rows); each cost is from the row that holds the question once"
     )
-    parts.keep(keep)
+    repeated[[merge.home for merge in merges]] = False
+    parts.keep(~repeated)
 
 
-def _merge(parts: Parts, rows: list[int]) -> int:
-    """Gather one sample's rows on the row that scores most models, and return that row."""
-    texts = [prompts.strings(parts.frame["prompt"].iat[row]) for row in rows]
-    _refuse_no_halves(parts, rows, texts)
-    copies = dict(zip(rows, map(len, texts), strict=True))
-    home = max(rows, key=lambda row: int(np.isfinite(parts.quality[row]).sum()))
-    frame = parts.frame
-    frame.iat[home, frame.columns.get_loc("prompt")] = frame["prompt"].iat[min(rows, key=copies.__getitem__)]
+def _plan(parts: Parts, rows: list[int]) -> Merge:
+    """Plan to gather one sample's rows on the one that scores most models."""
+    _refuse_no_halves(parts, rows)
+    has_score = {row: np.isfinite(parts.quality[row]) for row in rows}
+    has_cost = {row: np.isfinite(parts.cost[row]) for row in rows}
+    copies = {row: len(parts.texts[row]) for row in rows}
+    home = max(rows, key=lambda row: int(has_score[row].sum()))
+    scored, priced = [], []
+    for j in range(len(parts.models)):
+        source = next((row for row in rows if has_score[row][j]), home)
+        paid = sorted(rows, key=lambda row: (copies[row], row != source))
+        scored.append(source)
+        priced.append(next((row for row in paid if has_cost[row][j]), home))
+    return Merge(home, min(rows, key=copies.__getitem__), scored, priced)
+
+
+def _apply(parts: Parts, merges: list[Merge]) -> None:
+    homes = [merge.home for merge in merges]
+    every = np.arange(len(parts.models))
+    scored = np.array([merge.scored for merge in merges])
+    parts.quality[homes] = parts.quality[scored, every]
+    parts.cost[homes] = parts.cost[np.array([merge.priced for merge in merges]), every]
+    parts.texts[homes] = parts.texts[[merge.asked for merge in merges]]
     for j, model in enumerate(parts.models):
-        scored = next((row for row in rows if np.isfinite(parts.quality[row, j])), home)
-        priced = [row for row in rows if np.isfinite(parts.cost[row, j])]
-        cheapest = min(priced, key=lambda row: (copies[row], row != scored), default=home)
-        parts.quality[home, j] = parts.quality[scored, j]
-        parts.cost[home, j] = parts.cost[cheapest, j]
-        for column in of_model(list(frame.columns), [model]) if scored != home else ():
-            at = frame.columns.get_loc(column)
-            frame.iat[home, at] = frame.iat[scored, at]
-    return home
+        source = np.arange(len(parts.frame))
+        source[homes] = scored[:, j]
+        for column in of_model(list(parts.frame.columns), [model]):
+            parts.frame[column] = parts.frame[column].array.take(source)
 
 
-def _refuse_no_halves(parts: Parts, rows: list[int], texts: list[tuple[str, ...]]) -> None:
-    first, *others = rows
-    where = f"{parts.name}: row {others[0] + 1} (sample_id {parts.ids[first]})"
+def _refuse_no_halves(parts: Parts, rows: list[int]) -> None:
+    first, second = rows[:2]
+    where = f"{parts.name}: row {second + 1} (sample_id {parts.ids[first]})"
     remedy = "give each row its own sample_id or delete one"
     both = np.isfinite(parts.quality[rows]).sum(axis=0) > 1
     if both.any():
         model = parts.models[int(np.argmax(both))]
         raise TableError(
-            f"{where}, column '{model}': the sample_id already stands on row {first + 1}, "
+            f"{where}, column '{model}': the sample_id stands on row {first + 1} too, "
             f"and both rows score this model; {remedy}"
         )
-    for column, values in (("prompt", [set(text) for text in texts]), ("eval_name", _tasks(parts, rows))):
+    for column, values in (
+        ("prompt", [set(parts.texts[row]) for row in rows]),
+        ("eval_name", parts.frame["eval_name"].iloc[rows].tolist()),
+    ):
         if any(value != values[0] for value in values):
             raise TableError(
                 f"{where}, column '{column}': differs from row {first + 1} of the same sample_id; {remedy}"
             )
 
 
-def _tasks(parts: Parts, rows: list[int]) -> list[Any]:
-    return parts.frame["eval_name"].iloc[rows].tolist()
-
-
 def _settle_missing(parts: Parts, missing: Missing) -> None:
-    absent = np.isnan(parts.quality).any(axis=1) | np.isnan(parts.cost).any(axis=1)
+    absent = np.asarray(np.isnan(np.hstack([parts.quality, parts.cost])).any(axis=1))
     if missing == "drop" and absent.any():
-        parts.notes.append(f"{int(absent.sum())} rows with a missing score or cost were dropped")
+        parts.notes.append(f"rows dropped for a missing score or cost: {int(absent.sum())}")
         parts.keep(~absent)
         checks.refuse_columns(parts.frame, KEYS, parts.name)
         return
@@ -203,16 +234,16 @@ def _refuse_missing(values: Floats, columns: list[str], parts: Parts, remedy: st
     checks.refuse_cells(whole, "is missing", remedy, name=parts.name, columns=columns, ids=ids)
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
+def _named(frame: pd.DataFrame, texts: NDArray[np.object_]) -> pd.DataFrame:
     """Frame with this project's columns first and prompts decoded."""
-    tasks = frame["eval_name"].astype(str)
+    tasks = frame["eval_name"]
     named = {task: dataset_of_task(task) for task in tasks.unique()}
     datasets = frame["dataset"] if "dataset" in frame.columns else tasks.map(named)
     head = {
-        "sample_id": frame["sample_id"].astype(str),
+        "sample_id": frame["sample_id"],
         "dataset": datasets.astype(str),
         "task": tasks,
-        "prompt": frame["prompt"].map(lambda prompt: prompts.TURN.join(prompts.strings(prompt))),
+        "prompt": pd.Series([prompts.TURN.join(turns) for turns in texts], index=frame.index, dtype=str),
     }
     rest = [column for column in frame.columns if column not in (*head, "eval_name")]
     return pd.concat([pd.DataFrame(head), frame[rest]], axis=1).reset_index(drop=True)
@@ -264,12 +295,12 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     ------
     TableError : as `Outcomes.from_long` says.
     """
-    frame = frame.rename(columns=str)
-    frame = frame[[c for c in frame.columns if not _ROW_NUMBERS.fullmatch(c)]].reset_index(drop=True)
+    frame = _without_row_numbers(frame.drop(columns="index", errors="ignore"))
     checks.refuse_columns(frame, LONG, name)
     checks.refuse_blank(frame, (*KEYS, "model_name"), name)
     values = _long_numbers(frame, name)
-    frame = frame.assign(prompt=frame["prompt"].map(lambda p: p if isinstance(p, str) else repr(list(p))))
+    if frame["prompt"].dtype == object:  # lists of turns cannot be grouped by
+        frame = frame.assign(prompt=[p if isinstance(p, str) else repr(list(p)) for p in frame["prompt"]])
     sample = frame.groupby(list(KEYS), sort=False).ngroup().to_numpy()
     _refuse_repeated_pairs(frame, sample, name)
     return _pivot(frame, values, sample)
@@ -289,8 +320,11 @@ def _refuse_repeated_pairs(frame: pd.DataFrame, sample: NDArray[Any], name: str)
         repeated,
         "answers this sample a second time",
         "delete one of the rows or give it its own sample_id",
-        name=name, columns=("model_name",), ids=frame["sample_id"], cells=frame["model_name"],
-    )  # fmt: skip
+        name=name,
+        columns=("model_name",),
+        ids=frame["sample_id"],
+        cells=frame["model_name"],
+    )
 
 
 def _pivot(frame: pd.DataFrame, values: Floats, sample: NDArray[Any]) -> pd.DataFrame:
