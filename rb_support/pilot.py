@@ -1,0 +1,70 @@
+"""The pilot study (RouterBench sec. 4.4): how much a perfect router could win on a table."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.outcomes import Outcomes
+from rb_support.routers import free_abstention, oracle
+
+NOBODY = "no_model_correct"
+"""How the published files write that every model scored 0."""
+
+
+def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
+    """Cost (USD) and quality of the oracle on every query, (n, 2)."""
+    rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
+    return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
+
+
+def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
+    """Share of queries the oracle sends to each model, per dataset and over all.
+
+    Returns
+    -------
+    A row per model, dearest first, and one for `no_model_correct`; a column per dataset and "all".
+    Columns add up to 1. Where every score is 0 nobody is counted, as in the published files.
+    """
+    choice, _ = free_abstention(outcomes.quality, outcomes.cost)
+    dearest_first = np.argsort(-outcomes.cost.mean(axis=0))
+    names = [*(outcomes.models[j] for j in dearest_first), NOBODY]
+    chosen = pd.Series([*outcomes.models, NOBODY]).to_numpy()[choice]
+    parts = {name: chosen[outcomes.frame["dataset"] == name] for name in outcomes.datasets}
+    counts = {
+        name: pd.Series(part).value_counts(normalize=True) for name, part in {**parts, "all": chosen}.items()
+    }
+    return pd.DataFrame(counts).reindex(names).fillna(0.0)
+
+
+def solved_by(outcomes: Outcomes) -> pd.Series:
+    """Share of queries by how many models get them right (score of at least one half): index 0 … m."""
+    count = (outcomes.quality >= 0.5).sum(axis=1)
+    share = np.bincount(count, minlength=len(outcomes.models) + 1) / len(outcomes)
+    return pd.Series(share, name="share of queries").rename_axis("models that are right")
+
+
+def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance: float) -> pd.DataFrame:
+    """How many times dearer one of two models of like quality is.
+
+    Parameters
+    ----------
+    points : (m, 2) mean cost (USD per query) and mean quality.
+    models : m names.
+    tolerance : largest difference of mean quality to count as comparable.
+
+    Returns
+    -------
+    A row per pair: cheaper, dearer, quality_difference (dearer minus cheaper), cost_ratio (>= 1).
+    """
+    rows = []
+    for (a, name_a), (b, name_b) in combinations(
+        zip(np.asarray(points, dtype=float), models, strict=True), 2
+    ):
+        (low, cheaper), (high, dearer) = sorted([(tuple(a), name_a), (tuple(b), name_b)])
+        if abs(high[1] - low[1]) <= tolerance and low[0] > 0:
+            rows.append((cheaper, dearer, high[1] - low[1], high[0] / low[0]))
+    return pd.DataFrame(rows, columns=["cheaper", "dearer", "quality_difference", "cost_ratio"])

@@ -1,0 +1,59 @@
+"""The pilot study's numbers, worked by hand and on the real slice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.pilot import NOBODY, comparable_cost_ratios, oracle_rows, oracle_shares, solved_by
+
+
+@pytest.fixture
+def table():
+    """a is dear and right but once; b is cheap; query 4 is solved by nobody."""
+    quality = np.array([[1, 1], [1, 0], [0.4, 0.2], [0, 0]], dtype=float)
+    cost = np.array([[4, 1]] * 4, dtype=float)
+    frame = pd.DataFrame(
+        {"sample_id": list("wxyz"), "dataset": ["D", "D", "E", "E"], "task": "t", "prompt": "p"}
+    )
+    return Outcomes(frame, quality, cost, ("b-dear", "a-cheap"), Origin("own", "test"))
+
+
+def test_oracle_rows(table):
+    assert oracle_rows(table).tolist() == [[1, 1], [4, 1], [4, 0.4], [1, 0]]
+
+
+def test_oracle_shares(table):
+    shares = oracle_shares(table)
+    assert list(shares.index) == ["b-dear", "a-cheap", NOBODY]
+    assert shares["D"].tolist() == [0.5, 0.5, 0]
+    assert shares["E"].tolist() == [0.5, 0, 0.5]
+    assert shares["all"].tolist() == [0.5, 0.25, 0.25]
+
+
+def test_solved_by(table):
+    assert solved_by(table).tolist() == [0.5, 0.25, 0.25]
+
+
+def test_comparable_cost_ratios():
+    points = [[1, 0.5], [3, 0.52], [9, 0.9], [2, 0.89]]
+    found = comparable_cost_ratios(points, ("p", "q", "r", "s"), 0.05)
+    assert found[["cheaper", "dearer"]].to_numpy().tolist() == [["p", "q"], ["s", "r"]]
+    assert found["cost_ratio"].tolist() == [3, 4.5]
+    assert found["quality_difference"].tolist() == pytest.approx([0.02, 0.01])
+
+
+def test_published_oracle_column_agrees(shared_data, monkeypatch):
+    """The published oracle column is what `free_abstention` picks."""
+    from rb_support.routers import free_abstention
+    from rb_support.sources import load_routerbench
+
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    table = load_routerbench()
+    choice, _ = free_abstention(table.quality, table.cost)
+    ours = np.array([*table.models, NOBODY])[choice]
+    published = table.frame["oracle_model_to_route_to"].to_numpy()
+    assert (ours == published).mean() > 0.999
+    for row in np.flatnonzero(ours != published):  # only rows that were two halves, each with its own oracle
+        column = table.models.index(published[row])
+        assert table.quality[row, column] == table.quality[row].max()
