@@ -163,6 +163,7 @@ class Report:
         records = [claim.record() for claim in self._claims]
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put(f"claims/{self.notebook}.json", content)
+        gallery.rebuild(self.directory)
         return as_frame(self._claims)
 
     def _write(
@@ -192,13 +193,13 @@ class Report:
             "files": {name: store.sha256(content) for name, content in files.items()},
         }
         for name, content in files.items():
-            store.write_atomically(self.directory / name, content)
+            self._put(name, content)
         self._put(f"{id}.json", store.dump_json(record))
+        gallery.rebuild(self.directory)
 
     def _put(self, name: str, content: bytes) -> None:
-        """Write what the gallery is made from, and the gallery with it."""
         store.write_atomically(self.directory / name, content)
-        gallery.rebuild(self.directory)
+        store.note_written(self.directory / name)
 
 
 def _label(id: str, title: str | None) -> dict[str, str]:

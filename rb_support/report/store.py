@@ -13,6 +13,9 @@ from typing import Any
 MAX_BYTES = 300_000
 """No file of the figures folder may be larger, so that the repository stays small."""
 
+LOG_VARIABLE = "RB_REPORT_LOG"
+"""Environment variable naming a file in which reports note what they write; `reproduce` sets it."""
+
 _REMEDIES = {
     ".csv": "save fewer rows: thin the points, or save the summary that the figure shows",
     ".svg": "draw dense artists with rasterized=True, or plot fewer points",
@@ -62,6 +65,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def note_written(path: Path) -> None:
+    """Note a file that a report wrote, where `reproduce` asked for it."""
+    log = os.environ.get(LOG_VARIABLE)
+    if log:
+        with Path(log).open("a", encoding="utf-8") as lines:
+            lines.write(f"{path.resolve()}\n")
 
 
 def dump_json(value: Any) -> bytes:

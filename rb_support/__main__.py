@@ -1,0 +1,152 @@
+"""Command line: `python -m rb_support COMMAND`, or `rb-support COMMAND`.
+
+Commands import what they need when they run: papermill alone takes seconds, and `--help` needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rb_support import data_commands
+
+if TYPE_CHECKING:
+    from rb_support.reproduce import Result
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    help="Figures and tables of RouterBench and RouteLLM, from notebooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_commands.app, name="data")
+
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="NN", help="Only notebooks whose name begins so; repeatable.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(help="Notebooks at once; each takes a core and up to a gigabyte. Default 2, on one core 1."),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder of figures; default RB_FIGURES_DIR, else figures.")]
+
+
+@app.command()
+def reproduce(
+    data: Annotated[str, typer.Option(help="simulated, real, or an outcome table's path.")] = "simulated",
+    scale: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    only: Only = None,
+    jobs: Jobs = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another parameter of the notebooks; repeatable."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run unchanged notebooks too.")] = False,
+    out: Out = None,
+) -> None:
+    """Run the notebooks and leave every figure, table and claim, with a gallery to look at them.
+
+    Notebooks that have not changed since their last run are skipped.
+    Executed notebooks are kept under build/notebooks.
+
+    Exit codes: 0 all passed, 1 a notebook failed, 2 a wrong option, 130 interrupted.
+    """
+    from rb_support import reproduce as notebooks
+    from rb_support.report.store import figures_root
+
+    try:
+        results = notebooks.reproduce(
+            _notebooks(),
+            data=data,
+            scale=scale,
+            only=only or (),
+            settings=set_ or (),
+            jobs=notebooks.DEFAULT_JOBS if jobs is None else jobs,
+            force=force,
+            figures=out or figures_root(),
+        )
+    except (notebooks.UsageError, KeyboardInterrupt) as error:
+        raise _ended_by(error) from error
+    _finish(results)
+
+
+@app.command()
+def refresh(only: Only = None, jobs: Jobs = None) -> None:
+    """Run the notebooks with their default parameters and put the fresh outputs into them.
+
+    A notebook is rewritten only if all its cells passed.
+
+    Exit codes are those of reproduce.
+    """
+    from rb_support import reproduce as notebooks
+    from rb_support.report.store import figures_root
+
+    try:
+        results = notebooks.refresh(
+            _notebooks(),
+            only=only or (),
+            jobs=notebooks.DEFAULT_JOBS if jobs is None else jobs,
+            figures=figures_root(),
+        )
+    except (notebooks.UsageError, KeyboardInterrupt) as error:
+        raise _ended_by(error) from error
+    _finish(results)
+
+
+@app.command()
+def gallery(out: Out = None) -> None:
+    """Rebuild manifest, claims and gallery from the records that lie in the folder of figures."""
+    from rb_support.report.gallery import rebuild_all
+    from rb_support.report.store import figures_root
+
+    root = out or figures_root()
+    for kind, items in rebuild_all(root).items():
+        typer.echo(f"{_shown(root / kind / 'index.html')}: {items} items")
+
+
+def _notebooks() -> Path:
+    """Folder of notebooks of the repository around the working directory, else one that is not there."""
+    from rb_support.report.store import repository_root
+
+    return (repository_root() or Path.cwd()) / "notebooks"
+
+
+def _ended_by(error: BaseException) -> typer.Exit:
+    """Say why nothing came of the command, and with which code it ends."""
+    if isinstance(error, KeyboardInterrupt):
+        typer.echo("Interrupted: kernels are stopped, nothing is half written.", err=True)
+        return typer.Exit(INTERRUPTED)
+    typer.echo(f"Error: {error}", err=True)
+    return typer.Exit(USAGE)
+
+
+def _finish(results: Sequence[Result]) -> None:
+    """Say what became of the notebooks; exit 1 if one failed."""
+    counts = {status: sum(result.status == status for result in results) for status in ("done", "unchanged")}
+    failed = [result for result in results if result.status == "failed"]
+    typer.echo(f"{counts['done']} run, {counts['unchanged']} unchanged, {len(failed)} failed")
+    for result in failed:
+        kept = f"\n  kept as {_shown(result.kept)}" if result.kept else ""
+        typer.echo(f"{result.notebook}: {result.failure}{kept}", err=True)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _shown(path: Path) -> str:
+    """A path as seen from here, if it lies here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

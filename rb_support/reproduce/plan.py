@@ -1,0 +1,161 @@
+"""What is to be run: notebooks found, settings checked against their parameters before anything starts."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+
+SCALES = ("quick", "full")
+
+
+class UsageError(ValueError):
+    """The command cannot be run as given; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One notebook and the parameters it will get.
+
+    Attributes
+    ----------
+    path : the notebook.
+    parameters : values handed to it; those not named keep the notebook's defaults.
+    cells : number of code cells that will run.
+    """
+
+    path: Path
+    parameters: Mapping[str, Any]
+    cells: int
+
+    @property
+    def name(self) -> str:
+        """File name without ending, such as "03_predictive_routers"."""
+        return self.path.stem
+
+
+def discover(notebooks: Path, only: Sequence[str] = ()) -> list[Path]:
+    """Notebooks `NN_*.ipynb` of a folder, in order; with `only`, those whose name begins with one of them.
+
+    Raises
+    ------
+    UsageError
+        If the folder has no notebook, or one of `only` fits none.
+    """
+    found = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise UsageError(f"no notebook NN_*.ipynb in {notebooks}: run this inside the repository")
+    unmatched = [prefix for prefix in only if not any(path.name.startswith(prefix) for path in found)]
+    if unmatched:
+        names = ", ".join(path.stem for path in found)
+        raise UsageError(f"--only {unmatched[0]} fits no notebook; there are {names}")
+    return [path for path in found if not only or path.name.startswith(tuple(only))]
+
+
+def make_plans(
+    paths: Sequence[Path], *, data: str | None, scale: str | None, settings: Sequence[str] = ()
+) -> list[Plan]:
+    """Give each notebook those of the wanted parameters that it has.
+
+    Parameters
+    ----------
+    paths : notebooks to run.
+    data, scale : values of the parameters of these names; None leaves the notebooks' defaults.
+    settings : "name=value" texts, converted to the type of the notebook's parameter.
+
+    Raises
+    ------
+    UsageError
+        For a setting that no selected notebook has, or whose value is not of the parameter's type.
+    """
+    known = {path: papermill.inspect_notebook(path) for path in paths}
+    wanted = parse_settings(settings)
+    check_known(wanted, known)
+    common = {name: value for name, value in (("data", data), ("scale", scale)) if value is not None}
+    plans = []
+    for path, parameters in known.items():
+        chosen = {name: value for name, value in common.items() if name in parameters}
+        for name in wanted.keys() & parameters.keys():
+            chosen[name] = convert(wanted[name], parameters[name], path.stem)
+        plans.append(Plan(path, dict(sorted(chosen.items())), count_cells(path)))
+    return plans
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Split "name=value" texts; the options --data and --scale are not settings."""
+    wanted = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--set {setting}: write it as name=value, such as --set seed=1")
+        if name in ("data", "scale"):
+            raise UsageError(f"--set {setting}: use --{name} {value}")
+        wanted[name] = value
+    return wanted
+
+
+def check_known(wanted: Mapping[str, str], known: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Refuse settings that none of the notebooks has."""
+    names = sorted({name for parameters in known.values() for name in parameters} - {"data", "scale"})
+    for name in wanted:
+        if name not in names:
+            raise UsageError(
+                f"--set {name}: no selected notebook has it; known are {', '.join(names) or 'none'}"
+            )
+
+
+def left_out(plans: Sequence[Plan], settings: Sequence[str]) -> list[str]:
+    """Sentences naming the notebooks that lack a setting, which keep running without it."""
+    told = []
+    for name in parse_settings(settings):
+        without = [plan.name for plan in plans if name not in plan.parameters]
+        if without:
+            told.append(f"{name} is no parameter of {', '.join(without)}: not set there")
+    return told
+
+
+def convert(text: str, parameter: Mapping[str, Any], notebook: str) -> Any:
+    """Value of a setting in the type that the notebook's annotation, else its default, gives.
+
+    Raises
+    ------
+    UsageError
+        If the text is no such value.
+    """
+    kind = _kind(parameter)
+    try:
+        return _CONVERTERS.get(kind, ast.literal_eval)(text)
+    except (ValueError, KeyError, SyntaxError) as error:
+        raise UsageError(
+            f"--set {parameter['name']}={text}: {notebook} wants {kind}, such as {parameter['default']}"
+        ) from error
+
+
+def _kind(parameter: Mapping[str, Any]) -> str:
+    annotated = str(parameter["inferred_type_name"])
+    if annotated != "None":
+        return annotated
+    return type(ast.literal_eval(parameter["default"])).__name__
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+_CONVERTERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": _boolean}
+
+
+def read_notebook(path: Path) -> Any:
+    """A notebook, as nbformat represents it."""
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def count_cells(path: Path) -> int:
+    """Number of code cells of a notebook that are not empty."""
+    cells = read_notebook(path).cells
+    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)

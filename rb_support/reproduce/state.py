@@ -1,0 +1,85 @@
+"""What a notebook's last good run was made from and wrote, so that an unchanged one need not run again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import rb_support
+from rb_support.report import store
+from rb_support.report.provenance import versions
+
+from .plan import Plan, read_notebook
+
+
+@dataclass(frozen=True)
+class State:
+    """Record of a notebook's last good run, one file of `build/state/`.
+
+    Attributes
+    ----------
+    path : the record's file.
+    root : folder that the outputs are named from.
+    """
+
+    path: Path
+    root: Path
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the last run had this fingerprint and everything it wrote still lies there unaltered."""
+        if not self.path.is_file():
+            return False
+        last = json.loads(self.path.read_text(encoding="utf-8"))
+        written: dict[str, str] = last["outputs"]
+        return bool(last["fingerprint"] == fingerprint) and all(
+            _digest(self.root / name) == digest for name, digest in written.items()
+        )
+
+    def save(self, fingerprint: str, outputs: Iterable[Path]) -> None:
+        """Remember a good run and the files it wrote."""
+        written = {os.path.relpath(path, self.root): _digest(path) for path in sorted(set(outputs))}
+        store.write_atomically(self.path, store.dump_json({"fingerprint": fingerprint, "outputs": written}))
+
+    def forget(self) -> None:
+        """Have the notebook run next time, whatever happens."""
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str | None:
+    return store.sha256(path.read_bytes()) if path.is_file() else None
+
+
+def fingerprint(plan: Plan, figures: Path) -> str:
+    """Hash of all that decides what a notebook writes.
+
+    That is its code cells, parameters, the package's files, library versions, the figures folder and the
+    data: a user's table by content, a folder of published files by names and sizes (its files are checked
+    by hash when they are read).
+    """
+    data = str(plan.parameters.get("data", ""))
+    code = [cell.source for cell in read_notebook(plan.path).cells if cell.cell_type == "code"]
+    made_from = [code, dict(plan.parameters), _package_digest(), versions(), list(_data_digest(data))]
+    return store.sha256(store.dump_json([*made_from, str(figures)]))
+
+
+@cache
+def _package_digest() -> str:
+    """Hash of all files of the package but compiled ones; read once per process."""
+    folder = Path(rb_support.__file__).parent
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return store.sha256(
+        store.dump_json([(path.relative_to(folder).as_posix(), _digest(path)) for path in paths])
+    )
+
+
+def _data_digest(data: str) -> Iterator[tuple[str, str | int | None]]:
+    if data == "real" and os.environ.get("RB_DATA_DIR"):
+        folder = Path(os.environ["RB_DATA_DIR"])
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            yield path.relative_to(folder).as_posix(), path.stat().st_size
+    elif Path(data).is_file():
+        yield data, _digest(Path(data))
