@@ -371,4 +371,4 @@ def test_curve_is_straight_in_cost_not_in_its_logarithm() -> None:
     (line,) = ax.get_lines()
     cost, quality = line.get_xdata(), line.get_ydata()
     np.testing.assert_allclose(quality, 0.2 + (cost - 1e-4) / (1e-2 - 1e-4) * 0.6, atol=1e-12)
-    assert len(cost) > 100 and line.get_color() == "#000000"
+    assert len(cost) >= 50 and line.get_color() == "#000000"

@@ -180,8 +180,8 @@ def test_own_table_is_handed_over_by_its_full_path_and_known_by_its_content(
     assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "unchanged")]
     (tmp_path / "mine.csv").write_text("other rows")
     plan = make_plans(discover(notebooks), data=str(tmp_path / "mine.csv"), scale=None)[0]
-    state = State(tmp_path / "build" / "state" / "own-quick" / "08_own.json", tmp_path)
-    assert not state.holds(fingerprint(plan, tmp_path / "figures"))
+    record = tmp_path / "build" / "state" / "own-quick" / "08_own.json"
+    assert not State(record, tmp_path, fingerprint(plan, tmp_path / "figures")).holds()
 
 
 def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
@@ -212,13 +212,14 @@ def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
 def test_state_holds_while_outputs_lie_unaltered(tmp_path: Path) -> None:
     output = tmp_path / "a.csv"
     output.write_text("1")
-    state = State(tmp_path / "state.json", tmp_path)
-    state.save("f", [output])
-    assert state.holds("f") and not state.holds("g")
+    state, other = (State(tmp_path / "state.json", tmp_path, made_from) for made_from in ("f", "g"))
+    assert not state.holds()
+    state.save([output])
+    assert state.holds() and not other.holds()
     output.write_text("2")
-    assert not state.holds("f")
+    assert not state.holds()
     output.unlink()
-    assert not state.holds("f")
+    assert not state.holds()
 
 
 # Refreshing outputs in place.

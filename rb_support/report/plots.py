@@ -89,7 +89,7 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
 def _dense(costs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Costs between the corners too: a mixture of two models is straight in cost, so bent on a log axis."""
     positive = costs[costs > 0]
-    between = np.geomspace(positive[0], positive[-1], 200) if len(positive) > 1 else positive
+    between = np.geomspace(positive[0], positive[-1], 60) if len(positive) > 1 else positive
     return np.union1d(costs, np.clip(between, costs[0], costs[-1]))
 
 

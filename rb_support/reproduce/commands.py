@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -85,10 +85,11 @@ def reproduce(
     )
     for sentence in left_out(plans, settings):
         print(sentence)
-    runs = [places.run(plan, kind, scale) for plan in plans]
-    due = [run for run in runs if force or not run.state.holds(run.fingerprint)]
-    endings = _run_all(due, jobs, places)
-    return [_result(run.job, endings) for run in runs]
+    todo = [places.job(plan, kind) for plan in plans]
+    states = {plan.path: places.state(plan, f"{kind}-{scale}") for plan in plans}
+    due = [job for job in todo if force or not states[job.source].holds()]
+    endings = _run_all(due, jobs, places, lambda ending: _settle(states[ending.job.source], ending))
+    return [_result(job, endings) for job in todo]
 
 
 def refresh(
@@ -105,26 +106,9 @@ def refresh(
     """
     places = _Places.of(notebooks, figures, build)
     plans = make_plans(discover(places.notebooks, only), data=None, scale=None)
-    runs = [places.run(plan, "refresh", "default", in_place=True) for plan in plans]
-    endings = _run_all(runs, jobs, places)
-    return [_result(run.job, endings) for run in runs]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A job with what decides whether it is due, and the number of its cells."""
-
-    job: Job
-    state: State
-    fingerprint: str
-    cells: int
-
-    def settle(self, ending: Ending) -> None:
-        """Remember a good run and what it wrote; have a failed one run again."""
-        if ending.failure is None:
-            self.state.save(self.fingerprint, [*ending.written, self.job.target])
-        else:
-            self.state.forget()
+    todo = [replace(places.job(plan, "refresh"), target=plan.path) for plan in plans]
+    endings = _run_all(todo, jobs, places, lambda ending: None)
+    return [_result(job, endings) for job in todo]
 
 
 @dataclass(frozen=True)
@@ -141,12 +125,21 @@ class _Places:
         root = notebooks.parent
         return cls(notebooks, (figures or root / "figures").resolve(), (build or root / "build").resolve())
 
-    def run(self, plan: Plan, kind: str, scale: str, *, in_place: bool = False) -> _Run:
-        executed = self.build / "notebooks" / kind
-        target = plan.path if in_place else executed / plan.path.name
-        job = Job(plan.path, target, executed, plan.parameters)
-        state = State(self.build / "state" / f"{kind}-{scale}" / f"{plan.name}.json", self.notebooks.parent)
-        return _Run(job, state, fingerprint(plan, self.figures), plan.cells)
+    def job(self, plan: Plan, kind: str) -> Job:
+        workspace = self.build / "notebooks" / kind
+        return Job(plan.path, workspace / plan.path.name, workspace, plan.cells, plan.parameters)
+
+    def state(self, plan: Plan, run: str) -> State:
+        record = self.build / "state" / run / f"{plan.name}.json"
+        return State(record, self.notebooks.parent, fingerprint(plan, self.figures))
+
+
+def _settle(state: State, ending: Ending) -> None:
+    """Remember a good run and what it wrote; have a failed one run again."""
+    if ending.failure is None:
+        state.save([*ending.written, ending.job.target])
+    else:
+        state.forget()
 
 
 def _checked_data(data: str) -> str:
@@ -163,20 +156,20 @@ def _checked_scale(scale: str) -> str:
     return scale
 
 
-def _run_all(due: Sequence[_Run], jobs: int, places: _Places) -> Mapping[Path, Ending]:
-    """Run what is due, showing progress, then rebuild the gallery; endings by the notebook's path."""
+def _run_all(
+    todo: Sequence[Job], jobs: int, places: _Places, settle: Callable[[Ending], None]
+) -> Mapping[Path, Ending]:
+    """Run notebooks, showing progress, then rebuild the gallery; endings by the notebook's path."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one notebook must run at a time")
-    by_source = {run.job.source: run for run in due}
-    screen = _Screen(sum(run.cells for run in due))
+    screen = _Screen(sum(job.cells for job in todo))
 
     def on_end(ending: Ending) -> None:
-        by_source[ending.job.source].settle(ending)
+        settle(ending)
         screen.ended(ending)
 
     try:
-        runner = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell)
-        endings = runner.run([run.job for run in due], on_end)
+        endings = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell).run(todo, on_end)
     finally:
         screen.close()
         rebuild_all(places.figures)

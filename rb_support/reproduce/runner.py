@@ -115,7 +115,8 @@ class Runner:
         try:
             while "done" not in last and "failure" not in last:
                 last = connection.recv()
-                self._on_cell(job, last.get("cells", 0))
+                if "cells" in last:
+                    self._on_cell(job, last["cells"])
         except EOFError:
             process.join()
             last = {"failure": f"its process ended with code {process.exitcode}: {job.last_words()}"}

@@ -24,25 +24,29 @@ class State:
     ----------
     path : the record's file.
     root : folder that the outputs are named from.
+    fingerprint : hash of what the notebook would be made from now.
     """
 
     path: Path
     root: Path
+    fingerprint: str
 
-    def holds(self, fingerprint: str) -> bool:
-        """Whether the last run had this fingerprint and everything it wrote still lies there unaltered."""
+    def holds(self) -> bool:
+        """Whether the last run was made from the same and all it wrote still lies there unaltered."""
         if not self.path.is_file():
             return False
         last = json.loads(self.path.read_text(encoding="utf-8"))
         written: dict[str, str] = last["outputs"]
-        return bool(last["fingerprint"] == fingerprint) and all(
+        return bool(last["fingerprint"] == self.fingerprint) and all(
             _digest(self.root / name) == digest for name, digest in written.items()
         )
 
-    def save(self, fingerprint: str, outputs: Iterable[Path]) -> None:
+    def save(self, outputs: Iterable[Path]) -> None:
         """Remember a good run and the files it wrote."""
         written = {os.path.relpath(path, self.root): _digest(path) for path in sorted(set(outputs))}
-        store.write_atomically(self.path, store.dump_json({"fingerprint": fingerprint, "outputs": written}))
+        store.write_atomically(
+            self.path, store.dump_json({"fingerprint": self.fingerprint, "outputs": written})
+        )
 
     def forget(self) -> None:
         """Have the notebook run next time, whatever happens."""

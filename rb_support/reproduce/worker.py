@@ -36,12 +36,14 @@ class Job:
     source : the notebook.
     target : where the executed notebook goes; the source itself to refresh its outputs.
     workspace : folder for what exists only while it runs, and for the notebook if a cell fails.
+    cells : number of code cells.
     parameters : values to hand to it.
     """
 
     source: Path
     target: Path
     workspace: Path
+    cells: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
