@@ -141,6 +141,14 @@ def test_halves_of_a_sample_are_merged_and_said() -> None:
     )
 
 
+def test_the_fuller_half_may_be_the_one_that_asks_twice() -> None:
+    got = Outcomes.from_wide(halves().assign(prompt=["['Q', 'Q']", "['R']", "['Q']"]))
+    assert got.frame["prompt"].tolist() == ["Q", "R"]
+    np.testing.assert_array_equal(got.quality[0], [1, 0, 0.5])
+    np.testing.assert_array_equal(got.cost[0], [0.2, 0.6, 1.0])
+    assert got.frame.loc[0, "oracle_model_to_route_to"] == "a"
+
+
 def test_halves_whose_costs_are_halved_too() -> None:
     frame = halves()
     frame.loc[0, "b|total_cost"] = np.nan
@@ -391,12 +399,18 @@ def test_long_frame_by_hand() -> None:
             "model_response": ["one", "two", "three", "four"],
             "model_name": ["a", "a", "b", "b"],
             "cost": [0.1, 0.2, 0.3, 0.4],
+            "tokens": [1, 2, 3, 4],
+            "topic": ["u", "v", "u", "v"],
         }
     )
     got = Outcomes.from_long(frame)
     np.testing.assert_array_equal(got.quality, [[1, 0.5], [0, 1]])
     np.testing.assert_array_equal(got.cost, [[0.1, 0.3], [0.2, 0.4]])
     assert got.frame["b|model_response"].tolist() == ["three", "four"]
+    assert got.frame["b|tokens"].tolist() == [3, 4]
+    assert got.frame["topic"].tolist() == ["u", "v"]
+    listed = Outcomes.from_long(frame.assign(prompt=[["Q"], ["R", "S"], ["Q"], ["R", "S"]]))
+    assert listed.frame["prompt"].tolist() == ["Q", "R\n\nS"]
     assert "index" not in got.frame and got.origin == Origin("own", "table")
     for changes, said in (
         ({"performance": ["1", "0", "2", "1"]}, r"^t: row 3 \(sample_id s\), column 'performance': 2.0 lies"),
@@ -417,11 +431,10 @@ def test_long_frame_by_hand() -> None:
 def test_csv_cells_stay_text(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     long_prompt = "很长 " * 200_000
-    wide(sample_id=["001", "1e3", "NA"], prompt=["NA", 'two\nlines, "quoted"', long_prompt]).to_csv(
-        path, index=False
-    )
+    rows = wide(sample_id=["001", "1e3", "3"], prompt=["NA", 'two\nlines, "quoted"', long_prompt])
+    rows.to_csv(path, index=False)
     got = Outcomes.read(path)
-    assert got.frame["sample_id"].tolist() == ["001", "1e3", "NA"]
+    assert got.frame["sample_id"].tolist() == ["001", "1e3", "3"]
     assert got.frame["prompt"].tolist() == ["NA", 'two\nlines, "quoted"', long_prompt]
     assert got.origin.files == (("own.csv", hashlib.sha256(path.read_bytes()).hexdigest()),)
     assert (got.origin.kind, got.origin.name) == ("own", "own.csv")
@@ -746,6 +759,9 @@ def test_merged_published_rows_hold_one_question(slice_rows: pd.DataFrame) -> No
     split = slice_rows.loc[slice_rows["sample_id"].duplicated(), "sample_id"]
     merged = got.frame["sample_id"].isin(split).to_numpy()
     assert merged.sum() == 14
+    first = got.frame.loc[merged, "prompt"].str[:40]
+    assert (first == first.iloc[0]).all()  # the shared examples stand at the start, and only there
+    assert [p.count(head) for p, head in zip(got.frame.loc[merged, "prompt"], first, strict=True)] == [1] * 14
     arc = got.of("ARC-Challenge")
     halved = arc.frame["sample_id"].isin(split).to_numpy()
     # A question asked twice would cost about twice the others.

@@ -51,7 +51,7 @@ def _draw(
     for (g, t), count in zip(cells.tolist(), counts.tolist(), strict=True):
         members[g].append((t, count))
     total = np.bincount(task)
-    target = np.where(total == 1, 1, np.clip(np.rint(train_share * total), 1, np.maximum(total - 1, 1)))
+    target = np.clip(np.rint(train_share * total), 1, np.maximum(total - 1, 1))
     got = np.zeros(len(total))
     chosen = np.zeros(len(members), dtype=bool)
     shuffled = rng.permutation(len(members))
