@@ -55,6 +55,21 @@ def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def lies(interval: tuple[float, float], sign: int) -> bool | None:
+    """Whether an interval of a difference supports a stated sign: above (1), below (-1) or about 0 (0).
+
+    Returns
+    -------
+    True if it does, False if it excludes the statement, None if it cannot tell. "About 0" is never told from
+    a small difference, so it is True as long as the interval covers 0.
+    """
+    low, high = interval
+    if sign == 0:
+        return low <= 0 <= high
+    low, high = (low, high) if sign > 0 else (-high, -low)
+    return True if low > 0 else False if high < 0 else None
+
+
 def _aiqs(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, float]:
     points = {name: system(weights) for name, system in systems.items()}
     domain = shared_domain(*points.values())

@@ -6,8 +6,16 @@ import pytest
 
 from rb_support.frontier import aiq
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.routers import ZERO, ZERO_TRAINED, KNNRouter, RidgeRouter, compare, compare_predictions
-from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval
+from rb_support.routers import (
+    ZERO,
+    ZERO_TRAINED,
+    KNNRouter,
+    RidgeRouter,
+    compare,
+    compare_predictions,
+    repeat_splits,
+)
+from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, lies
 
 
 def table(quality, cost, start=0):
@@ -101,3 +109,31 @@ def test_weighted_points_are_those_of_the_repeated_rows(parts):
         },
     )
     assert aiq(comparison.systems["KNN"](counts), 1, 4) == pytest.approx(aiq(repeated.points("KNN"), 1, 4))
+
+
+@pytest.mark.parametrize(
+    ("interval", "sign", "told"),
+    [
+        ((0.1, 0.2), 1, True), ((-0.2, -0.1), 1, False), ((-0.1, 0.2), 1, None),
+        ((0.1, 0.2), -1, False), ((-0.2, -0.1), -1, True), ((-0.1, 0.2), -1, None),
+        ((0.1, 0.2), 0, False), ((-0.1, 0.2), 0, True), ((0.0, 0.2), 0, True),
+    ],
+)  # fmt: skip
+def test_lies(interval, sign, told):
+    assert lies(interval, sign) is told
+
+
+def test_repeat_splits(parts):
+    train, _, X = parts
+    found = repeat_splits(train, X, {"KNN": KNNRouter(20), "Ridge": RidgeRouter()}, range(3))
+    assert found.shape == (3, 2) and (found > 0.02).all(axis=None)
+    again = compare(*train.split(seed=2), X, {"KNN": KNNRouter(20)}).aiq()
+    assert found.loc[2, "KNN"] == pytest.approx(again["KNN"] - again[ZERO])
+
+
+def test_curves_hold_what_a_figure_shows(parts):
+    comparison = compare(*parts, {"KNN": KNNRouter(20)})
+    curves = comparison.curves()
+    assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", "a", "b", "Oracle"]
+    shown = curves.loc[curves["router"] == "KNN", ["usd_per_query", "quality"]].to_numpy()
+    assert aiq(shown, *comparison.domain) == pytest.approx(comparison.aiq()["KNN"])

@@ -11,6 +11,7 @@ from rb_support.routers.compare import (
     PredictiveRouter,
     compare,
     compare_predictions,
+    repeat_splits,
 )
 from rb_support.routers.decision import (
     LambdaPath,
@@ -48,4 +49,5 @@ __all__ = [
     "mean_cost",
     "model_points",
     "oracle",
+    "repeat_splits",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, shared_domain
+from rb_support.frontier import aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.routers.decision import lambda_path, mean_cost
 from rb_support.routers.oracle import oracle
@@ -62,6 +62,16 @@ class Comparison:
     def aiq(self) -> dict[str, float]:
         """AIQ of every system on the shared domain."""
         return {name: aiq(self.points(name), *self.domain) for name in self.systems}
+
+    def curves(self) -> pd.DataFrame:
+        """Hull vertices of every system, the models and the oracle: router, usd_per_query, quality."""
+        parts = {name: hull(self.points(name)) for name in self.systems}
+        parts |= {name: point[None] for name, point in zip(self.test.models, self.test.points(), strict=True)}
+        parts["Oracle"] = self.oracle[None]
+        frames = [
+            pd.DataFrame(p, columns=["usd_per_query", "quality"]).assign(router=n) for n, p in parts.items()
+        ]
+        return pd.concat(frames, ignore_index=True)[["router", "usd_per_query", "quality"]]
 
     def table(self, *, rng: np.random.Generator, draws: int = 1000) -> pd.DataFrame:
         """AIQ with 95% intervals, and how far above the zero router.
@@ -115,3 +125,19 @@ def compare_predictions(
     for name, quality in predicted.items():
         systems[name] = lambda_path(quality, cost).on(test.quality, test.cost)
     return Comparison(test, systems)
+
+
+def repeat_splits(
+    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+) -> pd.DataFrame:
+    """AIQ above the zero router on several 70/30 splits, to tell a router's merit from a split's luck.
+
+    Returns
+    -------
+    A row per seed, a column per router (both zero routers apart): AIQ minus the zero router's.
+    """
+    rows = {}
+    for seed in seeds:
+        values = compare(*outcomes.split(seed=seed), X, routers).aiq()
+        rows[seed] = {name: values[name] - values[ZERO] for name in routers}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
