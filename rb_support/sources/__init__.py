@@ -1,0 +1,44 @@
+"""Published data: where each file comes from, how it gets here, and how it becomes a table.
+
+    from rb_support.sources import load_routerbench
+    table = load_routerbench()  # from RB_DATA_DIR or the cache; nothing is downloaded unasked
+
+Floor 1 of the package. Importing reads no file and touches no network.
+"""
+
+from rb_support.sources.errors import (
+    AlteredFileError,
+    MissingSourceError,
+    SourceError,
+    UnknownSourceError,
+    UnsafePickleError,
+    UnverifiedFileError,
+)
+from rb_support.sources.load import load_answers, load_battles, load_judgments, load_pairs, load_routerbench
+from rb_support.sources.parsed import SourceRows
+from rb_support.sources.registry import SOURCES, Source, SourceFile
+from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
+
+__all__ = [
+    "SOURCES",
+    "AlteredFileError",
+    "FileState",
+    "Located",
+    "MissingSourceError",
+    "Source",
+    "SourceError",
+    "SourceFile",
+    "SourceRows",
+    "UnknownSourceError",
+    "UnsafePickleError",
+    "UnverifiedFileError",
+    "at_hand",
+    "fetch",
+    "load_answers",
+    "load_battles",
+    "load_judgments",
+    "load_pairs",
+    "load_routerbench",
+    "locate",
+    "verify",
+]

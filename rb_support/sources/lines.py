@@ -1,0 +1,63 @@
+"""JSON and JSON Lines files of records, with errors that name the row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rb_support.outcomes import TableError
+
+Record = dict[str, Any]
+
+
+def read_lines(path: Path, needed: Iterable[str]) -> list[Record]:
+    """Records of a JSON Lines file.
+
+    Raises
+    ------
+    TableError : if a line is no JSON record or lacks a needed field.
+    """
+    with path.open(encoding="utf-8") as file:
+        return [_record(line, path, row, needed) for row, line in enumerate(file, start=1) if line.strip()]
+
+
+def read_list(path: Path, needed: Iterable[str]) -> list[Record]:
+    """Records of a file that is one JSON list.
+
+    Raises
+    ------
+    TableError : if it is no list of records or one lacks a needed field.
+    """
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TableError(f"{path.name}: not JSON ({error}); fetch the file anew") from error
+    if not isinstance(records, list):
+        raise TableError(f"{path.name}: not a JSON list of records; fetch the file anew")
+    return [_checked(record, path, row, needed) for row, record in enumerate(records, start=1)]
+
+
+def _record(line: str, path: Path, row: int, needed: Iterable[str]) -> Record:
+    try:
+        return _checked(json.loads(line), path, row, needed)
+    except json.JSONDecodeError as error:
+        raise TableError(f"{path.name}: row {row} is not JSON ({error}); fetch the file anew") from error
+
+
+def _checked(record: Any, path: Path, row: int, needed: Iterable[str]) -> Record:
+    if not isinstance(record, dict):
+        raise TableError(f"{path.name}: row {row} is not a record; fetch the file anew")
+    for field in needed:
+        if field not in record:
+            raise TableError(f"{path.name}: row {row} lacks the field '{field}'; fetch the file anew")
+    return record
+
+
+def whole(text: str) -> str:
+    """Text whose halves of surrogate pairs are joined, or replaced where the other half is missing.
+
+    Some published texts hold such halves, which neither UTF-8 nor Parquet can.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,100 @@
+"""Every published file by address, size, sha256, licence and citation; read at first use."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from rb_support.sources.errors import UnknownSourceError
+
+_ROUNDING = 0.01
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One published file.
+
+    Attributes
+    ----------
+    name : path below RB_DATA_DIR and in the cache.
+    address : where it is published.
+    size : bytes; rounded unless `exact`.
+    sha256 : hexadecimal digest, None if the publisher shows none.
+    exact : whether `size` is the exact number of bytes.
+    """
+
+    name: str
+    address: str
+    size: int
+    sha256: str | None
+    exact: bool = True
+
+    def fits(self, size: int) -> bool:
+        """Whether a file of that many bytes can be this one."""
+        return size == self.size if self.exact else abs(size - self.size) <= _ROUNDING * self.size
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set: its files and the terms under which they are published."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    files: tuple[SourceFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together (rounded if one of them is)."""
+        return sum(file.size for file in self.files)
+
+
+class Registry(Mapping[str, Source]):
+    """Sources by name, read from `registry.toml` when first asked for."""
+
+    @cached_property
+    def _sources(self) -> dict[str, Source]:
+        text = files("rb_support.sources").joinpath("registry.toml").read_text(encoding="utf-8")
+        return {name: _source(name, table) for name, table in tomllib.loads(text).items()}
+
+    def __getitem__(self, name: str) -> Source:
+        try:
+            return self._sources[name]
+        except KeyError:
+            raise UnknownSourceError(_unknown(name, list(self._sources))) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+
+def _source(name: str, table: dict[str, Any]) -> Source:
+    entries = tuple(_file(table["address"], *entry) for entry in table["files"])
+    return Source(name, table["title"], table["licence"], table["citation"], entries)
+
+
+def _file(address: str, name: str, path: str, size: int | str, sha256: str) -> SourceFile:
+    exact = isinstance(size, int)
+    return SourceFile(name, address + quote(path), int(str(size).lstrip("~")), sha256 or None, exact)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"there is no source '{name}'; {hint}known: {', '.join(known)}"
+
+
+SOURCES: Mapping[str, Source] = Registry()
+"""All sources; looking up an unknown name raises `UnknownSourceError`, which lists the known ones."""

@@ -1,0 +1,79 @@
+"""The registry names every file of the design, with the sizes and hashes of the real ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from rb_support.sources import SOURCES, UnknownSourceError
+
+NAMES = (
+    "routerbench-0shot", "routerbench-5shot", "routerbench-raw", "routerbench-slice", "routellm-mmlu",
+    "routellm-gsm8k", "routellm-mtbench", "routellm-commercial", "zeroeval-gsm", "alpaca-eval",
+    "mtbench-claude", "arena-55k", "routellm-judge",
+)  # fmt: skip
+FILES = [file for source in SOURCES.values() for file in source.files]
+
+
+def test_every_source_of_the_design_is_there() -> None:
+    assert sorted(SOURCES) == sorted(NAMES)
+    assert all(source.licence and source.citation and source.files for source in SOURCES.values())
+
+
+def test_local_names_and_addresses_are_unique() -> None:
+    assert len({file.name for file in FILES}) == len({file.address for file in FILES}) == len(FILES)
+
+
+def test_addresses_are_pinned_to_a_revision() -> None:
+    for file in FILES:
+        revision = next((part for part in urlsplit(file.address).path.split("/") if len(part) == 40), "")
+        assert int(revision, 16) >= 0, file.address
+
+
+def test_addresses_are_quoted() -> None:
+    [odd] = [file for file in FILES if "@" in file.name]
+    path = urlsplit(odd.address).path
+    assert path.endswith("gemma-2-27b-it%40together.json")
+    assert unquote(path).endswith("gemma-2-27b-it@together.json")
+
+
+def test_only_the_arena_has_no_published_hash() -> None:
+    assert [file.name for file in FILES if file.sha256 is None] == ["arena/train.csv"]
+
+
+def test_sizes_and_hashes_are_those_of_the_real_files(shared_data: Path) -> None:
+    sums = shared_data / "SHA256SUMS"
+    if not sums.is_file():
+        pytest.skip("the real data has no SHA256SUMS")
+    listed = dict(reversed(line.split("  ./")) for line in sums.read_text().splitlines())
+    registered = {file.name: file for file in FILES if file.name in listed}
+    assert sorted(registered) == sorted(listed)
+    for name, sha256 in listed.items():
+        assert registered[name].sha256 == sha256
+        assert registered[name].exact
+        assert registered[name].size == (shared_data / name).stat().st_size
+
+
+def test_published_sizes_of_the_pickles() -> None:
+    sizes = {name: SOURCES[f"routerbench-{name}"].size for name in ("0shot", "5shot", "raw")}
+    assert sizes == {"0shot": 99_567_659, "5shot": 171_091_324, "raw": 1_198_134_681}
+
+
+def test_an_unknown_name_is_refused_with_a_hint() -> None:
+    with pytest.raises(UnknownSourceError, match="did you mean 'routellm-mmlu'"):
+        SOURCES["routelm-mmlu"]
+    assert "routelm-mmlu" not in SOURCES
+
+
+def test_importing_does_no_work(tmp_path: Path) -> None:
+    """Neither settings nor cache nor registry are touched before somebody asks."""
+    code = "from rb_support.sources import SOURCES; assert '_sources' not in vars(SOURCES)"
+    environment = {"RB_DATA_DIR": str(tmp_path / "none"), "RB_CACHE_DIR": str(tmp_path / "cache"), "PATH": ""}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, cwd=Path(__file__).parent.parent
+    )
+    assert list(tmp_path.iterdir()) == []

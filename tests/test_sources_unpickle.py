@@ -1,0 +1,255 @@
+"""Pickles are read without being run: hostile ones are refused, those of pandas 1, 2 and 3 are read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sources_made import Call, Global, assemble, long, old_array, old_frame, wide
+
+from rb_support.sources import AlteredFileError, UnsafePickleError, unpickle
+from rb_support.sources.unpickle import read_frame
+
+FRAME = Global("pandas", "DataFrame")
+INDEX = Global("pandas", "Index")
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def _same_cells(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    assert list(left.columns) == list(right.columns)
+    for column in left.columns:
+        for mine, theirs in zip(left[column].tolist(), right[column].tolist(), strict=True):
+            assert mine == theirs or (pd.isna(mine) and pd.isna(theirs)), column
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("texts", [object, "str"])
+def test_frames_of_the_installed_pandas(tmp_path: Path, protocol: int, texts: Any) -> None:
+    frame = pd.DataFrame(
+        {
+            "text": pd.Series(["a", "中文", None], dtype=texts),
+            "mixed": pd.Series(["0.5", 1.0, np.float64(0.25)], dtype=object),
+            "float": [0.1, np.nan, 2.0],
+            "int": [1, -2, 3],
+            "flag": [True, False, True],
+        }
+    )
+    path = tmp_path / "frame.pkl"
+    frame.to_pickle(path, protocol=protocol)
+    read = read_frame(path, sha256=None)
+    _same_cells(read, frame)
+    assert read["float"].dtype == np.float64
+    assert read["int"].dtype == np.int64
+    assert read["flag"].dtype == bool
+
+
+@pytest.mark.parametrize("layout", ["1.1", "1.4", "2.0"])
+@pytest.mark.parametrize("made", [wide, long])
+def test_frames_of_older_pandas(tmp_path: Path, layout: str, made: Callable[[], pd.DataFrame]) -> None:
+    frame = made()
+    path = _written(tmp_path / "frame.pkl", assemble(old_frame(frame, layout)))
+    _same_cells(read_frame(path, sha256=None), frame)
+
+
+def test_row_labels_are_dropped_and_columns_stand_alone(tmp_path: Path) -> None:
+    long().to_pickle(tmp_path / "frame.pkl")
+    frame = read_frame(tmp_path / "frame.pkl", sha256=None)
+    assert frame.index.equals(pd.RangeIndex(len(frame)))
+    assert frame["prompt"].to_numpy().base is None or frame["prompt"].to_numpy().base.ndim == 1
+
+
+def test_hash_comes_first(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = _written(tmp_path / "frame.pkl", assemble(Call(Global("os", "mkdir"), str(marker))))
+    with pytest.raises(AlteredFileError, match="sha256"):
+        read_frame(path, sha256="0" * 64)
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(UnsafePickleError):
+        read_frame(path, sha256=right)
+    assert not marker.exists()
+
+
+class _Runs:
+    """An object whose unpickling runs a function."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.function, self.args = function, args
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, self.args
+
+
+class _Nested:
+    """`__reduce__` whose arguments are again objects with a `__reduce__`, the innermost hostile."""
+
+    def __init__(self, depth: int, marker: str) -> None:
+        self.depth, self.marker = depth, marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.depth:
+            return list, ([_Nested(self.depth - 1, self.marker)],)
+        return os.mkdir, (self.marker,)
+
+
+def _chain(links: int) -> bytes:
+    """`Index(Index(…Index(None)))`, each call allowed and the whole no table."""
+    look_up = b"\x80\x04" + b"\x8c\x06pandas" + b"\x8c\x05Index" + b"\x93\x94"
+    return look_up + b"h\x00" * (links - 1) + b"N" + b"\x85R" * links + b"."
+
+
+def _table_with(cell: Any) -> pd.DataFrame:
+    return pd.DataFrame({"prompt": pd.Series(["a", cell], dtype=object)})
+
+
+def _labelled(label: Any) -> pd.DataFrame:
+    return pd.DataFrame([[1.0]], columns=pd.Index([label], dtype=object))
+
+
+def _noted(note: Any) -> pd.DataFrame:
+    frame = pd.DataFrame({"prompt": ["a"]})
+    frame.attrs["note"] = note
+    return frame
+
+
+HOSTILE: dict[str, Callable[[str], bytes]] = {
+    "os.system": lambda m: pickle.dumps(_Runs(os.system, f"mkdir {m}")),
+    "builtins.eval": lambda m: pickle.dumps(_Runs(eval, f"__import__('os').mkdir({m!r})")),
+    "builtins.exec": lambda m: pickle.dumps(_Runs(exec, f"import os; os.mkdir({m!r})")),
+    "protocol 0": lambda m: f"(S'mkdir {m}'\nios\nsystem\n.".encode(),
+    "getattr of an import": lambda m: assemble(
+        Call(
+            Call(Global("builtins", "getattr"), Call(Global("importlib", "import_module"), "os"), "mkdir"), m
+        )
+    ),
+    "nested reduce": lambda m: pickle.dumps(_Nested(40, m)),
+    "chain of 50,000 calls": lambda m: _chain(50_000),
+    "class off the list": lambda m: assemble(Call(Global("collections", "OrderedDict"))),
+    "timestamps": lambda m: pickle.dumps(_table_with(pd.Timestamp("2024-01-01"))),
+    "numpy.load": lambda m: assemble(Call(Global("numpy", "load"), m, None, True)),
+    "numpy.testing": lambda m: assemble(
+        Call(Global("numpy.testing._private.utils", "runstring"), f"__import__('os').mkdir({m!r})", {})
+    ),
+    "numpy.fromfile": lambda m: assemble(Call(Global("numpy.core.multiarray", "fromfile"), m)),
+    "method of an allowed class": lambda m: assemble(Call(Global("pandas", "DataFrame.to_pickle"), None, m)),
+    "attribute path": lambda m: assemble(Call(Global("builtins", "slice.__class__.__subclasses__"))),
+    "module path in the name": lambda m: assemble(Call(Global("pandas", "core.frame.os.mkdir"), m)),
+    "pandas' own eval": lambda m: assemble(Call(Global("pandas.core.computation.eval", "eval"), "1")),
+    "pandas' read_pickle": lambda m: assemble(Call(Global("pandas", "read_pickle"), m)),
+    "hostile cell": lambda m: pickle.dumps(_table_with(_Runs(os.mkdir, m))),
+    "hostile label": lambda m: pickle.dumps(_labelled(_Runs(os.mkdir, m))),
+    "hostile attribute": lambda m: pickle.dumps(_noted(_Runs(os.mkdir, m))),
+    "persistent id": lambda m: b"Pmkdir\n.",
+    "extension code": lambda m: b"\x80\x02\x82\x01.",
+    "buffer that is not there": lambda m: b"\x80\x05\x97.",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_pickles_are_refused_unrun(tmp_path: Path, kind: str) -> None:
+    marker = tmp_path / "ran"
+    path = _written(tmp_path / "hostile.pkl", HOSTILE[kind](str(marker)))
+    with pytest.raises(UnsafePickleError, match=r"hostile\.pkl"):
+        read_frame(path, sha256=None)
+    assert not marker.exists()
+
+
+def test_the_hostile_pickles_would_have_run(tmp_path: Path) -> None:
+    """The test above proves nothing unless a plain unpickler does run them."""
+    for kind in ("os.system", "builtins.eval", "nested reduce", "getattr of an import", "hostile cell"):
+        marker = tmp_path / kind.replace(" ", "_")
+        pickle.loads(HOSTILE[kind](str(marker)))
+        assert marker.exists(), kind
+
+
+STATES: dict[str, Any] = {
+    "attribute set on a class": Call(FRAME, state=None),
+    "no state": Call(FRAME, new=True),
+    "state that is no record": Call(FRAME, state=[1], new=True),
+    "state with another call": Call(FRAME, state={"_mgr": Call(INDEX, 1)}, new=True),
+    "cells in a tuple": Call(
+        FRAME,
+        state={"_mgr": Call(Global("pandas.core.internals.managers", "BlockManager"), (), [])},
+        new=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_states_that_make_no_table(tmp_path: Path, kind: str) -> None:
+    path = _written(tmp_path / "frame.pkl", assemble(STATES[kind]))
+    with pytest.raises(UnsafePickleError):
+        read_frame(path, sha256=None)
+
+
+def test_classes_cannot_be_changed_by_a_pickle(tmp_path: Path) -> None:
+    """BUILD with a pair of states sets attributes on whatever lies on the stack, classes included."""
+    hostile = b"\x80\x04" + b"\x8c\x06pandas\x8c\x05Index\x93" + b"N}\x8c\x07planted\x8c\x01xs\x86b."
+    pickle.loads(hostile)
+    assert pd.Index.planted == "x", "a plain unpickler changes the class"  # type: ignore[attr-defined]
+    del pd.Index.planted  # type: ignore[attr-defined]
+    before = dict(vars(unpickle._Index))
+    with pytest.raises(UnsafePickleError):
+        read_frame(_written(tmp_path / "frame.pkl", hostile), sha256=None)
+    assert not hasattr(pd.Index, "planted")
+    assert dict(vars(unpickle._Index)) == before
+    with pytest.raises(UnsafePickleError, match="tries to change"):
+        unpickle._Index.planted = "x"
+
+
+def _arrow_texts(offsets: list[int], data: bytes, n: int) -> Call:
+    lib = "pyarrow.lib"
+    kind = Call(Global(lib, "type_for_alias"), "large_string")
+    buffers = [None, *(Call(Global(lib, "py_buffer"), b) for b in (np.array(offsets, "i8").tobytes(), data))]
+    array = Call(Global(lib, "_restore_array"), (kind, n, 0, 0, buffers, [], None))
+    return Call(Global("pandas.arrays", "ArrowStringArray"), state={"_pa_array": array}, new=True)
+
+
+def _one_column(values: Call, n: int) -> Call:
+    make = Global("pandas.core.indexes.base", "_new_Index")
+    labels = Call(make, INDEX, {"data": old_array(np.array(["text"], dtype=object)), "name": None})
+    rows = Call(make, Global("pandas", "RangeIndex"), {"start": 0, "stop": n, "step": 1})
+    block = Call(
+        Global("pandas._libs.internals", "_unpickle_block"),
+        values,
+        Call(Global("builtins", "slice"), 0, 1, 1),
+        1,
+    )
+    manager = Call(Global("pandas.core.internals.managers", "BlockManager"), (block,), [labels, rows])
+    return Call(FRAME, state={"_mgr": manager}, new=True)
+
+
+def test_texts_in_arrow_memory_are_checked(tmp_path: Path) -> None:
+    """Offsets into memory that is not the file's would be read without this check."""
+    good = _written(tmp_path / "good.pkl", assemble(_one_column(_arrow_texts([0, 1, 3], b"abc", 2), 2)))
+    assert read_frame(good, sha256=None)["text"].tolist() == ["a", "bc"]
+    bad = _written(tmp_path / "bad.pkl", assemble(_one_column(_arrow_texts([0, 1, 10**9], b"abc", 2), 2)))
+    with pytest.raises(UnsafePickleError):
+        read_frame(bad, sha256=None)
+
+
+def test_sizes_that_are_only_claimed_cost_no_memory(tmp_path: Path) -> None:
+    huge = Call(Global("builtins", "bytearray"), 10**11)
+    dtype = Call(Global("numpy", "dtype"), "u1", False, True, state=(3, "|", None, None, None, -1, -1, 0))
+    array = Call(Global("numpy._core.numeric", "_frombuffer"), huge, dtype, (10**11,), "C")
+    path = _written(tmp_path / "bomb.pkl", assemble(_one_column(array, 10**11)))
+    with pytest.raises(UnsafePickleError, match="where bytes belong"):
+        read_frame(path, sha256=None)
+
+
+def test_every_cut_of_a_good_pickle_is_refused(tmp_path: Path) -> None:
+    whole = assemble(old_frame(wide(3), "2.0"))
+    path = tmp_path / "cut.pkl"
+    for end in range(0, len(whole) - 1, 97):
+        with pytest.raises(UnsafePickleError, match=r"cut\.pkl"):
+            read_frame(_written(path, whole[:end]), sha256=None)
