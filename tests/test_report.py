@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -167,6 +168,30 @@ def test_footer_lies_below_everything_and_is_replaced_when_saved_again(tmp_path:
     assert footer.get_window_extent().y1 < min(box.y0 for box in others)
 
 
+def test_a_label_of_the_whole_figure_is_lifted_off_the_legend(tmp_path: Path) -> None:
+    fig = small_figure()
+    label = fig.supxlabel("cost")
+    report(tmp_path).save_figure(fig, "rb-fig4", data=TABLE)
+    words, legend = label.get_window_extent(), fig.legends[0]
+    drawn = [text.get_window_extent() for text in legend.get_texts()]
+    assert not any(words.overlaps(box) for box in drawn)
+    assert not words.overlaps(fig.axes[0].get_tightbbox())
+
+
+@pytest.mark.parametrize("decades", [0.4, 0.6, 0.9, 1.2, 1.6, 1.8, 2.5, 3.0])
+def test_cost_axis_has_a_few_labels_that_do_not_overlap(decades: float) -> None:
+    fig, (ax, *_) = panels(4, ncols=4)
+    ax.plot([3e-5, 3e-5 * 10**decades], [0, 1])
+    cost_axis(ax)
+    fig.draw_without_rendering()
+    low, high = ax.get_xlim()
+    labels = [tick.label1 for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert 1 <= len([label for label in labels if label.get_text()]) <= 4
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert {label.get_text() for label in ax.xaxis.get_minorticklabels()} <= {""}
+
+
 def test_csv_has_six_digits_and_keeps_only_a_meaningful_index() -> None:
     frame = pd.DataFrame({"x": [1 / 3, 2.0]}, index=[5, 3])
     assert render_csv(frame) == b"x\n0.333333\n2\n"
@@ -279,6 +304,16 @@ def test_gallery_shows_all_and_needs_nothing_from_elsewhere(saved: Path) -> None
     row = page[page.index("<td>AIQ, zero</td>") :]
     assert row.index("0.71<") < row.index("0.763<") < row.index("other rows")
     assert '<td class="verdict holds">holds</td>' in page
+
+
+def test_one_reason_for_all_differences_is_said_once(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    pairs = [Versus("A", 1.0, why="same"), Versus("B", 2.0, why="same")]
+    made.save_table(TABLE, "rb-tab-aiq", versus=pairs)
+    page = (tmp_path / "simulated" / "index.html").read_text()
+    assert page.count("same") == 1 and "Why they differ: same" in page
+    made.save_table(TABLE, "rb-tab-aiq", versus=[*pairs, Versus("C", 3.0, why="other")])
+    assert (tmp_path / "simulated" / "index.html").read_text().count("<td>same</td>") == 2
 
 
 def test_gallery_is_rebuilt_from_what_lies_on_disk(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import hull
@@ -94,12 +95,26 @@ def _dense(costs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
-    """Make the x axis a logarithmic one of mean cost in USD per query.
+    """Make the x axis a logarithmic one of mean cost in USD per query, with two to four labelled ticks.
 
-    With four or more narrow panels, leave the label empty and call `fig.supxlabel(COST_LABEL)` once.
+    For rows of panels, leave the label empty but in the last row, or call `fig.supxlabel(COST_LABEL)` once.
     """
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(_CostLocator())
+    ax.xaxis.set_major_formatter(
+        LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
+    )
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(label)
+
+
+class _CostLocator(LogLocator):
+    """Ticks at powers of ten, and between them where the axis spans so little that they would be too few."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        decades = np.log10(vmax / vmin)
+        self.set_params(subs=(1,) if decades > 1.7 else (1, 3) if decades > 0.55 else (1, 2, 3, 5))
+        return super().tick_values(vmin, vmax)
 
 
 def model_legend(fig: Figure, models: Sequence[str], ncol: int = 4, *, curves: Axes | None = None) -> None:

@@ -56,6 +56,7 @@ def add_footer(fig: Figure, item: str, origin: Origin) -> None:
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # keeps what was just laid out, so that nothing moves onto the footer
     _anchor_legends(fig)
+    _part_label_and_legend(fig)
     left, bottom = _lower_left(fig)
     fig.text(
         left,
@@ -75,6 +76,18 @@ def _anchor_legends(fig: Figure) -> None:
     for legend in fig.legends:
         if legend.get_bbox_to_anchor() is fig.bbox:
             legend.set_bbox_to_anchor((0, 0, 1, 1), transform=fig.transFigure)
+
+
+def _part_label_and_legend(fig: Figure) -> None:
+    """Put a label of the whole x axis right below the panels, and a legend drawn upon it below the label."""
+    boxes = [box for ax in fig.axes if (box := ax.get_tightbbox()) is not None]
+    floor = min((box.y0 for box in boxes), default=0.0) - fig.dpi / 48  # a point and a half of air
+    for legend in fig.legends:
+        for text in fig.texts:
+            if text.get_window_extent().overlaps(box := legend.get_window_extent()):
+                text.set(y=floor / fig.bbox.height, verticalalignment="top")
+                drop = max(box.y1 - text.get_window_extent().y0, 0) / fig.bbox.height
+                legend.set_bbox_to_anchor((0, -drop, 1, 1), transform=fig.transFigure)
 
 
 def _lower_left(fig: Figure) -> tuple[float, float]:

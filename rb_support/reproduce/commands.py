@@ -196,6 +196,7 @@ class _Screen:
     def on_cell(self, job: Job, cells: int) -> None:
         """Move the bar: `cells` of the job are done."""
         with self._lock:
+            self._bar.set_postfix_str(job.name, refresh=False)
             self._bar.update(cells - self._done.get(job.source, 0))
             self._done[job.source] = cells
 
