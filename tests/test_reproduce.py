@@ -168,15 +168,18 @@ def test_text_stays_text_where_the_notebook_wants_text() -> None:
     assert convert("1", parameter, "01") == "1"
 
 
-def test_own_table_is_handed_over_by_its_full_path_and_known_by_its_content(
+def test_own_table_and_data_folder_are_handed_over_by_full_path_and_known_by_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notebooks = make_repository(tmp_path)
-    write_notebook(notebooks / "08_own.ipynb", "print(open(data).read())", parameters='data: str = "x"')
+    printing = "import os; print(open(data).read(), os.environ['RB_DATA_DIR'])"
+    write_notebook(notebooks / "08_own.ipynb", printing, parameters='data: str = "x"')
     (tmp_path / "mine.csv").write_text("my rows")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RB_DATA_DIR", "data")
     assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "done")]
-    assert "my rows" in outputs(tmp_path / "build" / "notebooks" / "own" / "08_own.ipynb")
+    shown = outputs(tmp_path / "build" / "notebooks" / "own" / "08_own.ipynb")
+    assert shown == f"my rows {tmp_path / 'data'}\n"
     assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "unchanged")]
     (tmp_path / "mine.csv").write_text("other rows")
     plan = make_plans(discover(notebooks), data=str(tmp_path / "mine.csv"), scale=None)[0]

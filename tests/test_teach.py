@@ -63,7 +63,7 @@ class Shown:
 
 def titled(cost: float = 2.0, router: str = "knn") -> Figure:
     fig, ax = plt.subplots()
-    ax.set_title(f"{router} {cost:g}")
+    ax.set_title(f"{router} {cost:g}", loc="center")
     return fig
 
 
@@ -72,9 +72,9 @@ def test_explore_leaves_a_figure_and_redraws_it_in_place(monkeypatch: pytest.Mon
     monkeypatch.setattr(teach, "display", shown)
     teach.explore(titled, cost=(0.0, 4.0, 0.5), router=["mlp", "knn"])
     figure, box = shown.displayed
-    assert figure.axes[0].get_title() == "knn 2" and isinstance(box, ipywidgets.VBox)
+    assert figure.axes[0].get_title("center") == "knn 2" and isinstance(box, ipywidgets.VBox)
     assert [control.description for control in box.children] == ["cost", "router"]
     assert shown.updated == []
     box.children[0].value = 3.5
-    assert [fig.axes[0].get_title() for fig in shown.updated] == ["knn 3.5"]
+    assert [fig.axes[0].get_title("center") for fig in shown.updated] == ["knn 3.5"]
     assert plt.get_fignums() == []

@@ -65,7 +65,7 @@ class Runner:
         self, jobs: int, environment: Mapping[str, str], on_cell: Callable[[Job, int], None]
     ) -> None:
         self._jobs = jobs
-        self._environment = {**os.environ, **environment, **_ENVIRONMENT}
+        self._environment = {**os.environ, **_absolute_folders(), **environment, **_ENVIRONMENT}
         self._on_cell = on_cell
         self._lock = threading.Lock()
         self._running: dict[BaseProcess, Connection] = {}
@@ -140,6 +140,12 @@ class Runner:
         with self._lock:
             for process in self._running:
                 process.kill()
+
+
+def _absolute_folders() -> dict[str, str]:
+    """Folders given by the environment, from the root: kernels work in another folder than this process."""
+    given = {name: os.environ.get(name) for name in ("RB_DATA_DIR", "RB_CACHE_DIR")}
+    return {name: str(Path(folder).expanduser().resolve()) for name, folder in given.items() if folder}
 
 
 def _context() -> ForkServerContext | SpawnContext:
