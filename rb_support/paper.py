@@ -104,6 +104,16 @@ def rag_prices() -> pd.DataFrame:
     return _table("rag_prices").copy()
 
 
+def prices() -> pd.DataFrame:
+    """Price list of all fourteen models, RAG ones included.
+
+    Columns model, price_in_usd_per_million, price_out_usd_per_million, fee_usd_per_request (0 for models
+    without retrieval), source. You.com's token prices are not printed: NaN.
+    """
+    listed = model_means().drop(columns=["score", "cost_usd_per_query"]).assign(fee_usd_per_request=0.0)
+    return pd.concat([listed, rag_prices()], ignore_index=True)
+
+
 def oracle_choices() -> pd.DataFrame:
     """How often the published oracle picks each model (0-shot), `no_model_correct` included: model, rows."""
     return _table("oracle_choices").copy()
@@ -185,7 +195,7 @@ def commercial_routers() -> pd.DataFrame:
 _PUBLISHED: Mapping[str, Callable[[], pd.DataFrame]] = MappingProxyType(
     {
         "rb-tab-datasets": task_rows,
-        "rb-tab-prices": model_means,
+        "rb-tab-prices": prices,
         "rb-fig3": model_means,
         "rb-tab-models": model_means,
         "rb-tab-oracle": oracle_choices,

@@ -13,6 +13,7 @@ from rb_support import names, paper
 TABLES: tuple[Callable[[], pd.DataFrame], ...] = (
     paper.model_means,
     paper.rag_prices,
+    paper.prices,
     paper.oracle_choices,
     paper.task_rows,
     paper.task_means,
@@ -47,6 +48,14 @@ def test_models_are_the_eleven_spelled_as_everywhere() -> None:
     assert set(means["model"]) == set(names.MODELS)
     assert means.sort_values("cost_usd_per_query")["model"].tolist()[::-1] == list(names.MODELS)
     assert set(paper.rag_prices()["model"]) < set(names.RAG_MODELS)
+
+
+def test_price_list_has_all_models_and_only_retrieval_asks_a_fee() -> None:
+    prices = paper.prices().set_index("model")
+    assert set(prices.index) == {*names.MODELS, *names.RAG_MODELS}
+    assert (prices["fee_usd_per_request"] > 0).equals(~prices.index.to_series().isin(names.MODELS))
+    assert prices.loc["gpt-4-1106-preview", "price_out_usd_per_million"] == 30
+    assert prices.index[prices["price_in_usd_per_million"].isna()].tolist() == ["you.com-api"]
 
 
 def test_oracle_choices_cover_every_row_of_the_file() -> None:

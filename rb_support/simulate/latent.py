@@ -1,0 +1,145 @@
+"""Who is right where: hidden traits of queries and models, turned into scores.
+
+A model's latent value on a query is the sum of three shared factors (general difficulty and two
+contrasts between models) and of something of its own; the score is a threshold on it. Loadings were
+fitted on real rows (`fitting`), so that models err together as real ones do. Each factor is partly told
+by the prompt's words (topic and level), which is what a router can learn, and partly hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from rb_support import names
+from rb_support.simulate.assumptions import FACTORS, Assumptions, Floats, value
+
+Integers = NDArray[np.int64]
+
+LEVELS = 5
+"""Difficulty is told in five levels of wording."""
+
+_STEPS = {"binary": 1, "quarters": 4, "tenths": 10}
+_SPREAD = {"quarters": 1.5, "tenths": 1.0}
+_LOWEST = {"binary": 0.0, "quarters": 0.0, "tenths": 0.1}
+_BISECTIONS = 45
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Hidden side of n queries.
+
+    Attributes
+    ----------
+    topic : (n,) row in the dataset's table of topics.
+    level : (n,) wording from 0 (plain) to 4 (expert).
+    twin : (n,) True where the query repeats the one before it with one word changed.
+    """
+
+    topic: Integers
+    level: Integers
+    twin: NDArray[np.bool_]
+
+
+def draw_queries(part: Assumptions, counts: Integers, rng: np.random.Generator) -> Queries:
+    """Topic and level of each query; some Winogrande queries are twins of the one before.
+
+    Parameters
+    ----------
+    counts : (k,) queries wanted of each topic.
+    """
+    topic = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    level = rng.integers(0, LEVELS, len(topic))
+    twin = np.zeros(len(topic), dtype=bool)
+    if part.dataset == names.WINOGRANDE:
+        pairs = round(value("twin_share", names.WINOGRANDE) * len(topic) / 2)
+        twin[1 : 2 * pairs : 2] = True
+        topic[twin], level[twin] = topic[np.flatnonzero(twin) - 1], level[np.flatnonzero(twin) - 1]
+    # A task's rows stand together, as in the published file.
+    task = pd.factorize(part.topics["task"])[0][topic]
+    order = np.argsort(task, kind="stable")
+    return Queries(topic[order], level[order], twin[order])
+
+
+def draw_factors(part: Assumptions, queries: Queries, rng: np.random.Generator) -> Floats:
+    """(n, 3) factors of each query, each of variance about 1; the first is high where queries are easy."""
+    told = _told(part, queries)
+    hidden = rng.standard_normal((len(queries.topic), len(FACTORS)))
+    _pair_twins(hidden[:, 1], queries.twin, "twin_contrast", part.visible["contrast"])
+    share = np.array([part.visible["general"], part.visible["contrast"], part.visible["contrast"]])
+    share = np.where(told.any(axis=0), share, 0.0)
+    return np.asarray(np.sqrt(share) * told + np.sqrt(1 - share) * hidden)
+
+
+def _told(part: Assumptions, queries: Queries) -> Floats:
+    """(n, 3) what a prompt's words tell of its factors."""
+    place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[queries.topic]
+    told = _standard(place)
+    level = _standard(queries.level[:, None].astype(float))[:, 0]
+    mixed = np.sqrt(1 - part.level_share) * told[:, 0] + np.sqrt(part.level_share) * level
+    return np.column_stack([-_standard(mixed[:, None])[:, 0], told[:, 1:]])
+
+
+def _standard(columns: Floats) -> Floats:
+    """Columns with mean 0 and variance 1; constant columns become 0."""
+    spread = columns.std(axis=0)
+    return np.asarray((columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+
+
+def draw_latent(part: Assumptions, queries: Queries, factors: Floats, rng: np.random.Generator) -> Floats:
+    """(n, m) latent value of every model on every query, of variance about 1."""
+    n, m = len(factors), len(part.models)
+    # A model's own taste for a topic; its strength is part of what is the model's own.
+    taste = rng.standard_normal((len(part.topics), m))[queries.topic]
+    hidden = rng.standard_normal((n, m))
+    share = part.visible["own"]
+    _pair_twins(hidden, queries.twin, "twin_own", share)
+    own = np.sqrt(share) * taste + np.sqrt(1 - share) * hidden
+    unique = np.sqrt(1 - np.square(part.loadings).sum(axis=1))
+    # einsum, not a matrix product: BLAS may sum in an order that depends on the number of threads.
+    return np.asarray(np.einsum("nk,mk->nm", factors, part.loadings) + unique * own)
+
+
+def _pair_twins(hidden: Floats, twin: NDArray[np.bool_], quantity: str, told: float) -> None:
+    """Correlate, in place, what is hidden of twins, so that told and hidden together have the real tie.
+
+    Parameters
+    ----------
+    told : share that twins have in common because their words tell it.
+    """
+    second = np.flatnonzero(twin)
+    if len(second):
+        tie = (value(quantity, names.WINOGRANDE) - told) / (1 - told)
+        hidden[second] = tie * hidden[second - 1] + np.sqrt(1 - tie**2) * hidden[second]
+
+
+def scores(latent: Floats, mean: Floats, scale: NDArray[np.str_]) -> Floats:
+    """(n, m) scores in [0, 1] whose mean per model is the wanted one, as nearly as whole scores allow.
+
+    Parameters
+    ----------
+    latent : (n, m) latent values.
+    mean : (m,) wanted mean score per model.
+    scale : (n,) "binary" (0 or 1), "quarters" (0, 0.25 … 1) or "tenths" (0.1 … 1).
+    """
+    low, high = np.full(len(mean), -12.0), np.full(len(mean), 12.0)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        too_good = _graded(latent - middle, scale).mean(axis=0) > mean
+        low, high = np.where(too_good, middle, low), np.where(too_good, high, middle)
+    return _graded(latent - high, scale)
+
+
+def _graded(margin: Floats, scale: NDArray[np.str_]) -> Floats:
+    """(n, m) scores from the distance to each model's threshold."""
+    graded = (margin > 0).astype(float)
+    for name, spread in _SPREAD.items():
+        rows = scale == name
+        if rows.any():
+            steps = np.rint(_STEPS[name] * ndtr(spread * margin[rows])) / _STEPS[name]
+            graded[rows] = np.maximum(steps, _LOWEST[name])
+    return graded
