@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -184,6 +185,23 @@ def test_mlp_learns_is_seeded_and_stays_in_range():
     assert ((predicted[:, 0] > predicted[:, 1]) == (quality[400:, 0] > 0)).mean() > 0.9
     again = MLPRouter((32,), seed=3).fit(table(quality[:400]), X[:400]).predict(X[400:])
     assert (again == predicted).all()
+
+
+def test_mlp_members_are_averaged_and_leave_torch_as_it_was():
+    rng = np.random.default_rng(7)
+    X, quality = rng.normal(size=(60, 3)), rng.random((60, 2))
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    three = MLPRouter((8,), members=3, epochs=4, seed=5).fit(table(quality), X)
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
+    each = []
+    for network in three.networks:
+        single = MLPRouter((8,), epochs=4).fit(table(quality), X)
+        single.networks = [network]
+        each.append(single.predict(X))
+    np.testing.assert_allclose(three.predict(X), np.mean(each, axis=0))
+    assert np.ptp(each, axis=0).max() > 0  # no two of them are the same network
+    with pytest.raises(ValueError, match="members"):
+        MLPRouter(members=0)
 
 
 def test_mlp_predicts_the_means_where_nothing_can_be_learnt():
