@@ -189,7 +189,8 @@ def test_mlp_learns_is_seeded_and_stays_in_range():
 
 def test_mlp_members_are_averaged_and_leave_torch_as_it_was():
     rng = np.random.default_rng(7)
-    X, quality = rng.normal(size=(60, 3)), rng.random((60, 2))
+    X = rng.normal(size=(200, 3))
+    quality = (X[:, :2] > 0).astype(float)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     three = MLPRouter((8,), members=3, epochs=4, seed=5).fit(table(quality), X)
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)

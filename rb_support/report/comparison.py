@@ -25,7 +25,8 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
         label = f"{name.removesuffix(' router')}: AIQ {areas[name]:.3f}"
         plot_curve(ax, comparison.points(name), label, router=name)
     plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
-    ax.scatter(*comparison.oracle, marker="*", s=80, color="black", zorder=4)
+    cost, quality = comparison.oracle
+    ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4)
     ax.set_title(f"{title} (n = {len(comparison.test):,})")
     cost_axis(ax)
     ax.legend(
