@@ -131,9 +131,10 @@ def old_array(values: np.ndarray, core: str = "numpy.core") -> Call:
     kind = "O8" if values.dtype == object else values.dtype.str[1:]
     order = "|" if values.dtype == object else "<"
     dtype = Call(Global("numpy", "dtype"), kind, False, True, state=(3, order, None, None, None, -1, -1, 0))
-    cells = list(values.ravel()) if values.dtype == object else values.tobytes()
+    by_column = not values.flags.c_contiguous
+    cells = list(values.ravel("A")) if values.dtype == object else values.tobytes("A")
     rebuild = Global(f"{core}.multiarray", "_reconstruct")
-    state = (1, values.shape, dtype, False, cells)
+    state = (1, values.shape, dtype, by_column, cells)
     return Call(rebuild, Global("numpy", "ndarray"), (0,), b"b", state=state)
 
 

@@ -62,11 +62,24 @@ def test_frames_of_older_pandas(tmp_path: Path, layout: str, made: Callable[[], 
     _same_cells(read_frame(path, sha256=None), frame)
 
 
+@pytest.mark.parametrize("kind", [object, float])
+def test_blocks_stored_column_by_column(tmp_path: Path, kind: Any) -> None:
+    block = np.asfortranarray(np.arange(6.0).reshape(2, 3).astype(kind))
+    path = _written(tmp_path / "frame.pkl", assemble(_table(["a", "b"], old_array(block), 3)))
+    frame = read_frame(path, sha256=None)
+    assert frame["a"].tolist() == [0.0, 1.0, 2.0]
+    assert frame["b"].tolist() == [3.0, 4.0, 5.0]
+
+
 def test_row_labels_are_dropped_and_columns_stand_alone(tmp_path: Path) -> None:
-    long().to_pickle(tmp_path / "frame.pkl")
-    frame = read_frame(tmp_path / "frame.pkl", sha256=None)
+    """A column that is a view of all texts would keep them in memory after the others are dropped."""
+    path = _written(tmp_path / "frame.pkl", assemble(old_frame(long(), "2.0")))
+    frame = read_frame(path, sha256=None)
     assert frame.index.equals(pd.RangeIndex(len(frame)))
-    assert frame["prompt"].to_numpy().base is None or frame["prompt"].to_numpy().base.ndim == 1
+    root = frame["prompt"].to_numpy()
+    while root.base is not None:
+        root = root.base
+    assert root.size == len(frame)
 
 
 def test_hash_comes_first(tmp_path: Path) -> None:
@@ -215,34 +228,41 @@ def _arrow_texts(offsets: list[int], data: bytes, n: int) -> Call:
     return Call(Global("pandas.arrays", "ArrowStringArray"), state={"_pa_array": array}, new=True)
 
 
-def _one_column(values: Call, n: int) -> Call:
+def _table(names: list[str], values: Call, n: int) -> Call:
+    """Frame of one block that holds all columns."""
     make = Global("pandas.core.indexes.base", "_new_Index")
-    labels = Call(make, INDEX, {"data": old_array(np.array(["text"], dtype=object)), "name": None})
+    labels = Call(make, INDEX, {"data": old_array(np.array(names, dtype=object)), "name": None})
     rows = Call(make, Global("pandas", "RangeIndex"), {"start": 0, "stop": n, "step": 1})
-    block = Call(
-        Global("pandas._libs.internals", "_unpickle_block"),
-        values,
-        Call(Global("builtins", "slice"), 0, 1, 1),
-        1,
-    )
+    places = Call(Global("builtins", "slice"), 0, len(names), 1)
+    block = Call(Global("pandas._libs.internals", "_unpickle_block"), values, places, 2)
     manager = Call(Global("pandas.core.internals.managers", "BlockManager"), (block,), [labels, rows])
     return Call(FRAME, state={"_mgr": manager}, new=True)
 
 
 def test_texts_in_arrow_memory_are_checked(tmp_path: Path) -> None:
     """Offsets into memory that is not the file's would be read without this check."""
-    good = _written(tmp_path / "good.pkl", assemble(_one_column(_arrow_texts([0, 1, 3], b"abc", 2), 2)))
+    good = _written(tmp_path / "good.pkl", assemble(_table(["text"], _arrow_texts([0, 1, 3], b"abc", 2), 2)))
     assert read_frame(good, sha256=None)["text"].tolist() == ["a", "bc"]
-    bad = _written(tmp_path / "bad.pkl", assemble(_one_column(_arrow_texts([0, 1, 10**9], b"abc", 2), 2)))
-    with pytest.raises(UnsafePickleError):
-        read_frame(bad, sha256=None)
+    for offsets in ([0, 1, 10**9], [0, 10**9, 3], [0, -8, 3]):
+        bad = _written(tmp_path / "bad.pkl", assemble(_table(["text"], _arrow_texts(offsets, b"abc", 2), 2)))
+        with pytest.raises(UnsafePickleError):
+            read_frame(bad, sha256=None)
+
+
+@pytest.mark.parametrize("cell", [Call(INDEX, 1), Global("pandas", "Index"), ["a"], {"a": 1}, b"a"])
+def test_cells_that_are_no_texts_or_numbers_are_refused(tmp_path: Path, cell: Any) -> None:
+    cells = np.empty(2, dtype=object)
+    cells[:] = ["a", cell]
+    path = _written(tmp_path / "frame.pkl", assemble(_table(["text"], old_array(cells), 2)))
+    with pytest.raises(UnsafePickleError, match="it has cells of kind"):
+        read_frame(path, sha256=None)
 
 
 def test_sizes_that_are_only_claimed_cost_no_memory(tmp_path: Path) -> None:
     huge = Call(Global("builtins", "bytearray"), 10**11)
     dtype = Call(Global("numpy", "dtype"), "u1", False, True, state=(3, "|", None, None, None, -1, -1, 0))
     array = Call(Global("numpy._core.numeric", "_frombuffer"), huge, dtype, (10**11,), "C")
-    path = _written(tmp_path / "bomb.pkl", assemble(_one_column(array, 10**11)))
+    path = _written(tmp_path / "bomb.pkl", assemble(_table(["text"], array, 10**11)))
     with pytest.raises(UnsafePickleError, match="where bytes belong"):
         read_frame(path, sha256=None)
 
