@@ -11,9 +11,12 @@ from rb_support.routers import (
     ZERO_TRAINED,
     KNNRouter,
     RidgeRouter,
+    aiq_table,
     compare,
     compare_predictions,
+    curve_table,
     repeat_splits,
+    stated,
 )
 from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, lies
 
@@ -137,3 +140,37 @@ def test_curves_hold_what_a_figure_shows(parts):
     assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", "a", "b", "Oracle"]
     shown = curves.loc[curves["router"] == "KNN", ["usd_per_query", "quality"]].to_numpy()
     assert aiq(shown, *comparison.domain) == pytest.approx(comparison.aiq()["KNN"])
+
+
+def rows(*triples):
+    columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
+    return pd.DataFrame([("D", f"r{i}", *t) for i, t in enumerate(triples)], columns=columns)
+
+
+def test_stated():
+    up, unsure, down = (0.02, 0.01, 0.03), (0.01, -0.01, 0.03), (-0.02, -0.03, -0.01)
+    assert stated(rows(up, up), 1) == ("D r0 +0.020 [+0.010, +0.030]; D r1 +0.020 [+0.010, +0.030]", True)
+    text, holds = stated(rows(up, unsure), 1)
+    assert holds is None and text.endswith("too few rows to tell")
+    assert stated(rows(unsure, down), 1)[1] is False
+    assert stated(rows(unsure, unsure), 0)[1] is True
+    assert stated(rows(), -1) == ("no rows of it in this data", None)
+
+
+def test_leads(parts):
+    """Models (1, q0), (4, q1): the zero router is the dear model at its cost, so its lead is nothing."""
+    comparison = compare(*parts, {"KNN": KNNRouter(20)})
+    assert comparison.lead_over_best_model(ZERO) == pytest.approx(0)
+    assert comparison.lead_over_best_model("KNN") > 0.05
+    best = max(comparison.points(name)[:, 1].max() for name in comparison.systems)
+    assert (
+        comparison.oracle_lead == pytest.approx(comparison.oracle[1] - best) and comparison.oracle_lead >= 0
+    )
+
+
+def test_tables_of_several_datasets(parts):
+    train, test, X = parts
+    both = {name: compare(train, test, X, {"KNN": KNNRouter(5)}) for name in ("A", "B")}
+    table = aiq_table(both, rng=np.random.default_rng(0), draws=10)
+    assert table["dataset"].tolist() == ["A"] * 3 + ["B"] * 3
+    assert table.columns[0] == "dataset" == curve_table(both).columns[0]

@@ -28,10 +28,12 @@ from rb_support.report import (
     Report,
     ReportError,
     Versus,
+    beside,
     cost_axis,
     model_legend,
     model_style,
     panels,
+    plot_call_performance,
     plot_curve,
     plot_models,
     router_style,
@@ -268,9 +270,9 @@ def test_claims_are_shown_with_verdicts_and_said_again_only_once(tmp_path: Path)
     made.claim("C", "sec. 3", "no rows", holds=None)
     made.claim("A", "sec. 1", "2", holds=True)
     assert made.claims().to_numpy().tolist() == [
-        ["B", "sec. 2", "1", "holds"],
-        ["C", "sec. 3", "no rows", "cannot be tested here"],
-        ["A", "sec. 1", "2", "holds"],
+        ["B", "sec. 2", "1", "simulated", "holds"],
+        ["C", "sec. 3", "no rows", "simulated", "cannot be tested here"],
+        ["A", "sec. 1", "2", "simulated", "holds"],
     ]
 
 
@@ -391,7 +393,7 @@ def test_models_are_told_apart_by_marker_alone_and_keep_their_look() -> None:
 
 def test_routers_are_found_by_how_their_name_begins() -> None:
     assert router_style("KNN (k=40)") == router_style("knn") != router_style("MLP")
-    known = [router_style(name) for name in ("oracle", "zero", "knn", "mlp", "shrunk", "cascade", "rerank")]
+    known = [router_style(name) for name in ("oracle", "zero", "knn", "mlp", "ridge", "ensemble", "rerank")]
     assert len({style["color"] for style in known}) == len(known)
 
 
@@ -407,3 +409,20 @@ def test_curve_is_straight_in_cost_not_in_its_logarithm() -> None:
     cost, quality = line.get_xdata(), line.get_ydata()
     np.testing.assert_allclose(quality, 0.2 + (cost - 1e-4) / (1e-2 - 1e-4) * 0.6, atol=1e-12)
     assert len(cost) >= 50 and line.get_color() == "#000000"
+
+
+def test_beside_takes_what_is_printed() -> None:
+    ours, published = pd.Series({"a": 0.5, "b": 0.6}), pd.Series({"a": 0.4, "b": np.nan, "c": 0.9})
+    (pair,) = beside(ours, published, what="score of {}", source="Table 1", why="other rows")
+    assert pair == Versus("score of a", 0.5, 0.4, "Table 1", "other rows")
+
+
+def test_call_performance_shows_apgr_and_cpt() -> None:
+    """PGR 0, 1/2, 3/4, 1 at thirds: the area is (1/4 + 5/8 + 7/8) / 3, half the gap is won at 1/3."""
+    _, (ax,) = panels(1)
+    shares, scores = [0, 1 / 3, 2 / 3, 1], [0.2, 0.6, 0.8, 1.0]
+    plot_call_performance(ax, shares, scores, 0.2, 1.0)
+    labels = ax.get_legend_handles_labels()[1]
+    assert labels == ["router, APGR 0.58 (shaded)", "random router, APGR 0.50", "CPT(50%) = 33% of calls"]
+    with pytest.raises(ValueError, match="no gap"):
+        plot_call_performance(ax, shares, scores, 1.0, 1.0)

@@ -1,6 +1,7 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
-from .core import Report, Versus
+from .core import Report, Versus, beside
+from .figures import comparison_figure, dataset_figure, plot_call_performance, plot_comparison
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
 from .store import ReportError
 from .style import model_style, router_style, use_style
@@ -10,10 +11,15 @@ __all__ = [
     "Report",
     "ReportError",
     "Versus",
+    "beside",
+    "comparison_figure",
     "cost_axis",
+    "dataset_figure",
     "model_legend",
     "model_style",
     "panels",
+    "plot_call_performance",
+    "plot_comparison",
     "plot_curve",
     "plot_models",
     "router_style",

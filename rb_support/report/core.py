@@ -47,6 +47,21 @@ class Versus:
             raise ReportError(f"{self.what!r}: a published number needs its source (source='Table 2')")
 
 
+def beside(
+    ours: pd.Series[float], published: pd.Series[float], *, what: str, source: str, why: str = ""
+) -> list[Versus]:
+    """Our numbers beside the published ones, wherever one is printed.
+
+    Parameters
+    ----------
+    ours, published : numbers by the same index, such as the models; unprinted ones are absent or NaN.
+    what : the quantity, with `{}` for the index entry.
+    source, why : as in `Versus`.
+    """
+    both = pd.DataFrame({"ours": ours, "paper": published}).reindex(ours.index).dropna(subset="paper")
+    return [Versus(what.format(row.Index), row.ours, row.paper, source, why) for row in both.itertuples()]
+
+
 @dataclass
 class Report:
     """Saves a notebook's figures, tables and claims under `figures/<kind of data>/`.
@@ -155,11 +170,11 @@ class Report:
         ours : our number, with unit and interval.
         holds : True, False, or None if this data cannot decide.
         """
-        checked = Claim(claim, where, ours, None if holds is None else bool(holds))
+        checked = Claim(claim, where, ours, self.origin.kind, None if holds is None else bool(holds))
         self._claims = [other for other in self._claims if other.claim != claim] + [checked]
 
     def claims(self) -> pd.DataFrame:
-        """Write this notebook's claims and return them: claim, where, ours, verdict; one row each."""
+        """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
         records = [claim.record() for claim in self._claims]
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put(f"claims/{self.notebook}.json", content)

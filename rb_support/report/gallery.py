@@ -15,12 +15,13 @@ from markupsafe import Markup
 from rb_support.paper import ITEMS
 
 from . import store
+from .claims import COLUMNS
 from .style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
 """The folders of `figures/`, one per kind of data."""
 
-_CLAIM_COLUMNS = ["notebook", "claim", "where", "ours", "verdict"]
+_CLAIM_COLUMNS = ["notebook", *COLUMNS]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
 _ORDER = {id: place for place, id in enumerate(ITEMS)}
 

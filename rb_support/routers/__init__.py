@@ -9,9 +9,12 @@ from rb_support.routers.compare import (
     ZERO_TRAINED,
     Comparison,
     PredictiveRouter,
+    aiq_table,
     compare,
     compare_predictions,
+    curve_table,
     repeat_splits,
+    stated,
 )
 from rb_support.routers.decision import (
     LambdaPath,
@@ -39,9 +42,11 @@ __all__ = [
     "PredictiveRouter",
     "RidgeRouter",
     "ZeroRouter",
+    "aiq_table",
     "compare",
     "compare_predictions",
     "cost_per_token",
+    "curve_table",
     "decide",
     "free_abstention",
     "ladder",
@@ -50,4 +55,5 @@ __all__ = [
     "model_points",
     "oracle",
     "repeat_splits",
+    "stated",
 ]

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, hull, shared_domain
+from rb_support.frontier import Curve, aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.routers.decision import lambda_path, mean_cost
 from rb_support.routers.oracle import oracle
 from rb_support.routers.zero import ZeroRouter, model_points
-from rb_support.stats import System, bootstrap_aiq, interval
+from rb_support.stats import System, bootstrap_aiq, interval, lies
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
@@ -62,6 +62,16 @@ class Comparison:
     def aiq(self) -> dict[str, float]:
         """AIQ of every system on the shared domain."""
         return {name: aiq(self.points(name), *self.domain) for name in self.systems}
+
+    def lead_over_best_model(self, name: str) -> float:
+        """Quality of a system at the best single model's mean cost, minus that model's quality."""
+        cost, quality = max(self.test.points().tolist(), key=lambda point: (point[1], -point[0]))
+        return float(Curve(self.points(name)).at(cost)) - quality
+
+    @property
+    def oracle_lead(self) -> float:
+        """Quality of the oracle minus the best that any system, and so any model, reaches."""
+        return float(self.oracle[1] - max(self.points(name)[:, 1].max() for name in self.systems))
 
     def curves(self) -> pd.DataFrame:
         """Hull vertices of every system, the models and the oracle: router, usd_per_query, quality."""
@@ -143,3 +153,41 @@ def repeat_splits(
         values = compare(*outcomes.split(seed=seed), X, routers).aiq()
         rows[seed] = {name: values[name] - values[ZERO] for name in routers}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+
+
+def aiq_table(
+    comparisons: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 1000
+) -> pd.DataFrame:
+    """`Comparison.table` of every dataset, one below the other, with a column `dataset` first."""
+    parts = {name: comparison.table(rng=rng, draws=draws) for name, comparison in comparisons.items()}
+    return pd.concat(parts, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
+
+
+def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
+    """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
+    parts = {name: comparison.curves() for name, comparison in comparisons.items()}
+    return pd.concat(parts, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
+
+
+def stated(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
+    """Whether rows of an AIQ table all lie above (1), below (-1) or about (0) the zero router.
+
+    Parameters
+    ----------
+    rows : of `aiq_table`, those that a statement is about.
+    sign : what it states; see `rb_support.stats.lies`.
+
+    Returns
+    -------
+    The differences with intervals in words, and the verdict: False if one row excludes the statement, None
+    if none does but one cannot tell, or there is no row at all.
+    """
+    columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
+    entries = list(rows[columns].itertuples(index=False, name=None))
+    told = [lies((low, high), sign) for *_, low, high in entries]
+    words = [f"{data} {router} {d:+.3f} [{low:+.3f}, {high:+.3f}]" for data, router, d, low, high in entries]
+    if not words:
+        return "no rows of it in this data", None
+    if False in told:
+        return "; ".join(words), False
+    return ("; ".join([*words, "too few rows to tell"]), None) if None in told else ("; ".join(words), True)

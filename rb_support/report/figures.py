@@ -1,0 +1,101 @@
+"""Whole panels that several notebooks draw: routers against the zero router, models and the oracle, APGR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from rb_support.outcomes import Outcomes
+from rb_support.pairs import apgr, cpt
+from rb_support.pilot import oracle_rows
+from rb_support.routers import ZERO, Comparison
+
+from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from .style import BLUE, GREEN, GREY
+
+
+def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], title: str) -> None:
+    """Draw the zero router, some routers, all models and the oracle on one dataset's test rows.
+
+    The AIQ of each system stands below the panel; `model_legend(..., curves=ax)` tells the lines.
+
+    Parameters
+    ----------
+    comparison : the evaluated systems.
+    routers : names of those to draw beside the zero router.
+    title : of the panel; the number of test queries is added.
+    """
+    areas, names = comparison.aiq(), [ZERO, *routers]
+    for name in names:
+        plot_curve(ax, comparison.points(name), name, router=name)
+    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
+    _star(ax, comparison.oracle)
+    ax.set_title(f"{title} (n = {len(comparison.test):,})")
+    cost_axis(ax, "\n".join([COST_LABEL, *(f"AIQ {areas[name]:.3f} {name}" for name in names)]))
+    ax.xaxis.label.set_fontsize(7)
+
+
+def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
+    """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
+    names = list(routers)
+    fig, axes = panels(len(comparisons), 3, height=2.9)
+    for ax, (dataset, comparison) in zip(axes, comparisons.items(), strict=True):
+        plot_comparison(ax, comparison, names, dataset)
+    for ax in axes[::3]:
+        ax.set_ylabel("mean quality")
+    model_legend(fig, next(iter(comparisons.values())).test.models, curves=axes[0])
+    return fig
+
+
+def dataset_figure(outcomes: Outcomes) -> Figure:
+    """Models, zero router and oracle on every dataset, a panel each, as RouterBench's Figure 6."""
+    fig, axes = panels(len(outcomes.datasets), 2 if len(outcomes.datasets) == 4 else 3)
+    for ax, name in zip(axes, outcomes.datasets, strict=True):
+        part = outcomes.of(name)
+        plot_curve(ax, part.points(), ZERO, router=ZERO)
+        plot_models(ax, part.points(), part.models, size=22)
+        _star(ax, oracle_rows(part).mean(axis=0))
+        ax.set_title(f"{name} (n = {len(part):,})")
+        cost_axis(ax, "")
+    fig.supxlabel(COST_LABEL, fontsize=8)
+    fig.supylabel("mean quality", fontsize=8)
+    model_legend(fig, outcomes.models, curves=axes[0])
+    return fig
+
+
+def plot_call_performance(
+    ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, *, target: float = 0.5
+) -> None:
+    """Draw a router in the call-performance plane, APGR shaded, CPT marked (RouteLLM Figure 1, right).
+
+    Parameters
+    ----------
+    shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
+    weak, strong : mean score of either model alone; they must differ.
+    target : share of the gap that CPT asks for.
+
+    Raises
+    ------
+    ValueError
+        If the models score the same: there is no gap to recover.
+    """
+    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, target)
+    if area is None:
+        raise ValueError(f"both models score {strong:g}: there is no gap to recover")
+    percent = 100 * np.asarray(shares, dtype=float)
+    ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
+    ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")
+    ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")
+    if threshold is not None:
+        height = weak + target * (strong - weak)
+        label = f"CPT({target:.0%}) = {threshold:.0%} of calls"
+        ax.plot([100 * threshold] * 2, [weak, height], color=GREEN, linestyle=":", linewidth=2, label=label)
+
+
+def _star(ax: Axes, oracle: ArrayLike) -> None:
+    cost, quality = np.asarray(oracle, dtype=float)
+    ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle")
