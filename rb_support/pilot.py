@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
-from rb_support.routers import free_abstention, oracle
+from rb_support.routers import free_abstention, lambda_path, oracle
 
 NOBODY = "no_model_correct"
 """How the published files write that every model scored 0."""
@@ -19,6 +20,14 @@ def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
     """Cost (USD) and quality of the oracle on every query, (n, 2)."""
     rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
     return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
+
+
+def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
+    """What the oracle reaches at every budget: the hull (k, 2) of its exact path over lambda.
+
+    No router does better at any mean cost: each query is decided with its true outcomes in hand.
+    """
+    return hull(lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)())
 
 
 def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.pilot import NOBODY, comparable_cost_ratios, oracle_rows, oracle_shares, solved_by
+from rb_support.pilot import (
+    NOBODY,
+    comparable_cost_ratios,
+    oracle_points,
+    oracle_rows,
+    oracle_shares,
+    solved_by,
+)
 
 
 @pytest.fixture
@@ -21,6 +28,11 @@ def table():
 
 def test_oracle_rows(table):
     assert oracle_rows(table).tolist() == [[1, 1], [4, 1], [4, 0.4], [1, 0]]
+
+
+def test_oracle_points(table):
+    """At lambda 0 all go to the cheap one (1, .3); .2 for .2 more and 1 for 3 more are bought in turn."""
+    np.testing.assert_allclose(oracle_points(table), [[1, 0.3], [1.75, 0.55], [2.5, 0.6]])
 
 
 def test_oracle_shares(table):

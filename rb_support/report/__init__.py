@@ -1,7 +1,13 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
 from .core import Report, Versus, beside
-from .figures import comparison_figure, dataset_figure, plot_call_performance, plot_comparison
+from .figures import (
+    comparison_figure,
+    dataset_figure,
+    oracle_figure,
+    plot_call_performance,
+    plot_comparison,
+)
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
 from .store import ReportError
 from .style import model_style, router_style, use_style
@@ -17,6 +23,7 @@ __all__ = [
     "dataset_figure",
     "model_legend",
     "model_style",
+    "oracle_figure",
     "panels",
     "plot_call_performance",
     "plot_comparison",

@@ -59,7 +59,8 @@ def beside(
     source, why : as in `Versus`.
     """
     both = pd.DataFrame({"ours": ours, "paper": published}).reindex(ours.index).dropna(subset="paper")
-    return [Versus(what.format(row.Index), row.ours, row.paper, source, why) for row in both.itertuples()]
+    pairs = zip(both.index, both.to_numpy(dtype=float).tolist(), strict=True)
+    return [Versus(what.format(key), mine, theirs, source, why) for key, (mine, theirs) in pairs]
 
 
 @dataclass

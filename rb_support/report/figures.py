@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from rb_support.outcomes import Outcomes
 from rb_support.pairs import apgr, cpt
-from rb_support.pilot import oracle_rows
+from rb_support.pilot import oracle_points, oracle_rows
 from rb_support.routers import ZERO, Comparison
 
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
@@ -48,6 +48,19 @@ def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[s
     for ax in axes[::3]:
         ax.set_ylabel("mean quality")
     model_legend(fig, next(iter(comparisons.values())).test.models, curves=axes[0])
+    return fig
+
+
+def oracle_figure(outcomes: Outcomes) -> Figure:
+    """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3."""
+    fig, (ax,) = panels(1, width=6.4, height=3.6)
+    plot_curve(ax, oracle_points(outcomes), "Oracle at every budget", router="oracle")
+    plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
+    plot_models(ax, outcomes.points(), outcomes.models)
+    _star(ax, oracle_rows(outcomes).mean(axis=0))
+    cost_axis(ax)
+    ax.set_ylabel("mean quality")
+    model_legend(fig, outcomes.models, curves=ax)
     return fig
 
 
