@@ -37,12 +37,13 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
     ax.set_title(f"{title} (n = {len(comparison.test):,})")
     cost_axis(ax, "\n".join([COST_LABEL, *(f"AIQ {areas[name]:.3f} {name}" for name in names)]))
     ax.xaxis.label.set_fontsize(7)
+    ax.margins(y=0.1)
 
 
 def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
     """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
     names = list(routers)
-    fig, axes = panels(len(comparisons), 3, height=2.9)
+    fig, axes = panels(len(comparisons), 3, height=3.3)
     for ax, (dataset, comparison) in zip(axes, comparisons.items(), strict=True):
         plot_comparison(ax, comparison, names, dataset)
     for ax in axes[::3]:

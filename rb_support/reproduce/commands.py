@@ -100,12 +100,12 @@ def refresh(
     figures: Path | None = None,
     build: Path | None = None,
 ) -> list[Result]:
-    """Run notebooks with their default parameters and put fresh outputs and counts into them.
+    """Run notebooks and their solutions with default parameters; put fresh outputs and counts into them.
 
     A notebook is rewritten only if all its cells passed. Parameters and errors are those of `reproduce`.
     """
     places = _Places.of(notebooks, figures, build)
-    plans = make_plans(discover(places.notebooks, only), data=None, scale=None)
+    plans = make_plans(discover(places.notebooks, only, solutions=True), data=None, scale=None)
     todo = [replace(places.job(plan, "refresh"), target=plan.path) for plan in plans]
     endings = _run_all(todo, jobs, places, lambda ending: None)
     return [_result(job, endings) for job in todo]
@@ -126,7 +126,7 @@ class _Places:
         return cls(notebooks, (figures or root / "figures").resolve(), (build or root / "build").resolve())
 
     def job(self, plan: Plan, kind: str) -> Job:
-        workspace = self.build / "notebooks" / kind
+        workspace = self.build / "notebooks" / kind / plan.path.parent.relative_to(self.notebooks)
         return Job(plan.path, workspace / plan.path.name, workspace, plan.cells, plan.parameters)
 
     def state(self, plan: Plan, run: str) -> State:

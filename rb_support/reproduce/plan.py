@@ -39,15 +39,18 @@ class Plan:
         return self.path.stem
 
 
-def discover(notebooks: Path, only: Sequence[str] = ()) -> list[Path]:
+def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = False) -> list[Path]:
     """Notebooks `NN_*.ipynb` of a folder, in order; with `only`, those whose name begins with one of them.
+
+    With `solutions`, those in its folder `solutions` follow.
 
     Raises
     ------
     UsageError
         If the folder has no notebook, or one of `only` fits none.
     """
-    found = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    folders = [notebooks, notebooks / "solutions"] if solutions else [notebooks]
+    found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
     if not found:
         raise UsageError(f"no notebook NN_*.ipynb in {notebooks}: run this inside the repository")
     unmatched = [prefix for prefix in only if not any(path.name.startswith(prefix) for path in found)]

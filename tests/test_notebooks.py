@@ -1,0 +1,200 @@
+"""The committed notebooks: their form, their outputs, and that they still give the committed figures."""
+
+import ast
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from conftest import ROOT
+
+from rb_support.paper import ITEMS
+from rb_support.reproduce import reproduce
+
+NOTEBOOKS = ROOT / "notebooks"
+MAIN = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("[0-9]*.ipynb"))
+each = pytest.mark.parametrize("path", [*MAIN, *SOLUTIONS], ids=lambda p: str(p.relative_to(NOTEBOOKS)))
+each_main = pytest.mark.parametrize("path", MAIN, ids=lambda p: p.stem)
+
+
+def cells(path, kind="code"):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def lines(cell):
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def source(path):
+    return "\n".join(re.sub(r"^%.*$", "", cell.source, flags=re.M) for cell in cells(path))
+
+
+@each
+def test_second_cell_holds_annotated_parameters(path):
+    notebook = nbformat.read(path, as_version=4)
+    tagged = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [1] and notebook.cells[0].cell_type == "markdown"
+    parameters = papermill.inspect_notebook(str(path))
+    assert 0 < len(parameters) <= 8
+    for name, parameter in parameters.items():
+        assert parameter["inferred_type_name"] != "None" and parameter["help"], name
+
+
+@each
+def test_outputs_are_of_one_run_in_order(path):
+    """nbval compares nothing in a cell without a count, so a stripped notebook would pass everything."""
+    assert [cell.execution_count for cell in cells(path)] == list(range(1, len(cells(path)) + 1))
+    assert not [o for cell in cells(path) for o in cell.outputs if o.output_type == "error"]
+
+
+@each
+def test_cells_are_short(path):
+    counts = [lines(cell) for cell in cells(path)]
+    assert max(counts) <= 15 and statistics.median(counts) <= 5
+    functions = [node for node in ast.walk(ast.parse(source(path))) if isinstance(node, ast.FunctionDef)]
+    assert all(node.end_lineno - node.lineno < 8 for node in functions)
+
+
+@each
+def test_nothing_of_a_machine_shows(path):
+    text = path.read_text()
+    assert str(Path.home()) not in text and str(ROOT) not in text
+    assert not re.search(r"/(home|Users|root|tmp)/|ipykernel_", text)
+
+
+@each_main
+def test_first_cell_says_what_a_reader_needs(path):
+    first = cells(path, "markdown")[0].source
+    for word in ("**Makes**", "**Asks**", "**After it you can**", "**Takes**", "**Data**"):
+        assert word in first
+    assert len(re.findall(r"[Pp]redict before you run", path.read_text())) >= 1
+    assert source(path).count("\ncheck(answer_") + source(path).count(";check(") >= 2
+
+
+@each_main
+def test_every_exercise_is_solved_and_the_solutions_are_right(path):
+    solution = NOTEBOOKS / "solutions" / path.name
+    printed = [o.text for cell in cells(solution) for o in cell.outputs if o.output_type == "stream"]
+    checks = [text for text in printed if "Your answer" in text]
+    assert len(checks) >= source(path).count("check(answer_")
+    assert all(text.rstrip().endswith("Correct.") for text in checks)
+
+
+@each_main
+def test_a_notebook_saves_the_items_that_it_is_to_make(path):
+    saved = set(re.findall(r'"((?:rb|rl|own)-[a-zA-Z0-9-]+)"', source(path)))
+    assert saved == {item.id for item in ITEMS.values() if item.notebook == path.stem}
+
+
+@pytest.mark.parametrize("kind", ["simulated", "real"])
+def test_committed_figures_are_whole(kind):
+    """Every item of the notebooks at hand stands in the manifest, small, complete and of the right kind."""
+    folder = ROOT / "figures" / kind
+    records = json.loads((folder / "manifest.json").read_text())
+    records = {record["id"]: record for record in records["items"]}
+    made = {path.stem for path in MAIN}
+    assert set(records) == {item.id for item in ITEMS.values() if item.notebook in made}
+    for record in records.values():
+        assert record["data"]["kind"] == kind and record["commit"] and "+changes" not in record["commit"]
+        for name in record["files"]:
+            assert (folder / name).stat().st_size < 300_000
+
+
+def run_nbval(paths, figures):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--nbval-cell-timeout",
+        "1200",
+        "-p",
+        "no:cacheprovider",
+    ]
+    environment = {**os.environ, "RB_FIGURES_DIR": str(figures), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *map(str, paths)], cwd=NOTEBOOKS, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.notebook
+def test_notebooks_pass_nbval(tmp_path):
+    result = run_nbval([*MAIN, *SOLUTIONS], tmp_path / "figures")
+    assert result.returncode == 0, result.stdout[-6000:]
+    assert f"{sum(len(cells(path)) for path in [*MAIN, *SOLUTIONS])} passed" in result.stdout
+
+
+@pytest.mark.notebook
+def test_nbval_does_compare(tmp_path):
+    """The control: a changed number in a compared output must fail."""
+    notebook = nbformat.read(MAIN[0], as_version=4)
+    cell = next(c for c in notebook.cells if "nbval-check-output" in c.metadata.get("tags", []))
+    data = cell.outputs[0].data
+    data["text/plain"] = re.sub(r"\d\b", lambda m: str((int(m[0]) + 1) % 10), data["text/plain"])
+    altered = tmp_path / MAIN[0].name
+    nbformat.write(notebook, altered)
+    result = run_nbval([altered], tmp_path / "figures")
+    assert result.returncode == 1 and "Cell execution" not in result.stdout
+
+
+@pytest.mark.notebook
+def test_committed_figures_are_fresh(tmp_path):
+    """The default run gives the numbers that stand under figures/simulated."""
+    results = reproduce(NOTEBOOKS, figures=tmp_path / "figures", build=tmp_path / "build")
+    assert [result.status for result in results] == ["done"] * len(MAIN)
+    committed = sorted((ROOT / "figures" / "simulated").glob("*.csv"))
+    assert len(committed) > 8
+    for path in committed:
+        ours, fresh = pd.read_csv(path), pd.read_csv(tmp_path / "figures" / "simulated" / path.name)
+        assert list(ours.columns) == list(fresh.columns) and len(ours) == len(fresh), path.name
+        if path.name == "claims.csv":  # its numbers stand in sentences
+            assert ours["verdict"].tolist() == fresh["verdict"].tolist()
+            continue
+        for column in ours.columns:
+            if pd.api.types.is_numeric_dtype(ours[column]):
+                np.testing.assert_allclose(
+                    fresh[column], ours[column], rtol=0.02, atol=2e-3, err_msg=path.name
+                )
+            else:
+                assert ours[column].tolist() == fresh[column].tolist()
+
+
+@pytest.mark.notebook
+def test_notebooks_run_on_real_rows(tmp_path, shared_data, monkeypatch):
+    """Without weights, so that it is quick; the committed real figures are made with MiniLM."""
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    settings = ["embedding=tfidf", "draws=50", "splits=2"]
+    results = reproduce(
+        NOTEBOOKS, data="real", settings=settings, figures=tmp_path / "figures", build=tmp_path / "build"
+    )
+    assert [result.status for result in results] == ["done"] * len(MAIN)
+    record = json.loads((tmp_path / "figures" / "real" / "rb-fig4.json").read_text())
+    assert record["data"]["kind"] == "real" and len(record["data"]["files"]) == 6
+
+
+@pytest.mark.notebook
+def test_notebooks_run_on_an_own_table(tmp_path):
+    """Three models and two datasets of one's own, from a CSV file in the wide form."""
+    from rb_support.simulate import simulate_outcomes
+
+    table = simulate_outcomes(600, seed=5)
+    keep = table.frame["dataset"].isin(["GSM8K", "MBPP"]).to_numpy()
+    frame = table.take(keep).select(table.models[:3]).to_wide()
+    frame = frame.rename(columns=lambda name: name.replace("gpt-4-1106-preview", "acme-large"))
+    path = tmp_path / "mine.csv"
+    frame.to_csv(path, index=False)
+    settings = ["embedding=tfidf", "draws=20", "splits=2", "strong=acme-large", f"weak={table.models[1]}"]
+    results = reproduce(
+        NOTEBOOKS, data=str(path), settings=settings, figures=tmp_path / "figures", build=tmp_path / "build"
+    )
+    assert [result.failure for result in results] == [""] * len(MAIN)
+    assert "mine.csv" in (tmp_path / "figures" / "own" / "rb-fig3.json").read_text()
