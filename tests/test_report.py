@@ -23,13 +23,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rb_support.names import MODELS, RAG_MODELS
-from rb_support.outcomes import Origin
+from rb_support.outcomes import Origin, Outcomes
 from rb_support.report import (
     Report,
     ReportError,
     Versus,
     beside,
     cost_axis,
+    mathematics_figure,
     model_legend,
     model_style,
     panels,
@@ -37,6 +38,7 @@ from rb_support.report import (
     plot_curve,
     plot_models,
     router_style,
+    shown,
     store,
 )
 from rb_support.report.gallery import rebuild, rebuild_all
@@ -426,3 +428,21 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
     assert labels == ["router, APGR 0.58 (shaded)", "random router, APGR 0.50", "CPT(50%) = 33% of calls"]
     with pytest.raises(ValueError, match="no gap"):
         plot_call_performance(ax, shares, scores, 1.0, 1.0)
+
+
+def test_shown_tables_are_whole_and_the_same_each_time() -> None:
+    long = "a statement of more than fifty characters, which pandas would cut off in the middle"
+    frame = pd.DataFrame({"claim": [long], "AIQ": [0.71234], "share": [0.5]})
+    page = shown(frame, {"share": ".0%"}).to_html()
+    assert long in page and "0.7123<" in page and "50%" in page
+    assert page == shown(frame, {"share": ".0%"}).to_html()
+    assert "row_heading" not in page and "row_heading" in shown(frame.set_index("claim")).to_html()
+
+
+def test_mathematics_figure_shows_aiq_of_each_system() -> None:
+    frame = pd.DataFrame({"sample_id": ["a"], "dataset": "D", "task": "t", "prompt": "p"})
+    table = Outcomes(frame, np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), ("m", "n"), REAL)
+    systems = {"one": [[1, 0.25], [3, 0.75]], "other": [[2, 0.5]]}
+    fig = mathematics_figure(table, (0, 1), [[2, 0.4]], systems)
+    labels = fig.axes[2].get_legend_handles_labels()[1]
+    assert labels == ["one: AIQ 0.500", "other: AIQ 0.375"]  # joined to (1, 0), then flat: .125 + .25

@@ -4,11 +4,13 @@ from .core import Report, Versus, beside
 from .figures import (
     comparison_figure,
     dataset_figure,
+    mathematics_figure,
     oracle_figure,
     plot_call_performance,
     plot_comparison,
 )
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from .render import shown
 from .store import ReportError
 from .style import model_style, router_style, use_style
 
@@ -21,6 +23,7 @@ __all__ = [
     "comparison_figure",
     "cost_axis",
     "dataset_figure",
+    "mathematics_figure",
     "model_legend",
     "model_style",
     "oracle_figure",
@@ -30,5 +33,6 @@ __all__ = [
     "plot_curve",
     "plot_models",
     "router_style",
+    "shown",
     "use_style",
 ]

@@ -9,13 +9,63 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.pairs import apgr, cpt
 from rb_support.pilot import oracle_points, oracle_rows
 from rb_support.routers import ZERO, Comparison
 
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from .style import BLUE, GREEN, GREY
+from .style import BLUE, GREEN, GREY, ORANGE
+
+
+def mathematics_figure(
+    outcomes: Outcomes, pair: tuple[int, int], runs: ArrayLike, systems: Mapping[str, ArrayLike]
+) -> Figure:
+    """RouterBench's Figure 2 from live points: interpolation, hull, and AIQ of two systems.
+
+    Parameters
+    ----------
+    outcomes : whose models are the points.
+    pair : columns of the two models that are mixed half and half on the left.
+    runs : (r, 2) cost and quality of single deployments of that mixture.
+    systems : name -> (k, 2) points of each routing system on the right.
+    """
+    fig, (left, middle, right) = panels(3, height=2.8)
+    points = outcomes.points()
+    _plot_interpolation(left, points[list(pair)], [outcomes.models[j] for j in pair], runs)
+    corners = hull(points)
+    end = [points[:, 0].max() * 1.05, corners[-1, 1]]
+    middle.plot(*np.vstack([corners, end]).T, color=GREY, zorder=1)
+    plot_models(middle, points, outcomes.models)
+    _plot_systems(right, systems)
+    left.set(title="Linear interpolation", ylabel="mean quality")
+    middle.set_title("Non-decreasing hull")
+    right.set_title("AIQ on a shared domain")
+    for ax in (left, middle, right):
+        ax.set_xlabel("USD per query")
+    model_legend(fig, outcomes.models)
+    return fig
+
+
+def _plot_interpolation(ax: Axes, ends: Points, models: list[str], runs: ArrayLike) -> None:
+    cost, quality = np.asarray(runs, dtype=float).T
+    ax.plot(*ends.T, color=GREY, zorder=1)
+    ax.scatter(cost, quality, s=4, color=BLUE, alpha=0.4, linewidth=0, zorder=2)
+    plot_models(ax, ends, models)
+    x, y = ends.mean(axis=0)
+    ax.annotate("half and half", (x, y), (6, -12), textcoords="offset points")
+
+
+def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
+    domain = shared_domain(*systems.values())
+    costs = np.linspace(*domain, 200)
+    for (name, points), color in zip(systems.items(), (BLUE, ORANGE, GREEN), strict=False):
+        heights = Curve(as_points(points)).at(costs, c_min=domain[0])
+        ax.plot(costs, heights, color=color, label=f"{name}: AIQ {aiq(points, *domain):.3f}")
+        ax.fill_between(costs, heights, color=color, alpha=0.12, linewidth=0)
+        ax.plot(*as_points(points).T, "o", markersize=3.5, color=color)
+    ax.legend(loc="lower right")
 
 
 def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], title: str) -> None:

@@ -6,10 +6,12 @@ import io
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
+from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from rb_support.outcomes import Origin
@@ -199,3 +201,20 @@ def _html(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> 
         f'<table id="{escape(item)}"><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table>\n</body></html>\n"
     )
+
+
+def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:
+    """A table as a notebook shows it: every word of it, text to the left, no index of row numbers.
+
+    Parameters
+    ----------
+    formats : format specification per column, as in `Report.save_table`; else four significant digits.
+    """
+    numbers = frame.select_dtypes("number").columns
+    specs: dict[Any, str | Callable[[object], str] | None] = {
+        column: f"{{:{(formats or {}).get(column, '.4g')}}}" for column in numbers
+    }
+    # A random id would change on every run, and one id for all tables would mix their styles on a page.
+    style = frame.style.format(specs, na_rep="").set_uuid(f"{crc32(frame.to_csv().encode()):08x}")
+    style = style.set_properties(subset=frame.columns.difference(numbers), **{"text-align": "left"})
+    return style.hide(axis="index") if isinstance(frame.index, pd.RangeIndex) else style
