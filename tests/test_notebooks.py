@@ -103,14 +103,23 @@ def test_a_notebook_saves_the_items_that_it_is_to_make(path):
 def test_committed_figures_are_whole(kind):
     """Every item of the notebooks at hand stands in the manifest, small, complete and of the right kind."""
     folder = ROOT / "figures" / kind
-    records = json.loads((folder / "manifest.json").read_text())
-    records = {record["id"]: record for record in records["items"]}
+    records = {record["id"]: record for record in json.loads((folder / "manifest.json").read_text())}
     made = {path.stem for path in MAIN}
     assert set(records) == {item.id for item in ITEMS.values() if item.notebook in made}
     for record in records.values():
         assert record["data"]["kind"] == kind and record["commit"] and "+changes" not in record["commit"]
         for name in record["files"]:
             assert (folder / name).stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("kind", ["simulated", "real"])
+@pytest.mark.parametrize("router", ["Ridge", "Ensemble of 5 MLPs"])
+def test_routers_beyond_the_paper_reach_their_goal(kind, router):
+    """Nowhere significantly below the zero router, and above it on average over splits on every dataset."""
+    table = pd.read_csv(ROOT / "figures" / kind / "rb-tab-aiq.csv").query("router == @router")
+    assert len(table) >= 3
+    assert (table["minus_zero_high"] >= 0).all()
+    assert (table["minus_zero_splits"] > 0).all()
 
 
 def run_nbval(paths, figures):
