@@ -58,8 +58,11 @@ def reproduce(
     """
     from rb_support import reproduce as notebooks
     from rb_support.report.store import figures_root
+    from rb_support.sources import SourceError, locate_routerbench
 
     try:
+        if data == "real":
+            locate_routerbench()  # said here once rather than by every notebook
         results = notebooks.reproduce(
             _notebooks(),
             data=data,
@@ -70,7 +73,7 @@ def reproduce(
             force=force,
             figures=out or figures_root(),
         )
-    except (notebooks.UsageError, KeyboardInterrupt) as error:
+    except (notebooks.UsageError, SourceError, KeyboardInterrupt) as error:
         raise _ended_by(error) from error
     _finish(results)
 

@@ -11,6 +11,7 @@ from notebook_maker import REPORTING, make_repository, write_notebook
 from typer.testing import CliRunner
 
 import rb_support.reproduce
+import rb_support.sources
 from rb_support.__main__ import app
 from rb_support.outcomes import Origin
 from rb_support.report import Report
@@ -66,6 +67,7 @@ def test_options_are_handed_on(repository: Path, monkeypatch: pytest.MonkeyPatch
         return [Result("01_good", "done"), Result("02_x", "unchanged")]
 
     monkeypatch.setattr(rb_support.reproduce, "reproduce", recorded)
+    monkeypatch.setattr(rb_support.sources, "locate_routerbench", lambda: None)
     options = ["--data", "real", "--scale", "full", "--only", "01", "--only", "02", "--jobs", "3"]
     result = runner.invoke(
         app, ["reproduce", *options, "--set", "seed=1", "--set", "k=2", "--force", "--out", "o"]
@@ -108,3 +110,10 @@ def test_gallery_is_rebuilt_from_the_records(repository: Path) -> None:
     result = runner.invoke(app, ["gallery"])
     assert (result.exit_code, result.output) == (0, "figures/own/index.html: 1 items\n")
     assert (repository / "figures" / "own" / "index.html").is_file()
+
+
+def test_real_data_that_is_absent_is_said_before_anything_runs(tmp_path: Path) -> None:
+    environment = {"RB_CACHE_DIR": str(tmp_path), "RB_DATA_DIR": ""}
+    result = runner.invoke(app, ["reproduce", "--data", "real"], env=environment)
+    assert result.exit_code == 2
+    assert "rb_support data fetch" in result.output and "RB_DATA_DIR" in result.output

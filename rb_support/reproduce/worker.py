@@ -171,7 +171,7 @@ def describe(error: Exception, place: str) -> str:
         text = f"{place}the kernel died, perhaps for lack of memory"
     else:
         text = f"{type(error).__name__}: {error}"
-    return shorten(text, 300, placeholder=" …")
+    return shorten(text, 600, placeholder=" …")
 
 
 def with_outputs(source: nbformat.NotebookNode, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:

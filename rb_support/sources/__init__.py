@@ -14,7 +14,14 @@ from rb_support.sources.errors import (
     UnsafePickleError,
     UnverifiedFileError,
 )
-from rb_support.sources.load import load_answers, load_battles, load_judgments, load_pairs, load_routerbench
+from rb_support.sources.load import (
+    load_answers,
+    load_battles,
+    load_judgments,
+    load_pairs,
+    load_routerbench,
+    locate_routerbench,
+)
 from rb_support.sources.parsed import SourceRows
 from rb_support.sources.registry import SOURCES, Source, SourceFile
 from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
@@ -40,5 +47,6 @@ __all__ = [
     "load_pairs",
     "load_routerbench",
     "locate",
+    "locate_routerbench",
     "verify",
 ]

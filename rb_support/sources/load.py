@@ -49,8 +49,22 @@ def load_routerbench(
     SourceError : if a file is altered or unsafe.
     TableError : if a cell holds what it must not.
     """
-    located = _routerbench(shots, download, allow_unverified)
+    located = locate_routerbench(shots, download=download, allow_unverified=allow_unverified)
     return parsed_once(located, Outcomes, lambda: _parse_routerbench(located))
+
+
+def locate_routerbench(
+    shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
+) -> Located:
+    """Files that `load_routerbench` would read, verified; parameters and errors are its own."""
+    if shots is not None:
+        return _obtain(f"routerbench-{shots}", download, allow_unverified)
+    for choice in _PREFERRED:
+        try:
+            return locate(f"routerbench-{choice}")
+        except MissingSourceError:
+            continue
+    return _obtain("routerbench-0shot", download)
 
 
 def load_pairs(name: str, *, decontaminate: bool = True, download: bool = False) -> PairScores:
@@ -141,17 +155,6 @@ def load_answers(name: str = "zeroeval-gsm", *, download: bool = False) -> Sourc
 def _obtain(name: str, download: bool, allow_unverified: bool = False) -> Located:
     find = fetch if download else locate
     return find(name, allow_unverified=allow_unverified)
-
-
-def _routerbench(shots: Shots | None, download: bool, allow_unverified: bool) -> Located:
-    if shots is not None:
-        return _obtain(f"routerbench-{shots}", download, allow_unverified)
-    for choice in _PREFERRED:
-        try:
-            return locate(f"routerbench-{choice}")
-        except MissingSourceError:
-            continue
-    return _obtain("routerbench-0shot", download)
 
 
 def _parse_routerbench(located: Located) -> Outcomes:

@@ -18,9 +18,9 @@ def missing(source: Source, files: list[SourceFile], data: Path | None, cache: P
     """Files of a source are neither under RB_DATA_DIR nor in the cache."""
     first = files[0]
     return (
-        f"{source.name}: {len(files)} of {len(source.files)} files are not at hand, first {first.name} "
-        f"({first.address}); looked in RB_DATA_DIR ({data or 'not set'}) and {cache}; run "
-        f"`{_COMMAND} fetch {source.name}`, or set RB_DATA_DIR to a folder that holds them"
+        f"{source.name} is not at hand ({len(files)} of {len(source.files)} files): run "
+        f"`{_COMMAND} fetch {source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in "
+        f"RB_DATA_DIR ({data or 'not set'}) and {cache}, first for {first.name} ({first.address})"
     )
 
 
