@@ -1,0 +1,25 @@
+"""The benchmarks run; at small sizes, so their timings are not looked at."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+SMALL = {
+    "hull.py": ["--points", "50"],
+    "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],
+    "mlp.py": ["--train", "300", "--test", "100", "--hidden", "8"],
+}
+
+
+def test_every_benchmark_is_run_here():
+    elsewhere = {"raw_pickle_memory.py"}  # test_sources_memory.py runs it at a size that tells
+    assert set(SMALL) | elsewhere == {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+
+
+@pytest.mark.parametrize(("name", "options"), SMALL.items())
+def test_benchmark_reports(name, options):
+    command = [sys.executable, str(ROOT / "benchmarks" / name)]
+    result = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    assert any(character.isdigit() for character in result.stdout)
