@@ -182,6 +182,14 @@ def test_committed_figures_are_fresh(tmp_path):
 
 
 @pytest.mark.notebook
+def test_the_code_in_the_readme_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    scope = {}
+    exec(code, scope)
+    assert set(scope["comparison"].aiq()) >= {"KNN", "Ridge"}
+
+
+@pytest.mark.notebook
 def test_notebooks_run_on_real_rows(tmp_path, shared_data, monkeypatch):
     """Without weights, so that it is quick; the committed real figures are made with MiniLM."""
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
