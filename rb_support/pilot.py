@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support import paper
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
 from rb_support.routers import free_abstention, lambda_path, oracle
@@ -108,3 +109,19 @@ def why_means_differ(outcomes: Outcomes) -> str:
         "The published means are over all 36,497 rows of the 0-shot file; this table is "
         f"{outcomes.origin.name} with {len(outcomes):,} rows of {', '.join(outcomes.datasets)}."
     )
+
+
+def task_means(outcomes: Outcomes) -> pd.DataFrame:
+    """Mean score per task and model beside the printed one, where a mean of that task is printed.
+
+    Returns
+    -------
+    Indexed by "task, model": ours, paper, difference (ours minus paper), source.
+    """
+    scores = pd.DataFrame(outcomes.quality, columns=list(outcomes.models))
+    ours = scores.groupby(outcomes.frame["task"]).mean().rename_axis(columns="model").stack()
+    printed = paper.task_means().set_index(["task", "model"])
+    both = printed[["score", "source"]].join(pd.Series(ours, name="ours"), how="inner")
+    both.index = [f"{task}, {model}" for task, model in both.index]
+    both["difference"] = both["ours"] - both["score"]
+    return both.rename(columns={"score": "paper"})[["ours", "paper", "difference", "source"]]

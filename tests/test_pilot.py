@@ -12,6 +12,7 @@ from rb_support.pilot import (
     oracle_rows,
     oracle_shares,
     solved_by,
+    task_means,
 )
 
 
@@ -69,3 +70,16 @@ def test_published_oracle_column_agrees(shared_data, monkeypatch):
     for row in np.flatnonzero(ours != published):  # only rows that were two halves, each with its own oracle
         column = table.models.index(published[row])
         assert table.quality[row, column] == table.quality[row].max()
+
+
+def test_task_means_of_the_real_rows_are_the_printed_ones(shared_data, monkeypatch):
+    from rb_support.sources import load_routerbench
+
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    means = task_means(load_routerbench("slice"))
+    assert len(means) == 33 and means["difference"].abs().max() < 5.1e-4  # three digits are printed
+    assert means.loc["mbpp, gpt-4-1106-preview", "paper"] == 0.686
+
+
+def test_task_means_leave_out_what_is_not_printed(table):
+    assert task_means(table).empty
