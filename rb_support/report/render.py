@@ -108,7 +108,7 @@ def _image(fig: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     # Ids inside an SVG are random unless salted, whatever style the user has set since.
     with mpl.rc_context({"svg.hashsalt": "rb_support"}):
-        packed = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+        packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
         fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], **packed)
     return buffer.getvalue()
 
