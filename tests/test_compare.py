@@ -174,3 +174,11 @@ def test_tables_of_several_datasets(parts):
     table = aiq_table(both, rng=np.random.default_rng(0), draws=10)
     assert table["dataset"].tolist() == ["A"] * 3 + ["B"] * 3
     assert table.columns[0] == "dataset" == curve_table(both).columns[0]
+
+
+def test_decisions_may_weigh_another_cost_but_pay_the_real_one(parts):
+    """Told that the cheap model is the dear one, a blind router starts with the other and pays for it."""
+    train, test, _ = parts
+    blind = np.tile([0.6, 0.5], (len(test), 1))
+    points = compare_predictions(train, test, {"blind": blind}, cost=[4.0, 1.0]).points("blind")
+    np.testing.assert_allclose(points[:, 0], [4, 1])

@@ -108,7 +108,12 @@ class Comparison:
 
 
 def compare(
-    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    routers: Mapping[str, PredictiveRouter],
+    *,
+    cost: ArrayLike | None = None,
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
@@ -116,7 +121,9 @@ def compare(
     ----------
     train, test : outcome tables with the same models.
     X : embeddings indexed by sample_id, as `embed_queries` gives them.
-    routers : name -> router with `fit` and `predict`; equal objects are fitted once.
+    routers : name -> router with `fit` and `predict`.
+    cost : (m,) cost that decisions weigh quality against; each model's mean training cost in USD per query if
+        None. `cost_per_token` gives the reference code's.
 
     Returns
     -------
@@ -125,17 +132,21 @@ def compare(
     """
     X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
     predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in routers.items()}
-    return compare_predictions(train, test, predicted)
+    return compare_predictions(train, test, predicted, cost=cost)
 
 
 def compare_predictions(
-    train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
+    train: Outcomes,
+    test: Outcomes,
+    predicted: Mapping[str, NDArray[np.float64]],
+    *,
+    cost: ArrayLike | None = None,
 ) -> Comparison:
     """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality."""
-    cost = mean_cost(train)
+    weighed = mean_cost(train) if cost is None else np.asarray(cost, dtype=float)
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
     for name, quality in predicted.items():
-        systems[name] = lambda_path(quality, cost).on(test.quality, test.cost)
+        systems[name] = lambda_path(quality, weighed).on(test.quality, test.cost)
     return Comparison(test, systems)
 
 
