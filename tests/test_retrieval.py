@@ -17,6 +17,7 @@ from rb_support.retrieval import (
     GENERATORS,
     PASSAGES,
     Generator,
+    compare_steps,
     documents,
     found,
     in_sequence,
@@ -27,7 +28,7 @@ from rb_support.retrieval import (
     split_by_document,
     with_scores,
 )
-from rb_support.routers import decide, lambda_path
+from rb_support.routers import ZERO, KNNRouter, decide, lambda_path
 
 TEXTS = [
     "The Heron Bridge crosses the river.",
@@ -261,6 +262,17 @@ def test_columns_must_divide_into_retrievers():
     test = outcomes_of(np.zeros((2, 4)), COST)
     with pytest.raises(ValueError, match="3 retrievers"):
         in_sequence(np.zeros((2, 4)), COST, 3, test)
+
+
+def test_steps_compared_see_what_they_are_given(table):
+    """With every row as neighbour all is blind: jointly and in sequence stay on or under the zero router."""
+    train, test = split_by_document(table, seed=0)
+    X = pd.DataFrame(np.zeros((len(table), 1)), index=table.frame["sample_id"])
+    told = pd.DataFrame(table.quality, index=X.index)
+    blind = compare_steps(train, test, {"nothing": X}, KNNRouter(len(train))).aiq()
+    seeing = compare_steps(train, test, {"the truth": told}, KNNRouter(5)).aiq()
+    assert blind["In sequence, nothing"] <= blind["Jointly, nothing"] <= blind[ZERO] + 1e-9
+    assert seeing["Jointly, the truth"] > seeing[ZERO] + 0.05
 
 
 # What stands in the folder of another kind of data says so

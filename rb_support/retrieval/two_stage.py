@@ -14,7 +14,13 @@ from scipy.special import ndtr
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval.collection import documents, questions
 from rb_support.retrieval.search import BM25, found
-from rb_support.routers import lambda_path
+from rb_support.routers import (
+    Comparison,
+    PredictiveRouter,
+    compare_predictions,
+    lambda_path,
+    mean_cost,
+)
 from rb_support.routers.cascade import mean_points
 from rb_support.simulate.costs import dollars
 from rb_support.stats import System
@@ -218,3 +224,28 @@ def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Ou
         chosen.append(retriever * costs.shape[1] + generator)
     calls = np.column_stack(chosen)
     return mean_points(test.cost[rows[:, None], calls], test.quality[rows[:, None], calls])
+
+
+def compare_steps(
+    train: Outcomes, test: Outcomes, features: Mapping[str, pd.DataFrame], router: PredictiveRouter
+) -> Comparison:
+    """Route between the pairs jointly and in sequence, once for each set of features.
+
+    Parameters
+    ----------
+    train, test : parts of a table of `simulate_two_stage`.
+    features : what the router sees, by name: frames by sample_id.
+    router : learns the quality of every pair from them.
+
+    Returns
+    -------
+    Comparison with the zero routers, then "Jointly, <name>" and "In sequence, <name>" for each.
+    """
+    cost = mean_cost(train)
+    systems: dict[str, System] = dict(compare_predictions(train, test, {}).systems)
+    for name, X in features.items():
+        known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+        predicted = router.fit(train, known).predict(asked)
+        systems[f"Jointly, {name}"] = lambda_path(predicted, cost).on(test.quality, test.cost)
+        systems[f"In sequence, {name}"] = in_sequence(predicted, cost, len(PASSAGES), test)
+    return Comparison(test, systems)
