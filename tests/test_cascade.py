@@ -22,15 +22,19 @@ from rb_support.routers import (
     break_even,
     budget_grid,
     cascade_name,
+    cascade_study,
     cascade_systems,
     chains,
     cross_judged,
     expected,
     judge_error,
+    judged_split,
+    learned_cascades,
     model_points,
     oracle,
     rerank,
     rerank_system,
+    rerank_table,
     together,
 )
 from rb_support.routers.judge import answer_features, chosen
@@ -103,7 +107,7 @@ def test_hand_worked():
 
 
 def test_partial_credit_tells_decision_from_score():
-    """0.6 inverted is a rejection, or a score of 0.4: that fails a threshold of 0.5, but passes one of 0.3."""
+    """0.6 inverted is a rejection, or a score of 0.4: it fails a threshold of 0.5, and passes 0.3."""
     given_table = dict(quality=[[0.6, 1]], cost=[[1, 2]], budgets=[np.inf], error_rates=[1.0])
     assert expected(**given_table, threshold=0.3, judge="decision")[0] == 3
     assert expected(**given_table, threshold=0.3, judge="score")[0] == 1
@@ -363,6 +367,49 @@ def test_rerank_without_error_is_the_oracle_at_the_price_of_all(table):
     assert points[0] == pytest.approx(cheapest)
 
 
+def test_rerank_table(table):
+    """With 0/1 scores, rerank with ties to the cheapest keeps the cascade's answer if any is judged right."""
+    rows = rerank_table(table, [0, 0.2, 1])
+    assert rows["rerank_quality"][0] == pytest.approx(rows["cascade_quality"][0])
+    assert (rows["rerank_quality"] - rows["cascade_quality"]).abs().max() < 0.02
+    assert (rows["rerank_usd_per_query"] > rows["cascade_usd_per_query"]).all()
+    assert rows["rerank_best_quality"][1] > rows["rerank_quality"][1]
+    assert rows["zero_quality"].tolist() == pytest.approx([table.points()[:, 1].max()] * 3)
+    assert set(rows["dataset"]) == {"GSM8K"}
+
+
+def test_the_study_on_a_simulated_table(table):
+    rates = np.array([0.0, 0.2, 0.5])
+    even = cascade_study.break_even_interval(table, rates, rng=np.random.default_rng(0), draws=20)
+    assert 0 < even["break_even_low"] <= even["break_even"] <= even["break_even_high"] < 0.5
+    systems = cascade_study.error_systems(table, rates) | cascade_study.judged_systems(table, table.quality)
+    areas = Comparison(table, systems).aiq()
+    assert areas[cascade_study.JUDGED] == pytest.approx(areas[cascade_name(0)])  # the truth as a judge
+    assert areas[cascade_study.JUDGED_ANY] <= areas[cascade_name(0)] + 1e-9
+    reach = cascade_study.oracle_reach(Comparison(table, systems))
+    assert 0.5 < reach["share"] < 1 and reach["gap"] == pytest.approx(0, abs=1e-9) and reach["times"] > 1
+    falls = cascade_study.largest_falls(table, rates)
+    assert falls[0] == pytest.approx(0, abs=1e-9) and (falls >= 0).all()
+
+
+def test_the_study_of_orders_judges_and_stops(table):
+    compared = cascade_study.compare_orders(table, 0.1, seed=0, at_random=3)
+    areas = compared.aiq()
+    assert len(areas) == 6 and areas["best"] > areas[ZERO] and len(compared.test) < len(table)
+    judges = cascade_study.judge_table({"GSM8K": table.quality}, {"GSM8K": table})
+    assert judges.loc["GSM8K", ["learned_judge", "on_cheapest_model"]].tolist() == [0, 0]
+    assert 0 < judges.loc["GSM8K", "says_what_is_commoner"] <= 0.5
+    budgets = budget_grid(table.cost, 4)
+    stops = cascade_study.stopping_table(table, budgets)
+    exact = expected(table.quality, table.cost, budgets=budgets, error_rates=[0], stopping="paper")
+    assert stops["usd_per_query", "paper"].to_numpy() == pytest.approx(exact[0][:, 0])
+    assert (stops["usd_per_query", "cap"] <= stops["usd_per_query", "paper"]).all()
+    by_t = cascade_study.threshold_table(table, table.quality, [0.2, 0.5])
+    assert by_t["error_rate"].tolist() == [0, 0] and by_t["quality"].iloc[1] == pytest.approx(
+        exact[1][-1].item(), abs=1e-9
+    )
+
+
 def made_answers(n=200):
     """A model whose answers in letters are right half the time, another that refuses where it is wrong."""
     rng = np.random.default_rng(0)
@@ -407,6 +454,23 @@ def test_a_judge_learns_from_answers_alone():
     assert judge_error(later[:, 1], rows.quality[100:, 1]) < 0.02
     system = Cascade.on(rows, scores=scores, order=["b", "a"]).system([np.inf])
     assert system(None)[0, 1] > 0.7
+
+
+def test_cascades_for_a_learned_judge_are_chosen_on_training_rows():
+    """The second model's refusals give it away: asked first, with the first model for what it refuses."""
+    rows = made_answers(400)
+    X = pd.DataFrame(np.random.default_rng(1).normal(size=(400, 3)), index=rows.frame["sample_id"])
+    train, test = rows.split(seed=0)
+    train_scores, test_scores = judged_split(train, test, X, folds=3)
+    assert train_scores.shape == train.quality.shape and test_scores.shape == test.quality.shape
+    points = learned_cascades(train, train_scores, test, test_scores)(None)
+    exact = expected(
+        test.quality, test.cost, budgets=[np.inf], error_rates=[0], order=[1, 0], scores=test_scores
+    )
+    assert points[points[:, 1].argmax()] == pytest.approx(np.ravel(exact), abs=0.03)
+    assert points[:, 1].max() > max(test.quality.mean(axis=0)) + 0.1
+    scrambled = learned_cascades(train, train_scores, test, 1 - test_scores)(None)
+    assert len(scrambled) == len(points) and scrambled[:, 1].max() < points[:, 1].max()
 
 
 def test_judges_of_a_simulated_table(table):

@@ -18,7 +18,7 @@ from rb_support.pilot import oracle_points, oracle_rows
 from rb_support.routers import ZERO, Comparison, cascade_name
 
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from .style import BLUE, GREEN, GREY, ORANGE
+from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 
 def mathematics_figure(
@@ -173,8 +173,9 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
     Parameters
     ----------
     comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`.
-    leads : AIQ table (see `aiq_table`) with a column `error_rate`, blank for the zero router. Routers not
-        named by `cascade_name` are judges with a measured error rate, drawn as single points.
+    leads : AIQ table (see `aiq_table`) with a column `error_rate`, blank for the zero router, and the columns
+        `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
+        `cascade_name` are judges with a measured error rate, drawn as single points.
     """
     fig, axes = panels(2 * len(comparisons), len(comparisons), height=3.6)
     upper, lower = axes[: len(comparisons)], axes[len(comparisons) :]
@@ -213,8 +214,14 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
         rate, simulated["minus_zero_low"], simulated["minus_zero_high"], color=BLUE, alpha=0.2, linewidth=0
     )
     ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
-    for (_, row), marker, color in zip(measured.iterrows(), "osD", (ORANGE, GREEN, BLUE), strict=False):
-        reach = [[row["minus_zero"] - row["minus_zero_low"]], [row["minus_zero_high"] - row["minus_zero"]]]
+    even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
+    ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
+    ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {even:.2f}")
+    for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
+        # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
+        reach = np.maximum(
+            [[row["minus_zero"] - row["minus_zero_low"]], [row["minus_zero_high"] - row["minus_zero"]]], 0
+        )
         ax.errorbar(
             row["error_rate"],
             row["minus_zero"],
@@ -225,4 +232,5 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
             label=row["router"].removeprefix("Cascade, "),
         )
     ax.set_xlabel("judge's error rate")
-    ax.legend(loc="lower left", fontsize=6)
+    ax.margins(y=0.15)
+    ax.legend(loc="upper right", fontsize=6)

@@ -14,7 +14,7 @@ from rb_support.routers.cascade import (
     expected,
     together,
 )
-from rb_support.routers.chains import Chain, best_chains, best_order, chains
+from rb_support.routers.chains import Chain, best_chains, best_order, chains, learned_cascades
 from rb_support.routers.compare import (
     ZERO,
     ZERO_TRAINED,
@@ -36,11 +36,11 @@ from rb_support.routers.decision import (
     lambda_path,
     mean_cost,
 )
-from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error
+from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
 from rb_support.routers.knn import KNNRouter
 from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
-from rb_support.routers.rerank import rerank, rerank_system
+from rb_support.routers.rerank import rerank, rerank_system, rerank_table
 from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
@@ -75,14 +75,17 @@ __all__ = [
     "expected",
     "free_abstention",
     "judge_error",
+    "judged_split",
     "ladder",
     "lambda_path",
+    "learned_cascades",
     "mean_cost",
     "model_points",
     "oracle",
     "repeat_splits",
     "rerank",
     "rerank_system",
+    "rerank_table",
     "stated",
     "together",
 ]

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import hull_indices
-from rb_support.routers.cascade import Cascade, checked_rates
+from rb_support.outcomes import Outcomes
+from rb_support.routers.cascade import Cascade, checked_rates, together
+from rb_support.stats import System
 
 Array = NDArray[np.float64]
 
@@ -52,6 +54,44 @@ def chains(
 def best_chains(found: Sequence[Chain]) -> list[Chain]:
     """Those on the hull of all: the best cascade at each mean cost, cheapest first."""
     return [found[i] for i in hull_indices([(chain.cost, chain.quality) for chain in found])]
+
+
+def learned_cascades(
+    train: Outcomes,
+    train_scores: ArrayLike,
+    test: Outcomes,
+    test_scores: ArrayLike,
+    *,
+    thresholds: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9),
+    longest: int = 3,
+) -> System:
+    """Threshold, models and order chosen on training rows for a real judge, as points on the test rows.
+
+    Parameters
+    ----------
+    train, test : outcome tables with the same models.
+    train_scores, test_scores : (n, m) the judge's scores, as `judged_split` gives them.
+    thresholds, longest : what is tried; every cascade of every threshold that is on their hull is kept.
+    """
+    tried = [
+        (threshold, chain)
+        for threshold in thresholds
+        for chain in chains(
+            train.quality,
+            train.cost,
+            error_rate=0.0,
+            threshold=threshold,
+            scores=train_scores,
+            longest=longest,
+        )
+    ]
+    kept = [tried[i] for i in hull_indices([(chain.cost, chain.quality) for _, chain in tried])]
+    return together(
+        Cascade(test.quality, test.cost, order=chain.order, threshold=threshold, scores=test_scores).system(
+            [np.inf]
+        )
+        for threshold, chain in kept
+    )
 
 
 def best_order(

@@ -11,6 +11,7 @@ import re
 from typing import Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -94,6 +95,26 @@ def cross_judged(outcomes: Outcomes, X: ArrayLike, *, folds: int = 5, seed: int 
         judge = LearnedJudge(order).fit(outcomes.take(train), vectors[train])
         scores[test] = judge.scores(outcomes.take(test), vectors[test])
     return scores
+
+
+def judged_split(
+    train: Outcomes, test: Outcomes, X: pd.DataFrame, *, folds: int = 5, seed: int = 0
+) -> tuple[Array, Array]:
+    """Scores to choose a cascade by and scores to evaluate it with, both by judges of the training rows.
+
+    Parameters
+    ----------
+    train, test : outcome tables with the same models.
+    X : embeddings indexed by sample_id, as `embed_queries` gives them.
+    folds, seed : of `cross_judged`, which judges the training rows.
+
+    Returns
+    -------
+    (n_train, m) and (n_test, m) probabilities that an answer is right.
+    """
+    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    judge = LearnedJudge().fit(train, X_train)
+    return cross_judged(train, X_train, folds=folds, seed=seed), judge.scores(test, X_test)
 
 
 def judge_error(scores: ArrayLike, quality: ArrayLike, threshold: float = 0.5) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import Curve
+from rb_support.outcomes import Outcomes
 from rb_support.routers.cascade import Cascade, checked_rates, mean_points
 from rb_support.stats import System
 
@@ -46,6 +49,32 @@ def rerank_system(
         (pick(scores[:, :k], error_rate) * scores[:, :k]).sum(axis=1) for k in range(1, len(rows.cost) + 1)
     ]
     return mean_points(rows.spent.T, np.column_stack(kept))
+
+
+def rerank_table(outcomes: Outcomes, error_rates: ArrayLike) -> pd.DataFrame:
+    """Rerank beside the cascade without a budget and the zero router with rerank's money.
+
+    Returns
+    -------
+    A row per error rate: dataset, error_rate, rerank_usd_per_query, rerank_quality (ties to the cheapest),
+    rerank_best_quality (ties to the model of the highest mean quality), cascade_usd_per_query,
+    cascade_quality, zero_quality.
+    """
+    quality, cost, rates = outcomes.quality, outcomes.cost, checked_rates(error_rates)
+    best_first = np.argsort(-quality.mean(axis=0), kind="stable").tolist()
+    usd, reranked = rerank(quality, cost, error_rates=rates)
+    spent, scored = Cascade(quality, cost).expected([np.inf], rates)
+    columns = {
+        "dataset": " + ".join(outcomes.datasets),
+        "error_rate": rates,
+        "rerank_usd_per_query": usd,
+        "rerank_quality": reranked,
+        "rerank_best_quality": rerank(quality, cost, error_rates=rates, order=best_first)[1],
+        "cascade_usd_per_query": spent[0],
+        "cascade_quality": scored[0],
+        "zero_quality": Curve(outcomes.points()).at(usd),
+    }
+    return pd.DataFrame(columns)
 
 
 def pick(quality: ArrayLike, error_rate: float) -> Array:
