@@ -9,12 +9,13 @@ FLOORS = [
     {"names", "outcomes"},
     {"sources", "simulate", "paper"},
     {"frontier", "pairs", "stats", "embed", "load"},
-    {"routers", "pilot"},
+    {"routers", "pilot", "retrieval"},
     {"report", "teach"},
     {"reproduce", "data_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "names"), ("simulate", "paper"), ("stats", "frontier"), ("pilot", "routers"),
+    ("retrieval", "routers"),
     ("__main__", "data_commands"), ("__main__", "reproduce"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

@@ -2,11 +2,13 @@
 
 from .core import Report, Versus, beside
 from .figures import (
+    cascade_figure,
     comparison_figure,
     dataset_figure,
     mathematics_figure,
     oracle_figure,
     plot_call_performance,
+    plot_cascades,
     plot_comparison,
 )
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
@@ -20,6 +22,7 @@ __all__ = [
     "ReportError",
     "Versus",
     "beside",
+    "cascade_figure",
     "comparison_figure",
     "cost_axis",
     "dataset_figure",
@@ -29,6 +32,7 @@ __all__ = [
     "oracle_figure",
     "panels",
     "plot_call_performance",
+    "plot_cascades",
     "plot_comparison",
     "plot_curve",
     "plot_models",

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rb_support.outcomes import Origin
+from rb_support.outcomes.origin import Kind
 from rb_support.paper import ITEMS
 
 from . import gallery, provenance, render, store
@@ -73,6 +74,8 @@ class Report:
     ----------
     notebook : file name of the notebook without ending, such as "03_predictive_routers".
     origin : where the rows come from; its kind names the folder and is written on every item.
+    kind : kind of data the run asked for, if there is none and the rows are of another kind. It names the
+        folder then; every item in it still says what its rows are.
     parameters : the notebook's parameters.
     seed : seed of the notebook's random generator.
     folder : folder that holds `simulated/`, `real/`, `own/`; default RB_FIGURES_DIR, else the
@@ -91,6 +94,7 @@ class Report:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     folder: Path | None = None
+    kind: Kind | None = None
     _claims: list[Claim] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +103,7 @@ class Report:
     @property
     def directory(self) -> Path:
         """Folder of this report's items: `<folder>/<kind of data>`."""
-        return Path(self.folder or store.figures_root()) / self.origin.kind
+        return Path(self.folder or store.figures_root()) / (self.kind or self.origin.kind)
 
     def save_figure(
         self,
@@ -161,7 +165,9 @@ class Report:
         self._write("table", id, label, {".csv": render.render_csv(frame), **rendered}, note, versus)
         return frame
 
-    def claim(self, claim: str, where: str, ours: str, holds: bool | None) -> None:
+    def claim(
+        self, claim: str, where: str, ours: str, holds: bool | None, *, data: Kind | None = None
+    ) -> None:
         """Check one of the paper's statements against our number; a statement made again replaces the first.
 
         Parameters
@@ -170,8 +176,10 @@ class Report:
         where : where it stands, such as "RouterBench sec. 5.3".
         ours : our number, with unit and interval.
         holds : True, False, or None if this data cannot decide.
+        data : kind of data it was checked on, if not the report's own.
         """
-        checked = Claim(claim, where, ours, self.origin.kind, None if holds is None else bool(holds))
+        kind = data or self.origin.kind
+        checked = Claim(claim, where, ours, kind, None if holds is None else bool(holds))
         self._claims = [other for other in self._claims if other.claim != claim] + [checked]
 
     def claims(self) -> pd.DataFrame:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -13,10 +15,10 @@ from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_doma
 from rb_support.outcomes import Outcomes
 from rb_support.pairs import apgr, cpt
 from rb_support.pilot import oracle_points, oracle_rows
-from rb_support.routers import ZERO, Comparison
+from rb_support.routers import ZERO, Comparison, cascade_name
 
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from .style import BLUE, GREEN, GREY, ORANGE
+from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 
 def mathematics_figure(
@@ -163,3 +165,72 @@ def plot_call_performance(
 def _star(ax: Axes, oracle: ArrayLike) -> None:
     cost, quality = np.asarray(oracle, dtype=float)
     ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle")
+
+
+def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -> Figure:
+    """RouterBench's Figure 5, and below each panel what the judge's error costs.
+
+    Parameters
+    ----------
+    comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`.
+    leads : AIQ table (see `aiq_table`) with a column `error_rate`, blank for the zero router, and the columns
+        `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
+        `cascade_name` are judges with a measured error rate, drawn as single points.
+    """
+    fig, axes = panels(2 * len(comparisons), len(comparisons), height=3.6)
+    upper, lower = axes[: len(comparisons)], axes[len(comparisons) :]
+    for (dataset, comparison), above, below in zip(comparisons.items(), upper, lower, strict=True):
+        rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
+        simulated = rows["router"] == rows["error_rate"].map(cascade_name)
+        plot_cascades(above, comparison, dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy()))
+        above.set_title(f"{dataset} (n = {len(comparison.test):,})")
+        _plot_leads(below, rows[simulated], rows[~simulated])
+    upper[0].set_ylabel("mean quality")
+    lower[0].set_ylabel("AIQ minus the zero router's")
+    model_legend(fig, next(iter(comparisons.values())).test.models)
+    return fig
+
+
+def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) -> None:
+    """Draw zero router, models, oracle and a cascade per error rate, with AIQ in the legend below."""
+    areas, shade = comparison.aiq(), plt.get_cmap("viridis")
+    plot_curve(ax, comparison.points(ZERO), f"zero router: {areas[ZERO]:.3f}", router=ZERO)
+    for name, rate in rates.items():
+        color, label = shade(0.95 * rate / max(*rates.values(), 1e-9)), f"error {rate:g}: {areas[name]:.3f}"
+        plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
+    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
+    _star(ax, comparison.oracle)
+    cost_axis(ax, COST_LABEL)
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=6, title="AIQ", title_fontsize=6
+    )
+
+
+def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> None:
+    """AIQ minus the zero router's against the judge's error rate, with 95% intervals."""
+    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    rate = simulated["error_rate"]
+    ax.fill_between(
+        rate, simulated["minus_zero_low"], simulated["minus_zero_high"], color=BLUE, alpha=0.2, linewidth=0
+    )
+    ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
+    even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
+    ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
+    ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {even:.2f}")
+    for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
+        # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
+        reach = np.maximum(
+            [[row["minus_zero"] - row["minus_zero_low"]], [row["minus_zero_high"] - row["minus_zero"]]], 0
+        )
+        ax.errorbar(
+            row["error_rate"],
+            row["minus_zero"],
+            yerr=reach,
+            fmt=marker,
+            color=color,
+            markersize=4,
+            label=row["router"].removeprefix("Cascade, "),
+        )
+    ax.set_xlabel("judge's error rate")
+    ax.margins(y=0.15)
+    ax.legend(loc="upper right", fontsize=6)

@@ -88,6 +88,8 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
     page = template.render(
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
+        colors=KIND_COLOR,
+        strangers=[record for record in records if record["data"]["kind"] != folder.name],
         records=records,
         tables=tables,
         claims=claims,

@@ -1,0 +1,322 @@
+"""Cascades (RouterBench sec. 5.2): ask models in turn until a judge accepts an answer.
+
+A judge that errs with probability eps accepts and rejects with known probabilities, so what a cascade
+costs and scores is an expectation in closed form. Reaching the k-th model replaces the answer before it
+and adds the k-th cost; both are weighted by the probability that all before it were rejected, and count
+only where the budget still allows the call. No dice are thrown; `simulate` throws them as a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support.outcomes import Outcomes
+from rb_support.stats import System
+
+Array = NDArray[np.float64]
+Stopping = Literal["cap", "paper"]
+Inversion = Literal["decision", "score"]
+
+
+class Cascade:
+    """A cascade over fixed queries.
+
+    Parameters
+    ----------
+    quality, cost : (n, m) true scores in [0, 1] and costs in USD of every model's answer.
+    threshold : an answer is accepted if its score exceeds it.
+    order : columns in the order they are asked, a subset if wished; None: all, by mean cost.
+    stopping : "cap" stops before a call that would bring the cost of a query up to its budget T or past it
+        (a true cap but for the first call, which is always made); "paper" goes on while the cost so far is
+        below T, so the last call may overshoot.
+    judge : what an error inverts: the judge's "decision", or, as the paper prints it, the "score" g, which
+        becomes 1 - g. They differ for partial credit only.
+    scores : (n, m) what the judge thinks of every answer, in [0, 1]; None: the truth, as in the paper.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is out of its range or not a number, or the order is no selection of
+        the columns.
+    """
+
+    def __init__(
+        self,
+        quality: ArrayLike,
+        cost: ArrayLike,
+        *,
+        threshold: float = 0.5,
+        order: Sequence[int] | None = None,
+        stopping: Stopping = "cap",
+        judge: Inversion = "decision",
+        scores: ArrayLike | None = None,
+    ) -> None:
+        true = _table("quality", quality, 1.0)
+        costs = _table("cost", cost, np.inf)
+        judged = true if scores is None else _table("judge's scores", scores, 1.0)
+        if not true.shape == costs.shape == judged.shape:
+            raise ValueError(f"shapes disagree: quality {true.shape}, cost {costs.shape}, {judged.shape}")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must lie in [0, 1], got {threshold}")
+        if stopping not in ("cap", "paper") or judge not in ("decision", "score"):
+            raise ValueError(
+                f"stopping must be 'cap' or 'paper', judge 'decision' or 'score'; got {stopping!r}, {judge!r}"
+            )
+        self.order = _checked_order(order, costs)
+        self.stopping = stopping
+        columns = list(self.order)
+        # One row per position in the order: what follows walks the positions.
+        self.quality, self.cost = true.T[columns], costs.T[columns]
+        self.spent = np.cumsum(self.cost, axis=0)
+        self._accepted = judged.T[columns] > threshold
+        inverted = ~self._accepted if judge == "decision" else 1 - judged.T[columns] > threshold
+        self._inverted = inverted
+
+    @classmethod
+    def on(
+        cls,
+        outcomes: Outcomes,
+        *,
+        threshold: float = 0.5,
+        order: Sequence[str] | None = None,
+        stopping: Stopping = "cap",
+        judge: Inversion = "decision",
+        scores: ArrayLike | None = None,
+    ) -> Cascade:
+        """Cascade over an outcome table, `order` given by the models' names.
+
+        Raises
+        ------
+        ValueError
+            If the order names a model that the table does not have; see also the class.
+        """
+        for name in order or ():
+            if name not in outcomes.models:
+                raise ValueError(f"no model {name!r} to cascade over; there are {', '.join(outcomes.models)}")
+        columns = None if order is None else [outcomes.models.index(name) for name in order]
+        return cls(
+            outcomes.quality,
+            outcomes.cost,
+            threshold=threshold,
+            order=columns,
+            stopping=stopping,
+            judge=judge,
+            scores=scores,
+        )
+
+    def expected(self, budgets: ArrayLike, error_rates: ArrayLike) -> tuple[Array, Array]:
+        """Mean cost per query (USD) and mean quality, each (len(budgets), len(error_rates))."""
+        limits, errors = checked_budgets(budgets), checked_rates(error_rates)
+        reach = np.ones((len(errors), self.cost.shape[1]))
+        total = np.zeros((len(limits), 2 * len(errors)))
+        for position, (cost, gain) in enumerate(zip(self.cost, self._gain, strict=True)):
+            steps = np.concatenate([reach * cost, reach * gain])
+            total += self._open(position, limits).astype(float) @ steps.T
+            reach *= self.rejected(position, errors)
+        total /= self.cost.shape[1]
+        return total[:, : len(errors)], total[:, len(errors) :]
+
+    def per_query(self, budgets: ArrayLike, error_rate: float) -> tuple[Array, Array]:
+        """Expected cost (USD) and quality of every query, each (n, len(budgets)), at one error rate."""
+        limits, errors = checked_budgets(budgets), checked_rates([error_rate])
+        reach = np.ones(self.cost.shape[1])
+        spent, scored = np.zeros((2, len(limits), len(reach)))
+        for position, (cost, gain) in enumerate(zip(self.cost, self._gain, strict=True)):
+            open_ = self._open(position, limits)
+            spent += open_ * (reach * cost)
+            scored += open_ * (reach * gain)
+            reach *= self.rejected(position, errors)[0]
+        return spent.T, scored.T
+
+    def system(self, budgets: ArrayLike, error_rate: float = 0.0) -> System:
+        """Points over the budgets, (len(budgets), 2), as a function of query weights."""
+        return mean_points(*self.per_query(budgets, error_rate))
+
+    def simulate(
+        self, budgets: ArrayLike, error_rates: ArrayLike, *, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """What one deployment on these queries happens to cost and score, shaped as in `expected`.
+
+        An answer's die is thrown once: the same one decides at every budget and error rate.
+        """
+        limits, errors = checked_budgets(budgets), checked_rates(error_rates)
+        dice, rows = rng.random(self.cost.shape), np.arange(self.cost.shape[1])
+        affordable = np.array([self._open(k, limits) for k in range(len(self.cost))]).sum(axis=0) - 1
+        cost, quality = np.empty((2, len(limits), len(errors)))
+        for e, rate in enumerate(errors):
+            accepted = np.where(dice < rate, self._inverted, self._accepted)
+            accepted[-1] = True  # nobody is left to ask
+            last = np.minimum(affordable, accepted.argmax(axis=0))
+            cost[:, e] = self.spent[last, rows].mean(axis=1)
+            quality[:, e] = self.quality[last, rows].mean(axis=1)
+        return cost, quality
+
+    @property
+    def _gain(self) -> Array:
+        """What reaching a position adds to the quality of the answer in hand, (m, n)."""
+        return np.diff(self.quality, axis=0, prepend=0.0)
+
+    def _open(self, position: int, budgets: Array) -> NDArray[np.bool_]:
+        """Whether the budget allows the call at a position, (len(budgets), n)."""
+        if position == 0:
+            return np.ones((len(budgets), self.cost.shape[1]), dtype=bool)
+        spent = self.spent[position if self.stopping == "cap" else position - 1]
+        return np.asarray(spent < budgets[:, None])
+
+    def rejected(self, position: int, errors: Array) -> Array:
+        """Probability that the answer at a position of the order is rejected, (len(errors), n)."""
+        rates = errors[:, None]
+        return 1 - np.where(self._accepted[position], 1 - rates, 0) - self._inverted[position] * rates
+
+
+def expected(
+    quality: ArrayLike,
+    cost: ArrayLike,
+    *,
+    budgets: ArrayLike,
+    error_rates: ArrayLike,
+    threshold: float = 0.5,
+    order: Sequence[int] | None = None,
+    stopping: Stopping = "cap",
+    judge: Inversion = "decision",
+    scores: ArrayLike | None = None,
+) -> tuple[Array, Array]:
+    """Exact expectation of a cascade for every budget and judge error rate (RouterBench sec. 5.2).
+
+    Parameters
+    ----------
+    quality, cost : (n, m) true scores and costs in USD.
+    budgets : total cost T of a query, in USD, at least 0; infinity is no limit.
+    error_rates : judge errors eps in [0, 1].
+    threshold, order, stopping, judge, scores : see `Cascade`.
+
+    Returns
+    -------
+    cost, quality : each (len(budgets), len(error_rates)): means per query, cost in USD.
+
+    Examples
+    --------
+    >>> cost, quality = expected([[0, 1]], [[1, 4]], budgets=[1, 10], error_rates=[0, 0.5])
+    >>> cost.tolist(), quality.tolist()
+    ([[1.0, 1.0], [5.0, 3.0]], [[0.0, 0.0], [1.0, 0.5]])
+    """
+    rules = Cascade(
+        quality, cost, threshold=threshold, order=order, stopping=stopping, judge=judge, scores=scores
+    )
+    return rules.expected(budgets, error_rates)
+
+
+def cascade_systems(
+    cascade: Cascade, budgets: ArrayLike, error_rates: Sequence[float] | Array
+) -> dict[str, System]:
+    """One routing system per judge error rate, named by `cascade_name`, for `Comparison`."""
+    return {cascade_name(float(rate)): cascade.system(budgets, float(rate)) for rate in error_rates}
+
+
+def cascade_name(error_rate: float) -> str:
+    """Name of the cascade at an error rate, such as "Cascade, error 0.1"."""
+    return f"Cascade, error {error_rate:g}"
+
+
+def budget_grid(cost: ArrayLike, steps: int = 40) -> Array:
+    """Budgets from "the first call only" to "every call", log-spaced, (steps,) USD per query.
+
+    Parameters
+    ----------
+    cost : (n, m) costs in USD.
+    """
+    costs = _table("cost", cost, np.inf)
+    low, high = costs[costs > 0].min(initial=np.inf), costs.sum(axis=1).max()
+    if not np.isfinite(low):
+        raise ValueError("every call is free: there is nothing to budget")
+    return np.geomspace(low, high * 1.001, steps)  # a cap of exactly the sum would forbid the last call
+
+
+def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
+    """Error rate at which a cascade's lead over the zero router is used up.
+
+    Parameters
+    ----------
+    error_rates : (k,) rising.
+    lead : (k,) AIQ minus the zero router's at each of them; linear in between.
+
+    Returns
+    -------
+    The first crossing; the first rate if there is no lead even there, the last if it is never used up.
+    """
+    rates, leads = np.asarray(error_rates, dtype=float), np.asarray(lead, dtype=float)
+    lost = np.flatnonzero(leads <= 0)
+    if len(lost) == 0:
+        return float(rates[-1])
+    after = int(lost[0])
+    if after == 0:
+        return float(rates[0])
+    share = leads[after - 1] / (leads[after - 1] - leads[after])
+    return float(rates[after - 1] + share * (rates[after] - rates[after - 1]))
+
+
+def together(systems: Iterable[System]) -> System:
+    """One system that has the points of several: what a deployer with all of them to choose from can do."""
+    parts = list(systems)
+
+    def points(weights: ArrayLike | None = None) -> Array:
+        return np.vstack([part(weights) for part in parts])
+
+    return points
+
+
+def mean_points(cost: Array, quality: Array) -> System:
+    """System whose k points are weighted means over queries of (n, k) costs and qualities."""
+
+    def points(weights: ArrayLike | None = None) -> Array:
+        given = np.ones(len(cost)) if weights is None else np.asarray(weights, dtype=float)
+        share = given / given.sum()
+        return np.column_stack([share @ cost, share @ quality])
+
+    return points
+
+
+def checked_rates(error_rates: ArrayLike) -> Array:
+    """Error rates as an array (k,), if all lie in [0, 1]."""
+    rates = np.asarray(error_rates, dtype=float)
+    if rates.ndim != 1 or rates.size == 0 or not ((rates >= 0) & (rates <= 1)).all():
+        raise ValueError(f"error rates must be a list of numbers in [0, 1], got {rates.tolist()}")
+    return rates
+
+
+def checked_budgets(budgets: ArrayLike) -> Array:
+    """Budgets as an array (k,), if all are at least 0; infinity is no limit."""
+    limits = np.asarray(budgets, dtype=float)
+    if limits.ndim != 1 or limits.size == 0 or not (limits >= 0).all():
+        raise ValueError(f"budgets must be a list of USD per query, at least 0, got {limits.tolist()}")
+    return limits
+
+
+def _table(name: str, values: ArrayLike, highest: float) -> Array:
+    """Array (n, m) of numbers from 0 to `highest`, else an error that names the first bad cell."""
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(f"{name} must have shape (queries, models), got {table.shape}")
+    bad = ~((table >= 0) & (table <= highest) & np.isfinite(table))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        wanted = f"in [0, {highest:g}]" if np.isfinite(highest) else "finite and at least 0"
+        raise ValueError(f"{name} at row {row}, column {column} is {table[row, column]}; it must be {wanted}")
+    return table
+
+
+def _checked_order(order: Sequence[int] | None, cost: Array) -> tuple[int, ...]:
+    models = cost.shape[1]
+    if order is None:
+        return tuple(np.argsort(cost.mean(axis=0), kind="stable").tolist())
+    columns = tuple(int(column) for column in order)
+    unknown = [column for column in columns if not 0 <= column < models]
+    if unknown:
+        raise ValueError(f"order asks for column {unknown[0]}; the table has columns 0 to {models - 1}")
+    if not columns or len(set(columns)) < len(columns):
+        raise ValueError(f"order must name at least one column, and each only once; got {columns}")
+    return columns
