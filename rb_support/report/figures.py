@@ -177,7 +177,7 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
         `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
         `cascade_name` are judges with a measured error rate, drawn as single points.
     """
-    fig, axes = panels(2 * len(comparisons), len(comparisons), height=3.6)
+    fig, axes = panels(2 * len(comparisons), len(comparisons), height=3.2)
     upper, lower = axes[: len(comparisons)], axes[len(comparisons) :]
     for (dataset, comparison), above, below in zip(comparisons.items(), upper, lower, strict=True):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
