@@ -111,9 +111,10 @@ def test_bare_questions_cut_what_a_task_shares():
     assert bare_questions(prompts, tasks) == ["Why is it so?", "Who was it?", *prompts[2:]]
 
 
-def test_bare_questions_on_real_prompts(shared_data):
+def test_bare_questions_on_real_prompts(shared_data, monkeypatch):
     from rb_support.sources import load_routerbench
 
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
     rows = load_routerbench().frame
     bare = pd.Series(bare_questions(rows["prompt"].tolist(), rows["task"].tolist()))
     lengths = bare.str.len().groupby(rows["dataset"]).median()

@@ -233,4 +233,4 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
         )
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)
-    ax.legend(loc="upper right", fontsize=6)
+    ax.legend(loc="upper right", fontsize=6, frameon=True, framealpha=0.9, edgecolor="white")
