@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from tqdm.auto import tqdm
 
 from rb_support.outcomes import Battles
 from rb_support.sources.cache import alone, cache_dir
+
+if TYPE_CHECKING:
+    from rb_support.preference.win_model import WinModel
 
 FORMAT = 1
 """Raised whenever the same settings and data would train to something else, or files are laid out anew."""
@@ -366,34 +369,10 @@ def _seal(tensors: Mapping[str, Tensor], text: str) -> str:
     return total.hexdigest()
 
 
-class Trainable(Protocol):
-    """What `fitted` asks of a model."""
-
-    reads: ClassVar[Literal["vectors", "texts"]]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All parameters that the trained weights depend on, as JSON can hold them."""
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """Parameters they do not depend on, such as the device."""
-
-    def fit(self, battles: Battles, X: Any, *, checkpoint: Path | None = None) -> Any:
-        """Train on n battles and the (n, d) vectors or n texts of their prompts."""
-
-    def save(self, folder: str | Path) -> None:
-        """Write the trained model."""
-
-    @classmethod
-    def load(cls, folder: str | Path, **how: Any) -> Any:
-        """Read a trained model."""
+Model = TypeVar("Model", bound="WinModel")
 
 
-Model = TypeVar("Model", bound=Trainable)
-
-
-def identity(model: Trainable, battles: Battles, X: ArrayLike | Sequence[str]) -> str:
+def identity(model: WinModel, battles: Battles, X: ArrayLike | Sequence[str]) -> str:
     """Hexadecimal sha256 of everything that trained weights follow from.
 
     Parameters
@@ -454,7 +433,7 @@ def fitted(
         return type(model).load(place, **model.how)
 
 
-def _place(model: Trainable, mark: str) -> Path:
+def _place(model: WinModel, mark: str) -> Path:
     return cache_dir() / "win_models" / f"{type(model).__name__}-{mark[:16]}"
 
 
