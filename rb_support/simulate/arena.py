@@ -1,0 +1,278 @@
+"""Simulated battles: people's votes on Chatbot Arena and a judge's preferences (RouteLLM, section 4.1).
+
+The prompts speak of the topics of `simulate_outcomes` and are as hard as there, so that a router may learn
+from battles what it needs on outcomes; but they are drawn in streams of their own. A voter sees the two
+answers' qualities, which are made as scores are made there, with noise; where they are close it is a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from rb_support import names, paper
+from rb_support.outcomes import Battles, Origin
+from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, table, value
+from rb_support.simulate.latent import Integers, draw_factors, draw_queries
+from rb_support.simulate.prompts import write_prompts
+
+GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
+"""The two models that strength 1 and strength 0 stand for, as `names.MODELS` spells them."""
+
+SHORTEST = 16
+"""Characters below which RouteLLM leaves a prompt out of training (section 5)."""
+
+_OPENERS = (
+    "Hi! ", "Hello, ", "Hey there. ", "Good evening. ", "Quick question: ", "Please help me. ",
+    "For my class: ", "I am curious. ", "For work: ", "Can you do this? ", "One more thing. ", "My task: ",
+)  # fmt: skip
+_CLOSERS = ("", "", "", " Thanks!", " Thank you.", " Cheers.", " No hurry.")
+_GREETINGS = (
+    "hi", "hello", "hey", "hello there", "good morning", "test", "ping", "who are you", "how are you?",
+    "thanks", "ok", "what's up", "tell me a joke", "are you there?", "hola", "bonjour", "sing a song",
+)  # fmt: skip
+
+_ARENA_NOTES = (
+    "Published: the 64 models and their tiers (RouteLLM, Appendix A); nothing else.",
+    "Assumed: the strength of each tier, who fights how often, noise, ties and random votes, the kinds of "
+    "prompts and how many are greetings (quantities arena_* in rb_support/simulate/data/assumptions.csv).",
+    "Difficulty, topics and wording are those of the simulated outcomes, so what is learnt from these "
+    "battles helps there by construction: nothing here is evidence for the paper's statements.",
+)
+_JUDGE_NOTES = (
+    "Assumed: the kinds of prompts, the judge's noise and its ties (quantities judge_* in "
+    "rb_support/simulate/data/assumptions.csv); no answer was judged.",
+    "Difficulty, topics and wording are those of the simulated outcomes, so what is learnt from these "
+    "preferences helps there by construction: nothing here is evidence for the paper's statements.",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Prompts in the manner of one dataset.
+
+    Attributes
+    ----------
+    part : what is assumed of the dataset, for the two models of strength 1 and 0.
+    frame : n rows: prompt, dataset, topic, level.
+    topic : (n,) row in the part's topics.
+    factors : (n, 3) what makes the prompts hard.
+    """
+
+    part: Assumptions
+    frame: pd.DataFrame
+    topic: Integers
+    factors: Floats
+
+
+def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
+    """Votes of people between 64 models on n simulated prompts (RouteLLM, sections 4.1 and 5, App. A).
+
+    Parameters
+    ----------
+    n : number of battles, at least 100; RouteLLM has 80,000.
+    seed : the same seed gives the same battles, byte for byte.
+
+    Returns
+    -------
+    Battles with the further columns dataset (whose wording the prompt has), topic ("greeting" for prompts
+    under 16 characters), level (0 plain … 4 expert wording) and random_vote (True where the vote is blind).
+
+    Raises
+    ------
+    ValueError
+        If n is too small.
+    """
+    _refuse_few(n)
+    fighters = _fighters()
+    parts = []
+    for dataset, count in _counts("arena_share", n).items():
+        rngs = _streams("arena", dataset, seed)
+        asked = _ask(dataset, count, rngs)
+        sides = _pair_up(len(fighters), count, rngs[3])
+        quality = _qualities(asked, fighters["strength"].to_numpy(dtype=float), sides, rngs[4])
+        vote = _votes(quality[:, 0] - quality[:, 1], rngs[5])
+        model = fighters["model"].to_numpy(dtype=object)[sides]
+        parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
+    origin = Origin("simulated", f"simulated Chatbot Arena (latent traits, seed {seed})", (), _ARENA_NOTES)
+    return _battles(parts, "arena", seed, origin)
+
+
+def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
+    """A judge's soft preferences between GPT-4 and Mixtral on n simulated prompts (RouteLLM, sec. 4.1.1).
+
+    Parameters
+    ----------
+    n : number of battles, at least 100; RouteLLM has about 120,000.
+    seed : the same seed gives the same battles, byte for byte.
+
+    Returns
+    -------
+    Battles of `names.MODELS` with the further columns dataset, topic and level as in `simulate_arena`, and
+    score, GPT-4's share of the win; "tie" where it is near one half.
+
+    Raises
+    ------
+    ValueError
+        If n is too small.
+    """
+    _refuse_few(n)
+    parts = []
+    for dataset, count in _counts("judge_share", n).items():
+        rngs = _streams("judge", dataset, seed)
+        asked = _ask(dataset, count, rngs)
+        sides = np.tile([0, 1], (count, 1))
+        quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
+        share = _judged(quality[:, 0] - quality[:, 1], rngs[5])
+        near = np.abs(share - 0.5) < value("judge_tie_band")
+        winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
+        parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
+    origin = Origin("simulated", f"simulated judge (latent traits, seed {seed})", (), _JUDGE_NOTES)
+    return _battles(parts, "judge", seed, origin)
+
+
+def _refuse_few(n: int) -> None:
+    if n < 100:
+        raise ValueError(f"n is {n}; simulated battles are at least 100")
+
+
+def _fighters() -> pd.DataFrame:
+    """The 64 models: model, tier, strength (1 as GPT-4, 0 as Mixtral, below 0 weaker still)."""
+    tiers = paper.routellm_tiers()
+    return tiers.assign(strength=[value("arena_strength", "", f"tier {tier}") for tier in tiers["tier"]])
+
+
+def _counts(quantity: str, n: int) -> dict[str, int]:
+    """Prompts per dataset by the assumed shares; the first takes what rounding leaves."""
+    rows = table()
+    shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
+    counts = {str(name): int(share * n) for name, share in shares.items()}
+    counts[str(shares.index[0])] += n - sum(counts.values())
+    return counts
+
+
+def _streams(what: str, dataset: str, seed: int) -> list[np.random.Generator]:
+    """Streams of one dataset's battles: none is a stream of `simulate_outcomes`, whose keys have one part."""
+    key = (crc32(what.encode()), crc32(dataset.encode()))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).spawn(6)
+
+
+def _ask(dataset: str, count: int, rngs: list[np.random.Generator]) -> _Asked:
+    """Prompts of one dataset; open ones are dressed as chat, and some are mere greetings."""
+    part = assumptions(dataset, (GPT4, MIXTRAL))
+    queries = draw_queries(part, _spread(part, count), rngs[0])
+    factors = draw_factors(part, queries, rngs[1])
+    topic = part.topics["topic"].to_numpy(dtype=object)[queries.topic]
+    frame = pd.DataFrame(
+        {
+            "prompt": write_prompts(part, queries, rngs[2]),
+            "dataset": dataset,
+            "topic": topic,
+            "level": queries.level,
+        }
+    )
+    if dataset == names.MT_BENCH:
+        frame = _as_chat(frame, rngs[2])
+    return _Asked(part, frame, queries.topic, factors)
+
+
+def _spread(part: Assumptions, count: int) -> Integers:
+    """(k,) prompts per topic, as even as its rows in the published file allow."""
+    weight = part.topics["rows"].to_numpy(dtype=float)
+    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
+    return np.diff(ends, prepend=0)
+
+
+def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Open prompts with an opening word, which no prompt of `simulate_outcomes` has; some only greet."""
+    n = len(frame)
+    opener, closer, greeting = (
+        np.array(texts, dtype=object)[rng.integers(0, len(texts), n)]
+        for texts in (_OPENERS, _CLOSERS, _GREETINGS)
+    )
+    greets = rng.random(n) < value("arena_greetings")
+    prompt = np.where(greets, greeting, opener + frame["prompt"].to_numpy(dtype=object) + closer)
+    return frame.assign(
+        prompt=prompt,
+        topic=np.where(greets, "greeting", frame["topic"]),
+        level=np.where(greets, 0, frame["level"]),
+    )
+
+
+def _pair_up(models: int, n: int, rng: np.random.Generator) -> Integers:
+    """(n, 2) numbers of the two models of each battle: the stronger a model, the more often it fights."""
+    pairs = np.array(list(combinations(range(models), 2)))
+    popular = np.arange(1, models + 1) ** -value("arena_popularity")
+    weight = popular[pairs].prod(axis=1)
+    drawn = pairs[rng.choice(len(pairs), n, p=weight / weight.sum())]
+    return np.asarray(rng.permuted(drawn, axis=1), dtype=np.int64)
+
+
+def _qualities(asked: _Asked, strength: Floats, sides: Integers, rng: np.random.Generator) -> Floats:
+    """(n, 2) quality in [0, 1] of both answers, made as the scores of `simulate_outcomes` are.
+
+    A model's mean quality and loadings lie between those of GPT-4 and Mixtral on the dataset; means (on the
+    normal scale) go on beyond the two, loadings do not.
+
+    Parameters
+    ----------
+    strength : (k,) strength of each model: 1 is GPT-4, 0 Mixtral.
+    sides : (n, 2) which models answer.
+    """
+    part = asked.part
+    strong, weak = part.loadings
+    loadings = weak + np.clip(strength, 0, 1)[:, None] * (strong - weak)
+    high, low = ndtri(part.mean)
+    taste = rng.standard_normal((len(part.topics), len(strength)))[asked.topic[:, None], sides]
+    share = part.visible["own"]
+    own = np.sqrt(share) * taste + np.sqrt(1 - share) * rng.standard_normal(sides.shape)
+    unique = np.sqrt(1 - np.square(loadings).sum(axis=1))[sides]
+    latent = np.einsum("nk,nsk->ns", asked.factors, loadings[sides]) + unique * own
+    return _graded(latent, (low + strength * (high - low))[sides], part)
+
+
+def _graded(latent: Floats, ease: Floats, part: Assumptions) -> Floats:
+    """(n, 2) quality from latent values of variance 1: right or wrong, or by degrees in open questions.
+
+    Parameters
+    ----------
+    ease : (n, 2) mean quality on the normal scale, which the result has on average.
+    """
+    if (part.topics["scale"] == "binary").all():
+        return (latent + ease > 0).astype(float)
+    return np.asarray(ndtr(latent + np.sqrt(2) * ease))
+
+
+def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.generic]]:
+    """Winner of each battle, and whether the vote was cast blindly.
+
+    Parameters
+    ----------
+    lead : (n,) quality of model_a's answer less that of model_b's.
+    """
+    n = len(lead)
+    seen = lead + value("arena_noise") * rng.standard_normal(n)
+    fair = np.where(np.abs(seen) < value("arena_tie_band"), "tie", np.where(seen > 0, "model_a", "model_b"))
+    blind = rng.random(n) < value("arena_random_votes")
+    guess = np.array(["model_a", "model_b", "tie"])[rng.integers(0, 3, n)]
+    return {"winner": np.where(blind, guess, fair), "random_vote": blind}
+
+
+def _judged(lead: Floats, rng: np.random.Generator) -> Floats:
+    """(n,) the judge's share of the win for the first model, from its lead in quality."""
+    seen = lead + value("judge_noise") * rng.standard_normal(len(lead))
+    return np.asarray(ndtr(seen / value("judge_softness")))
+
+
+def _battles(parts: list[pd.DataFrame], what: str, seed: int, origin: Origin) -> Battles:
+    """All datasets' battles in one random order."""
+    frame = pd.concat(parts, ignore_index=True)
+    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(what.encode()), 0)))
+    return Battles(frame.iloc[stream.permutation(len(frame))].reset_index(drop=True), origin)
