@@ -14,7 +14,7 @@ Rule = Literal["trapezoid", "eq8"]
 EQ8_SHARES: Array = np.arange(1, 11) / 10
 """Shares of strong calls that RouteLLM's eq. 8 averages over: 10 %, 20 %, … 100 %."""
 
-_ROUNDING = 1e-12  # of the largest gain
+_ROUNDING = 1e-12  # of PGR, and of the largest gain
 
 
 def columns(**named: ArrayLike) -> tuple[Array, ...]:
@@ -148,12 +148,12 @@ def first_crossings(shares: Array, recovered: Array, target: float) -> Array:
     -------
     (b,) shares, NaN for a curve that never gets there.
     """
-    reached = recovered >= target
+    reached = recovered >= target - _ROUNDING  # a plateau at the target counts, however it was summed
     right = reached.argmax(axis=1)
     left = np.maximum(right - 1, 0)
     rows, wide = np.arange(len(recovered)), np.broadcast_to(shares, recovered.shape)
     rise = recovered[rows, right] - recovered[rows, left]
-    part = (target - recovered[rows, left]) / np.where(right > left, rise, 1.0)
+    part = np.minimum((target - recovered[rows, left]) / np.where(right > left, rise, 1.0), 1.0)
     found = wide[rows, left] + np.where(right > left, part, 0.0) * (wide[rows, right] - wide[rows, left])
     return np.where(reached.any(axis=1), found, np.nan)
 
