@@ -280,14 +280,13 @@ def test_bootstrap_in_blocks_is_the_bootstrap_in_one(monkeypatch):
     assert whole[0].columns.tolist() == ["apgr", "cpt50", "cpt80", "saving50", "saving80"]
 
 
-def test_bootstrap_spread_of_a_mean_is_the_known_one():
-    """Without information APGR scatters as it does over random orders and samples: about 0.5."""
+def test_bootstrap_of_a_blind_router_scatters_like_random_orders():
+    """To first order a query adds (1/2 - its place) times (its gain - the mean gain) to the area, as there."""
     rng = np.random.default_rng(0)
     strong, weak = (rng.random((2, 2000)) < [[0.9], [0.5]]).astype(float)
-    estimates, samples = bootstrap_pairs({"r": rng.random(2000)}, strong, weak, rng=rng, draws=200)
-    # Weights (1 - 2 x) / 2 on the gains, x uniform: the variance of order and sample alike.
-    assert samples["r"]["apgr"].std() == pytest.approx(random_apgr_spread(strong, weak), rel=0.3)
-    assert samples["r"]["apgr"].mean() == pytest.approx(estimates.loc["r", "apgr"], abs=0.005)
+    estimates, samples = bootstrap_pairs({"r": rng.random(2000)}, strong, weak, rng=rng, draws=400)
+    assert samples["r"]["apgr"].std() == pytest.approx(random_apgr_spread(strong, weak), rel=0.15)
+    assert samples["r"]["apgr"].mean() == pytest.approx(estimates.loc["r", "apgr"], abs=0.003)
 
 
 def test_bootstrap_refuses_what_it_cannot_use():
