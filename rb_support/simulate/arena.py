@@ -26,6 +26,9 @@ from rb_support.simulate.prompts import write_prompts
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
 """The two models that strength 1 and strength 0 stand for, as `names.MODELS` spells them."""
 
+_SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
+"""The same two as the arena spells them."""
+
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
 
@@ -39,18 +42,21 @@ _GREETINGS = (
     "thanks", "ok", "what's up", "tell me a joke", "are you there?", "hola", "bonjour", "sing a song",
 )  # fmt: skip
 
+_NO_EVIDENCE = (
+    "Difficulty, topics and wording are those of the simulated outcomes, and so are (with the same seed) the "
+    "tastes of GPT-4 and Mixtral for topics: what is learnt here helps there by construction, and nothing "
+    "here is evidence for the paper's statements."
+)
 _ARENA_NOTES = (
     "Published: the 64 models and their tiers (RouteLLM, Appendix A); nothing else.",
     "Assumed: the strength of each tier, who fights how often, noise, ties and random votes, the kinds of "
     "prompts and how many are greetings (quantities arena_* in rb_support/simulate/data/assumptions.csv).",
-    "Difficulty, topics and wording are those of the simulated outcomes, so what is learnt from these "
-    "battles helps there by construction: nothing here is evidence for the paper's statements.",
+    _NO_EVIDENCE,
 )
 _JUDGE_NOTES = (
     "Assumed: the kinds of prompts, the judge's noise and its ties (quantities judge_* in "
     "rb_support/simulate/data/assumptions.csv); no answer was judged.",
-    "Difficulty, topics and wording are those of the simulated outcomes, so what is learnt from these "
-    "preferences helps there by construction: nothing here is evidence for the paper's statements.",
+    _NO_EVIDENCE,
 )
 
 
@@ -63,6 +69,7 @@ class _Asked:
     part : what is assumed of the dataset, for the two models of strength 1 and 0.
     frame : n rows: prompt, dataset, topic, level.
     topic : (n,) row in the part's topics.
+    taste : (topics, k) each fighter's own taste for each topic.
     factors : (n, 3) what makes the prompts hard.
     """
 
@@ -70,6 +77,7 @@ class _Asked:
     frame: pd.DataFrame
     topic: Integers
     factors: Floats
+    taste: Floats
 
 
 def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
@@ -92,13 +100,15 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
     """
     _refuse_few(n)
     fighters = _fighters()
+    strength = fighters["strength"].to_numpy(dtype=float)
     parts = []
     for dataset, count in _counts("arena_share", n).items():
         rngs = _streams("arena", dataset, seed)
-        asked = _ask(dataset, count, rngs)
+        asked = _ask(dataset, count, rngs, _tastes(dataset, fighters, seed))
         sides = _pair_up(len(fighters), count, rngs[3])
-        quality = _qualities(asked, fighters["strength"].to_numpy(dtype=float), sides, rngs[4])
-        vote = _votes(quality[:, 0] - quality[:, 1], rngs[5])
+        quality = _qualities(asked, strength, sides, rngs[4])
+        seen = quality + value("arena_style") * strength[sides]
+        vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
     origin = Origin("simulated", f"simulated Chatbot Arena (latent traits, seed {seed})", (), _ARENA_NOTES)
@@ -127,7 +137,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     parts = []
     for dataset, count in _counts("judge_share", n).items():
         rngs = _streams("judge", dataset, seed)
-        asked = _ask(dataset, count, rngs)
+        asked = _ask(dataset, count, rngs, _known_tastes(dataset, seed))
         sides = np.tile([0, 1], (count, 1))
         quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
         share = _judged(quality[:, 0] - quality[:, 1], rngs[5])
@@ -159,12 +169,37 @@ def _counts(quantity: str, n: int) -> dict[str, int]:
 
 
 def _streams(what: str, dataset: str, seed: int) -> list[np.random.Generator]:
-    """Streams of one dataset's battles: none is a stream of `simulate_outcomes`, whose keys have one part."""
+    """Streams of one dataset's battles; keys of two parts are none of `simulate_outcomes`, so rows differ."""
     key = (crc32(what.encode()), crc32(dataset.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).spawn(6)
 
 
-def _ask(dataset: str, count: int, rngs: list[np.random.Generator]) -> _Asked:
+def _known_tastes(dataset: str, seed: int) -> Floats:
+    """(topics, 2) GPT-4's and Mixtral's tastes for topics, as `simulate_outcomes` with this seed has them.
+
+    A taste is a trait of a model, not of a query: no row of the outcomes is told by it.
+    """
+    stream = np.random.SeedSequence(seed, spawn_key=(crc32(dataset.encode()),))
+    rng = np.random.default_rng(stream).spawn(5)[2]
+    topics = len(assumptions(dataset, names.MODELS).topics)
+    every = rng.standard_normal((topics, len(names.MODELS)))
+    known = every[:, [names.MODELS.index(GPT4), names.MODELS.index(MIXTRAL)]]
+    # Centred, because a taste is for topics: no model is better on the whole for it.
+    return np.asarray(known - known.mean(axis=0))
+
+
+def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
+    """(topics, k) tastes of all fighters: in part those of GPT-4 and Mixtral, mixed by strength."""
+    known = _known_tastes(dataset, seed)
+    strength = fighters["strength"].to_numpy(dtype=float)
+    place = np.clip(strength, 0, 1)
+    kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
+    own = _streams("taste", dataset, seed)[0].standard_normal(kin.shape)
+    share = np.where(fighters["model"].isin(_SELF), 1.0, value("arena_kinship"))
+    return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
+
+
+def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Floats) -> _Asked:
     """Prompts of one dataset; open ones are dressed as chat, and some are mere greetings."""
     part = assumptions(dataset, (GPT4, MIXTRAL))
     queries = draw_queries(part, _spread(part, count), rngs[0])
@@ -180,7 +215,7 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator]) -> _Asked:
     )
     if dataset == names.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
-    return _Asked(part, frame, queries.topic, factors)
+    return _Asked(part, frame, queries.topic, factors, taste)
 
 
 def _spread(part: Assumptions, count: int) -> Integers:
@@ -230,7 +265,7 @@ def _qualities(asked: _Asked, strength: Floats, sides: Integers, rng: np.random.
     strong, weak = part.loadings
     loadings = weak + np.clip(strength, 0, 1)[:, None] * (strong - weak)
     high, low = ndtri(part.mean)
-    taste = rng.standard_normal((len(part.topics), len(strength)))[asked.topic[:, None], sides]
+    taste = asked.taste[asked.topic[:, None], sides]
     share = part.visible["own"]
     own = np.sqrt(share) * taste + np.sqrt(1 - share) * rng.standard_normal(sides.shape)
     unique = np.sqrt(1 - np.square(loadings).sum(axis=1))[sides]
@@ -255,7 +290,7 @@ def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.ge
 
     Parameters
     ----------
-    lead : (n,) quality of model_a's answer less that of model_b's.
+    lead : (n,) how much better model_a's answer is, in quality and in what else pleases.
     """
     n = len(lead)
     seen = lead + value("arena_noise") * rng.standard_normal(n)
