@@ -281,7 +281,7 @@ def test_bootstrap_in_blocks_is_the_bootstrap_in_one(monkeypatch):
 
 
 def test_bootstrap_of_a_blind_router_scatters_like_random_orders():
-    """To first order a query adds (1/2 - its place) times (its gain - the mean gain) to the area, as there."""
+    """To first order a query adds (1/2 - its place) times (its gain - the mean gain) to the area."""
     rng = np.random.default_rng(0)
     strong, weak = (rng.random((2, 2000)) < [[0.9], [0.5]]).astype(float)
     estimates, samples = bootstrap_pairs({"r": rng.random(2000)}, strong, weak, rng=rng, draws=400)
