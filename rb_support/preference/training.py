@@ -382,7 +382,7 @@ def identity(model: WinModel, battles: Battles, X: ArrayLike | Sequence[str]) ->
     X : (n, d) vectors or n texts, all of which counts.
     """
     total = hashlib.sha256()
-    _add(total, [FORMAT, type(model).__name__, model.settings])
+    _add(total, [FORMAT, type(model).__name__, model.settings, model.foundation])
     _add(total, [battles.frame[column].tolist() for column in ("prompt", "model_a", "model_b")])
     for values in (battles.share, battles.weight):
         total.update(values.tobytes())

@@ -66,6 +66,11 @@ class WinModel(ABC):
         """Parameters that change neither what is learnt nor from what: the device, the progress bar."""
         return {name: getattr(self, name) for name in self._parameters() if name in _HOW}
 
+    @property
+    def foundation(self) -> str:
+        """Digest of pretrained weights that training starts from; empty if there are none."""
+        return ""
+
     @classmethod
     def _parameters(cls) -> list[str]:
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
