@@ -1,0 +1,211 @@
+"""Simulated battles: stronger tiers win more, harder prompts widen the lead, and what is learnt transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.neighbors import KNeighborsRegressor
+
+from rb_support import names, paper
+from rb_support.outcomes import Battles, PairScores
+from rb_support.pairs import apgr, threshold_sweep
+from rb_support.simulate import arena, simulate_arena, simulate_judge, simulate_outcomes, tables
+from rb_support.simulate import assumptions as assumed
+from rb_support.simulate.arena import GPT4, MIXTRAL, SHORTEST
+
+N = 40_000
+
+
+@pytest.fixture(scope="module")
+def votes() -> Battles:
+    return simulate_arena(N)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Battles:
+    return simulate_judge(20_000)
+
+
+@pytest.fixture(scope="module")
+def pair() -> PairScores:
+    """GPT-4 and Mixtral on the simulated outcomes."""
+    return PairScores.from_outcomes(simulate_outcomes(6000), GPT4, MIXTRAL)
+
+
+@pytest.fixture(scope="module")
+def by_tier(votes: Battles) -> pd.DataFrame:
+    """Share of the win (a tie counts half) of each tier (row) against each (column)."""
+    tier = paper.routellm_tiers().set_index("model")["tier"]
+    a, b = (votes.frame[side].map(tier) for side in ("model_a", "model_b"))
+    both = pd.DataFrame({"of": [*a, *b], "against": [*b, *a], "share": [*votes.share, *(1 - votes.share)]})
+    return both.pivot_table(index="of", columns="against", values="share")
+
+
+def _digest(battles: Battles) -> str:
+    return sha256(pd.util.hash_pandas_object(battles.frame, index=False).to_numpy().tobytes()).hexdigest()
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
+
+
+# Who wins
+
+
+def test_the_arena_has_the_64_models(votes: Battles) -> None:
+    tiers = paper.routellm_tiers()
+    assert set(votes.models) == set(tiers["model"])
+    assert {"gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1"} <= set(votes.models)
+    assert len(votes) == N
+    assert votes.origin.kind == "simulated"
+    assert any("no" in note and "evidence" in note for note in votes.origin.notes)
+
+
+def test_stronger_tiers_win_more(by_tier: pd.DataFrame) -> None:
+    share = by_tier.loc[:4, :4].to_numpy()  # the tiers with thousands of battles
+    np.testing.assert_allclose(np.diag(share), 0.5, atol=1e-9)
+    assert (np.diff(share, axis=1) > 0).all()
+    assert (by_tier.loc[0, 5:] > 0.75).all()
+
+
+def test_the_first_tier_against_the_third(by_tier: pd.DataFrame) -> None:
+    assert 0.68 < by_tier.loc[0, 2] < 0.75
+
+
+def test_strengths_add_up_as_in_a_bradley_terry_model(by_tier: pd.DataFrame) -> None:
+    steps = _logit(by_tier.loc[0, 1]) + _logit(by_tier.loc[1, 2]) + _logit(by_tier.loc[2, 3])
+    assert _logit(by_tier.loc[0, 3]) == pytest.approx(steps, rel=0.2)
+
+
+def test_ties_and_blind_votes(votes: Battles) -> None:
+    blind = votes.frame["random_vote"].to_numpy()
+    tie = (votes.frame["winner"] == "tie").to_numpy()
+    assert 0.28 < tie.mean() < 0.40
+    assert blind.mean() == pytest.approx(assumed.value("arena_random_votes"), abs=0.005)
+    counts = votes.frame["winner"][blind].value_counts(normalize=True)
+    np.testing.assert_allclose(counts, 1 / 3, atol=0.05)
+
+
+def test_labels_are_sparse_and_popular_models_fight_more(votes: Battles) -> None:
+    sides = np.sort(votes.frame[["model_a", "model_b"]].to_numpy(dtype=str), axis=1)
+    pairs = pd.Series(map(tuple, sides)).value_counts(normalize=True)
+    assert pairs.median() < 0.001
+    fights = pd.concat([votes.frame["model_a"], votes.frame["model_b"]]).value_counts()
+    assert fights["gpt-4-1106-preview"] > 4 * fights["llama-13b"]
+    first = votes.frame["model_a"] == "gpt-4-1106-preview"
+    assert first.sum() == pytest.approx(fights["gpt-4-1106-preview"] / 2, rel=0.1)
+
+
+# What is asked
+
+
+def test_prompts_under_16_characters_are_greetings(votes: Battles) -> None:
+    short = votes.frame["prompt"].str.len() < SHORTEST
+    np.testing.assert_array_equal(short, votes.frame["topic"] == "greeting")
+    assert short.mean() == pytest.approx(15 / 80, abs=0.01)  # 80k battles, of which 65k are left
+
+
+@pytest.mark.parametrize(
+    ("quantity", "make"), [("arena_share", simulate_arena), ("judge_share", simulate_judge)]
+)
+def test_kinds_of_prompts(quantity: str, make: Callable[..., Battles]) -> None:
+    rows = assumed.table()
+    shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
+    assert shares.sum() == pytest.approx(1)
+    battles = make(1_003)
+    counts = battles.frame["dataset"].value_counts()
+    np.testing.assert_allclose(counts[shares.index], 1_003 * shares, atol=len(shares))
+    assert len(battles) == 1_003
+
+
+def test_no_prompt_is_shared_with_the_outcomes(votes: Battles, judged: Battles, pair: PairScores) -> None:
+    for battles in (votes, judged):
+        asked = set(battles.frame["prompt"])
+        for dataset in (names.MT_BENCH, names.MMLU, names.GSM8K):
+            assert pair.of(dataset).frame["prompt"].isin(asked).mean() < 0.02
+
+
+@pytest.mark.parametrize("dataset", [names.MT_BENCH, names.MMLU, names.GSM8K])
+def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(dataset: str) -> None:
+    n, rngs = 20_000, arena._streams("test", dataset, 0)
+    asked = arena._ask(dataset, n, rngs, arena._known_tastes(dataset, 0))
+    quality = arena._qualities(asked, np.array([1.0, 0.0]), np.tile([0, 1], (n, 1)), rngs[4])
+    np.testing.assert_allclose(quality.mean(axis=0), asked.part.mean, atol=0.03)
+    lead = quality[:, 0] - quality[:, 1]
+    by_level = pd.Series(lead).groupby(asked.frame["level"]).mean()
+    assert np.corrcoef(by_level.index, by_level)[0, 1] > 0.6
+    assert by_level[4] - by_level[0] > 0.02
+
+
+@pytest.mark.parametrize("dataset", [names.MT_BENCH, names.GSM8K])
+def test_tastes_are_those_of_the_outcomes(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, NDArray[np.float64]] = {}
+    real = tables.draw_latent
+
+    def watch(part, queries, factors, rng):  # type: ignore[no-untyped-def]
+        drawn[part.dataset] = deepcopy(rng).standard_normal((len(part.topics), len(part.models)))
+        return real(part, queries, factors, rng)
+
+    monkeypatch.setattr(tables, "draw_latent", watch)
+    simulate_outcomes(200, seed=3)
+    both = drawn[dataset][:, [names.MODELS.index(GPT4), names.MODELS.index(MIXTRAL)]]
+    np.testing.assert_array_equal(arena._known_tastes(dataset, 3), both - both.mean(axis=0))
+    fighters = arena._fighters()
+    all_tastes = arena._tastes(dataset, fighters, 3)
+    column = fighters["model"].tolist().index("mixtral-8x7b-instruct-v0.1")
+    np.testing.assert_allclose(all_tastes[:, column], both[:, 1] - both[:, 1].mean())
+
+
+# The judge
+
+
+def test_the_judge_prefers_gpt4_by_degrees(judged: Battles) -> None:
+    frame = judged.frame
+    assert (set(frame["model_a"]), set(frame["model_b"])) == ({GPT4}, {MIXTRAL})
+    assert 0.55 < judged.share.mean() < 0.70
+    assert frame["score"].nunique() > 0.9 * len(frame)
+    tie = frame["winner"] == "tie"
+    assert 0.25 < tie.mean() < 0.45
+    assert frame.loc[tie, "score"].between(0.4, 0.6).all()
+    told = frame[frame["topic"] != "greeting"].groupby("level")["score"].mean()
+    assert told[4] > told[0]
+
+
+def _transferred(battles: Battles, test: PairScores) -> float:
+    """APGR of a KNN router that learnt from these battles."""
+    words = TfidfVectorizer().fit(battles.frame["prompt"])
+    knn = KNeighborsRegressor(200).fit(words.transform(battles.frame["prompt"]), battles.share)
+    shares, scores = threshold_sweep(
+        knn.predict(words.transform(test.frame["prompt"])), test.strong, test.weak
+    )
+    gained = apgr(shares, scores, test.weak.mean(), test.strong.mean())
+    assert gained is not None
+    return gained
+
+
+@pytest.mark.parametrize("dataset", [names.MT_BENCH, names.GSM8K])
+def test_what_a_judge_tells_of_prompts_transfers(dataset: str, judged: Battles, pair: PairScores) -> None:
+    assert _transferred(judged, pair.of(dataset)) > 0.53  # a random router has 0.5
+
+
+# Seeds
+
+
+@pytest.mark.parametrize("make", [simulate_arena, simulate_judge])
+def test_a_seed_tells_all(make: Callable[..., Battles]) -> None:
+    first, again, other = (make(1_000, seed) for seed in (5, 5, 6))
+    assert _digest(first) == _digest(again)
+    assert _digest(first) != _digest(other)
+
+
+@pytest.mark.parametrize("make", [simulate_arena, simulate_judge])
+def test_a_handful_of_battles_is_refused(make: Callable[..., Battles]) -> None:
+    with pytest.raises(ValueError, match="n is 99"):
+        make(99)
