@@ -178,7 +178,7 @@ KINDS = pytest.mark.parametrize("kind", ["bert", "causal"])
 
 @KINDS
 def test_classifier_learns(kind, encoder):
-    model = classifier(kind, encoder).fit(*spoken())
+    model = classifier(kind, encoder, learning_rate=0.005, steps=150, batch=32).fit(*spoken())
     _, texts = spoken(seed=1)
     rates = model.win_rate(texts)
     assert rates.dtype == np.float64 and ((rates > 0) & (rates < 1)).all()

@@ -172,7 +172,7 @@ class _Run:
         self.network, self.losses, self.rows, self.held, self.plan = network, losses, rows, held, plan
         self.lengths = lengths
         self.weights = {n: p for n, p in network.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(self.weights.values(), weight_decay=plan.weight_decay)
+        self.optimizer = torch.optim.AdamW(self.weights.values(), weight_decay=plan.weight_decay, fused=True)
         self.device = next(iter(self.weights.values())).device
         self.best = self._copy()
         self.at = Progress(done=plan.steps < 1)
