@@ -69,8 +69,8 @@ class _Asked:
     part : what is assumed of the dataset, for the two models of strength 1 and 0.
     frame : n rows: prompt, dataset, topic, level.
     topic : (n,) row in the part's topics.
-    taste : (topics, k) each fighter's own taste for each topic.
     factors : (n, 3) what makes the prompts hard.
+    taste : (topics, k) each fighter's own taste for each topic.
     """
 
     part: Assumptions
@@ -169,7 +169,7 @@ def _counts(quantity: str, n: int) -> dict[str, int]:
 
 
 def _streams(what: str, dataset: str, seed: int) -> list[np.random.Generator]:
-    """Streams of one dataset's battles; keys of two parts are none of `simulate_outcomes`, so rows differ."""
+    """Streams of one dataset's battles; their keys begin otherwise than those of `simulate_outcomes`."""
     key = (crc32(what.encode()), crc32(dataset.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).spawn(6)
 
