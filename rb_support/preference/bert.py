@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
-from rb_support.preference.text_model import Lesson, TextModel
+from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
 from rb_support.sources.cache import known_digest
 
@@ -93,8 +93,9 @@ class BertClassifier(TextModel):
     def _pretrained(self) -> tuple[Tokenizer, Any]:
         folder = str(_folder(self.encoder))
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-            return tokenizer, _Model.from_pretrained(folder, dtype=torch.float32)
+            with quiet():
+                tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
+                return tokenizer, _Model.from_pretrained(folder, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise EmbeddingError(
                 f"cannot load the encoder {self.encoder!r}: {str(error).splitlines()[0]} It must be a folder "

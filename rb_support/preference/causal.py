@@ -2,7 +2,8 @@
 
 Three labels, win_s, tie and win_w, are added to the vocabulary; the win probability is a softmax over these
 three at the position after an instruction that holds the query. The paper trains Llama 3 8B on 8 GPUs. Here
-the model is SmolLM2-135M-Instruct where its packages are installed, of which the last layers train, else a tiny transformer that starts from nothing.
+the model is SmolLM2-135M-Instruct where its packages are installed, of which the last layers train, else a
+tiny transformer that starts from nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaModel
 
-from rb_support.preference.text_model import Lesson, TextModel
+from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
 from rb_support.sources.cache import known_digest
 
@@ -54,7 +55,7 @@ class CausalClassifier(TextModel):
         the rest stays as it is. The tiny model trains whole.
     max_length : tokens that are read, instruction included; a query too long loses its end.
     steps, batch : optimizer steps at most, and prompts per step.
-    learning_rate, weight_decay : of AdamW; None: 1e-3 for the tiny model, 1e-4 for a pretrained one.
+    learning_rate, weight_decay : of AdamW; None: 3e-4 for the tiny model, 1e-4 for a pretrained one.
     warmup, decay : share of the steps in which the rate climbs, and whether it falls to 0 afterwards.
     validation_share : part of the prompts kept to pick the best weights.
     validate_every, patience : steps between two looks at them; looks without a better loss before the end.
@@ -75,7 +76,7 @@ class CausalClassifier(TextModel):
         weak: str,
         train_layers: int = 2,
         max_length: int = 128,
-        steps: int = 200,
+        steps: int = 100,
         batch: int = 16,
         learning_rate: float | None = None,
         weight_decay: float = 0.01,
@@ -93,7 +94,7 @@ class CausalClassifier(TextModel):
         self.backbone = BACKBONES[self.model]
         self.train_layers, self.max_length = train_layers, max_length
         self.steps, self.batch = steps, batch
-        self.learning_rate = learning_rate or (1e-3 if self.model == TINY else 1e-4)
+        self.learning_rate = learning_rate or (3e-4 if self.model == TINY else 1e-4)
         self.weight_decay, self.warmup, self.decay = weight_decay, warmup, decay
         self.validation_share, self.validate_every, self.patience = validation_share, validate_every, patience
         self.seed, self.device, self.progress = seed, device, progress
@@ -240,7 +241,9 @@ def _gguf() -> Path:
 def _smollm2() -> tuple[Tokenizer, Any]:
     path = _gguf()
     options = {"gguf_file": path.name}
-    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **options).backend_tokenizer
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **options).backend_tokenizer
+        decoder = _Model.from_pretrained(str(path.parent), dtype=torch.float32, **options).model
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer, _Model.from_pretrained(str(path.parent), dtype=torch.float32, **options).model
+    return tokenizer, decoder

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
 from rb_support.preference.training import Plan, identity, seeded, train
@@ -205,6 +207,19 @@ class TextModel(WinModel):
         for name, weight in self._tensors().items():
             weight.copy_(tensors[name])
         self.network.to(self.device).eval()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let transformers load without a bar of its own, which says nothing about the training."""
+    bars: Any = _logging  # untyped in transformers
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def _longest_first(tokens: Sequence[list[int]]) -> Iterator[NDArray[np.int64]]:
