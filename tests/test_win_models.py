@@ -1,5 +1,8 @@
 """Trained win models: golden vectors, exact shortcuts, and made-up tasks that are easy to learn."""
 
+import hashlib
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -307,6 +310,26 @@ def test_causal_backbones(monkeypatch):
         CausalClassifier("smollm2", **chosen)
     with pytest.raises(ValueError, match="model must be one of"):
         CausalClassifier("huge", **chosen)
+
+
+def test_only_the_last_layers_of_a_pretrained_decoder_train():
+    network = causal._NextLabel(causal._tiny(vocabulary=20, length=8), train_layers=1)
+    trained = {name for name, weight in network.named_parameters() if weight.requires_grad}
+    assert {"labels.weight", "decoder.norm.weight"} < trained
+    assert all("layers.1." in name for name in trained - {"labels.weight", "decoder.norm.weight"})
+    assert len(trained) == 2 + sum("layers.1." in name for name, _ in network.named_parameters())
+
+
+def test_packaged_weights_are_found_without_importing(monkeypatch, tmp_path):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(causal, "find_spec", lambda name: spec)
+    model = CausalClassifier(strong="big", weak="small")
+    assert model.model == "smollm2"
+    with pytest.raises(ValueError, match=r"no \.gguf file; reinstall it or use model='tiny'"):
+        _ = model.foundation
+    (tmp_path / "weights.gguf").write_bytes(b"weights")
+    assert model.foundation == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_smollm2_trains_its_last_layers():

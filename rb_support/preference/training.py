@@ -74,7 +74,7 @@ class Plan:
     warmup: float = 0.0
     decay: bool = False
     seed: int = 0
-    save_seconds: float = 20.0
+    save_seconds: float = 30.0
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -351,7 +351,7 @@ def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, texts  # noqa: SIM118
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, texts  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such file; check the path or train the model") from error
     except (SafetensorError, OSError, ValueError) as error:
