@@ -1,0 +1,208 @@
+"""What RouteLLM's experiments need (sections 4.1 and 5), gathered for each kind of data.
+
+Benchmarks are queries with a strong and a weak model's scores; training data are battles, each set with
+the names of the models that fought. None of the battles is on a query that a router is judged on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rb_support.load import Scale, load_outcomes
+from rb_support.names import GSM8K, MMLU, MODELS, MT_BENCH
+from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.preference.prepare import class_names, gold_battles, join, prune_short, relabel, tier_names
+from rb_support.preference.tiers import assign_tiers, bradley_terry
+from rb_support.simulate import simulate_arena, simulate_judge
+from rb_support.sources import load_battles, load_pairs
+
+Naming = Literal["tiers", "classes"]
+
+ARENA, JUDGE, GOLD = "D_arena", "D_judge", "D_gold"
+TIERS = 10
+ARENA_BATTLES: dict[Scale, int] = {"quick": 8_000, "full": 80_000}
+JUDGE_BATTLES: dict[Scale, int] = {"quick": 3_000, "full": 40_000}
+_LARGEST_GOLD = 0.4
+_MIXTRAL_IN_ALPACA = "Mixtral-8x7B-Instruct-v0.1_concise"
+_MIXTRAL_IN_ARENA = "mixtral-8x7b-instruct-v0.1"
+_SIMULATED_MIXTRAL = "mistralai/mixtral-8x7b-chat"
+_OWN_BENCHMARKS = 3
+_OWN_ROWS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Benchmarks and training data of one study.
+
+    Attributes
+    ----------
+    benchmarks : name -> scores of the strong and the weak model, for judging.
+    training : name -> battles between models, for learning; the smallest set first.
+    gold : the scores that the golden labels come from; on none of the benchmarks' queries.
+    tiers : model -> tier (0 the best) of every model that fights.
+    strong, weak : names of the pair in the battles.
+    """
+
+    benchmarks: Mapping[str, PairScores]
+    training: Mapping[str, Battles]
+    gold: PairScores
+    tiers: Mapping[str, int]
+    strong: str
+    weak: str
+
+    @property
+    def origin(self) -> Origin:
+        """Where all of it comes from, for a report."""
+        parts = [*(pairs.origin for pairs in self.benchmarks.values())]
+        parts += [battles.origin for battles in self.training.values()]
+        return Origin(
+            parts[0].kind,
+            " + ".join(dict.fromkeys(name for part in parts for name in part.name.split(" + "))),
+            tuple(dict.fromkeys(file for part in parts for file in part.files)),
+            tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        )
+
+    def battles(self, training: str, naming: Naming) -> Battles:
+        """Battles of a training set between tiers, or between the classes "strong" and "weak" alone."""
+        return relabel(self.training[training], self._names(naming), drop_unknown=naming == "classes")
+
+    def pair(self, naming: Naming) -> tuple[str, str]:
+        """What the strong and the weak model are called under a naming."""
+        names = self._names(naming)
+        return names[self.strong], names[self.weak]
+
+    def _names(self, naming: Naming) -> dict[str, str]:
+        if naming == "tiers":
+            return tier_names(self.tiers)
+        weak = self.tiers[self.weak]
+        return class_names(self.tiers, strong=range(weak), weak=(weak,))
+
+
+def load_material(
+    data: str = "simulated",
+    *,
+    scale: Scale = "quick",
+    seed: int = 0,
+    gold: int = 1500,
+    strong: str = "",
+    weak: str = "",
+) -> Material:
+    """Benchmarks and training data for a notebook's `data` parameter.
+
+    Parameters
+    ----------
+    data : "simulated"; "real" (RouteLLM's own scores of GPT-4 and Mixtral, AlpacaEval's judgments as D_judge,
+        labels held out of MMLU's test part as D_gold; there is no arena); or the path of an own outcome
+        table, whose battles are the golden labels of held-out rows.
+    scale : size of the simulated tables.
+    seed : of the simulation, and of the draw of the golden labels.
+    gold : golden labels to hold out; at most 40% of the rows they come from.
+    strong, weak : models of an own table; empty: the best and the cheapest.
+
+    Raises
+    ------
+    ValueError, SourceError, TableError
+        As `rb_support.load.load_outcomes`.
+    """
+    rng = np.random.default_rng(seed)
+    if data == "simulated":
+        return _simulated(scale, seed, gold, rng)
+    if data == "real":
+        return _real(gold, rng)
+    return _own(load_outcomes(data), gold, strong, weak, rng)
+
+
+def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
+    """Hold out scores for golden labels: (held out, rest). Equal prompts stay together.
+
+    Parameters
+    ----------
+    pairs : scores.
+    n : queries to hold out; fewer if the last prompt drawn stands for several, at most 40% of the rows.
+    rng : of the draw.
+    """
+    codes = pairs.frame["prompt"].astype("category").cat.codes.to_numpy()
+    sizes = np.bincount(codes)
+    order = rng.permutation(len(sizes))
+    chosen = order[np.cumsum(sizes[order]) <= min(n, int(_LARGEST_GOLD * len(pairs)))]
+    held = np.isin(codes, chosen)
+    return pairs.take(held), pairs.take(~held)
+
+
+def _real(gold: int, rng: np.random.Generator) -> Material:
+    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA)
+    mmlu = load_pairs("routellm-mmlu")
+    labels, mmlu = take_gold(mmlu, gold, rng)
+    benchmarks = {
+        "MT Bench": load_pairs("routellm-mtbench"),
+        "MMLU": mmlu,
+        "GSM8K": load_pairs("routellm-gsm8k"),
+    }
+    return Material(
+        benchmarks=benchmarks,
+        training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, gold_battles(labels))},
+        gold=labels,
+        tiers=assign_tiers(bradley_terry(judged), TIERS),
+        strong=mmlu.strong_model,
+        weak=mmlu.weak_model,
+    )
+
+
+def _renamed(battles: Battles, mixtral: str) -> Battles:
+    """AlpacaEval's battles with Mixtral under the name that RouteLLM's scores give it."""
+    weak = "mistralai/Mixtral-8x7B-Instruct-v0.1"
+    frame = battles.frame.replace({"model_b": {mixtral: weak}})
+    note = f"{mixtral}, asked to be concise, stands for {weak}"
+    return Battles(frame, battles.origin.noting([note]))
+
+
+def _simulated(scale: Scale, seed: int, gold: int, rng: np.random.Generator) -> Material:
+    outcomes = load_outcomes("simulated", scale=scale, seed=seed)
+    strong, weak = MODELS[0], _SIMULATED_MIXTRAL
+    pairs = PairScores.from_outcomes(outcomes, strong, weak)
+    labels, mmlu = take_gold(pairs.of(MMLU), gold, rng)
+    votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
+    arena = Battles(
+        votes.frame.replace({side: {_MIXTRAL_IN_ARENA: weak} for side in ("model_a", "model_b")}),
+        votes.origin,
+    )
+    judged = simulate_judge(JUDGE_BATTLES[scale], seed=seed)
+    return Material(
+        benchmarks={"MT Bench": pairs.of(MT_BENCH), "MMLU": mmlu, "GSM8K": pairs.of(GSM8K)},
+        training={
+            ARENA: arena,
+            f"{ARENA} + {JUDGE}": join(arena, judged),
+            f"{ARENA} + {GOLD}": join(arena, gold_battles(labels)),
+        },
+        gold=labels,
+        tiers=assign_tiers(bradley_terry(arena), TIERS),
+        strong=strong,
+        weak=weak,
+    )
+
+
+def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Material:
+    points = outcomes.points()
+    strong = strong or outcomes.models[int(points[:, 1].argmax())]
+    weak = weak or next(outcomes.models[i] for i in points[:, 0].argsort() if outcomes.models[i] != strong)
+    pairs = PairScores.from_outcomes(outcomes, strong, weak)
+    sizes = pairs.frame["dataset"].value_counts()
+    chosen = [name for name in pairs.datasets if sizes[name] >= _OWN_ROWS][:_OWN_BENCHMARKS]
+    if not chosen:
+        raise TableError(
+            f"{pairs.origin.name}: no dataset has {_OWN_ROWS} rows to learn from and be judged on"
+        )
+    parts = {name: take_gold(pairs.of(name), max(gold // len(chosen), 1), rng) for name in chosen}
+    labels = {name: gold_battles(held) for name, (held, _) in parts.items()}
+    return Material(
+        benchmarks={name: rest for name, (_, rest) in parts.items()},
+        training={GOLD: join(*labels.values())},
+        gold=parts[chosen[0]][0],
+        tiers={strong: 0, weak: 1},
+        strong=strong,
+        weak=weak,
+    )
