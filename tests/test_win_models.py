@@ -19,6 +19,12 @@ from rb_support.preference.text_model import lesson
 from rb_support.preference.training import STATE_FILE, CheckpointError, _Run, fitted
 
 
+@pytest.fixture(autouse=True)
+def cache_of_its_own(monkeypatch, tmp_path):
+    """Digests of encoders are remembered in the cache folder; not in the user's."""
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+
+
 def factorization(**changed):
     chosen = {"strong": "big", "weak": "small", "dim": 8, "epochs": 40, "batch": 64, "learning_rate": 0.01}
     return MatrixFactorization(**chosen | {"patience": 40, "progress": False} | changed)
@@ -321,7 +327,6 @@ def test_only_the_last_layers_of_a_pretrained_decoder_train():
 
 
 def test_packaged_weights_are_found_without_importing(monkeypatch, tmp_path):
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(causal, "find_spec", lambda name: spec)
     model = CausalClassifier(strong="big", weak="small")
