@@ -79,6 +79,7 @@ _ITEMS: tuple[Item, ...] = (
     Item("rl-tabA", "Arena models in ten tiers", "RouteLLM", "", "App. A", _PREFER),
     Item("rl-tabB", "Contaminated prompts discarded", "RouteLLM", "", "App. B", _PREFER),
     Item("rl-tabD", "Average price per million tokens", "RouteLLM", "", "App. D", _PAIRS),
+    Item("own-transfer", "APGR over all model pairs by their gap", "own", "", "", _PAIRS),
     Item("own-frontier", "Your models and routers", "own", "", "", _OWN),
     Item("own-savings", "What routing would save you", "own", "", "", _OWN),
 )
@@ -168,7 +169,7 @@ def routellm_similarity() -> pd.DataFrame:
 
 
 def routellm_savings() -> pd.DataFrame:
-    """RouteLLM Table 6: cost of GPT-4 alone over cost with the best router, at CPT(50%) and CPT(80%)."""
+    """RouteLLM Table 6: GPT-4 calls of the random router over the best router's, at CPT(50%) and CPT(80%)."""
     return _table("routellm_savings").copy()
 
 

@@ -166,7 +166,9 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
             "rl-fig1a", "rl-fig1b", "rl-figF", "rl-tab1", "rl-tab2", "rl-tab3", "rl-tab5",
             "rl-tabA", "rl-tabB",
         },
-        "07_model_pair_transfer": {"rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2"},
+        "07_model_pair_transfer": {
+                "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer",
+            },
         "08_your_own_outcomes": {"own-frontier", "own-savings"},
     }  # fmt: skip
 

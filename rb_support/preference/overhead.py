@@ -1,0 +1,158 @@
+"""What routing itself takes (RouteLLM section 5.5, Table 7): requests per second, and USD per million.
+
+These are clock times of one machine at one moment; no second run gives the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, bundled_folder
+from rb_support.preference.study import Router
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
+_SECONDS, _MILLION = 3600, 1_000_000
+
+
+def measure(
+    routers: Mapping[str, Router],
+    prompts: Sequence[str],
+    encode: Encode,
+    *,
+    usd_per_hour: float,
+    singles: int = 10,
+    repeats: int = 3,
+) -> pd.DataFrame:
+    """Requests per second of routers on this machine, from a prompt's text to its win rate.
+
+    A router that reads vectors needs them first, so the encoder's time is counted with its own; the encoder
+    stands in a row of its own too. Every way is tried once before the clock runs. In batches the median of
+    the repeats counts, one at a time the median prompt.
+
+    Parameters
+    ----------
+    routers : name -> trained router.
+    prompts : at least as many as are routed one at a time; all of them make the batch.
+    encode : texts -> vectors, without a cache; see `encoder`.
+    usd_per_hour : price of the machine.
+    singles : prompts that are routed one at a time.
+    repeats : times that the batch is routed.
+
+    Returns
+    -------
+    A row per router and way: router, way ("one at a time" or "in batches"), prompts, requests_per_second,
+    usd_per_million_requests.
+
+    Raises
+    ------
+    ValueError : if there are fewer prompts than `singles`, or the price is not above 0.
+    """
+    texts = list(prompts)
+    if len(texts) < singles:
+        raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
+    ways: dict[str, Callable[[Sequence[str]], Any]] = {ENCODER: encode}
+    ways |= {name: _whole_way(router, encode) for name, router in routers.items()}
+    rows = []
+    for name, route in ways.items():
+        route(texts[:1])
+        alone = median(_seconds(route, [text]) for text in texts[:singles])
+        together = median(_seconds(route, texts) for _ in range(repeats))
+        for way, count, speed in ((SINGLE, singles, 1 / alone), (BATCH, len(texts), len(texts) / together)):
+            rows.append({"router": name, "way": way, "prompts": count, "requests_per_second": speed})
+    table = pd.DataFrame(rows)
+    price = [usd_per_million(speed, usd_per_hour) for speed in table["requests_per_second"]]
+    return table.assign(usd_per_million_requests=price)
+
+
+def usd_per_million(requests_per_second: float, usd_per_hour: float) -> float:
+    """Cost of a million requests on a machine that is busy all the time.
+
+    Raises
+    ------
+    ValueError : if a value is not above 0.
+
+    >>> round(usd_per_million(69.62, 0.8), 2)
+    3.19
+    """
+    for name, value in (("requests_per_second", requests_per_second), ("usd_per_hour", usd_per_hour)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}; give a number above 0")
+    return usd_per_hour / _SECONDS / requests_per_second * _MILLION
+
+
+def share_of_generation(usd_per_million_requests: float, price: float, tokens: float) -> float:
+    """Cost of routing over the cost of the answer (RouteLLM sec. 5.5, App. D), as a fraction.
+
+    Parameters
+    ----------
+    usd_per_million_requests : cost of routing.
+    price : of the answering model, USD per million tokens.
+    tokens : of a prompt and its answer together.
+
+    >>> round(share_of_generation(39.26, 24.7, 95 + 264), 4)
+    0.0044
+    """
+    return usd_per_million_requests / (price * tokens)
+
+
+def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
+    """Function from texts to vectors that asks no cache, for timing.
+
+    Parameters
+    ----------
+    model : as in `rb_support.embed.embed`.
+    fit_on : texts that "tfidf" learns its words from.
+
+    Raises
+    ------
+    EmbeddingError : if the model cannot be loaded, or "tfidf" gets no texts.
+    """
+    if model == TFIDF:
+        return _tfidf(fit_on)
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        found: Any = SentenceTransformer(str(bundled_folder()) if model == BUNDLED else model, device="cpu")
+    except OSError as error:
+        raise EmbeddingError(
+            f"cannot load the encoder {model!r}: {str(error).splitlines()[0]} With no network use "
+            f"model='{BUNDLED}' or model='{TFIDF}'."
+        ) from error
+    return lambda texts: np.asarray(
+        found.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
+    )
+
+
+def _tfidf(fit_on: Sequence[str]) -> Encode:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer
+
+    if len(set(fit_on)) < 2:
+        raise EmbeddingError("tfidf needs at least two different texts to learn from; give them as fit_on")
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    size = min(256, min(words.fit_transform(fit_on).shape) - 1)
+    found = make_pipeline(words, TruncatedSVD(size, random_state=0), Normalizer()).fit(fit_on)
+    return lambda texts: np.asarray(found.transform(list(texts)), dtype=np.float32)
+
+
+def _whole_way(router: Router, encode: Encode) -> Callable[[Sequence[str]], Any]:
+    if router.reads == "texts":
+        return router.win_rate
+    return lambda texts: router.win_rate(encode(texts))
+
+
+def _seconds(route: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> float:
+    start = perf_counter()
+    route(texts)
+    return perf_counter() - start

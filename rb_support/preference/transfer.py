@@ -1,0 +1,441 @@
+"""Routers on pairs of models they have not learnt about (RouteLLM section 5.2), and what they save (5.4).
+
+A router's win rate speaks of a query, not of the two models behind it, so a trained router can be judged on
+any pair that answered the same queries. Its win rates are computed once per query and serve all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+from scipy.stats import norm
+
+from rb_support.load import Scale, load_outcomes
+from rb_support.names import MODELS, short_name
+from rb_support.outcomes import Origin, Outcomes, PairScores
+from rb_support.pairs import bootstrap_pairs, dollars, random_apgr_spread
+from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
+from rb_support.preference.material import GOLD, JUDGE, Material
+from rb_support.preference.study import Candidate, Rates, Router, train
+from rb_support.preference.win_model import WinModel
+from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.stats import interval, lies
+
+Array = NDArray[np.float64]
+Pairs = Mapping[str, PairScores]
+"""Name of a pair -> what its two models scored; of one benchmark, or of several."""
+
+MT_BENCH, MMLU, GSM8K = "MT Bench", "MMLU", "GSM8K"
+MARGIN = 0.1
+"""Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
+
+_OPUS, _SONNET, _SONNET_35 = (
+    "claude-3-opus-20240229",
+    "claude-3-sonnet-20240229",
+    "claude-3-5-sonnet-20240620",
+)
+_LARGE, _SMALL = "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"
+_MIXTRAL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
+_REAL = {
+    MT_BENCH: {
+        "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
+        "Claude 3.5 Sonnet / Mixtral": (_SONNET_35, _MIXTRAL),
+    },
+    GSM8K: {"Claude 3 Opus / Sonnet": (_OPUS, _SONNET), "Llama 3.1 70B / 8B": (_LARGE, _SMALL)},
+}
+_ALIKE = {
+    "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
+    "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
+}
+_SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
+_OWN_PAIRS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class ModelScores:
+    """What m models scored on the n queries of one benchmark.
+
+    Attributes
+    ----------
+    frame : n rows with sample_id, dataset, task and prompt.
+    models : m names.
+    scores : (n, m).
+    origin : where the rows come from.
+    scale : lowest and highest possible score.
+    """
+
+    frame: pd.DataFrame
+    models: tuple[str, ...]
+    scores: Array
+    origin: Origin
+    scale: tuple[float, float]
+
+    def pair(self, strong: str, weak: str) -> PairScores:
+        """Scores of two of the models.
+
+        Raises
+        ------
+        ValueError : if one of them is not in the table.
+        """
+        for model in (strong, weak):
+            if model not in self.models:
+                raise ValueError(
+                    f"{self.origin.name}: no scores of {model!r}; known: {', '.join(self.models)}"
+                )
+        high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
+        return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
+
+    def pairs(self) -> dict[str, PairScores]:
+        """Every pair whose first model scores more than its second; the widest gap first."""
+        mean = dict(zip(self.models, self.scores.mean(axis=0).tolist(), strict=True))
+        gaps = {(a, b): mean[a] - mean[b] for a, b in permutations(self.models, 2) if mean[a] > mean[b]}
+        return {pair_name(*pair): self.pair(*pair) for pair in sorted(gaps, key=lambda pair: -gaps[pair])}
+
+
+def pair_name(strong: str, weak: str, benchmark: str = "") -> str:
+    """Name of a pair of models, on a benchmark if one is given.
+
+    >>> pair_name("claude-v2", "claude-instant-v1", "GSM8K")
+    'Claude v2 / Claude Instant (GSM8K)'
+    """
+    return f"{short_name(strong)} / {short_name(weak)}" + (f" ({benchmark})" if benchmark else "")
+
+
+def score_tables(
+    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
+) -> dict[str, ModelScores]:
+    """Scores of all models at hand, by benchmark; on no query that golden labels were taken from.
+
+    Real data has 15 models on GSM8K (ZeroEval's answers, without the prompts that RouteLLM's training data
+    holds) and four on MT Bench (without the contaminated questions). Simulated and own tables have theirs on
+    the queries of the material's benchmarks.
+
+    Parameters
+    ----------
+    material : of the same data, scale and seed, as `load_material` gives it.
+    data, scale, seed : as in `load_material`.
+
+    Raises
+    ------
+    ValueError, SourceError, TableError : as `load_material`.
+    """
+    if data == "real":
+        return {MT_BENCH: _judged(), GSM8K: _graded()}
+    outcomes = load_outcomes(data, scale=scale, seed=seed)
+    return {name: _on_queries_of(pairs, outcomes) for name, pairs in material.benchmarks.items()}
+
+
+def other_pairs(
+    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
+) -> dict[str, PairScores]:
+    """The pairs of RouteLLM's Table 4, or what comes nearest to them in the data at hand.
+
+    The paper judges Claude 3 Opus / Sonnet and Llama 3.1 70B / 8B on MT Bench. Those judgments are not
+    published, but for Opus. Real data has both pairs on GSM8K, and on MT Bench Claude 3 Opus and Claude 3.5
+    Sonnet against Mixtral. Simulated data has two pairs that resemble the paper's; an own table gives, of
+    each benchmark, the two pairs of the widest gaps besides its own.
+
+    Parameters
+    ----------
+    material, data, scale, seed : as in `score_tables`.
+
+    Returns
+    -------
+    Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
+
+    Raises
+    ------
+    ValueError, SourceError, TableError : as `load_material`.
+    """
+    tables = score_tables(material, data, scale=scale, seed=seed)
+    if data not in ("real", "simulated"):
+        return _widest(material, tables)
+    named = _REAL if data == "real" else _SIMULATED
+    return {
+        f"{name} ({benchmark})": tables[benchmark].pair(*models)
+        for benchmark, pairs in named.items()
+        for name, models in pairs.items()
+    }
+
+
+def all_pairs(
+    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
+) -> dict[str, dict[str, PairScores]]:
+    """Every pair with a gap, by benchmark and by name; parameters and errors are those of `score_tables`."""
+    tables = score_tables(material, data, scale=scale, seed=seed)
+    return {benchmark: scores.pairs() for benchmark, scores in tables.items()}
+
+
+def augmented(material: Material, benchmark: str) -> str:
+    """Training set that the paper takes for a benchmark: golden labels for MMLU, else the judge's."""
+    wanted = GOLD if benchmark == MMLU else JUDGE
+    found = [name for name in material.training if name.endswith(wanted)]
+    return found[0] if found else list(material.training)[-1]
+
+
+def trained(
+    material: Material, candidates: Mapping[str, Candidate], X: pd.DataFrame, trainings: Iterable[str]
+) -> dict[tuple[str, str], Router]:
+    """Routers by training set and name; out of the cache where the same ones were trained before.
+
+    Parameters
+    ----------
+    material : training data.
+    candidates : name -> router.
+    X : embeddings by prompt, as `embed_prompts` gives them.
+    trainings : names of the training sets.
+    """
+    routers = {}
+    for training in dict.fromkeys(trainings):
+        for name, candidate in candidates.items():
+            router = train(material, training, candidate, X)
+            if isinstance(router, WinModel) and "progress" in router.how:
+                vars(router)["progress"] = False  # scoring a few hundred prompts needs no bar
+            routers[training, name] = router
+    return routers
+
+
+def scored(router: Router, tables: Pairs, X: pd.DataFrame) -> dict[str, Array]:
+    """Win rates on several tables; a prompt that stands in more than one is scored once.
+
+    Parameters
+    ----------
+    router : trained.
+    tables : name -> n queries; models and scores are not looked at.
+    X : embeddings by prompt, as `embed_prompts` gives them.
+
+    Returns
+    -------
+    Name -> (n,) probability that the strong model wins.
+    """
+    prompts = list(dict.fromkeys(prompt for table in tables.values() for prompt in table.frame["prompt"]))
+    read: Any = prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
+    rate = pd.Series(router.win_rate(read), index=prompts)
+    return {name: np.asarray(rate.loc[table.frame["prompt"]], dtype=float) for name, table in tables.items()}
+
+
+def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
+    """APGR and CPT(50%) of one router on many pairs that answered the same queries.
+
+    The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
+    `apgr` and `cpt` give pair by pair.
+
+    Parameters
+    ----------
+    win_rate : (n,) probability that the strong model wins, the same for every pair.
+    tables : pairs on the same n queries.
+    level : share of random orders of the queries that the chance band of APGR covers.
+
+    Returns
+    -------
+    A row per pair: pair, strong, weak, n, gap (in units of the score), apgr, cpt50 (NaN if never reached),
+    chance_low and chance_high (band of the random router, normal approximation) and outside, whether APGR
+    lies out of it. NaN and False without a gap.
+
+    Raises
+    ------
+    ValueError : if there is no pair, or a pair has other queries than the win rates.
+    """
+    if not tables:
+        raise ValueError("there is no pair; give at least one whose models' scores differ")
+    rate = np.asarray(win_rate, dtype=float)
+    for name, table in tables.items():
+        columns(**{"win_rate": rate, name: table.strong})
+    order, ends = sweep_order(rate)
+    gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
+    gap = gain.mean(axis=1)
+    gained = np.zeros((len(gain), len(ends) + 1))
+    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends - 1] / len(rate)
+    shares = np.concatenate([[0], ends]) / len(rate)
+    flat = np.array([bool(closed(row.sum(), row)) for row in gain])
+    recovered = gained / np.where(flat, np.nan, gap)[:, None]
+    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]
+    reach = float(norm.ppf((1 + level) / 2)) * np.array([np.nan if s is None else s for s in spread])
+    frame = pd.DataFrame(
+        {
+            "pair": list(tables),
+            "strong": [table.strong_model for table in tables.values()],
+            "weak": [table.weak_model for table in tables.values()],
+            "n": len(rate),
+            "gap": gap,
+            "apgr": trapezoid(recovered, shares, axis=1),
+            "cpt50": first_crossings(shares[None], recovered, 0.5),
+            "chance_low": 0.5 - reach,
+            "chance_high": 0.5 + reach,
+        }
+    )
+    return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
+
+
+def pair_differences(
+    rates: Rates, original: Mapping[str, PairScores], tables: Pairs, *, rng: np.random.Generator, draws: int
+) -> pd.DataFrame:
+    """How APGR on other pairs differs from that on the original pair, averaged over the routers.
+
+    Both are resampled on their own, which is right for different queries and cautious for the same ones.
+
+    Parameters
+    ----------
+    rates : win rates on the original pairs and on the others; of a benchmark's original pair those of its
+        own training set and router.
+    original : benchmark -> original pair.
+    tables : other pair -> scores; its name ends with the benchmark in brackets, as `other_pairs` writes it.
+    rng, draws : of the resamples.
+
+    Returns
+    -------
+    A row per other pair: pair, benchmark, original and other (mean APGR), difference, low and high.
+    """
+    before = {name: _mean_apgr(rates, name, pair, rng, draws) for name, pair in original.items()}
+    rows = []
+    for name, pair in tables.items():
+        benchmark = benchmark_of(name)
+        (old, olds), (new, news) = before[benchmark], _mean_apgr(rates, name, pair, rng, draws)
+        low, high = interval((news - olds)[~np.isnan(news - olds)])
+        head = {"pair": name, "benchmark": benchmark, "original": old, "other": new}
+        rows.append({**head, "difference": new - old, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def benchmark_of(name: str) -> str:
+    """Benchmark in a name that `other_pairs` wrote.
+
+    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)")
+    'GSM8K'
+    """
+    return name.rpartition("(")[2].removesuffix(")")
+
+
+def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
+    """Whether an interval of a difference says that it is smaller than a margin, to either side.
+
+    Returns
+    -------
+    True if the interval is inside the margin, False if it is outside of it, None if it cannot tell.
+
+    >>> comparable((-0.05, 0.02)), comparable((-0.3, -0.2)), comparable((-0.2, 0.02))
+    (True, False, None)
+    """
+    low, high = difference
+    sides = (lies((low + margin, high + margin), 1), lies((low - margin, high - margin), -1))
+    return False if False in sides else None if None in sides else True
+
+
+def savings(
+    rates: Rates,
+    benchmarks: Pairs,
+    *,
+    strong_price: float,
+    weak_price: float,
+    rng: np.random.Generator,
+    draws: int = 500,
+    targets: tuple[float, ...] = (0.5, 0.8),
+) -> pd.DataFrame:
+    """RouteLLM's Table 6: what the best router of each benchmark saves at CPT(50%) and CPT(80%).
+
+    The best is the one of the highest APGR on the very queries it is judged on, as in the paper, so the
+    ratios are optimistic; the resamples do not repeat that choice.
+
+    Parameters
+    ----------
+    rates : win rates; of each benchmark its routers compete.
+    benchmarks : name -> scores of the pair.
+    strong_price, weak_price : USD per million tokens.
+    rng, draws : of the resamples.
+    targets : recovered shares of the gap.
+
+    Returns
+    -------
+    A row per benchmark and target: benchmark, training, router, apgr, target, share (CPT), saving (the
+    random router's expected calls over the router's), saving_full (their costs, the weak model's counted),
+    each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's).
+    """
+    rows = []
+    for benchmark, pairs in benchmarks.items():
+        mine = {f"{t}|{r}": rate for (t, r, on), rate in rates.items() if on == benchmark}
+        options: dict[str, Any] = {"rng": rng, "draws": draws, "targets": targets}
+        found, samples = bootstrap_pairs(mine, pairs.strong, pairs.weak, **options)
+        best = str(found["apgr"].fillna(-np.inf).idxmax())
+        training, _, router = best.partition("|")
+        head = {"benchmark": benchmark, "training": training, "router": router}
+        area, score = found.at[best, "apgr"], pairs.strong.mean()
+        for target in targets:
+            name = f"cpt{100 * target:g}"
+            shares = np.array([found.loc[best, name], *samples[best][name]], dtype=float)
+            row = _saved(shares, target, strong_price, weak_price)
+            reached = target * score + (1 - target) * pairs.weak.mean()
+            rows.append({**head, "apgr": area, "target": target, **row, "quality_share": reached / score})
+    return pd.DataFrame(rows)
+
+
+def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:
+    """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
+    calls = target / shares
+    mixed = shares * strong_price + (1 - shares) * weak_price
+    full = dollars(target, strong_price, weak_price) / mixed
+    found = {"share": float(shares[0])}
+    for name, ratio in (("saving", calls), ("saving_full", full)):
+        known = ratio[1:][~np.isnan(ratio[1:])]
+        low, high = interval(known) if len(known) else (np.nan, np.nan)
+        found |= {name: float(ratio[0]), f"{name}_low": low, f"{name}_high": high}
+    return found
+
+
+def _mean_apgr(
+    rates: Rates, name: str, pair: PairScores, rng: np.random.Generator, draws: int
+) -> tuple[float, Array]:
+    mine = {f"{training}|{router}": rate for (training, router, on), rate in rates.items() if on == name}
+    found, samples = bootstrap_pairs(mine, pair.strong, pair.weak, rng=rng, draws=draws)
+    return float(found["apgr"].mean()), np.mean([part["apgr"] for part in samples.values()], axis=0)
+
+
+def _widest(material: Material, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
+    found = {}
+    for benchmark, scores in tables.items():
+        others = [
+            pair
+            for pair in scores.pairs().values()
+            if (pair.strong_model, pair.weak_model) != (material.strong, material.weak)
+        ]
+        for pair in others[:_OWN_PAIRS]:
+            found[pair_name(pair.strong_model, pair.weak_model, benchmark)] = pair
+    return found
+
+
+def _on_queries_of(pairs: PairScores, outcomes: Outcomes) -> ModelScores:
+    kept = outcomes.take(outcomes.frame["sample_id"].isin(pairs.frame["sample_id"]).to_numpy())
+    frame = kept.frame[["sample_id", "dataset", "task", "prompt"]].reset_index(drop=True)
+    return ModelScores(frame, tuple(kept.models), kept.quality, kept.origin, pairs.scale)
+
+
+def _judged() -> ModelScores:
+    rows = mtbench_scores()
+    return _clean(
+        rows, ~rows.frame["contaminated"].to_numpy(dtype=bool), load_pairs("routellm-mtbench").scale
+    )
+
+
+def _graded() -> ModelScores:
+    known, clean = (load_pairs("routellm-gsm8k", decontaminate=flag) for flag in (False, True))
+    leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
+    rows = load_graded()
+    return _clean(rows, ~rows.frame["prompt"].isin(leaked).to_numpy(), clean.scale)
+
+
+def _clean(rows: SourceRows, kept: NDArray[np.bool_], scale: tuple[float, float]) -> ModelScores:
+    """Kept rows that hold a score of every model."""
+    models = models_of(rows)
+    scores = rows.frame[list(models)].to_numpy(dtype=float)
+    whole = kept & ~np.isnan(scores).any(axis=1)
+    notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
+    if (missing := int((kept & ~whole).sum())) > 0:
+        notes.append(f"{missing} rows lack a score of some model and were dropped")
+    frame = rows.frame.loc[whole, ["sample_id", "dataset", "task", "prompt"]].reset_index(drop=True)
+    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
