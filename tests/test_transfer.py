@@ -18,6 +18,7 @@ from rb_support.preference.study import Candidate
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.transfer import ModelScores
 from rb_support.simulate import simulate_outcomes
+from rb_support.sources import load_pairs
 
 
 def scores_of(values, models=None, prompts=None, name="made"):
@@ -152,7 +153,7 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
         "Llama 3.1 70B / 8B (GSM8K)": 1307,
     }
     for name, pair in pairs.items():
-        clean = material.benchmarks[transfer.benchmark_of(name)]
+        clean = material.benchmarks[transfer.benchmark_of(name, material.benchmarks)]
         assert set(pair.frame["prompt"]) == set(clean.frame["prompt"])
         assert pair.scale == clean.scale
         assert pair.strong.mean() > pair.weak.mean()
@@ -205,6 +206,63 @@ def test_a_prompt_is_scored_once_and_every_table_gets_its_rows():
     assert router.asked == (4,)
     assert rates["part"].tolist() == rates["whole"][[2, 0]].tolist()
     assert rates["whole"] == pytest.approx(SWRanking.win_rate(router, X.iloc[:4].to_numpy()))
+
+
+def test_routers_score_the_tables_of_their_training_set():
+    material, X, scores = little_study()
+    candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
+    routers = transfer.trained(material, candidates, X, ["D_gold"])
+    tables = {"GSM8K": scores.pair("a", "b"), "a / b (GSM8K)": scores.pair("a", "b")}
+    rates = transfer.rates_on(routers, {"GSM8K": "D_gold"}, tables, X)
+    assert list(rates) == [("D_gold", "SW ranking", "GSM8K"), ("D_gold", "SW ranking", "a / b (GSM8K)")]
+    assert routers["D_gold", "SW ranking"].asked == (4,)
+    with pytest.raises(ValueError, match=r"'a / b \(MBPP\)' is of none of the benchmarks GSM8K"):
+        transfer.rates_on(routers, {"GSM8K": "D_gold"}, {"a / b (MBPP)": tables["GSM8K"]}, X)
+
+
+def test_maps_of_several_routers_and_their_summary():
+    rng = np.random.default_rng(0)
+    values = rng.random((300, 4)) < [0.9, 0.7, 0.5, 0.2]
+    pairs = scores_of(values).pairs()
+    difficulty = values.sum(axis=1)
+    rates = {
+        ("D", "knows", "GSM8K"): -difficulty + rng.random(300) / 9,
+        ("D", "guesses", "GSM8K"): rng.random(300),
+    }
+    maps = transfer.transfer_maps(rates, {"GSM8K": pairs})
+    assert len(maps) == 12
+    assert list(maps.columns[:3]) == ["benchmark", "training", "router"]
+    found = transfer.summary(maps).set_index("router")
+    assert found["pairs"].tolist() == [6, 6]
+    knows = maps[maps["router"] == "knows"]
+    assert found.loc["knows", "better"] == (knows["apgr"] > knows["chance_high"]).mean()
+    assert found.loc["knows", "median_apgr"] == knows["apgr"].median()
+
+
+def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
+    names = ["GPT-4 / Mixtral (GSM8K)", "Claude 3 Opus / Sonnet (GSM8K)", "Claude 3 Opus / Sonnet (MT Bench)"]
+    table = pd.DataFrame({"benchmark": names, "router": "Causal LM", "apgr": 0.5})
+    found = transfer.beside_paper(table, {names[0]: "GSM8K"})
+    assert found["pair"].tolist() == ["GPT-4 / Mixtral"] + ["Claude 3 Opus / Sonnet"] * 2
+    assert found["benchmark"].tolist() == ["GSM8K", "GSM8K", "MT Bench"]
+    assert found["paper_apgr"].fillna(-1).tolist() == [0.622, -1, 0.656]
+    assert found["paper_cpt80"].fillna(-1).tolist() == [0.6326, -1, 0.5]
+
+
+def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    clean = load_pairs("routellm-mtbench")
+    table = transfer.commercial(clean.frame["sample_id"]).set_index("router")
+    assert table["judged"].tolist() == pytest.approx(table["score"].tolist(), abs=1e-6)
+    assert table["score_clean"].between(8, 9).all()
+    assert table["share_in_answers"].fillna(-1).tolist() == [0.5, -1]
+    best = {("D", "perfect", "MT Bench"): clean.strong - clean.weak}
+    leads = transfer.commercial_leads(best, clean, rng=np.random.default_rng(0), draws=50)
+    score = np.interp(0.45625, *threshold_sweep(clean.strong - clean.weak, clean.strong, clean.weak))
+    assert leads["lead"][0] == pytest.approx(score - table.loc["Unify", "score_clean"], abs=0.02)
+    assert ((leads["low"] < leads["lead"]) & (leads["lead"] < leads["high"])).all()
+    assert list(transfer.commercial().columns) == ["router", "strong_share", "score"]
 
 
 def test_differences_between_pairs():

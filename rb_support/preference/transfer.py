@@ -17,15 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
+from rb_support import paper
 from rb_support.load import Scale, load_outcomes
 from rb_support.names import MODELS, short_name
 from rb_support.outcomes import Origin, Outcomes, PairScores
-from rb_support.pairs import bootstrap_pairs, dollars, random_apgr_spread
+from rb_support.pairs import bootstrap_pairs, dollars, random_apgr_spread, threshold_sweep
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.material import GOLD, JUDGE, Material
 from rb_support.preference.study import Candidate, Rates, Router, train
 from rb_support.preference.win_model import WinModel
-from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources import SourceRows, load_graded, load_judgments, load_pairs, models_of, mtbench_scores
 from rb_support.stats import interval, lies
 
 Array = NDArray[np.float64]
@@ -56,6 +57,7 @@ _ALIKE = {
 }
 _SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
 _OWN_PAIRS = 2
+_PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +223,26 @@ def scored(router: Router, tables: Pairs, X: pd.DataFrame) -> dict[str, Array]:
     return {name: np.asarray(rate.loc[table.frame["prompt"]], dtype=float) for name, table in tables.items()}
 
 
+def rates_on(
+    routers: Mapping[tuple[str, str], Router], trainings: Mapping[str, str], tables: Pairs, X: pd.DataFrame
+) -> dict[tuple[str, str, str], Array]:
+    """Win rates on every table of the routers whose training set its benchmark asks for.
+
+    Parameters
+    ----------
+    routers : as `trained` gives them.
+    trainings : benchmark -> training set, as `augmented` names it.
+    tables : name -> queries; a name is a benchmark's, or ends with it as `other_pairs` writes it.
+    X : embeddings by prompt.
+    """
+    rates: dict[tuple[str, str, str], Array] = {}
+    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables}
+    for (training, name), router in routers.items():
+        mine = {on: table for on, table in tables.items() if wanted[on] == training}
+        rates |= {(training, name, on): rate for on, rate in scored(router, mine, X).items()}
+    return rates
+
+
 def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
     """APGR and CPT(50%) of one router on many pairs that answered the same queries.
 
@@ -274,6 +296,77 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
 
+def transfer_maps(rates: Rates, maps: Mapping[str, Pairs]) -> pd.DataFrame:
+    """`transfer_map` of every router on every benchmark, one below the other.
+
+    Parameters
+    ----------
+    rates : win rates on the benchmarks' queries, by the benchmarks' names.
+    maps : benchmark -> its pairs, as `all_pairs` gives them.
+
+    Returns
+    -------
+    The columns benchmark, training and router, then those of `transfer_map`.
+    """
+    frames = []
+    for (training, router, benchmark), rate in rates.items():
+        found = transfer_map(rate, maps[benchmark])
+        head = {"benchmark": benchmark, "training": training, "router": router}
+        frames.append(found.assign(**head)[[*head, *found.columns]])
+    return pd.concat(frames, ignore_index=True)
+
+
+def summary(maps: pd.DataFrame) -> pd.DataFrame:
+    """How many pairs a router transfers to: a row per benchmark and router of `transfer_maps`.
+
+    Columns: benchmark, router, pairs, better and worse (share of pairs above and below the chance band),
+    median_apgr, and rank_correlation of APGR with the gap (NaN with fewer than three pairs).
+    """
+    rows = []
+    for (benchmark, router), part in maps.dropna(subset="apgr").groupby(["benchmark", "router"], sort=False):
+        rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
+        rows.append(
+            {
+                "benchmark": benchmark,
+                "router": router,
+                "pairs": len(part),
+                "better": (part["apgr"] > part["chance_high"]).mean(),
+                "worse": (part["apgr"] < part["chance_low"]).mean(),
+                "median_apgr": part["apgr"].median(),
+                "rank_correlation": rank,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def beside_paper(table: pd.DataFrame, original: Mapping[str, str]) -> pd.DataFrame:
+    """Results with the paper's CPT and APGR wherever it prints this very pair on this very benchmark.
+
+    The paper's rows are those of the augmented training sets (Tables 1 to 4).
+
+    Parameters
+    ----------
+    table : as `study.results` gives it, its benchmark named as `other_pairs` writes it.
+    original : name of the original pair on a benchmark -> that benchmark.
+
+    Returns
+    -------
+    The table with the columns pair, benchmark and paper_apgr, paper_cpt50, paper_cpt80 (NaN where the paper
+    prints none).
+    """
+    printed = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)])
+    printed = printed[(printed["training"] != "arena")]
+    names = printed["pair"].where(printed["pair"] != _PRINTED_PAIR, "") + "|" + printed["benchmark"]
+    router = printed["router"].replace("Causal LLM", "Causal LM")
+    values = printed.set_index(names + "|" + router)[["apgr", "cpt50", "cpt80"]].add_prefix("paper_")
+    pair = table["benchmark"].str.rpartition(" (")[0]
+    benchmark = table["benchmark"].str.rpartition(" (")[2].str.removesuffix(")")
+    key = pair.mask(table["benchmark"].isin(original), "") + "|" + benchmark + "|" + table["router"]
+    found = table.assign(benchmark=benchmark).join(values.reindex(key).set_axis(table.index))
+    found.insert(0, "pair", pair)
+    return found
+
+
 def pair_differences(
     rates: Rates, original: Mapping[str, PairScores], tables: Pairs, *, rng: np.random.Generator, draws: int
 ) -> pd.DataFrame:
@@ -296,7 +389,7 @@ def pair_differences(
     before = {name: _mean_apgr(rates, name, pair, rng, draws) for name, pair in original.items()}
     rows = []
     for name, pair in tables.items():
-        benchmark = benchmark_of(name)
+        benchmark = benchmark_of(name, original)
         (old, olds), (new, news) = before[benchmark], _mean_apgr(rates, name, pair, rng, draws)
         low, high = interval((news - olds)[~np.isnan(news - olds)])
         head = {"pair": name, "benchmark": benchmark, "original": old, "other": new}
@@ -304,13 +397,21 @@ def pair_differences(
     return pd.DataFrame(rows)
 
 
-def benchmark_of(name: str) -> str:
-    """Benchmark in a name that `other_pairs` wrote.
+def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
+    """Benchmark that a table is of: its name is the benchmark's, or ends with it as `other_pairs` writes it.
 
-    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)")
+    Raises
+    ------
+    ValueError : if it is none of the benchmarks.
+
+    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
     'GSM8K'
     """
-    return name.rpartition("(")[2].removesuffix(")")
+    known = list(benchmarks)
+    for benchmark in known:
+        if name == benchmark or name.endswith(f" ({benchmark})"):
+            return benchmark
+    raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
 
 
 def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
@@ -373,6 +474,88 @@ def savings(
             reached = target * score + (1 - target) * pairs.weak.mean()
             rows.append({**head, "apgr": area, "target": target, **row, "quality_share": reached / score})
     return pd.DataFrame(rows)
+
+
+def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
+    """The two commercial routers of RouteLLM's Appendix E on MT Bench.
+
+    Parameters
+    ----------
+    clean : sample_id of the questions that are not contaminated; with them the shipped judgments are read.
+
+    Returns
+    -------
+    A row per router: router, strong_share and score as printed; with `clean` also judged (mean of all
+    shipped judgments, which should be the printed score), score_clean (mean on the clean questions) and
+    share_in_answers (share of questions that the shipped answers say GPT-4 answered; NaN where they do not).
+
+    Raises
+    ------
+    SourceError : if `clean` is given and the judgments are not at hand.
+    """
+    printed = paper.commercial_routers().rename(columns={"mt_bench_score": "score"})
+    table = printed[["router", "strong_share", "score"]]
+    wanted = list(clean)
+    if not wanted:
+        return table
+    rows = load_judgments("routellm-commercial").frame
+    by_router = {str(name): part for name, part in rows.groupby("model")}
+    parts = [by_router[name.lower()] for name in table["router"]]
+    kept = [part[("mtbench." + part["question_id"].astype(str)).isin(wanted)] for part in parts]
+    return table.assign(
+        judged=[part["score"].mean() for part in parts],
+        score_clean=[part["score"].mean() for part in kept],
+        share_in_answers=[_named_gpt4(part["called_model"]) for part in parts],
+    )
+
+
+def commercial_leads(
+    rates: Rates, pair: PairScores, *, rng: np.random.Generator, draws: int = 500
+) -> pd.DataFrame:
+    """How far our routers are above the commercial ones, at the commercial ones' share of strong calls.
+
+    Both are looked at on the same questions, and resampled with them. The strong models differ: the paper's
+    Figure 2 routes to a later GPT-4 than the one whose scores are published.
+
+    Parameters
+    ----------
+    rates : win rates on MT Bench of real data, all on the questions of `pair`.
+    pair : scores on MT Bench's clean questions.
+    rng, draws : of the resamples.
+
+    Returns
+    -------
+    A row per router and commercial router: router, commercial, share, lead (in points of the judge), low
+    and high.
+
+    Raises
+    ------
+    SourceError : if the shipped judgments are not at hand.
+    """
+    rows = load_judgments("routellm-commercial").frame
+    theirs = rows.groupby(["model", "question_id"])["score"].mean()
+    numbers = pair.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
+    samples = rng.integers(len(pair), size=(draws, len(pair)))
+    found = []
+    for name, share in commercial().set_index("router")["strong_share"].items():
+        scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
+        for (_, router, _), rate in rates.items():
+            drawn = [
+                _lead(rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share) for rows in samples
+            ]
+            lead, ends = _lead(rate, pair.strong, pair.weak, scores, share), interval(drawn)
+            head = {"router": router, "commercial": name, "share": share}
+            found.append({**head, "lead": lead, "low": ends[0], "high": ends[1]})
+    return pd.DataFrame(found)
+
+
+def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> float:
+    return float(np.interp(share, *threshold_sweep(rate, strong, weak)) - np.nanmean(theirs))
+
+
+def _named_gpt4(called: pd.Series[str]) -> float:
+    named = called.dropna()
+    return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan
 
 
 def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:

@@ -15,6 +15,7 @@ from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot
 from .render import shown
 from .store import ReportError
 from .style import model_style, router_style, use_style
+from .transfer import commercial_figure, transfer_figure
 
 __all__ = [
     "COST_LABEL",
@@ -23,6 +24,7 @@ __all__ = [
     "Versus",
     "beside",
     "cascade_figure",
+    "commercial_figure",
     "comparison_figure",
     "cost_axis",
     "dataset_figure",
@@ -38,5 +40,6 @@ __all__ = [
     "plot_models",
     "router_style",
     "shown",
+    "transfer_figure",
     "use_style",
 ]
