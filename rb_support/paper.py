@@ -79,6 +79,7 @@ _ITEMS: tuple[Item, ...] = (
     Item("rl-tabA", "Arena models in ten tiers", "RouteLLM", "", "App. A", _PREFER),
     Item("rl-tabB", "Contaminated prompts discarded", "RouteLLM", "", "App. B", _PREFER),
     Item("rl-tabD", "Average price per million tokens", "RouteLLM", "", "App. D", _PAIRS),
+    Item("own-labels", "What golden labels are worth", "own", "", "", _PREFER),
     Item("own-transfer", "APGR over all model pairs by their gap", "own", "", "", _PAIRS),
     Item("own-frontier", "Your models and routers", "own", "", "", _OWN),
     Item("own-savings", "What routing would save you", "own", "", "", _OWN),

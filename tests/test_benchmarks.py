@@ -8,9 +8,12 @@ from conftest import ROOT
 
 SMALL = {
     "cascade.py": ["--queries", "200"],
+    "factorization.py": ["--rounds", "1", "--calls", "8", "--models", "3", "--dim", "4"],
     "hull.py": ["--points", "50"],
     "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],
     "mlp.py": ["--train", "300", "--test", "100", "--hidden", "8"],
+    "sw.py": ["--battles", "300", "--queries", "20", "--repeats", "1"],
+    "threshold_sweep.py": ["--queries", "200", "--repeats", "1", "--draws", "5"],
 }
 
 

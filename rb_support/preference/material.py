@@ -42,13 +42,15 @@ class Material:
     ----------
     benchmarks : name -> scores of the strong and the weak model, for judging.
     training : name -> battles between models, for learning; the smallest set first.
-    gold : the scores that the golden labels come from; on none of the benchmarks' queries.
+    pool : all queries that golden labels could be asked for.
+    gold : those of them that the golden labels come from; the rest of the pool is a benchmark.
     tiers : model -> tier (0 the best) of every model that fights.
     strong, weak : names of the pair in the battles.
     """
 
     benchmarks: Mapping[str, PairScores]
     training: Mapping[str, Battles]
+    pool: PairScores
     gold: PairScores
     tiers: Mapping[str, int]
     strong: str
@@ -100,7 +102,7 @@ def load_material(
         table, whose battles are the golden labels of held-out rows.
     scale : size of the simulated tables.
     seed : of the simulation, and of the draw of the golden labels.
-    gold : golden labels to hold out; at most 40% of the rows they come from.
+    gold : golden labels to hold out of MMLU (of each dataset of an own table); at most 40% of its rows.
     strong, weak : models of an own table; empty: the best and the cheapest.
 
     Raises
@@ -122,21 +124,25 @@ def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[Pair
     Parameters
     ----------
     pairs : scores.
-    n : queries to hold out; fewer if the last prompt drawn stands for several, at most 40% of the rows.
+    n : queries to hold out; a few less if the last prompt drawn stands for several.
     rng : of the draw.
     """
     codes = pairs.frame["prompt"].astype("category").cat.codes.to_numpy()
     sizes = np.bincount(codes)
     order = rng.permutation(len(sizes))
-    chosen = order[np.cumsum(sizes[order]) <= min(n, int(_LARGEST_GOLD * len(pairs)))]
+    chosen = order[np.cumsum(sizes[order]) <= n]
     held = np.isin(codes, chosen)
     return pairs.take(held), pairs.take(~held)
 
 
+def _capped(gold: int, pool: PairScores) -> int:
+    return min(gold, int(_LARGEST_GOLD * len(pool)))
+
+
 def _real(gold: int, rng: np.random.Generator) -> Material:
     judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA)
-    mmlu = load_pairs("routellm-mmlu")
-    labels, mmlu = take_gold(mmlu, gold, rng)
+    pool = load_pairs("routellm-mmlu")
+    labels, mmlu = take_gold(pool, _capped(gold, pool), rng)
     benchmarks = {
         "MT Bench": load_pairs("routellm-mtbench"),
         "MMLU": mmlu,
@@ -145,6 +151,7 @@ def _real(gold: int, rng: np.random.Generator) -> Material:
     return Material(
         benchmarks=benchmarks,
         training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, gold_battles(labels))},
+        pool=pool,
         gold=labels,
         tiers=assign_tiers(bradley_terry(judged), TIERS),
         strong=mmlu.strong_model,
@@ -164,7 +171,8 @@ def _simulated(scale: Scale, seed: int, gold: int, rng: np.random.Generator) -> 
     outcomes = load_outcomes("simulated", scale=scale, seed=seed)
     strong, weak = MODELS[0], _SIMULATED_MIXTRAL
     pairs = PairScores.from_outcomes(outcomes, strong, weak)
-    labels, mmlu = take_gold(pairs.of(MMLU), gold, rng)
+    pool = pairs.of(MMLU)
+    labels, mmlu = take_gold(pool, _capped(gold, pool), rng)
     votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
     arena = Battles(
         votes.frame.replace({side: {_MIXTRAL_IN_ARENA: weak} for side in ("model_a", "model_b")}),
@@ -178,6 +186,7 @@ def _simulated(scale: Scale, seed: int, gold: int, rng: np.random.Generator) -> 
             f"{ARENA} + {JUDGE}": join(arena, judged),
             f"{ARENA} + {GOLD}": join(arena, gold_battles(labels)),
         },
+        pool=pool,
         gold=labels,
         tiers=assign_tiers(bradley_terry(arena), TIERS),
         strong=strong,
@@ -196,11 +205,12 @@ def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.G
         raise TableError(
             f"{pairs.origin.name}: no dataset has {_OWN_ROWS} rows to learn from and be judged on"
         )
-    parts = {name: take_gold(pairs.of(name), max(gold // len(chosen), 1), rng) for name in chosen}
+    parts = {name: take_gold(pairs.of(name), _capped(gold, pairs.of(name)), rng) for name in chosen}
     labels = {name: gold_battles(held) for name, (held, _) in parts.items()}
     return Material(
         benchmarks={name: rest for name, (_, rest) in parts.items()},
         training={GOLD: join(*labels.values())},
+        pool=pairs.of(chosen[0]),
         gold=parts[chosen[0]][0],
         tiers={strong: 0, weak: 1},
         strong=strong,

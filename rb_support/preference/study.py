@@ -56,13 +56,13 @@ def candidates(
 
     Parameters
     ----------
-    scale : "quick" (100 steps of BERT on 128 tokens) or "full" (600 steps on 256).
+    scale : "quick" (60 steps of BERT on 96 tokens) or "full" (600 steps on 256).
     seed : of everything that is drawn in training.
     causal : backbone of the causal LM classifier: "auto", "tiny", "smollm2" or a name.
     device : where the two classifiers compute.
     """
     full = scale == "full"
-    steps, tokens, members = (600, 256, 5) if full else (100, 128, 3)
+    steps, tokens, members = (600, 256, 5) if full else (60, 96, 3)
     how: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
     return {
         "SW ranking": Candidate(lambda s, w: SWRanking(strong=s, weak=w), "tiers"),
