@@ -17,6 +17,7 @@ from rb_support.preference.material import Material, load_material
 from rb_support.preference.study import Candidate
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.transfer import ModelScores
+from rb_support.report import commercial_figure, transfer_figure
 from rb_support.simulate import simulate_outcomes
 from rb_support.sources import load_pairs
 
@@ -157,6 +158,10 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
         assert set(pair.frame["prompt"]) == set(clean.frame["prompt"])
         assert pair.scale == clean.scale
         assert pair.strong.mean() > pair.weak.mean()
+    origin = transfer.whole_origin(material, pairs)
+    assert origin.kind == "real"
+    assert len(origin.name) < 100
+    assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
     found = transfer.all_pairs(material, "real")
     assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 6, "GSM8K": 105}
     assert any("left out" in note for note in pairs["Llama 3.1 70B / 8B (GSM8K)"].origin.notes)
@@ -247,6 +252,37 @@ def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
     assert found["benchmark"].tolist() == ["GSM8K", "GSM8K", "MT Bench"]
     assert found["paper_apgr"].fillna(-1).tolist() == [0.622, -1, 0.656]
     assert found["paper_cpt80"].fillna(-1).tolist() == [0.6326, -1, 0.5]
+
+
+def test_thresholds_are_checked_where_they_were_not_chosen():
+    rng = np.random.default_rng(0)
+    rates = {("D", "R", "here"): rng.random(2000), ("D", "R", "there"): rng.random(500) / 2}
+    table = transfer.calibration_table(rates, "here", "there", rng=rng, shares=(0.3, 0.6))
+    assert table["chosen_on"].tolist() == [0.3, 0.6]
+    assert table["other_half"].tolist() == pytest.approx([0.3, 0.6], abs=0.06)
+    assert (table["elsewhere"] == [np.mean(rates["D", "R", "there"] >= t) for t in table["threshold"]]).all()
+    assert table["elsewhere"][0] == 0
+
+
+@pytest.mark.parametrize("benchmarks", [1, 2])
+def test_the_figure_shows_every_pair_with_a_gap(benchmarks):
+    rng = np.random.default_rng(0)
+    pairs = scores_of(rng.random((200, 4)) < [0.9, 0.7, 0.5, 0.2]).pairs()
+    rates = {("D", "R", f"set {i}"): rng.random(200) for i in range(benchmarks)}
+    maps = transfer.transfer_maps(rates, {f"set {i}": pairs for i in range(benchmarks)})
+    fig = transfer_figure(maps.assign(mark=[*["one"], *[""] * (len(maps) - 1)]), router="R")
+    drawn = [part for ax in fig.axes for part in ax.collections if "chance" in str(part.get_label())]
+    dots = sum(len(part.get_offsets()) for part in drawn if part.get_label() != "chance, 95%")
+    assert dots == len(maps)
+    assert [ax.get_title() for ax in fig.axes][0] == "set 0 (6 pairs, n = 200)"
+
+
+def test_the_figure_of_commercial_routers_names_every_line_and_point():
+    curves = pd.DataFrame({"router": ["BERT"] * 2, "share": [0.0, 1.0], "score": [8.0, 9.0]})
+    fig = commercial_figure(curves, transfer.commercial(), ends=(8.0, 9.0), title="MT Bench")
+    assert fig.axes[0].get_legend_handles_labels()[1] == ["Random", "BERT", "Unify", "Martian"]
+    point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify")
+    assert point.get_offsets().tolist() == [pytest.approx([45.625, 8.757862])]
 
 
 def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypatch):

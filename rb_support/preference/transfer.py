@@ -7,7 +7,7 @@ any pair that answered the same queries. Its win rates are computed once per que
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -21,7 +21,14 @@ from rb_support import paper
 from rb_support.load import Scale, load_outcomes
 from rb_support.names import MODELS, short_name
 from rb_support.outcomes import Origin, Outcomes, PairScores
-from rb_support.pairs import bootstrap_pairs, dollars, random_apgr_spread, threshold_sweep
+from rb_support.pairs import (
+    bootstrap_pairs,
+    dollars,
+    random_apgr_spread,
+    share_at,
+    threshold_for,
+    threshold_sweep,
+)
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.material import GOLD, JUDGE, Material
 from rb_support.preference.study import Candidate, Rates, Router, train
@@ -56,6 +63,7 @@ _ALIKE = {
     "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
 }
 _SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
+_REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
@@ -173,6 +181,12 @@ def all_pairs(
     """Every pair with a gap, by benchmark and by name; parameters and errors are those of `score_tables`."""
     tables = score_tables(material, data, scale=scale, seed=seed)
     return {benchmark: scores.pairs() for benchmark, scores in tables.items()}
+
+
+def whole_origin(material: Material, pairs: Pairs) -> Origin:
+    """Where training data, benchmarks and other pairs come from, under one name short enough for a figure."""
+    origin = replace(material, benchmarks={**material.benchmarks, **pairs}).origin
+    return replace(origin, name=_REAL_NAME) if origin.kind == "real" else origin
 
 
 def augmented(material: Material, benchmark: str) -> str:
@@ -473,6 +487,41 @@ def savings(
             row = _saved(shares, target, strong_price, weak_price)
             reached = target * score + (1 - target) * pairs.weak.mean()
             rows.append({**head, "apgr": area, "target": target, **row, "quality_share": reached / score})
+    return pd.DataFrame(rows)
+
+
+def calibration_table(
+    rates: Rates,
+    here: str,
+    elsewhere: str,
+    *,
+    rng: np.random.Generator,
+    shares: Iterable[float] = (0.2, 0.5, 0.8),
+) -> pd.DataFrame:
+    """Thresholds chosen for wanted shares of strong calls on one half of the queries, checked on the other.
+
+    Parameters
+    ----------
+    rates : win rates, those on the two benchmarks by routers of one training set.
+    here : benchmark whose queries are halved at random.
+    elsewhere : benchmark that the same thresholds are taken to.
+    rng : of the halves.
+    shares : wanted shares of strong calls.
+
+    Returns
+    -------
+    A row per router and share: router, wanted, threshold, chosen_on, other_half and elsewhere (the shares
+    of strong calls that the threshold gives).
+    """
+    rows = []
+    for (training, router, on), rate in rates.items():
+        if on == here:
+            half = rng.permutation(len(rate)) < len(rate) // 2
+            for share in shares:
+                bar = threshold_for(rate[half], share)
+                given = {"chosen_on": share_at(rate[half], bar), "other_half": share_at(rate[~half], bar)}
+                given["elsewhere"] = share_at(rates[training, router, elsewhere], bar)
+                rows.append({"router": router, "wanted": share, "threshold": bar, **given})
     return pd.DataFrame(rows)
 
 
