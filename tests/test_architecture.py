@@ -14,8 +14,8 @@ FLOORS = [
     {"reproduce", "data_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
-    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"), ("pilot", "routers"),
-    ("retrieval", "routers"),
+    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"),
+    ("pilot", "routers"), ("retrieval", "routers"),
     ("__main__", "data_commands"), ("__main__", "reproduce"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

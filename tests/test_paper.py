@@ -164,7 +164,7 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
         "05_rag_comparison": {"rb-fig7", "rb-fig9", "rb-tab-rag"},
         "06_preference_routers": {
             "rl-fig1a", "rl-fig1b", "rl-figF", "rl-tab1", "rl-tab2", "rl-tab3", "rl-tab5",
-            "rl-tabA", "rl-tabB",
+            "rl-tabA", "rl-tabB", "own-labels",
         },
         "07_model_pair_transfer": {
                 "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer",

@@ -1,4 +1,4 @@
-"""How far golden labels carry (RouteLLM sec. 4.1.1): learning curves, and choices made on labels alone."""
+"""What golden labels are worth (RouteLLM sec. 4.1.1): learning curves, and choices on validation data."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ Views = Mapping[str, pd.DataFrame]
 BOTH = "both"
 GAMMAS = (10.0, 30.0, 100.0, 300.0, 1000.0)
 PAPER_GAMMA = 10.0
-FOLDS = 5
-MOST_LABELS = 1500
-"""Labels that a choice looks at; more would only take longer."""
+VALIDATION = 0.2
+"""Share of the pool that choices are made on."""
 
 
 @dataclass(frozen=True)
@@ -82,87 +81,80 @@ def choices(views: Iterable[str]) -> list[Choice]:
     return [Choice(view, gamma) for view in views for gamma in GAMMAS]
 
 
-def cross_validate(
-    options: Iterable[Choice], labels: PairScores, views: Views, *, seed: int = 0
-) -> pd.Series[float]:
-    """APGR of each choice on labels it has not learnt from, by its name; folds never part equal prompts.
+def choose(
+    options: Iterable[Choice], labels: PairScores, validation: PairScores, views: Views, *, seed: int = 0
+) -> tuple[Choice, pd.Series[float]]:
+    """The choice that, learnt from the labels, has the highest APGR on validation queries, and all of theirs.
 
     Parameters
     ----------
-    options : what to compare.
-    labels : golden labels; at most `MOST_LABELS` of them are looked at.
+    options : what to choose among.
+    labels : to learn from.
+    validation : labelled queries to choose by; in none of the other parts.
     views : embeddings by name.
-    seed : of the folds.
+    seed : of routers that draw.
     """
-    rng = np.random.default_rng(seed)
-    labels = take_gold(labels, MOST_LABELS, rng)[0] if len(labels) > MOST_LABELS else labels
-    prompt = labels.frame["prompt"].astype("category").cat.codes.to_numpy()
-    fold = rng.integers(0, FOLDS, prompt.max() + 1)[prompt]
-    return pd.Series({str(option): _held_out_apgr(option, labels, views, fold, seed) for option in options})
-
-
-def choose(
-    options: Iterable[Choice], labels: PairScores, views: Views, *, seed: int = 0
-) -> tuple[Choice, pd.Series[float]]:
-    """The choice of highest APGR in `cross_validate`, and all of them."""
     by_name = {str(option): option for option in options}
-    scores = cross_validate(by_name.values(), labels, views, seed=seed)
+    scores = pd.Series(
+        {
+            name: area(option.win_rate(labels, validation, views[option.view], seed), validation)
+            for name, option in by_name.items()
+        }
+    )
     return by_name[str(scores.idxmax())], scores
 
 
-Method = Callable[[PairScores, int], Choice]
-"""What to learn with, given the labels and a seed."""
+Method = Callable[[PairScores, PairScores, int], Choice]
+"""What to learn with, given labels, validation queries and a seed."""
 
 
 def methods(views: Views, embedding: str) -> dict[str, Method]:
-    """The learning curve's lines: the paper's two routers on vectors, gamma chosen, and everything chosen."""
+    """The learning curve's lines: the paper's two routers on vectors, gamma chosen, and the embedding too."""
     gammas = [Choice(embedding, gamma) for gamma in GAMMAS]
     return {
-        "SW ranking (gamma 10)": lambda labels, seed: Choice(embedding, PAPER_GAMMA),
-        "SW ranking (gamma chosen)": lambda labels, seed: choose(gammas, labels, views, seed=seed)[0],
-        "Matrix factorization": lambda labels, seed: Choice(embedding),
-        "Best combination (chosen)": lambda labels, seed: choose(choices(views), labels, views, seed=seed)[0],
+        "SW ranking (gamma 10)": lambda *_: Choice(embedding, PAPER_GAMMA),
+        "SW ranking (gamma chosen)": lambda labels, held, seed: choose(gammas, labels, held, views)[0],
+        "Matrix factorization": lambda *_: Choice(embedding),
+        "Best combination (chosen)": lambda labels, held, seed: choose(
+            choices(views), labels, held, views, seed=seed
+        )[0],
     }
 
 
 def learning_curve(
     pool: PairScores, views: Views, sizes: Iterable[int], seeds: Iterable[int], lines: Mapping[str, Method]
 ) -> pd.DataFrame:
-    """APGR on the rest of a pool, for growing numbers of labels held out of it.
+    """APGR for growing numbers of labels held out of a pool.
+
+    For each seed a fifth of the pool is put aside to choose by, labels are drawn from the rest, and what is
+    left then is judged on. A smaller set of labels is part of the larger ones of its seed.
 
     Parameters
     ----------
     pool : queries with both scores.
     views : embeddings by name.
     sizes : numbers of labels.
-    seeds : each draws the labels anew.
-    lines : method name -> method; a method sees the labels only.
+    seeds : each draws anew.
+    lines : method name -> method; a method sees labels and validation queries only.
 
     Returns
     -------
-    A row per size, seed and method: labels, seed, router, apgr, chosen.
+    A row per seed, size and method: labels, seed, router, apgr, chosen, queries (those judged on).
     """
     rows = []
-    for size in sizes:
-        for seed in seeds:
-            labels, rest = take_gold(pool, size, np.random.default_rng(seed))
+    for seed in seeds:
+        held, rest = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
+        for size in sizes:
+            labels, judged = take_gold(rest, size, np.random.default_rng(seed))
             for name, method in lines.items():
-                choice = method(labels, seed)
-                rate = choice.win_rate(labels, rest, views[choice.view], seed)
-                rows.append((size, seed, name, _apgr(rate, rest), str(choice)))
-    return pd.DataFrame(rows, columns=["labels", "seed", "router", "apgr", "chosen"])
+                choice = method(labels, held, seed)
+                rate = choice.win_rate(labels, judged, views[choice.view], seed)
+                rows.append((size, seed, name, area(rate, judged), str(choice), len(judged)))
+    return pd.DataFrame(rows, columns=["labels", "seed", "router", "apgr", "chosen", "queries"])
 
 
-def _held_out_apgr(
-    option: Choice, labels: PairScores, views: Views, fold: NDArray[np.int64], seed: int
-) -> float:
-    rate = np.empty(len(labels))
-    for out in range(FOLDS):
-        away, kept = labels.take(fold == out), labels.take(fold != out)
-        rate[fold == out] = option.win_rate(kept, away, views[option.view], seed)
-    return _apgr(rate, labels)
-
-
-def _apgr(rate: Array, pairs: PairScores) -> float:
-    area = apgr(*threshold_sweep(rate, pairs.strong, pairs.weak), pairs.weak.mean(), pairs.strong.mean())
-    return np.nan if area is None else area
+def area(rate: Array, pairs: PairScores) -> float:
+    """APGR of win rates on queries; NaN without a gap."""
+    shares, scores = threshold_sweep(rate, pairs.strong, pairs.weak)
+    recovered = apgr(shares, scores, pairs.weak.mean(), pairs.strong.mean())
+    return np.nan if recovered is None else recovered

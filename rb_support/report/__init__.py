@@ -12,6 +12,7 @@ from .figures import (
     plot_comparison,
 )
 from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from .preference import labels_figure, routers_figure
 from .render import shown
 from .store import ReportError
 from .style import model_style, router_style, use_style
@@ -28,6 +29,7 @@ __all__ = [
     "comparison_figure",
     "cost_axis",
     "dataset_figure",
+    "labels_figure",
     "mathematics_figure",
     "model_legend",
     "model_style",
@@ -39,6 +41,7 @@ __all__ = [
     "plot_curve",
     "plot_models",
     "router_style",
+    "routers_figure",
     "shown",
     "transfer_figure",
     "use_style",

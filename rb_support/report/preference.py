@@ -50,8 +50,9 @@ def _plot_benchmark(ax: Axes, curves: pd.DataFrame, pairs: PairScores, chance: f
     trainings = list(dict.fromkeys(curves["training"]))
     for (router, training), rows in curves.groupby(["router", "training"], sort=False):
         later = len(trainings) - 1 - trainings.index(training)
-        style = {**router_style(str(router)), "linestyle": _LINES[min(later, len(_LINES) - 1)]}
-        ax.plot(100 * rows["share"], rows["score"], label=f"{router}, {training}", linewidth=1.2, **style)
+        color, line = router_style(str(router))["color"], _LINES[min(later, len(_LINES) - 1)]
+        label = f"{router}, {training}"
+        ax.plot(100 * rows["share"], rows["score"], label=label, linewidth=1.2, color=color, linestyle=line)
 
 
 def _plot_random(ax: Axes, pairs: PairScores, chance: float) -> None:
@@ -77,8 +78,10 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], lines: Seque
     for number, router in enumerate(lines or dict.fromkeys(curve["router"])):
         rows = summary.loc[router]
         at = rows.index.to_numpy(dtype=float) * 1.03**number  # side by side, so that bars can be told apart
-        style = {**router_style(router), "linestyle": _LINES[number % len(_LINES)]}
-        ax.errorbar(at, rows["mean"], yerr=rows["std"], marker="o", markersize=3, label=router, **style)
+        color, line = router_style(router)["color"], _LINES[number % len(_LINES)]
+        ax.errorbar(
+            at, rows["mean"], rows["std"], marker="o", markersize=3, label=router, color=color, linestyle=line
+        )
     for label, level in levels.items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1)
         ax.annotate(
