@@ -14,6 +14,7 @@ from rb_support.sources.errors import (
     UnsafePickleError,
     UnverifiedFileError,
 )
+from rb_support.sources.graded import load_graded, models_of, mtbench_scores, pair_of
 from rb_support.sources.load import (
     load_answers,
     load_battles,
@@ -43,10 +44,14 @@ __all__ = [
     "fetch",
     "load_answers",
     "load_battles",
+    "load_graded",
     "load_judgments",
     "load_pairs",
     "load_routerbench",
     "locate",
     "locate_routerbench",
+    "models_of",
+    "mtbench_scores",
+    "pair_of",
     "verify",
 ]

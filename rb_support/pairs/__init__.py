@@ -1,0 +1,40 @@
+"""Routing between one strong and one weak model: RouteLLM's metrics, baselines, intervals and prices.
+
+A win rate per query and a threshold make a router; sliding the threshold draws its curve in the
+call-performance plane: share of calls to the strong model against mean score. Every share is a
+fraction in [0, 1].
+"""
+
+from rb_support.pairs.baselines import (
+    optimal_curve,
+    random_apgr_spread,
+    random_cpt,
+    random_curve,
+    random_metrics,
+    random_spread,
+)
+from rb_support.pairs.calibration import share_at, threshold_for
+from rb_support.pairs.intervals import bootstrap_pairs
+from rb_support.pairs.metrics import apgr, cpt, cpt_name, pgr, threshold_sweep
+from rb_support.pairs.money import average_price, cost_saving, cost_saving_full, dollars
+
+__all__ = [
+    "apgr",
+    "average_price",
+    "bootstrap_pairs",
+    "cost_saving",
+    "cost_saving_full",
+    "cpt",
+    "cpt_name",
+    "dollars",
+    "optimal_curve",
+    "pgr",
+    "random_apgr_spread",
+    "random_cpt",
+    "random_curve",
+    "random_metrics",
+    "random_spread",
+    "share_at",
+    "threshold_for",
+    "threshold_sweep",
+]

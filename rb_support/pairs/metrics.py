@@ -1,0 +1,172 @@
+"""From win rates to a call-performance curve, and from a curve to PGR, APGR and CPT (RouteLLM sec. 3.2)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+
+Array = NDArray[np.float64]
+Rule = Literal["trapezoid", "eq8"]
+
+EQ8_SHARES: Array = np.arange(1, 11) / 10
+"""Shares of strong calls that RouteLLM's eq. 8 averages over: 10 %, 20 %, … 100 %."""
+
+_ROUNDING = 1e-12  # of the largest gain
+
+
+def columns(**named: ArrayLike) -> tuple[Array, ...]:
+    """Values of n queries as float vectors.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, there is no query, or a value is not finite; the vector is named.
+    """
+    arrays = tuple(np.asarray(values, dtype=float) for values in named.values())
+    shapes = [array.shape for array in arrays]
+    if len(shapes[0]) != 1 or shapes[0] == (0,) or len(set(shapes)) > 1:
+        given = ", ".join(f"{name} {shape}" for name, shape in zip(named, shapes, strict=True))
+        raise ValueError(f"need vectors of equal lengths > 0, got {given}")
+    for name, values in zip(named, arrays, strict=True):
+        odd = np.flatnonzero(~np.isfinite(values))
+        if len(odd):
+            raise ValueError(f"{name}: value {int(odd[0])} is not finite")
+    return arrays
+
+
+def threshold_sweep(win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> tuple[Array, Array]:
+    """Curve over every threshold at once (RouteLLM eq. 2, 4, 5): exact, one sort.
+
+    Parameters
+    ----------
+    win_rate : (n,) predicted probability that the strong model wins; the highest move first.
+    strong, weak : (n,) score of each model on each query.
+
+    Returns
+    -------
+    shares, scores : (k + 1,) each for k distinct win rates: share of strong calls from 0 to 1, and the
+        mean score there. Queries of equal win rate move together, as no threshold parts them.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, there is no query, or a value is not finite.
+    """
+    rate, high, low = columns(win_rate=win_rate, strong=strong, weak=weak)
+    order, ends = sweep_order(rate)
+    gain = np.concatenate([[0.0], np.cumsum((high - low)[order])])
+    ends = np.concatenate([[0], ends])
+    return ends / len(rate), low.mean() + gain[ends] / len(rate)
+
+
+def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Order in which queries move to the strong model, and where a threshold can stop.
+
+    Returns
+    -------
+    order : (n,) queries by falling win rate.
+    ends : (k,) number of queries moved after each of the k distinct win rates; the last is n.
+    """
+    order = np.argsort(-rate, kind="stable")
+    return order, np.concatenate([np.flatnonzero(np.diff(rate[order])) + 1, [len(rate)]])
+
+
+def pgr(score: ArrayLike, weak: float, strong: float) -> Array | None:
+    """Performance gap recovered (RouteLLM eq. 6): 0 at the weak model's score, 1 at the strong one's.
+
+    None where the two models score the same: there is no gap.
+    """
+    if strong == weak:
+        return None
+    return np.asarray((np.asarray(score, dtype=float) - weak) / (strong - weak))
+
+
+def apgr(
+    shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, rule: Rule = "trapezoid"
+) -> float | None:
+    """Average performance gap recovered (RouteLLM eq. 7): area under PGR over the share of strong calls.
+
+    Parameters
+    ----------
+    shares, scores : (k,) curve with rising shares, as `threshold_sweep` gives it.
+    weak, strong : mean score of either model alone.
+    rule : "trapezoid" is the area divided by the span of shares; "eq8" is the paper's sum, the mean of PGR
+        at the shares 10 %, 20 %, … 100 %, read off the curve's lines and flat beyond its ends.
+
+    Returns
+    -------
+    APGR, None without a gap. The random router gets 0.5 by the trapezoids, but 0.55 by eq. 8, which counts
+    the right end of every tenth.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown.
+    """
+    if rule not in get_args(Rule):
+        raise ValueError(f"rule is {rule!r}; take one of {', '.join(get_args(Rule))}")
+    recovered = pgr(scores, weak, strong)
+    x = np.asarray(shares, dtype=float)
+    if recovered is None:
+        return None
+    if rule == "eq8":
+        return float(np.interp(EQ8_SHARES, x, recovered).mean())
+    return float(trapezoid(recovered, x) / (x[-1] - x[0]))
+
+
+def cpt(shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, target: float) -> float | None:
+    """Call-performance threshold (RouteLLM sec. 3.2): smallest share that recovers `target` of the gap.
+
+    Parameters
+    ----------
+    shares, scores, weak, strong : as in `apgr`.
+    target : wanted PGR as a fraction, such as 0.5 for CPT(50%).
+
+    Returns
+    -------
+    First crossing of the piecewise linear curve; None if it is never reached or there is no gap.
+    """
+    recovered = pgr(scores, weak, strong)
+    if recovered is None:
+        return None
+    found = float(first_crossings(np.asarray(shares, dtype=float)[None], recovered[None], target)[0])
+    return None if np.isnan(found) else found
+
+
+def first_crossings(shares: Array, recovered: Array, target: float) -> Array:
+    """Where each of b piecewise linear curves first reaches a target.
+
+    Parameters
+    ----------
+    shares, recovered : (b, k) rising shares and PGR of each curve; one row of shares serves all.
+    target : wanted PGR.
+
+    Returns
+    -------
+    (b,) shares, NaN for a curve that never gets there.
+    """
+    reached = recovered >= target
+    right = reached.argmax(axis=1)
+    left = np.maximum(right - 1, 0)
+    rows, wide = np.arange(len(recovered)), np.broadcast_to(shares, recovered.shape)
+    rise = recovered[rows, right] - recovered[rows, left]
+    part = (target - recovered[rows, left]) / np.where(right > left, rise, 1.0)
+    found = wide[rows, left] + np.where(right > left, part, 0.0) * (wide[rows, right] - wide[rows, left])
+    return np.where(reached.any(axis=1), found, np.nan)
+
+
+def closed(gained: ArrayLike, gain: Array) -> NDArray[np.bool_]:
+    """Whether sums of n gains tell no gap between the models: 0, or what rounding makes of it."""
+    return np.asarray(np.abs(gained) <= _ROUNDING * len(gain) * np.abs(gain).max())
+
+
+def cpt_name(target: float) -> str:
+    """Name of CPT at a target in tables.
+
+    >>> cpt_name(0.5)
+    'cpt50'
+    """
+    return f"cpt{100 * target:g}"

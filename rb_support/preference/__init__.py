@@ -1,0 +1,1 @@
+"""Routers that learn from preferences (RouteLLM): tiers, training data, win prediction models."""

@@ -1,0 +1,265 @@
+"""Matrix factorization (RouteLLM sec. 4.2, eq. 11-12): models and queries meet in one small space."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from torch import Tensor, nn
+
+from rb_support.outcomes import Battles
+from rb_support.preference.training import Plan, identity, one_thread, seeded, train
+from rb_support.preference.win_model import Array, WinModel, held_out, inside
+
+
+class MatrixFactorization(WinModel):
+    """Win model whose score of a model on a query is bilinear in both.
+
+    The score is ``delta(M, q) = w2 . (v_m * (W1 v_q + b))`` and ``P(M beats M') = sigmoid(delta(M, q) -
+    delta(M', q))``. All battles teach, whoever fights in them: they shape the space that `strong` and `weak`
+    are compared in. The paper trains about 10 epochs with batches of 64 at a learning rate of 3e-4; the
+    defaults take larger steps on larger batches, which a CPU gets through sooner.
+
+    Parameters
+    ----------
+    strong, weak : names that `win_rate` is about, among those that fight.
+    dim : length of a model's vector v_m.
+    bias : learn b, each model's strength whatever the query. The reference's code has none.
+    normalize : bring every v_m to length 1, as the reference's code does and the paper does not.
+    learning_rate, weight_decay : of AdamW.
+    batch : battles per step.
+    epochs : passes over the training part at most.
+    patience : passes without a better validation loss before training stops.
+    validation_share : part of the prompts kept for early stopping, with all their battles.
+    noise : standard deviation of noise on the embeddings, in training only (the reference's code: 0.1).
+    members : factorizations whose scores are averaged, each with a validation part of its own.
+    seed : of the splits, the weights, the order of battles and the noise.
+    progress : show a bar while training.
+    """
+
+    reads = "vectors"
+
+    def __init__(
+        self,
+        *,
+        strong: str,
+        weak: str,
+        dim: int = 128,
+        bias: bool = True,
+        normalize: bool = False,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-5,
+        batch: int = 256,
+        epochs: int = 30,
+        patience: int = 3,
+        validation_share: float = 0.1,
+        noise: float = 0.0,
+        members: int = 1,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> None:
+        if members < 1:
+            raise ValueError(f"members must be at least 1, got {members}")
+        self._name(strong, weak)
+        self.dim, self.bias, self.normalize = dim, bias, normalize
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.batch, self.epochs, self.patience = batch, epochs, patience
+        self.validation_share, self.noise = validation_share, noise
+        self.members, self.seed, self.progress = members, seed, progress
+
+    @classmethod
+    def from_weights(
+        cls,
+        names: list[str],
+        P: ArrayLike,
+        W1: ArrayLike,
+        w2: ArrayLike,
+        b: ArrayLike | None = None,
+        *,
+        strong: str,
+        weak: str,
+        normalize: bool = False,
+    ) -> Self:
+        """Model with given weights, nothing trained.
+
+        Parameters
+        ----------
+        names : of the m models.
+        P : (m, k) vectors of the models.
+        W1 : (k, d) projection of the queries.
+        w2 : (k,) weights of the score.
+        b : (k,) bias of the projection; zeros if None.
+        strong, weak : names that `win_rate` is about.
+        normalize : bring the rows of P to length 1 first.
+        """
+        vectors, projection, weights = (np.asarray(part, dtype=np.float64) for part in (P, W1, w2))
+        offset = np.zeros(len(projection)) if b is None else np.asarray(b, dtype=np.float64)
+        model = cls(strong=strong, weak=weak, dim=len(projection), bias=b is not None, normalize=normalize)
+        model.names, model.history, model._identity = tuple(names), [], ""
+        model.P, model.W1 = vectors[None], projection[None]
+        model.w2, model.b = weights.reshape(1, -1), offset.reshape(1, -1)
+        model._aim()
+        return model
+
+    def fit(self, battles: Battles, X: ArrayLike, *, checkpoint: Path | None = None) -> Self:
+        """Train on all battles until the validation loss stops falling, and keep the best weights.
+
+        Parameters
+        ----------
+        battles : n rows.
+        X : (n, d) embeddings of their prompts.
+        checkpoint : file of the training's state, to go on from; further members add their number to it.
+
+        Raises
+        ------
+        ValueError : if lengths differ, or `strong` or `weak` fights in no battle.
+        CheckpointError : if the file is damaged or belongs to another training.
+        """
+        vectors = np.asarray(X)
+        if vectors.ndim != 2 or len(vectors) != len(battles):
+            raise ValueError(f"{len(battles)} battles but embeddings of shape {vectors.shape}")
+        self._refuse_unknown(battles)
+        self.names = battles.models
+        self._identity = identity(self, battles, vectors)
+        seeds = np.random.SeedSequence(self.seed).generate_state(self.members)
+        data = _Data(battles, vectors)
+        self.history, weights = [], []
+        with one_thread():
+            for number, seed in enumerate(seeds):
+                weights.append(self._fit_one(data, int(seed), _numbered(checkpoint, number)))
+        self.P, self.W1, self.w2, self.b = (np.stack(part) for part in zip(*weights, strict=True))
+        self._aim()
+        return self
+
+    def _fit_one(self, data: _Data, seed: int, checkpoint: Path | None) -> tuple[Array, ...]:
+        rows, held = held_out(data.prompts, self.validation_share, seed)
+        per_epoch = math.ceil(len(rows) / self.batch)
+        plan = Plan(
+            steps=self.epochs * per_epoch,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            validate_every=per_epoch,
+            patience=self.patience,
+            seed=seed,
+            save_seconds=5,
+        )
+        with seeded(seed):
+            network = _Scores(len(self.names), data.x.shape[1], self.dim, self.bias, self.normalize)
+            self.history += train(
+                network,
+                lambda rows: data.losses(network, rows, self.noise),
+                rows,
+                held,
+                plan,
+                checkpoint=checkpoint,
+                identity=self._identity,
+                progress=self.progress,
+                name="matrix factorization",
+            )
+        return network.weights(data.scale)
+
+    def _aim(self) -> None:
+        """Fold everything that does not depend on the query into one vector and one number.
+
+        The score's difference is ``((v_s - v_w) * w2) . (W1 q + b)``, which is linear in q: the vector is
+        ``W1^T ((v_s - v_w) * w2)`` and the number ``b . ((v_s - v_w) * w2)``. A query then costs one dot
+        product of length d, with the same result. The mean over members is linear too.
+        """
+        vectors = self.P / np.linalg.norm(self.P, axis=2, keepdims=True) if self.normalize else self.P
+        s, w = (self._index(name) for name in (self.strong, self.weak))
+        contrast = (vectors[:, s] - vectors[:, w]) * self.w2
+        self.direction: Array = np.einsum("jk,jkd->d", contrast, self.W1) / len(contrast)
+        self.offset = float((contrast * self.b).sum() / len(contrast))
+        self._narrow = self.direction.astype(np.float32)
+
+    def _index(self, name: str) -> int:
+        if name not in self.names:
+            raise ValueError(f"{name!r} is none of the models; known: {list(self.names)}")
+        return self.names.index(name)
+
+    def against(self, strong: str, weak: str) -> Self:
+        """Same trained weights, asked about another pair of the names that fought."""
+        other = type(self)(**{**self.settings, "strong": strong, "weak": weak}, **self.how)
+        other.names, other.history, other._identity = self.names, self.history, ""
+        other.P, other.W1, other.w2, other.b = self.P, self.W1, self.w2, self.b
+        other._aim()
+        return other
+
+    def win_rate(self, X: ArrayLike) -> Array:
+        """P(strong beats weak), (n,) in (0, 1), of (n, d) embeddings; float32 ones are multiplied as such."""
+        vectors = np.asarray(X)
+        direction = self._narrow if vectors.dtype == np.float32 else self.direction
+        return inside(expit((vectors @ direction).astype(np.float64) + self.offset))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(getattr(self, name)) for name in ("P", "W1", "w2", "b")}
+
+    def _record(self) -> dict[str, Any]:
+        return {"names": list(self.names)}
+
+    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        self.P, self.W1, self.w2, self.b = (tensors[name].numpy() for name in ("P", "W1", "w2", "b"))
+        self.names = tuple(record["names"])
+        self._aim()
+
+
+class _Data:
+    """Battles as tensors."""
+
+    def __init__(self, battles: Battles, X: NDArray[Any]) -> None:
+        number = {name: i for i, name in enumerate(battles.models)}
+        vectors = X.astype(np.float32)
+        # Entries of about 1, whatever the encoder's scale, so that one learning rate serves all.
+        self.scale = float(np.sqrt(np.mean(vectors.astype(np.float64) ** 2))) or 1.0
+        self.x = torch.from_numpy(vectors / np.float32(self.scale))
+        self.a, self.b = (
+            torch.tensor(battles.frame[side].map(number).to_numpy(dtype=np.int64))
+            for side in ("model_a", "model_b")
+        )
+        self.share = torch.from_numpy(battles.share.astype(np.float32))
+        self.weight = torch.from_numpy((battles.weight / battles.weight.mean()).astype(np.float32))
+        self.prompts = battles.frame["prompt"].tolist()
+
+    def losses(self, network: _Scores, rows: Tensor, noise: float) -> Tensor:
+        """Weighted cross-entropy of rows, with noise in training only."""
+        x = self.x[rows]
+        if noise and network.training:
+            x = x + torch.randn_like(x) * (noise / self.scale)
+        score = network(x, self.a[rows], self.b[rows])
+        loss = nn.functional.binary_cross_entropy_with_logits(score, self.share[rows], reduction="none")
+        return loss * self.weight[rows]
+
+
+class _Scores(nn.Module):
+    """Difference of two models' scores on a query."""
+
+    def __init__(self, models: int, width: int, dim: int, bias: bool, normalize: bool) -> None:
+        super().__init__()
+        self.P = nn.Parameter(torch.randn(models, dim) / math.sqrt(dim))
+        self.project = nn.Linear(width, dim, bias=bias)
+        self.w2 = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
+        self.normalize = normalize
+
+    def forward(self, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        vectors = nn.functional.normalize(self.P, dim=1) if self.normalize else self.P
+        return ((vectors[a] - vectors[b]) * self.project(x)) @ self.w2
+
+    def weights(self, scale: float) -> tuple[Array, ...]:
+        """P, W1, w2 and b for embeddings as they come, which were divided by `scale`."""
+        offset = torch.zeros(len(self.w2)) if self.project.bias is None else self.project.bias
+        parts = (self.P, self.project.weight / scale, self.w2, offset)
+        return tuple(part.detach().double().numpy() for part in parts)
+
+
+def _numbered(checkpoint: Path | None, number: int) -> Path | None:
+    return (
+        checkpoint
+        if checkpoint is None or number == 0
+        else checkpoint.with_name(f"{checkpoint.name}.{number}")
+    )

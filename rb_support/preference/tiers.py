@@ -1,0 +1,193 @@
+"""Tiers of models (RouteLLM sec. 4.1, App. A): ratings from battles, and the partition that varies least."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from rb_support import paper
+from rb_support.outcomes import Battles
+from rb_support.outcomes.battles import A, B
+
+Array = NDArray[np.float64]
+Criterion = Literal["sum_of_squares", "variance"]
+
+ELO = 400 / np.log(10)
+"""Rating points per unit of log odds."""
+
+MEAN = 1000.0
+"""Mean of the ratings."""
+
+_SAME = 1e-12  # of the whole sum of squares; partitions closer than this count as equally good
+_STEPS = 100
+_DONE = 1e-10  # log odds
+
+
+def assign_tiers(
+    ratings: Mapping[str, float], k: int, criterion: Criterion = "sum_of_squares"
+) -> dict[str, int]:
+    """Part models into k tiers of neighbouring ratings that vary as little as possible, exactly.
+
+    Models of equal rating share a tier. Of equally good partitions the one is taken whose last tier is the
+    largest, then the last but one, and so on.
+
+    Parameters
+    ----------
+    ratings : model -> rating, the higher the better.
+    k : number of tiers, none of them empty.
+    criterion : what is minimised over the tiers: "sum_of_squares", the squared distances to the tier's
+        mean (k-means in one dimension), or "variance", the sum of population variances, which counts
+        a tier of one model as much as a tier of twenty, as RouteLLM's published code does.
+
+    Returns
+    -------
+    model -> tier, 0 the best, in the order of falling ratings, then names.
+
+    Raises
+    ------
+    ValueError
+        If a rating is not finite, the criterion is unknown, or there are fewer different ratings than
+        tiers.
+    """
+    if criterion not in get_args(Criterion):
+        raise ValueError(f"criterion is {criterion!r}; take one of {', '.join(get_args(Criterion))}")
+    names = sorted(ratings, key=lambda name: (-ratings[name], name))
+    values = np.array([ratings[name] for name in names], dtype=float)
+    if not np.isfinite(values).all():
+        raise ValueError(f"rating of {names[int(np.argmin(np.isfinite(values)))]!r} is not finite")
+    _, rank, counts = np.unique(-values, return_inverse=True, return_counts=True)
+    if not 1 <= k <= len(counts):
+        raise ValueError(
+            f"{k} tiers cannot be made of {len(values)} models with {len(counts)} different ratings; "
+            f"take between 1 and {len(counts)}"
+        )
+    starts = _best_starts(_costs(-np.unique(-values), counts, criterion), k)
+    tiers = np.searchsorted(starts, rank, side="right") - 1
+    return dict(zip(names, tiers.tolist(), strict=True))
+
+
+def tier_spread(
+    ratings: Mapping[str, float], tiers: Mapping[str, int], criterion: Criterion = "sum_of_squares"
+) -> float:
+    """What `assign_tiers` minimises, for any partition.
+
+    Parameters
+    ----------
+    ratings : model -> rating.
+    tiers : model -> tier, for the same models.
+    criterion : as in `assign_tiers`.
+
+    Returns
+    -------
+    Sum over the tiers, in squared rating points.
+
+    Raises
+    ------
+    ValueError
+        If ratings and tiers name different models.
+    """
+    if set(ratings) != set(tiers):
+        raise ValueError(f"ratings and tiers differ in the models {sorted(set(ratings) ^ set(tiers))}")
+    groups = [
+        np.array([ratings[name] for name in tiers if tiers[name] == tier]) for tier in set(tiers.values())
+    ]
+    return float(sum(g.var() * (len(g) if criterion == "sum_of_squares" else 1) for g in groups))
+
+
+def _costs(values: Array, counts: NDArray[np.intp], criterion: Criterion) -> Array:
+    """(m, m + 1) cost of a tier from group i up to, not including, group j; infinite where it is empty."""
+    centred = values - np.average(values, weights=counts)
+    sums = [np.concatenate([[0.0], np.cumsum(counts * centred**power)]) for power in range(3)]
+    size, first, second = (s[None, :] - s[:-1, None] for s in sums)
+    there = size > 0
+    size = np.where(there, size, 1.0)
+    squares = np.maximum(second - first**2 / size, 0.0)
+    return np.where(there, squares if criterion == "sum_of_squares" else squares / size, np.inf)
+
+
+def _best_starts(costs: Array, k: int) -> NDArray[np.intp]:
+    """(k,) first group of each tier, by dynamic programming over the number of tiers."""
+    slack = _SAME * costs[0, -1]
+    best, starts = costs[0], []
+    for _ in range(k - 1):
+        totals = best[:-1, None] + costs
+        least = totals.min(axis=0)
+        starts.append((totals <= least + slack).argmax(axis=0))
+        best = least
+    cuts, end = [], costs.shape[1] - 1
+    for choice in reversed(starts):
+        end = int(choice[end])
+        cuts.append(end)
+    return np.array([0, *reversed(cuts)], dtype=np.intp)
+
+
+def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
+    """Rating of every model from all its battles (Bradley-Terry, as the Arena leaderboard rates).
+
+    The log likelihood counts a battle by its weight and by model_a's share of the win, so a tie is half
+    a win for either side. Ridge times half the squared log odds is taken off it, which keeps ratings finite
+    where a model never loses and joins groups of models that never meet.
+
+    Parameters
+    ----------
+    battles : any battles; who fights whom need not be balanced.
+    ridge : penalty, in battles; small beside the battles of each model.
+
+    Returns
+    -------
+    model -> rating on the Elo scale (400 points are odds of 10 to 1), mean 1000, by name.
+
+    Raises
+    ------
+    ValueError
+        If the ridge is not above 0.
+    """
+    if not ridge > 0:
+        raise ValueError(f"ridge is {ridge}; give a small number above 0, such as 0.001")
+    wins = _wins(battles)
+    strength = np.zeros(len(wins))
+    for _ in range(_STEPS):
+        step = _newton_step(wins, strength, ridge)
+        strength = strength + step
+        if np.abs(step).max() < _DONE:
+            break
+    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))
+
+
+def _wins(battles: Battles) -> Array:
+    """(m, m) weighted wins of the row's model over the column's."""
+    at = {model: row for row, model in enumerate(battles.models)}
+    a, b = (battles.frame[side].map(at).to_numpy(dtype=np.intp) for side in (A, B))
+    wins = np.zeros((len(at), len(at)))
+    np.add.at(wins, (a, b), battles.weight * battles.share)
+    np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
+    return wins
+
+
+def _newton_step(wins: Array, strength: Array, ridge: float) -> Array:
+    """Newton's step, halved until the penalised log likelihood does not fall."""
+    fights = wins + wins.T
+    chance = expit(strength[:, None] - strength)
+    slope = (wins - fights * chance).sum(axis=1) - ridge * strength
+    bend = fights * chance * (1 - chance)
+    hessian = np.diag(bend.sum(axis=1) + ridge) - bend
+    step = np.linalg.solve(hessian, slope)
+    before = _likelihood(wins, strength, ridge)
+    while _likelihood(wins, strength + step, ridge) < before and np.abs(step).max() > _DONE:
+        step = step / 2
+    return step
+
+
+def _likelihood(wins: Array, strength: Array, ridge: float) -> float:
+    odds = strength[:, None] - strength
+    return float(-(wins * np.logaddexp(0, -odds)).sum() - ridge / 2 * (strength**2).sum())
+
+
+def published_tiers() -> dict[str, int]:
+    """Tier of each of the 64 Arena models as RouteLLM prints it (App. A): model -> 0 (strongest) … 9."""
+    listed = paper.routellm_tiers()
+    return dict(zip(listed["model"], listed["tier"].tolist(), strict=True))

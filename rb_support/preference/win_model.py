@@ -1,0 +1,161 @@
+"""What all trained win models share: their names, their settings, and one safe file each."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from rb_support.outcomes import Battles
+from rb_support.preference.training import MODEL_FILE, CheckpointError, read_sealed, write_sealed
+
+Array = NDArray[np.float64]
+_HOW = ("device", "progress")
+
+
+class WinModel(ABC):
+    """Probability that a strong model beats a weak one on a query (RouteLLM sec. 3.1), learnt from battles.
+
+    Attributes
+    ----------
+    reads : whether X holds embeddings ("vectors", (n, d)) or prompts ("texts", n of them).
+    strong, weak : the two names that `win_rate` is about; models, or classes of models.
+    history : (step, training loss, held-out loss) at every look of the training, after `fit`.
+    """
+
+    reads: ClassVar[Literal["vectors", "texts"]]
+    strong: str
+    weak: str
+    history: list[tuple[int, float, float]]
+    _identity: str
+
+    @abstractmethod
+    def fit(self, battles: Battles, X: Any, *, checkpoint: Path | None = None) -> Self:
+        """Train on n battles and what the model reads of their prompts."""
+
+    @abstractmethod
+    def win_rate(self, X: Any) -> Array:
+        """P(strong beats weak), (n,) in (0, 1); a tie counts as half a win."""
+
+    @abstractmethod
+    def _tensors(self) -> dict[str, Tensor]:
+        """Trained weights."""
+
+    @abstractmethod
+    def _record(self) -> dict[str, Any]:
+        """What else a reader of the weights needs."""
+
+    @abstractmethod
+    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        """Set what `_tensors` and `_record` gave."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Parameters that the trained weights depend on."""
+        return {name: getattr(self, name) for name in self._parameters() if name not in _HOW}
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Parameters that change neither what is learnt nor from what: the device, the progress bar."""
+        return {name: getattr(self, name) for name in self._parameters() if name in _HOW}
+
+    @classmethod
+    def _parameters(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the trained model to a folder, as one safetensors file.
+
+        Raises
+        ------
+        ValueError : if it is not trained.
+        """
+        if not hasattr(self, "history"):
+            raise ValueError(f"{type(self).__name__} is not trained yet; call fit first")
+        record = {
+            "model": type(self).__name__,
+            "identity": self._identity,
+            "settings": self.settings,
+            "history": self.history,
+            "more": self._record(),
+        }
+        write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
+
+    @classmethod
+    def load(cls, folder: str | Path, **how: Any) -> Self:
+        """Model that `save` wrote.
+
+        Parameters
+        ----------
+        folder : where.
+        how : parameters that do not belong to the trained weights, such as ``device="cuda"``.
+
+        Raises
+        ------
+        CheckpointError : if the file is missing, damaged or another model's.
+        """
+        path = Path(folder) / MODEL_FILE
+        tensors, record = read_sealed(path)
+        if record.get("model") != cls.__name__:
+            raise CheckpointError(f"{path} holds a {record.get('model')}, not a {cls.__name__}")
+        model = cls(**record["settings"], **how)
+        model._identity = record["identity"]
+        model.history = [(step, seen, held) for step, seen, held in record["history"]]
+        model._restore(tensors, record["more"])
+        return model
+
+    def _name(self, strong: str, weak: str) -> None:
+        if strong == weak:
+            raise ValueError(f"strong and weak are both {strong!r}; name two models")
+        self.strong, self.weak = strong, weak
+
+    def _refuse_unknown(self, battles: Battles) -> None:
+        unknown = [name for name in (self.strong, self.weak) if name not in battles.models]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} fights in none of the battles; known: {list(battles.models)}")
+
+
+def oriented(battles: Battles, strong: str, weak: str) -> tuple[NDArray[np.int64], Array]:
+    """Rows in which the two named fight each other, and the share of each win that goes to the strong one.
+
+    Raises
+    ------
+    ValueError : if there is none.
+    """
+    first = battles.frame["model_a"].to_numpy(dtype=object)
+    second = battles.frame["model_b"].to_numpy(dtype=object)
+    ahead, behind = (first == strong) & (second == weak), (first == weak) & (second == strong)
+    rows = np.flatnonzero(ahead | behind)
+    if not len(rows):
+        raise ValueError(f"no battle is between {strong!r} and {weak!r}; this model learns from those only")
+    share = battles.share
+    return rows, np.where(ahead, share, 1 - share)[rows]
+
+
+def held_out(prompts: Sequence[str], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers to train on and to validate by; all rows of a prompt fall on the same side.
+
+    Parameters
+    ----------
+    prompts : n texts.
+    share : part of the distinct prompts that is held out; at least one if it is above 0 and there are two.
+    seed : of the draw.
+    """
+    codes, distinct = pd.factorize(np.asarray(prompts, dtype=object))
+    order = np.random.default_rng(seed).permutation(len(distinct))
+    wanted = max(1, int(share * len(order))) if share > 0 and len(order) > 1 else 0
+    held = np.isin(codes, order[:wanted])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def inside(probability: ArrayLike) -> Array:
+    """Probabilities kept off 0 and 1, which no model can be sure of, as float64."""
+    tiny = float(np.finfo(np.float64).eps)
+    return np.clip(np.asarray(probability, dtype=np.float64), tiny, 1 - tiny)

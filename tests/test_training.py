@@ -1,0 +1,358 @@
+"""Training that is killed and started again, files that were tampered with, and models kept for later."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from rb_support.outcomes import Battles
+from rb_support.preference import training
+from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.training import (
+    MODEL_FILE,
+    STATE_FILE,
+    CheckpointError,
+    Plan,
+    fitted,
+    read_sealed,
+    seeded,
+    train,
+    write_sealed,
+)
+from rb_support.preference.win_model import held_out, oriented
+
+PLAN = Plan(
+    steps=12, batch=8, learning_rate=0.05, weight_decay=0.01, validate_every=3, patience=9, save_seconds=0
+)
+
+
+def battles(n=60):
+    winner = np.array(["model_a", "model_b", "tie"])[np.arange(n) % 3]
+    frame = pd.DataFrame({"prompt": [f"p{i // 2}" for i in range(n)], "model_a": "big", "model_b": "small"})
+    return Battles(frame.assign(winner=winner))
+
+
+def vectors(n=60):
+    return np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
+
+
+def model(**changed):
+    return MatrixFactorization(
+        **{"strong": "big", "weak": "small", "dim": 4, "epochs": 3, "batch": 16, "progress": False} | changed
+    )
+
+
+class Interrupted(Exception):
+    pass
+
+
+def dropped_out(checkpoint=None, stop=None, plan=PLAN, identity="mine"):
+    """Train a network with dropout, whose random state matters; cut off after `stop` steps if asked."""
+    x = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32))
+    y = (x[:, 0] > 0).float()
+    done = []
+
+    def losses(rows):
+        if network.training:
+            done.append(1)
+        if stop is not None and len(done) > stop:
+            raise Interrupted
+        score = network(x[rows]).squeeze(1)
+        return nn.functional.binary_cross_entropy_with_logits(score, y[rows], reduction="none")
+
+    with seeded(3):
+        network = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
+        history = train(
+            network, losses, np.arange(30), np.arange(30, 40), plan,
+            checkpoint=checkpoint, identity=identity, progress=False,
+        )  # fmt: skip
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()]), history, len(done)
+
+
+@pytest.mark.parametrize("stop", range(1, 12))
+def test_cut_off_after_any_step(tmp_path, stop):
+    whole, history, _ = dropped_out()
+    with pytest.raises(Interrupted):
+        dropped_out(tmp_path / STATE_FILE, stop)
+    again, resumed, done = dropped_out(tmp_path / STATE_FILE)
+    assert torch.equal(whole, again) and history == resumed
+    assert done == 12 - stop
+
+
+def test_cut_off_between_saves(tmp_path):
+    path = tmp_path / STATE_FILE
+    with pytest.raises(Interrupted):
+        dropped_out(path, 5)
+    early = path.read_bytes()
+    with pytest.raises(Interrupted):
+        dropped_out(path, 4)
+    path.write_bytes(early)  # the steps after this save are done twice
+    assert torch.equal(dropped_out()[0], dropped_out(path)[0])
+
+
+def test_finished_state_trains_no_more(tmp_path):
+    first = dropped_out(tmp_path / STATE_FILE)
+    second = dropped_out(tmp_path / STATE_FILE)
+    assert torch.equal(first[0], second[0]) and second[2] == 0
+
+
+FORKS = """
+import itertools, os, signal, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from rb_support.outcomes import Battles
+from rb_support.preference import training
+from rb_support.preference.factorization import MatrixFactorization as Model
+
+names, root = sys.argv[1].split(","), Path(sys.argv[2])
+battles = Battles.from_parquet(root / "battles.parquet")
+X = np.load(root / "X.npy")
+
+def dies(original, at, calls=itertools.count(1)):
+    def call(*args, **names):
+        if next(calls) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **names)
+    return call
+
+def counted(original):
+    def call(*args, **names):
+        print("trains", file=open(root / "log", "a"))
+        return original(*args, **names)
+    return call
+
+def work(name):
+    where, _, at = name.partition(" ")
+    made = Model(strong="big", weak="small", dim=4, epochs=3, batch=16, progress=False, members=2)
+    training.monotonic = itertools.count(0, 1000).__next__  # every step is late, so every state is written
+    if where == "step":
+        training._Run.step = dies(training._Run.step, int(at))
+    elif where == "rename":
+        Path.replace = dies(Path.replace, int(at))
+    elif where == "save":
+        Model.save = dies(Model.save, int(at))
+    else:
+        Model.fit = counted(Model.fit)
+        name = "twice"
+    training.fitted(made, battles, X, root / name)
+
+def fork(name):
+    process = os.fork()
+    if process == 0:
+        work(name)
+        os._exit(0)
+    return process
+
+for process in [fork(name) for name in names]:
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+"""
+POINTS = ["step 6", "rename 4", "step 16", "save 1"]
+"""In the first member; between a state's writing and its renaming; in the second member; at the end."""
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """Folders that killed processes left behind, and what two that asked at once did."""
+    root = tmp_path_factory.mktemp("processes")
+    battles().to_parquet(root / "battles.parquet")
+    np.save(root / "X.npy", vectors())
+    command = [sys.executable, "-c", FORKS, ",".join([*POINTS, "once", "again"]), str(root)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, stdout=subprocess.PIPE
+    )
+    return root, [int(code) for code in done.stdout.split()]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_and_started_again(processes, point):
+    root, codes = processes
+    folder = root / point
+    assert codes[POINTS.index(point)] == -signal.SIGKILL
+    assert not (folder / MODEL_FILE).exists() and list(folder.glob(f"{STATE_FILE}*"))
+    whole = model(members=2).fit(battles(), vectors())
+    again = fitted(model(members=2), battles(), vectors(), folder)
+    for name in ("P", "W1", "w2", "b", "direction"):
+        assert np.array_equal(getattr(whole, name), getattr(again, name))
+    assert again.history == whole.history
+    assert not list(folder.glob(f"{STATE_FILE}*"))
+
+
+def test_two_processes_train_once(processes):
+    root, codes = processes
+    assert codes[-2:] == [0, 0]
+    assert (root / "log").read_text() == "trains\n"
+    assert (root / "twice" / MODEL_FILE).exists()
+
+
+def sealed(tmp_path):
+    path = tmp_path / "state.safetensors"
+    write_sealed(path, {"w": torch.arange(6.0), "n": torch.tensor(3)}, {"identity": "x"})
+    return path
+
+
+def test_sealed_files_come_back(tmp_path):
+    tensors, record = read_sealed(sealed(tmp_path))
+    assert tensors["w"].tolist() == [0, 1, 2, 3, 4, 5] and tensors["n"].item() == 3
+    assert record == {"identity": "x", "format": training.FORMAT}
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=60, deadline=None)
+def test_any_flipped_bit_is_seen(tmp_path_factory, place, bit):
+    path = sealed(tmp_path_factory.mktemp("flip"))
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="delete it"):
+        read_sealed(path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 8, 60, -1])
+def test_truncated_file_is_refused(tmp_path, kept):
+    path = sealed(tmp_path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"state\.safetensors is no whole safetensors file.*delete it"):
+        read_sealed(path)
+
+
+def test_foreign_files_are_refused(tmp_path, monkeypatch):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"w": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match=r"other\.safetensors was not written by rb_support"):
+        read_sealed(path)
+    path.write_bytes(b"\x80\x04N.")  # a pickle
+    with pytest.raises(CheckpointError, match="no whole safetensors"):
+        read_sealed(path)
+    with pytest.raises(CheckpointError, match="no such file"):
+        read_sealed(tmp_path / "none")
+    monkeypatch.setattr(training, "FORMAT", 99)
+    old = sealed(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format 99"):
+        read_sealed(old)
+
+
+def test_another_trainings_state_is_refused(tmp_path):
+    dropped_out(tmp_path / STATE_FILE)
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        dropped_out(tmp_path / STATE_FILE, identity="yours")
+    model().fit(battles(), vectors(), checkpoint=tmp_path / "mf")
+    for other in (
+        lambda: model(dim=5).fit(battles(), vectors(), checkpoint=tmp_path / "mf"),
+        lambda: model().fit(battles(), vectors() * 2, checkpoint=tmp_path / "mf"),
+        lambda: model(strong="small", weak="big").fit(battles(), vectors(), checkpoint=tmp_path / "mf"),
+    ):
+        with pytest.raises(CheckpointError, match="other settings or data"):
+            other()
+
+
+def test_learning_rate():
+    plan = Plan(10, 8, 1.0, 0.0, 1, 1, warmup=0.3, decay=True)
+    assert [plan.rate(step) for step in range(10)] == pytest.approx(
+        [0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]
+    )
+    assert PLAN.rate(0) == PLAN.rate(11) == 0.05
+
+
+def test_best_weights_are_kept_and_patience_ends():
+    """Rows say 1, held rows say 0: every step makes the held loss worse, so the first look's weights stay."""
+    weight = nn.Parameter(torch.zeros(1))
+    network = nn.Module()
+    network.weight = weight
+
+    def losses(rows):
+        target = (rows < 8).float()
+        score = weight.expand(len(rows))
+        return nn.functional.binary_cross_entropy_with_logits(score, target, reduction="none")
+
+    plan = Plan(50, 8, 0.1, 0.0, validate_every=1, patience=4)
+    history = train(network, losses, np.arange(8), np.arange(8, 10), plan, progress=False)
+    assert len(history) == 5  # the first look and four without a better one
+    assert weight.item() == pytest.approx(0.1, abs=1e-4)
+    assert history[0][1] == pytest.approx(np.log(2))
+
+
+def test_batches_of_alike_lengths_hold_every_row_once():
+    lengths = np.random.default_rng(0).integers(1, 100, size=50)
+    batches = training._shuffled(np.arange(50), 8, lengths, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == list(range(50))
+    spread = np.mean([np.ptp(lengths[batch]) for batch in batches])
+    assert (
+        spread
+        < 25
+        < np.mean(
+            [
+                np.ptp(lengths[batch])
+                for batch in training._shuffled(np.arange(50), 8, None, np.random.default_rng(1))
+            ]
+        )
+    )
+
+
+def test_held_out_splits_by_prompt():
+    prompts = [f"p{i % 10}" for i in range(40)]
+    rows, held = held_out(prompts, 0.2, seed=0)
+    assert len(held) == 8 and len(rows) == 32
+    assert {prompts[i] for i in rows}.isdisjoint(prompts[i] for i in held)
+    assert len(held_out(["same"] * 3, 0.5, seed=0)[1]) == 0
+
+
+def test_oriented_turns_shares_around():
+    frame = pd.DataFrame(
+        {
+            "prompt": "q",
+            "model_a": ["s", "w", "s", "s"],
+            "model_b": ["w", "s", "x", "w"],
+            "score": [1.0, 0.9, 1.0, 0.5],
+        }
+    )
+    rows, share = oriented(Battles.from_frame(frame), "s", "w")
+    assert rows.tolist() == [0, 1, 3] and share.tolist() == pytest.approx([1.0, 0.1, 0.5])
+    with pytest.raises(ValueError, match="no battle is between 'w' and 'x'"):
+        oriented(Battles.from_frame(frame), "w", "x")
+
+
+def test_fitted_is_reused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    first = fitted(model(), battles(), vectors())
+    monkeypatch.setattr(MatrixFactorization, "fit", lambda *a, **k: pytest.fail("trained again"))
+    second = fitted(model(), battles(), vectors())
+    assert np.array_equal(first.win_rate(vectors()), second.win_rate(vectors()))
+    assert second.history == first.history and second.settings == first.settings
+    (folder,) = (path for path in (tmp_path / "win_models").iterdir() if path.is_dir())
+    assert folder.name.startswith("MatrixFactorization-")
+
+
+def test_other_settings_or_data_have_a_place_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    weighted = Battles(battles().frame.assign(weight=2.0))
+    for made, rows, X in (
+        (model(), battles(), vectors()),
+        (model(seed=1), battles(), vectors()),
+        (model(), weighted, vectors()),
+        (model(), battles(), vectors() + 1),
+    ):
+        fitted(made, rows, X)
+    assert len(list((tmp_path / "win_models").glob("MatrixFactorization-*/model.safetensors"))) == 4
+
+
+def test_fitted_refuses_what_it_cannot_trust(tmp_path):
+    fitted(model(), battles(), vectors(), tmp_path)
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        fitted(model(seed=5), battles(), vectors(), tmp_path)
+    path = tmp_path / MODEL_FILE
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="delete it"):
+        fitted(model(), battles(), vectors(), tmp_path)
