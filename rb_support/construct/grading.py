@@ -101,7 +101,8 @@ def grade_store(
 
     Returns
     -------
-    A row per model and task: see `summary`.
+    A row per model and task: see `summary`. Where the judge could not be asked, or the budget did not last,
+    answers are counted as ungraded, and `store.failures()` says why; a later call grades the rest.
     """
     parameters = parameters or Parameters()
     asked = samples(store) if queries is None else [query for query in queries if not is_judging(query)]
