@@ -7,16 +7,17 @@ from conftest import ROOT
 
 FLOORS = [
     {"names", "outcomes"},
-    {"sources", "simulate", "paper"},
+    {"sources", "simulate", "answers", "construct", "paper"},
     {"frontier", "pairs", "stats", "embed", "load"},
     {"routers", "pilot", "retrieval"},
     {"report", "teach"},
-    {"reproduce", "data_commands", "__main__"},
+    {"reproduce", "data_commands", "construct_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "names"), ("simulate", "paper"), ("stats", "frontier"), ("pilot", "routers"),
+    ("construct", "answers"), ("construct", "paper"),
     ("retrieval", "routers"),
-    ("__main__", "data_commands"), ("__main__", "reproduce"),
+    ("__main__", "data_commands"), ("__main__", "construct_commands"), ("__main__", "reproduce"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
 

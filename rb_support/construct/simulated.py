@@ -148,7 +148,8 @@ def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: 
     wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
     letter = query.reference if margin > 0 else rng.choice(wrong)
     said = rng.choice(_LETTERS).format(letter)
-    return " ".join([said, *rng.sample(_PROSE, min(model.verbosity - 1, len(_PROSE)))])
+    thoughts = " ".join(rng.sample(_PROSE, min(model.verbosity - 1, len(_PROSE))))
+    return f"{thoughts}\n{said}".strip()
 
 
 def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
