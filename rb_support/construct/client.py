@@ -160,8 +160,33 @@ class HttpConnection:
         url = urlsplit(self.model.endpoint)
         host = url.hostname or ""
         if url.scheme == "https":
-            return http.client.HTTPSConnection(host, url.port, timeout=self.timeout_s, context=_trusted())
-        return http.client.HTTPConnection(host, url.port, timeout=self.timeout_s)
+            return _SecureLine(host, url.port, timeout=self.timeout_s, context=_trusted())
+        return _Line(host, url.port, timeout=self.timeout_s)
+
+
+class _Line(http.client.HTTPConnection):
+    """A line that sends a request's head and body in one piece, not two: half the work at both ends."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **options)
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+
+class _SecureLine(_Line, http.client.HTTPSConnection):
+    """The same over TLS."""
 
 
 class LibraryConnection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 OPENAI_COMPATIBLE = "openai-compatible"
@@ -172,7 +172,7 @@ def digest(query: Query, turn: int, parameters: Parameters) -> str:
     -------
     32 hexadecimal digits.
     """
-    asked = {"parameters": asdict(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
+    asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -207,9 +207,11 @@ class _Run:
     ) -> list[threading.Thread]:
         threads = []
         for model in models:
-            jobs = [q for q in queries if any(missing_turns(model, q, self.answered, self.parameters))]
-            calls = sum(len(list(missing_turns(model, q, self.answered, self.parameters))) for q in jobs)
-            bar = stack.enter_context(tqdm(total=calls, desc=model.name, unit="call", disable=not progress))
+            missing = [len(list(missing_turns(model, q, self.answered, self.parameters))) for q in queries]
+            jobs = [query for query, turns in zip(queries, missing, strict=True) if turns]
+            bar = stack.enter_context(
+                tqdm(total=sum(missing), desc=model.name, unit="call", disable=not progress)
+            )
             source = _Jobs(jobs)
             for _ in range(min(model.concurrency, len(jobs))):
                 threads.append(threading.Thread(target=self._work, args=(model, source, bar), daemon=True))

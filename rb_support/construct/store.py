@@ -17,7 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -189,9 +189,9 @@ class Store:
         ------
         StoreError : if the key has its answer already.
         """
-        marks = ", ".join("?" * len(_ANSWER))
+        row, marks = tuple(vars(answer).values()), ", ".join("?" * len(_ANSWER))
         with self._lock, self._told(), self._transaction():
-            self._db.execute(f"INSERT INTO answers ({', '.join(_ANSWER)}) VALUES ({marks})", astuple(answer))
+            self._db.execute(f"INSERT INTO answers ({', '.join(_ANSWER)}) VALUES ({marks})", row)
             if charge is not None:
                 self._db.execute("DELETE FROM charges WHERE id = ?", (charge,))
             self._db.execute(f"DELETE FROM failures WHERE {_matching()}", answer.key)
