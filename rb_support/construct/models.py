@@ -97,12 +97,10 @@ Refuse = Callable[[str, str, str], NoReturn]
 
 def _refuse_keys(entry: dict[str, Any], refuse: Refuse) -> None:
     for name, value in entry.items():
-        if _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
-            refuse(
-                name if len(name) < 30 else "a field",
-                "holds a key, and no key belongs in a file",
-                _SET_VARIABLE,
-            )
+        is_key = _KEY_TEXT.search(name) is not None
+        if is_key or _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
+            what = "holds a key, and no key belongs in a file"
+            refuse("a field's name" if is_key else name, what, _SET_VARIABLE)
 
 
 def _refuse_fields(entry: dict[str, Any], refuse: Refuse) -> None:
@@ -129,12 +127,17 @@ def _price(name: str, value: Any, refuse: Refuse) -> None:
         or not isinstance(value, int | float)
         or not (math.isfinite(value) and value >= 0)
     ):
-        refuse(name, f"is {value!r}", "write a number of USD, 0 or more")
+        refuse(name, f"is {_shown(value)}", "write a number of USD, 0 or more")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; a text is not repeated, it may be a key."""
+    return str(value) if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
 
 
 def _whole(name: str, value: Any, refuse: Refuse) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        refuse(name, f"is {value!r}", "write a whole number, 1 or more")
+        refuse(name, f"is {_shown(value)}", "write a whole number, 1 or more")
 
 
 def _variable(name: str, value: Any, refuse: Refuse) -> None:
