@@ -65,6 +65,7 @@ def judged(monkeypatch):
         (LETTER, "The answer is B.", Grade(1.0, True)),
         (LETTER, "A", Grade(0.0, True)),
         (LETTER, "It depends.", Grade(0.0, False)),
+        (LETTER, "One is less than two. B", Grade(1.0, True)),
         (LETTER, "C", Grade(0.0, False)),
         (LETTER, "", Grade(0.0, False, "empty")),
         (LETTER, "\nAnswer:", Grade(0.0, False, "echo")),
@@ -77,6 +78,16 @@ def judged(monkeypatch):
 )
 def test_exact_match_by_hand(query, text, grade):
     assert grade_exact(query, text) == grade
+
+
+def test_the_judge_is_told_from_those_who_answer():
+    other = Model("m", "", "m", 1.0, 1.0)
+    assert grading.part_judge([other, JUDGE], "judge") == ([other], JUDGE)
+    assert grading.part_judge([other, JUDGE], "") == ([other, JUDGE], None)
+    with pytest.raises(ConstructError, match="'x' has no card; name one of m, judge"):
+        grading.part_judge([other, JUDGE], "x")
+    with pytest.raises(ConstructError, match="left to answer"):
+        grading.part_judge([JUDGE], "judge")
 
 
 def test_an_open_question_has_no_exact_match():

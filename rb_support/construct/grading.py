@@ -14,9 +14,10 @@ from string import ascii_uppercase
 
 import pandas as pd
 
-from rb_support.answers import final_letter, final_number, same_number
+from rb_support.answers import same_number
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
+from rb_support.construct.reading import read_answer
 from rb_support.construct.records import Key, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour
 from rb_support.construct.run import run
@@ -58,14 +59,10 @@ def grade_exact(query: Query, text: str) -> Grade:
     ------
     ConstructError : if the query's metric is neither "letter" nor "number".
     """
-    if query.metric == "letter":
-        told = final_letter(text, letters_of(query))
-        right = told == query.reference
-    elif query.metric == "number":
-        told = final_number(text)
-        right = same_number(told, query.reference)
-    else:
+    if query.metric not in ("letter", "number"):
         raise ConstructError(f"{query.sample_id}: metric '{query.metric}' needs a judge; name one")
+    told = read_answer(query.metric, text, letters_of(query))
+    right = told == query.reference if query.metric == "letter" else same_number(told, query.reference)
     note = behaviour(text, query.turns[0], readable=told is not None)
     return Grade(float(right), told is not None, note)
 
@@ -75,6 +72,22 @@ def letters_of(query: Query) -> str:
     question = query.turns[-1].rsplit("\n\n", 1)[-1]
     shown = "".join(dict.fromkeys(_CHOICE.findall(question)))
     return shown if shown and ascii_uppercase.startswith(shown) else "ABCD"
+
+
+def part_judge(cards: Sequence[Model], judge: str) -> tuple[list[Model], Model | None]:
+    """Cards of the models that answer, and the one that grades; None if no name is given.
+
+    Raises
+    ------
+    ConstructError : if no card has the judge's name, or none is left to answer.
+    """
+    names = [card.name for card in cards]
+    if judge and judge not in names:
+        raise ConstructError(f"judge '{judge}' has no card; name one of {', '.join(names)}, or none")
+    answering = [card for card in cards if card.name != judge]
+    if not answering:
+        raise ConstructError("no card is left to answer; add one beside the judge's")
+    return answering, next((card for card in cards if card.name == judge), None)
 
 
 def grade_store(

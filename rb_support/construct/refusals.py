@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rb_support.answers import final_letter, final_number
+from rb_support.construct.reading import read_answer
 from rb_support.names import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.prompts import strings
@@ -122,12 +122,9 @@ def marks(outcomes: Outcomes, model: str) -> pd.Series[str]:
 
 def _mark(answer: object, prompt: str, dataset: str) -> str:
     text = "\n\n".join(strings(answer)) if isinstance(answer, str) else ""
-    readable = dataset in _EXACT and _reads(text, dataset)
+    metric = "number" if dataset == GSM8K else "letter"
+    readable = dataset in _EXACT and read_answer(metric, text) is not None
     return behaviour(text, prompt, readable=readable) or ("unreadable" * (dataset in _EXACT and not readable))
-
-
-def _reads(text: str, dataset: str) -> bool:
-    return (final_number(text) if dataset == GSM8K else final_letter(text)) is not None
 
 
 def _counted(outcomes: Outcomes, model: str) -> dict[str, object]:

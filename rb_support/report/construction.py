@@ -67,7 +67,7 @@ def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) 
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 1, "shrinkB": 1, "linewidth": 1.1}
+    style = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 1, "linewidth": 1.1}
     ax.annotate("", end, start, arrowprops=style)
 
 
