@@ -246,7 +246,7 @@ def read_reply(response: Any, model: Model, key: str = "") -> Reply:
     try:
         choice = response["choices"][0]
         text = _text(choice["message"])
-    except (KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError, AttributeError):
         raise TryAgain("malformed", billed=True) from None
     usage = response.get("usage") if isinstance(response.get("usage"), dict) else {}
     raw = json.dumps(response, ensure_ascii=False, default=str)
