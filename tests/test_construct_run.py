@@ -146,9 +146,7 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
     again += sum(counts.calls[call] - count for call, count in committed.items())
     over = max(0.0, counts.billed_usd - budget)
     with capsys.disabled():
-        print(
-            f"\ncalls {sum(counts.calls.values())}, faults {dict(sorted(counts.faults.items()))}, kills {kills}"
-        )
+        print(f"\ncalls {sum(counts.calls.values())}, faults {sorted(counts.faults.items())}, kills {kills}")
         print(f"answers lost {lost}, answers asked twice {again}, dollars over budget {over:g}")
     assert 0 < at_last_kill < len(answers) == CALLS * len(MODELS)
     assert set(counts.faults) == set(KINDS)
@@ -522,6 +520,20 @@ def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(CallError, match="401: the key is refused") as raised:
         connect(card, 5.0).ask((("user", "Hello?"),), Parameters())
     assert PLANTED not in "".join(traceback.format_exception(raised.value))
+
+
+def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Exception):
+        status_code = 500
+        litellm_response_headers = {"retry-after": "7"}
+
+    def completion(**_):
+        raise Broken("connection error")
+
+    monkeypatch.setitem(sys.modules, "litellm", library(completion))
+    with pytest.raises(TryAgain, match="500") as raised:
+        connect(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+    assert (raised.value.billed, raised.value.wait_s) == (True, 7.0)
 
 
 def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ class LibraryConnection:
                 raise TryAgain("timeout", billed=True) from None
             if not isinstance(status, int):
                 raise CallError(f"{self.model.name}: {kind}: {_short(text)}") from None
-            raise _problem(self.model, status, _retry_after(error), text) from None
+            raise _unsure(_problem(self.model, status, _retry_after(error), text)) from None
         return read_reply(answered.model_dump(), self.model, key)
 
     def _arguments(self, messages: Messages, parameters: Parameters, key: str) -> dict[str, Any]:
@@ -312,6 +312,13 @@ def _problem(model: Model, status: int, retry_after: str, text: str) -> Exceptio
     )
 
 
+def _unsure(problem: Exception) -> Exception:
+    """The same problem as the library tells it: it says 500 of a cut connection and a broken answer too."""
+    if isinstance(problem, TryAgain) and problem.kind.startswith("5"):
+        problem.billed = True
+    return problem
+
+
 def _seconds(retry_after: str) -> float:
     try:
         return max(float(retry_after), 0.0)
@@ -320,8 +327,11 @@ def _seconds(retry_after: str) -> float:
 
 
 def _retry_after(error: Exception) -> str:
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    return str(headers.get("retry-after", ""))
+    for holder in (getattr(error, "litellm_response_headers", None), getattr(error, "response", None)):
+        headers = getattr(holder, "headers", holder)
+        if isinstance(headers, Mapping) and "retry-after" in headers:
+            return str(headers["retry-after"])
+    return ""
 
 
 def _short(text: str, most: int = 200) -> str:
@@ -332,13 +342,15 @@ def _short(text: str, most: int = 200) -> str:
 def _litellm(model: Model) -> ModuleType:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it looks prices up when imported
     try:
-        return importlib.import_module("litellm")
+        library = importlib.import_module("litellm")
     except ImportError:
         raise CallError(
             f"{model.name}: provider {model.provider!r} needs litellm; pip install 'rb-support[providers]', "
             f"or take an endpoint that is {OPENAI_COMPATIBLE}",
             whole_model=True,
         ) from None
+    library.suppress_debug_info = True  # type: ignore[attr-defined]  # else it prints advice at every error
+    return library
 
 
 _context: ssl.SSLContext | None = None
