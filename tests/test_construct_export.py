@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rb_support.construct import published, rag
-from rb_support.construct.demo import demo_tasks
+from rb_support.construct.demo import demo_documents, demo_tasks
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.export import by_model, card, is_simulated, to_outcomes
 from rb_support.construct.grading import answer_texts, grade_store, position_bias
@@ -91,7 +91,8 @@ def test_latency_is_a_cost_axis_that_says_so(store):
     np.testing.assert_allclose(table.cost, [[0.2, 0.1], [0.5, 0.5]])
     assert "seconds" in table.origin.name and any("not USD" in note for note in table.origin.notes)
     assert oracle_points(table)[-1].tolist() == pytest.approx([0.35, 0.8])
-    assert "seconds" not in to_outcomes(store).origin.name
+    assert "seconds" not in to_outcomes(store).origin.name and "cost_unit" not in to_outcomes(store).frame
+    assert Outcomes.from_wide(table.to_wide()).frame["cost_unit"].eq("seconds").all()
     with pytest.raises(ConstructError, match="'usd' or 'latency'"):
         to_outcomes(store, cost="euro")
 
@@ -252,14 +253,16 @@ def test_the_loopback_judge_has_a_position_bias_that_is_found(live):
     assert table["consistent"].sum() > 0
 
 
-def test_a_live_model_writes_questions_for_retrieval(live, tmp_path):
-    store, server, *_ = live
-    town = rag.Document("a", "The footbridge of Ardenquay opened in March 2023.", date(2023, 3, 9))
-    asked = rag.question_queries([town], date(2023, 6, 1))
+def test_a_live_model_writes_questions_for_retrieval(live):
+    store, server, queries, _ = live
+    documents, today = demo_documents(), date(2024, 1, 1)
+    asked = rag.question_queries(documents, today)
+    assert {query.task.removeprefix("make-rag-") for query in asked} == set(rag.KINDS)
     run(asked, server.models()[:1], store, progress=False)
     replies = {key.sample_id: text for key, text in answer_texts(store).items()}
-    task, table = rag.rag_task([town], replies, date(2023, 6, 1))
-    assert table["fault"].tolist() == [""] and task.rows[0].answer in town.text
+    task, table = rag.rag_task(documents, replies, today)
+    assert table["fault"].eq("").sum() == len(task.rows) > 0
+    assert len(to_outcomes(store)) == len(queries)  # such questions are no samples
 
 
 def test_figure_1_has_a_box_for_every_step_and_a_lane_for_every_stage():

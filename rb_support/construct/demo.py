@@ -7,10 +7,12 @@ the retrieval task are invented.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from importlib.resources import as_file, files
 
 import numpy as np
 
+from rb_support.construct.rag import Document
 from rb_support.construct.task_files import read_tasks
 from rb_support.construct.tasks import Task
 from rb_support.names import DATASETS
@@ -42,3 +44,18 @@ def demo_tasks(rows: int = ROWS, *, seed: int = 0) -> list[Task]:
 def _some(task: Task, rows: int, rng: np.random.Generator) -> Task:
     kept = sorted(rng.choice(len(task.rows), rows, replace=False).tolist())
     return replace(task, rows=tuple(task.rows[i] for i in kept))
+
+
+def demo_documents() -> list[Document]:
+    """Six short dated texts on invented towns, two of each kind, to make retrieval questions from."""
+    return [Document(*entry) for entry in _DOCUMENTS]
+
+
+_DOCUMENTS = (
+    ("bridge", "In Ardenquay the new footbridge over the Orle was opened by Ilse Corran.", date(2023, 3, 9)),
+    ("regatta", "The autumn regatta of Ardenquay was won by the crew of Nils Abery.", date(2023, 9, 17)),
+    ("trams", "In 2020 the tram works of Brellan were bought by Norvik Rail.", date(2020, 5, 4)),
+    ("fair", "The lantern fair of Brellan in 2020 was seen by 41,000 visitors.", date(2020, 11, 11)),
+    ("inn", "A meal in a mid-priced inn of Tessmouth costs about 18 crowns.", date(2022, 1, 1), True),
+    ("light", "The old lighthouse of Tessmouth has a height of 37 metres.", date(2022, 1, 1), True),
+)

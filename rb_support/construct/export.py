@@ -18,7 +18,6 @@ from tabulate import tabulate
 
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.grading import grades_of, samples, summary
-from rb_support.construct.judging import is_judging
 from rb_support.construct.records import Model, Parameters, Query
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
@@ -70,7 +69,7 @@ def to_outcomes(
     """
     if cost not in ("usd", "latency"):
         raise ConstructError(f"cost is {cost!r}; give 'usd' or 'latency'")
-    asked = [q for q in (samples(store) if queries is None else queries) if not is_judging(q)]
+    asked = samples(store, queries)
     graded = grades_of(store, asked, parameters or Parameters())
     chosen = tuple(models if models is not None else dict.fromkeys(graded["model"]))
     whole = _whole(asked, graded, chosen)
@@ -86,7 +85,9 @@ def to_outcomes(
     quality, paid = (
         np.column_stack([per_model[model][part] for model in chosen]) for part in ("score", used)
     )
-    return Outcomes(_frame(kept, per_model), quality, paid, chosen, origin)
+    frame = _frame(kept, per_model)
+    frame = frame.assign(cost_unit="seconds") if cost == "latency" else frame
+    return Outcomes(frame, quality, paid, chosen, origin)
 
 
 def _whole(queries: Sequence[Query], graded: pd.DataFrame, models: Sequence[str]) -> list[bool]:
@@ -159,7 +160,7 @@ def card(
     timings : False leaves latencies and dates out, so that the same answers give the same card.
     """
     parameters = parameters or Parameters()
-    asked = [q for q in (samples(store) if queries is None else queries) if not is_judging(q)]
+    asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
     parts = [
         f"# {title}",
@@ -201,7 +202,7 @@ def by_model(
     estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, and with `timings` latency_s
     (median).
     """
-    asked = samples(store) if queries is None else list(queries)
+    asked = samples(store, queries)
     frame = grades_of(store, asked, parameters or Parameters())
     by = frame.groupby("model", sort=False)
     turns = sum(len(query.turns) for query in asked)

@@ -17,6 +17,7 @@ import pandas as pd
 from rb_support.answers import same_number
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
+from rb_support.construct.rag import MAKING
 from rb_support.construct.reading import read_answer
 from rb_support.construct.records import Key, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour
@@ -118,7 +119,7 @@ def grade_store(
     answers are counted as ungraded, and `store.failures()` says why; a later call grades the rest.
     """
     parameters = parameters or Parameters()
-    asked = samples(store) if queries is None else [query for query in queries if not is_judging(query)]
+    asked = samples(store, queries)
     opened = _grade_answers(store, asked, parameters)
     if judge is not None and opened:
         questions = [one.question for one in opened]
@@ -127,9 +128,13 @@ def grade_store(
     return summary(store, asked, parameters)
 
 
-def samples(store: Store) -> list[Query]:
-    """Queries of a store that are samples of tasks, not questions to a judge."""
-    return [query for query in store.queries() if not is_judging(query)]
+def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
+    """Those of some queries, or of a store's, that are samples of tasks.
+
+    Questions to a judge, and those that ask a model to make a question, are none.
+    """
+    asked = store.queries() if queries is None else queries
+    return [query for query in asked if not is_judging(query) and not query.task.startswith(MAKING)]
 
 
 def answer_texts(store: Store) -> dict[Key, str]:
@@ -249,7 +254,7 @@ def position_bias(
     ConstructError : if there is no such query.
     """
     parameters, texts = parameters or Parameters(), answer_texts(store)
-    asked = samples(store) if queries is None else list(queries)
+    asked = samples(store, queries)
     compared = []
     for query in asked:
         answers = [texts.get(key_of(model, query, 0, parameters)) for model in pair]

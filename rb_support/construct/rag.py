@@ -19,6 +19,8 @@ from rb_support.construct.records import Query
 from rb_support.construct.tasks import Row, Task
 
 KINDS = ("recent", "older", "specific")
+MAKING = "make-rag"
+"""Begins the tasks of queries that ask for a question; these are no samples of a table."""
 
 _ABOUT = {
     "recent": "Ask about something that happened or changed when this text was written, and name no date.",
@@ -83,7 +85,7 @@ def question_queries(documents: Iterable[Document], today: date) -> list[Query]:
 
 def _query(document: Document, kind: str) -> Query:
     prompt = _PROMPT.format(date=document.written.isoformat(), text=document.text, about=_ABOUT[kind])
-    return Query(f"make-rag-{kind}.{document.name}", f"make-rag-{kind}", (prompt,))
+    return Query(f"{MAKING}-{kind}.{document.name}", f"{MAKING}-{kind}", (prompt,))
 
 
 def parse_question(text: str) -> tuple[str, str] | None:
