@@ -331,6 +331,14 @@ def test_attempts_come_to_an_end(store: Store) -> None:
     assert store.spent_usd() == 0
 
 
+def test_a_model_that_never_answers_is_left_alone_after_a_while(store: Store) -> None:
+    nobody = Model("nobody", "http://127.0.0.1:9/v1", "nobody", 1, 1, concurrency=1)
+    policy = Policy(attempts=1, in_a_row=3)
+    summary = run(QUERIES, [nobody], store, policy=policy, progress=False)
+    assert summary.attempts == 3 and len(summary.failures) == len(QUERIES)
+    assert "so it was with 3 calls in a row" in summary.failures[-1].reason
+
+
 def test_silence_is_a_timeout_and_stays_on_the_bill(store: Store) -> None:
     policy = Policy(attempts=2, first_wait_s=0.005, timeout_s=0.05)
     with serve(QUERIES[:1], models=[replace(fast(), latency_s=0.4)]) as server:
@@ -520,6 +528,7 @@ def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(CallError, match="401: the key is refused") as raised:
         connect(card, 5.0).ask((("user", "Hello?"),), Parameters())
     assert PLANTED not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__context__ is None
 
 
 def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,17 +210,21 @@ class LibraryConnection:
         litellm = _litellm(self.model)
         try:
             answered = litellm.completion(**self._arguments(messages, parameters, key))
-        except (
-            Exception
-        ) as error:  # the library has some thirty kinds; they carry the request, so none is chained
-            status = getattr(error, "status_code", None)
-            text, kind = strike(str(error), key), type(error).__name__
-            if "Timeout" in kind:
-                raise TryAgain("timeout", billed=True) from None
-            if not isinstance(status, int):
-                raise CallError(f"{self.model.name}: {kind}: {_short(text)}") from None
-            raise _unsure(_problem(self.model, status, _retry_after(error), text)) from None
-        return read_reply(answered.model_dump(), self.model, key)
+        except Exception as error:  # the library has some thirty kinds
+            problem = self._problem(error, key)
+        else:
+            return read_reply(answered.model_dump(), self.model, key)
+        raise problem  # out here it carries no trace of the library's error, which holds the request
+
+    def _problem(self, error: Exception, key: str) -> Exception:
+        """What an error of the library means; the one of a timeout tells no status."""
+        status, kind = getattr(error, "status_code", None), type(error).__name__
+        text = strike(str(error), key)
+        if "Timeout" in kind:
+            return TryAgain("timeout", billed=True)
+        if not isinstance(status, int):
+            return CallError(f"{self.model.name}: {kind}: {_short(text)}")
+        return _unsure(_problem(self.model, status, _retry_after(error), text))
 
     def _arguments(self, messages: Messages, parameters: Parameters, key: str) -> dict[str, Any]:
         given = {

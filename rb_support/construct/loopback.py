@@ -54,7 +54,7 @@ class Faults:
         return cls(dict.fromkeys(KINDS, rate))
 
     def of(self, call: Call, attempt: int, seed: int) -> str:
-        """Kind of fault for the so-manieth attempt (from 1) at a call; empty for none."""
+        """Kind of fault at an attempt (counted from 1) of a call; empty for none."""
         if attempt > self.in_a_row:
             return ""
         left = draw(seed, "fault", *call, attempt).random()

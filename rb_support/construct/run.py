@@ -38,6 +38,7 @@ class Policy:
     longest_wait_s : no longer than this; an endpoint that asks for more is given up.
     timeout_s : seconds of silence after which an attempt has failed.
     seed : of the variation of waits.
+    in_a_row : so many calls without an answer one after the other, and a model is asked no more in this run.
     """
 
     attempts: int = 6
@@ -45,6 +46,7 @@ class Policy:
     longest_wait_s: float = 60.0
     timeout_s: float = 120.0
     seed: int = 0
+    in_a_row: int = 20
 
     def wait_s(self, key: Key, attempt: int, asked_s: float) -> float:
         """Seconds to wait after an attempt (from 1): at least what the endpoint asked for.
@@ -153,6 +155,7 @@ class _Run:
     retries: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    in_a_row: Counter[str] = field(default_factory=Counter)
     short_usd: float | None = None
     error: BaseException | None = None
 
@@ -286,14 +289,22 @@ class _Run:
 
     def _pause(self, model: Model, key: Key, attempt: int, again: TryAgain) -> None:
         if attempt == self.policy.attempts:
-            raise CallError(
-                f"{model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
-            )
+            raise self._no_answer(model, attempt, again)
         if again.wait_s > self.policy.longest_wait_s:
             raise CallError(
                 f"{model.name}: the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
             )
         self.stop.wait(self.policy.wait_s(key, attempt, again.wait_s))
+
+    def _no_answer(self, model: Model, attempt: int, again: TryAgain) -> CallError:
+        """Error of a call that was tried often enough; of the whole model if many have ended so in a row."""
+        with self.lock:
+            self.in_a_row[model.name] += 1
+            calls = self.in_a_row[model.name]
+        message = f"{model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
+        if calls < self.policy.in_a_row:
+            return CallError(message)
+        return CallError(f"{message}; so it was with {calls} calls in a row", whole_model=True)
 
     def _attempt(
         self, model: Model, messages: Messages, key: Key, connection: Connection, attempt: int
@@ -314,6 +325,7 @@ class _Run:
             self.budget.settle(most, spent)
         with self.lock:
             self.answers += 1
+            self.in_a_row[model.name] = 0
         return answer
 
     def _unanswered(self, charge: int, most: float, error: TryAgain | CallError) -> float:

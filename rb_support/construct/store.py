@@ -37,23 +37,29 @@ _KEY_COLUMNS = (
     "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
 )
 _ANSWER = tuple(field.name for field in fields(Answer))
-_SCHEMA = f"""
-CREATE TABLE queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
-    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL);
-CREATE TABLE models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
-CREATE TABLE answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+_SCHEMA = (
+    """CREATE TABLE queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
+    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL)""",
+    "CREATE TABLE models (name TEXT PRIMARY KEY, card TEXT NOT NULL)",
+    f"""CREATE TABLE answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
     cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
-    raw TEXT NOT NULL, PRIMARY KEY ({_KEY}));
-CREATE TABLE grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL, parsed INTEGER NOT NULL,
-    note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind));
-CREATE TABLE charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL, note TEXT NOT NULL);
-CREATE TABLE failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL, PRIMARY KEY ({_KEY}));
-CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, parameters TEXT NOT NULL,
-    budget_usd REAL, spent_usd REAL, state TEXT NOT NULL);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-"""
+    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY ({_KEY}))""",
+    f"""CREATE TABLE grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL, parsed INTEGER NOT NULL,
+    note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind))""",
+    f"CREATE TABLE charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL, note TEXT NOT NULL)",
+    f"""CREATE TABLE failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
+    PRIMARY KEY ({_KEY}))""",
+    """CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
+    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL)""",
+    """CREATE TRIGGER answered AFTER INSERT ON answers BEGIN
+    DELETE FROM charges WHERE id = NEW.charge;
+    DELETE FROM failures WHERE model = NEW.model AND sample_id = NEW.sample_id AND turn = NEW.turn
+        AND parameters_digest = NEW.parameters_digest;
+    END""",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
 
 
 def now() -> str:
@@ -189,12 +195,8 @@ class Store:
         ------
         StoreError : if the key has its answer already.
         """
-        row, marks = tuple(vars(answer).values()), ", ".join("?" * len(_ANSWER))
-        with self._lock, self._told(), self._transaction():
-            self._db.execute(f"INSERT INTO answers ({', '.join(_ANSWER)}) VALUES ({marks})", row)
-            if charge is not None:
-                self._db.execute("DELETE FROM charges WHERE id = ?", (charge,))
-            self._db.execute(f"DELETE FROM failures WHERE {_matching()}", answer.key)
+        columns, row = ", ".join((*_ANSWER, "charge")), (*vars(answer).values(), charge)
+        self._write(f"INSERT INTO answers ({columns}) VALUES ({', '.join('?' * len(row))})", row)
 
     def answer(self, key: Key) -> Answer | None:
         """Answer of a key, None if there is none."""
@@ -286,7 +288,7 @@ class Store:
     def _create(self) -> None:
         with self._transaction():
             if not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
+                for statement in _SCHEMA:
                     self._db.execute(statement)
 
     def _refuse_other(self, application: int, version: int) -> None:
