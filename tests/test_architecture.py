@@ -7,14 +7,14 @@ from conftest import ROOT
 
 FLOORS = [
     {"names", "outcomes"},
-    {"sources", "simulate", "answers", "construct", "paper"},
+    {"sources", "simulate", "paper", "answers", "construct"},
     {"frontier", "pairs", "stats", "embed", "load"},
-    {"routers", "pilot", "retrieval"},
+    {"routers", "pilot", "retrieval", "preference"},
     {"report", "teach"},
     {"reproduce", "data_commands", "construct_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
-    ("outcomes", "names"), ("simulate", "paper"), ("stats", "frontier"), ("pilot", "routers"),
+    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"), ("pilot", "routers"),
     ("construct", "answers"), ("construct", "paper"),
     ("retrieval", "routers"),
     ("__main__", "data_commands"), ("__main__", "construct_commands"), ("__main__", "reproduce"),
