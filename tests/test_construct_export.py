@@ -180,6 +180,11 @@ def test_one_record_shows_every_attribute_shortened(store):
     assert shown["prompt"] == "Say it. Say …" and record["column"].str.len().gt(0).all()
 
 
+def test_a_record_of_an_unknown_model_is_refused(store):
+    with pytest.raises(ValueError, match="no model 'huge'; known: large, small"):
+        published.one_record(to_outcomes(store), sample=0, model="huge")
+
+
 def test_prices_stand_beside_what_was_paid(store):
     listed = published.prices_of(MODELS, to_outcomes(store)).set_index("model")
     assert listed.loc["large", "price_out_usd_per_million"] == 2

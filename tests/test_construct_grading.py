@@ -246,9 +246,19 @@ def test_questions_to_a_judge_are_no_samples(store, judged):
 def test_two_judges_need_two_stores(store, judged):
     judged(lambda _prompt: '{"score": 7}')
     answer(store, RAG, "in March")
-    grade_store(store, judge=JUDGE)
-    with pytest.raises(ConstructError, match="two kinds"):
+    first = grade_store(store, judge=JUDGE)
+    with pytest.raises(ConstructError, match="judge graded these answers already"):
         grade_store(store, judge=Model("other", "", "other", 1.0, 1.0))
+    pd.testing.assert_frame_equal(grade_store(store), first)
+
+
+def test_parameters_that_nothing_was_asked_with_are_told(store):
+    with pytest.raises(ConstructError, match="run it first"):
+        grade_store(store)
+    answer(store, LETTER, "B")
+    store.start_run(Parameters(), None)
+    with pytest.raises(ConstructError, match=r'temperature=0\.5.*"max_tokens": 512'):
+        grade_store(store, parameters=Parameters(temperature=0.5))
 
 
 def test_a_judge_that_favours_the_first_is_found_out(store, judged):

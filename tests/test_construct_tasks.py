@@ -138,6 +138,10 @@ def test_a_bad_task_file_is_told_what_to_do(tmp_path, text, says):
     assert "mine.toml" in str(told.value) and says in str(told.value)
 
 
+def test_a_single_file_is_a_list_of_one(tmp_path):
+    assert [task.name for task in read_tasks(write(tmp_path, template("judge")))] == ["my-open-questions"]
+
+
 def test_a_folder_of_task_files(tmp_path):
     with pytest.raises(TaskError, match="no task file"):
         read_tasks(tmp_path)

@@ -25,6 +25,7 @@ from rb_support.construct.run import run
 from rb_support.construct.store import Store
 
 JUDGE_PARAMETERS = Parameters(max_tokens=64)
+_JUDGED = "judge:"
 _CHOICE = re.compile(r"^([A-Z])\. ", re.MULTILINE)
 
 
@@ -117,15 +118,40 @@ def grade_store(
     -------
     A row per model and task: see `summary`. Where the judge could not be asked, or the budget did not last,
     answers are counted as ungraded, and `store.failures()` says why; a later call grades the rest.
+
+    Raises
+    ------
+    ConstructError : if no answer was asked with these parameters, or another judge graded before.
     """
     parameters = parameters or Parameters()
     asked = samples(store, queries)
+    _refuse_another_judge(store, judge)
     opened = _grade_answers(store, asked, parameters)
+    _refuse_nothing(store, asked, parameters)
     if judge is not None and opened:
         questions = [one.question for one in opened]
         run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
         _grade_opened(store, opened, judge, judge_parameters)
     return summary(store, asked, parameters)
+
+
+def _refuse_another_judge(store: Store, judge: Model | None) -> None:
+    kinds = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)}
+    others = sorted(kinds - {_JUDGED + judge.name}) if judge else []
+    if others:
+        raise ConstructError(
+            f"{store.path.name}: {others[0].removeprefix(_JUDGED)} graded these answers already; "
+            "name that judge, or grade a copy of the store"
+        )
+
+
+def _refuse_nothing(store: Store, queries: Sequence[Query], parameters: Parameters) -> None:
+    if grades_of(store, queries, parameters).empty:
+        used = [str(parameters) for parameters in store.runs()["parameters"].unique()]
+        raise ConstructError(
+            f"{store.path.name}: no answer to these queries was asked with {parameters}; "
+            f"parameters of its runs: {'; '.join(used) or 'none, run it first'}"
+        )
 
 
 def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
@@ -166,7 +192,7 @@ def _grade_opened(store: Store, opened: Iterable[_Open], judge: Model, parameter
         verdict = texts.get(key_of(judge, one.question, 0, parameters))
         if verdict is not None:
             score = parse_score(verdict)
-            _put(store, one.key, f"judge:{judge.name}", Grade(score or 0.0, score is not None, one.note))
+            _put(store, one.key, _JUDGED + judge.name, Grade(score or 0.0, score is not None, one.note))
 
 
 def _put(store: Store, key: Key, kind: str, grade: Grade) -> None:
@@ -178,10 +204,6 @@ def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) ->
 
     Columns: those of `Answer` without parameters_digest and raw, then task, kind, score, parsed and note of
     the grade (blank where there is none).
-
-    Raises
-    ------
-    ConstructError : if two judges graded one answer.
     """
     wanted = [
         (query.sample_id, turn, key_of("", query, turn, parameters).parameters_digest, query.task)
@@ -190,15 +212,7 @@ def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) ->
     ]
     keys = pd.DataFrame(wanted, columns=["sample_id", "turn", "parameters_digest", "task"])
     answers = store.answers().merge(keys, on=list(keys.columns[:3]))
-    grades = store.grades()
-    twice = grades.duplicated(list(Key._fields))
-    if twice.any():
-        key = grades[twice].iloc[0]
-        raise ConstructError(
-            f"{store.path}: the answer of {key['model']} to {key['sample_id']} has grades of two kinds; "
-            "take another store for another judge"
-        )
-    frame = answers.merge(grades, on=list(Key._fields), how="left")
+    frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
     return frame.drop(columns=["parameters_digest", "raw"])
 
 
