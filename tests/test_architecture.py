@@ -14,9 +14,8 @@ FLOORS = [
     {"reproduce", "data_commands", "construct_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
-    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"), ("pilot", "routers"),
-    ("construct", "answers"), ("construct", "paper"),
-    ("retrieval", "routers"),
+    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"),
+    ("construct", "answers"), ("construct", "paper"), ("pilot", "routers"), ("retrieval", "routers"),
     ("__main__", "data_commands"), ("__main__", "construct_commands"), ("__main__", "reproduce"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
