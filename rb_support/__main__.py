@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rb_support import data_commands
+from rb_support import construct_commands, data_commands
 
 if TYPE_CHECKING:
     from rb_support.reproduce import Result
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(construct_commands.app, name="construct")
 
 Only = Annotated[
     list[str] | None, typer.Option(metavar="NN", help="Only notebooks whose name begins so; repeatable.")

@@ -7,16 +7,16 @@ from conftest import ROOT
 
 FLOORS = [
     {"names", "outcomes"},
-    {"sources", "simulate", "paper", "answers"},
+    {"sources", "simulate", "paper", "answers", "construct"},
     {"frontier", "pairs", "stats", "embed", "load"},
     {"routers", "pilot", "retrieval", "preference"},
     {"report", "teach"},
-    {"reproduce", "data_commands", "__main__"},
+    {"reproduce", "data_commands", "construct_commands", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"),
-    ("pilot", "routers"), ("retrieval", "routers"),
-    ("__main__", "data_commands"), ("__main__", "reproduce"),
+    ("construct", "answers"), ("construct", "paper"), ("pilot", "routers"), ("retrieval", "routers"),
+    ("__main__", "data_commands"), ("__main__", "construct_commands"), ("__main__", "reproduce"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
 

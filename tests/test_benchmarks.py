@@ -8,6 +8,7 @@ from conftest import ROOT
 
 SMALL = {
     "cascade.py": ["--queries", "200"],
+    "construct.py": ["--calls", "300"],
     "factorization.py": ["--rounds", "1", "--calls", "8", "--models", "3", "--dim", "4"],
     "hull.py": ["--points", "50"],
     "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],

@@ -1,0 +1,226 @@
+"""Out of the store: an outcome table in the published schema, and a card that says what is in it.
+
+Beside score, answer and cost of every model stand columns of our own: `<model>|latency_s`,
+`<model>|prompt_tokens`, `<model>|answer_tokens`, `<model>|refusal` and, for every row, `true_label`
+(RouterBench App. A.4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from rb_support.construct.errors import ConstructError
+from rb_support.construct.grading import grades_of, samples, summary
+from rb_support.construct.records import Model, Parameters, Query
+from rb_support.construct.simulated import JUDGE, MODELS
+from rb_support.construct.store import Store
+from rb_support.names import dataset_of_task
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.outcomes.origin import Kind
+from rb_support.outcomes.prompts import TURN
+
+CostAxis = Literal["usd", "latency"]
+
+_LOOPBACK = "http://127.0.0.1:"
+_SECONDS = "the cost column holds seconds per query (latency), not USD"
+
+
+def is_simulated(model: Model) -> bool:
+    """Whether a model is one of the loopback server's, which only pretend to answer."""
+    names = {simulated.name for simulated in (*MODELS, JUDGE)}
+    return model.name in names and model.endpoint.startswith(_LOOPBACK)
+
+
+def to_outcomes(
+    store: Store,
+    queries: Iterable[Query] | None = None,
+    models: Sequence[str] | None = None,
+    *,
+    parameters: Parameters | None = None,
+    cost: CostAxis = "usd",
+    name: str = "",
+) -> Outcomes:
+    """Outcome table of what was answered and graded; its `to_wide` and `to_long` give the published forms.
+
+    The score of a query with several turns is their mean, its cost, tokens and latency their sum. A row that
+    lacks an answer or a grade of some model is left out, and the origin's notes count them. The table is of
+    kind "simulated" if every model is one of the loopback server's, else "own".
+
+    Parameters
+    ----------
+    store : with answers and grades.
+    queries : rows of the table; all samples of the store if None.
+    models : its models; all that answered one of the queries if None.
+    parameters : with which the models were asked; the usual ones if None.
+    cost : "usd", or "latency" for seconds per query as the cost axis of figures (the paper's future work);
+        the origin's name and notes say so then.
+    name : of the table, for figures; the store's file name if empty.
+
+    Raises
+    ------
+    ConstructError : if no row has an answer and a grade of every model, or `cost` is neither of the two.
+    """
+    if cost not in ("usd", "latency"):
+        raise ConstructError(f"cost is {cost!r}; give 'usd' or 'latency'")
+    asked = samples(store, queries)
+    graded = grades_of(store, asked, parameters or Parameters())
+    chosen = tuple(models if models is not None else dict.fromkeys(graded["model"]))
+    whole = _whole(asked, graded, chosen)
+    kept = [query for query, is_whole in zip(asked, whole, strict=True) if is_whole]
+    if not kept:
+        raise ConstructError(
+            f"{store.path.name}: no query has an answer and a grade of every model "
+            f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
+        )
+    per_model = _per_query(graded, kept, chosen)
+    origin = _origin(store, chosen, len(asked) - len(kept), cost, name or store.path.name)
+    used = "latency_s" if cost == "latency" else "cost_usd"
+    quality, paid = (
+        np.column_stack([per_model[model][part] for model in chosen]) for part in ("score", used)
+    )
+    frame = _frame(kept, per_model)
+    frame = frame.assign(cost_unit="seconds") if cost == "latency" else frame
+    return Outcomes(frame, quality, paid, chosen, origin)
+
+
+def _whole(queries: Sequence[Query], graded: pd.DataFrame, models: Sequence[str]) -> list[bool]:
+    """Per query, whether every turn has a grade of every model."""
+    done = graded[graded["score"].notna() & graded["model"].isin(models)].groupby("sample_id").size()
+    return [bool(done.get(q.sample_id, 0) == len(q.turns) * len(models)) and bool(models) for q in queries]
+
+
+def _per_query(
+    graded: pd.DataFrame, queries: Sequence[Query], models: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Per model, a row per query: score, sums over its turns, answer and refusal flag."""
+    ids = [query.sample_id for query in queries]
+    how = {
+        "score": ("score", "mean"),
+        "cost_usd": ("cost_usd", "sum"),
+        "latency_s": ("latency_s", "sum"),
+        "prompt_tokens": ("prompt_tokens", "sum"),
+        "answer_tokens": ("answer_tokens", "sum"),
+        "refusal": ("note", lambda notes: bool((notes == "refusal").any())),
+        "model_response": ("text", TURN.join),
+    }
+    ordered = graded.sort_values("turn")
+    return {
+        model: ordered[ordered["model"] == model]
+        .groupby("sample_id")
+        .agg(**how)
+        .loc[ids]
+        .reset_index(drop=True)
+        for model in models
+    }
+
+
+def _frame(queries: Sequence[Query], per_model: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    rows = [(q.sample_id, q.task, TURN.join(q.turns), q.reference) for q in queries]
+    keys = pd.DataFrame(rows, columns=["sample_id", "task", "prompt", "true_label"])
+    keys.insert(1, "dataset", keys["task"].map(dataset_of_task))
+    extra = ["model_response", "latency_s", "prompt_tokens", "answer_tokens", "refusal"]
+    parts = [part[extra].add_prefix(f"{model}|") for model, part in per_model.items()]
+    return pd.concat([keys, *parts], axis=1)
+
+
+def _origin(store: Store, models: Sequence[str], left_out: int, cost: CostAxis, name: str) -> Origin:
+    pretended = {model.name for model in store.models() if is_simulated(model)}
+    kind: Kind = "simulated" if set(models) <= pretended else "own"
+    notes = []
+    if left_out:
+        notes.append(f"rows left out because some model has no answer or no grade: {left_out}")
+    if pretended & set(models):
+        notes.append(f"simulated on a loopback server: {', '.join(m for m in models if m in pretended)}")
+    if cost == "latency":
+        name, notes = f"{name}; cost = seconds per query", [*notes, _SECONDS]
+    return Origin(kind, name, notes=tuple(notes))
+
+
+def card(
+    store: Store,
+    queries: Iterable[Query] | None = None,
+    *,
+    parameters: Parameters | None = None,
+    title: str = "Outcome table",
+    timings: bool = True,
+) -> str:
+    """Dataset card in Markdown: what was asked, of whom, how, when, what came back and what is missing.
+
+    Parameters
+    ----------
+    store, queries, parameters : as `to_outcomes` takes them.
+    title : heading of the card.
+    timings : False leaves latencies and dates out, so that the same answers give the same card.
+    """
+    parameters = parameters or Parameters()
+    asked = samples(store, queries)
+    answers = grades_of(store, asked, parameters)
+    parts = [
+        f"# {title}",
+        f"{len(asked)} queries of {len({q.task for q in asked})} tasks, "
+        f"{answers['model'].nunique()} models, {len(answers)} answers.",
+        f"Asked with `{json.dumps(asdict(parameters))}`.",
+        *_dates(answers, timings),
+        "## Models",
+        _markdown(by_model(store, asked, parameters=parameters, timings=timings)),
+        "## Models and tasks",
+        _markdown(summary(store, asked, parameters)),
+        "Answers are counted turn by turn. A quality is the mean score of the graded answers; unreadable "
+        "answers score 0. Refusals, echoes and empty answers keep their scores.",
+    ]
+    if any(is_simulated(model) for model in store.models()):
+        parts.insert(1, "**Simulated**: models of a loopback server; no statement about any real model.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _dates(answers: pd.DataFrame, timings: bool) -> list[str]:
+    if not timings or answers.empty:
+        return []
+    return [f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."]
+
+
+def by_model(
+    store: Store,
+    queries: Iterable[Query] | None = None,
+    *,
+    parameters: Parameters | None = None,
+    timings: bool = True,
+) -> pd.DataFrame:
+    """What every model did, a row each.
+
+    Returns
+    -------
+    Columns model, answers, missing (turns of these queries without an answer), quality (mean score of the
+    graded answers), refusals, echoes, empty, unreadable, prompt_tokens and answer_tokens (means per answer),
+    estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, and with `timings` latency_s
+    (median).
+    """
+    asked = samples(store, queries)
+    frame = grades_of(store, asked, parameters or Parameters())
+    by = frame.groupby("model", sort=False)
+    turns = sum(len(query.turns) for query in asked)
+    marked = frame.assign(unreadable=frame["parsed"].eq(False))
+    marked = marked.assign(**{name: frame["note"].eq(name) for name in ("refusal", "echo", "empty")})
+    counts = marked.groupby("model", sort=False)[["refusal", "echo", "empty", "unreadable"]].sum()
+    table = pd.DataFrame({"answers": by.size(), "missing": turns - by.size(), "quality": by["score"].mean()})
+    table = table.join(counts.rename(columns={"refusal": "refusals", "echo": "echoes"}))
+    table["prompt_tokens"], table["answer_tokens"] = by["prompt_tokens"].mean(), by["answer_tokens"].mean()
+    table["estimated"] = by["tokens_estimated"].sum()
+    table["usd"], table["usd_per_answer"] = by["cost_usd"].sum(), by["cost_usd"].mean()
+    return (table.assign(latency_s=by["latency_s"].median()) if timings else table).reset_index()
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    cells = frame.map(
+        lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
+    )
+    return tabulate(
+        cells.to_numpy().tolist(), headers=list(frame.columns), tablefmt="pipe", disable_numparse=True
+    )

@@ -1,0 +1,299 @@
+"""Grades: from recorded answers to scores in [0, 1] (RouterBench App. A.5).
+
+Letters and numbers are matched exactly; MBPP, MT-Bench and RAG go to a judge model. An answer out of which
+nothing can be read scores 0 and is counted as unreadable; refusals, echoes and empty answers keep their score
+and carry a note. Nothing is left out in silence: what could not be graded is counted too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+import pandas as pd
+
+from rb_support.answers import same_number
+from rb_support.construct.errors import ConstructError
+from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
+from rb_support.construct.rag import MAKING
+from rb_support.construct.reading import read_answer
+from rb_support.construct.records import Key, Model, Parameters, Query, key_of
+from rb_support.construct.refusals import behaviour
+from rb_support.construct.run import run
+from rb_support.construct.store import Store
+
+JUDGE_PARAMETERS = Parameters(max_tokens=64)
+_JUDGED = "judge:"
+_CHOICE = re.compile(r"^([A-Z])\. ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Grade of one answer.
+
+    Attributes
+    ----------
+    score : in [0, 1].
+    parsed : whether an answer (or a judge's verdict on it) could be read; the score is 0 if not.
+    note : "refusal", "echo", "empty" or "".
+    """
+
+    score: float
+    parsed: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Open:
+    """An answer that waits for a judge: its key, its note and the question to the judge."""
+
+    key: Key
+    note: str
+    question: Query
+
+
+def grade_exact(query: Query, text: str) -> Grade:
+    """Grade of an answer whose letter or number must be the reference.
+
+    Raises
+    ------
+    ConstructError : if the query's metric is neither "letter" nor "number".
+    """
+    if query.metric not in ("letter", "number"):
+        raise ConstructError(f"{query.sample_id}: metric '{query.metric}' needs a judge; name one")
+    told = read_answer(query.metric, text, letters_of(query))
+    right = told == query.reference if query.metric == "letter" else same_number(told, query.reference)
+    note = behaviour(text, query.turns[0], readable=told is not None)
+    return Grade(float(right), told is not None, note)
+
+
+def letters_of(query: Query) -> str:
+    """Letters of the choices that a prompt's last question offers; A to D if it shows none."""
+    question = query.turns[-1].rsplit("\n\n", 1)[-1]
+    shown = "".join(dict.fromkeys(_CHOICE.findall(question)))
+    return shown if shown and ascii_uppercase.startswith(shown) else "ABCD"
+
+
+def part_judge(cards: Sequence[Model], judge: str) -> tuple[list[Model], Model | None]:
+    """Cards of the models that answer, and the one that grades; None if no name is given.
+
+    Raises
+    ------
+    ConstructError : if no card has the judge's name, or none is left to answer.
+    """
+    names = [card.name for card in cards]
+    if judge and judge not in names:
+        raise ConstructError(f"judge '{judge}' has no card; name one of {', '.join(names)}, or none")
+    answering = [card for card in cards if card.name != judge]
+    if not answering:
+        raise ConstructError("no card is left to answer; add one beside the judge's")
+    return answering, next((card for card in cards if card.name == judge), None)
+
+
+def grade_store(
+    store: Store,
+    queries: Iterable[Query] | None = None,
+    judge: Model | None = None,
+    *,
+    parameters: Parameters | None = None,
+    judge_parameters: Parameters = JUDGE_PARAMETERS,
+    budget_usd: float | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Grade every recorded answer and keep the grades in the store.
+
+    Parameters
+    ----------
+    store : with the answers.
+    queries : to grade the answers of; all samples of the store if None.
+    judge : model that grades open questions; without one they stay ungraded.
+    parameters : with which the models were asked; the usual ones if None.
+    judge_parameters : with which the judge is asked.
+    budget_usd : hard limit on what the store costs in all, judge included; none if None.
+    progress : show the judge's calls.
+
+    Returns
+    -------
+    A row per model and task: see `summary`. Where the judge could not be asked, or the budget did not last,
+    answers are counted as ungraded, and `store.failures()` says why; a later call grades the rest.
+
+    Raises
+    ------
+    ConstructError : if no answer was asked with these parameters, or another judge graded before.
+    """
+    parameters = parameters or Parameters()
+    asked = samples(store, queries)
+    _refuse_another_judge(store, judge)
+    opened = _grade_answers(store, asked, parameters)
+    _refuse_nothing(store, asked, parameters)
+    if judge is not None and opened:
+        questions = [one.question for one in opened]
+        run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
+        _grade_opened(store, opened, judge, judge_parameters)
+    return summary(store, asked, parameters)
+
+
+def _refuse_another_judge(store: Store, judge: Model | None) -> None:
+    kinds = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)}
+    others = sorted(kinds - {_JUDGED + judge.name}) if judge else []
+    if others:
+        raise ConstructError(
+            f"{store.path.name}: {others[0].removeprefix(_JUDGED)} graded these answers already; "
+            "name that judge, or grade a copy of the store"
+        )
+
+
+def _refuse_nothing(store: Store, queries: Sequence[Query], parameters: Parameters) -> None:
+    if grades_of(store, queries, parameters).empty:
+        used = [str(parameters) for parameters in store.runs()["parameters"].unique()]
+        raise ConstructError(
+            f"{store.path.name}: no answer to these queries was asked with {parameters}; "
+            f"parameters of its runs: {'; '.join(used) or 'none, run it first'}"
+        )
+
+
+def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
+    """Those of some queries, or of a store's, that are samples of tasks.
+
+    Questions to a judge, and those that ask a model to make a question, are none.
+    """
+    asked = store.queries() if queries is None else queries
+    return [query for query in asked if not is_judging(query) and not query.task.startswith(MAKING)]
+
+
+def answer_texts(store: Store) -> dict[Key, str]:
+    """Text of every recorded answer by its key."""
+    frame = store.answers()
+    columns = (frame[name] for name in (*Key._fields, "text"))
+    return {Key(*key): text for *key, text in zip(*columns, strict=True)}
+
+
+def _grade_answers(store: Store, queries: Sequence[Query], parameters: Parameters) -> list[_Open]:
+    """Grade what can be matched; return what a judge must see."""
+    texts, opened = answer_texts(store), []
+    for model in dict.fromkeys(key.model for key in texts):
+        for query in queries:
+            keys = [key_of(model, query, turn, parameters) for turn in range(len(query.turns))]
+            answers = tuple(texts[key] for key in keys if key in texts)
+            for turn, text in enumerate(answers):
+                if query.metric == "judge":
+                    note = behaviour(text, query.turns[turn])
+                    opened.append(_Open(keys[turn], note, score_query(query, turn, model, answers)))
+                else:
+                    _put(store, keys[turn], query.metric, grade_exact(query, text))
+    return opened
+
+
+def _grade_opened(store: Store, opened: Iterable[_Open], judge: Model, parameters: Parameters) -> None:
+    texts = answer_texts(store)
+    for one in opened:
+        verdict = texts.get(key_of(judge, one.question, 0, parameters))
+        if verdict is not None:
+            score = parse_score(verdict)
+            _put(store, one.key, _JUDGED + judge.name, Grade(score or 0.0, score is not None, one.note))
+
+
+def _put(store: Store, key: Key, kind: str, grade: Grade) -> None:
+    store.put_grade(key, kind, grade.score, grade.parsed, grade.note)
+
+
+def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) -> pd.DataFrame:
+    """Answers of these queries and their grades, a row per model, query and turn that was answered.
+
+    Columns: those of `Answer` without parameters_digest and raw, then task, kind, score, parsed and note of
+    the grade (blank where there is none).
+    """
+    wanted = [
+        (query.sample_id, turn, key_of("", query, turn, parameters).parameters_digest, query.task)
+        for query in queries
+        for turn in range(len(query.turns))
+    ]
+    keys = pd.DataFrame(wanted, columns=["sample_id", "turn", "parameters_digest", "task"])
+    answers = store.answers().merge(keys, on=list(keys.columns[:3]))
+    frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
+    return frame.drop(columns=["parameters_digest", "raw"])
+
+
+def summary(store: Store, queries: Sequence[Query], parameters: Parameters | None = None) -> pd.DataFrame:
+    """What grading found, a row per model and task.
+
+    Returns
+    -------
+    Columns model, task, answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes,
+    empty, quality (mean score of the graded answers).
+    """
+    frame = grades_of(store, queries, parameters or Parameters())
+    counts = {
+        "ungraded": frame["kind"].isna(),
+        "unreadable": frame["parsed"].eq(False),
+        "refusals": frame["note"].eq("refusal"),
+        "echoes": frame["note"].eq("echo"),
+        "empty": frame["note"].eq("empty"),
+    }
+    marked = frame[["model", "task"]].assign(answers=1, **counts)
+    by = [marked["model"], marked["task"]]
+    table = marked.drop(columns=["model", "task"]).astype(int).groupby(by, sort=False).sum()
+    return table.assign(quality=frame.groupby(["model", "task"])["score"].mean()).reset_index()
+
+
+def position_bias(
+    store: Store,
+    judge: Model,
+    pair: tuple[str, str],
+    queries: Iterable[Query] | None = None,
+    *,
+    parameters: Parameters | None = None,
+    judge_parameters: Parameters = JUDGE_PARAMETERS,
+    budget_usd: float | None = None,
+) -> pd.DataFrame:
+    """Ask the judge to compare two models' answers in both orders: verdicts that change show its bias.
+
+    Parameters
+    ----------
+    store : with the answers.
+    judge : who compares.
+    pair : the two models.
+    queries : judged ones to compare on; all of the store's if None.
+    parameters, judge_parameters, budget_usd : as `grade_store` takes them.
+
+    Returns
+    -------
+    A row per query that both answered: sample_id, better and better_swapped (name of the better model, "tie",
+    or "" if no verdict could be read), consistent (both read and equal).
+
+    Raises
+    ------
+    ConstructError : if there is no such query.
+    """
+    parameters, texts = parameters or Parameters(), answer_texts(store)
+    asked = samples(store, queries)
+    compared = []
+    for query in asked:
+        answers = [texts.get(key_of(model, query, 0, parameters)) for model in pair]
+        if query.metric == "judge" and answers[0] is not None and answers[1] is not None:
+            compared.append((query.sample_id, *_both_orders(query, pair, (answers[0], answers[1]))))
+    if not compared:
+        both_models = " and ".join(pair)
+        raise ConstructError(f"no judged question is answered by both {both_models}; run them first")
+    questions = [question for _, *both in compared for question in both]
+    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=False)
+    verdicts = answer_texts(store)
+    rows = []
+    for sample_id, *both in compared:
+        replies = [verdicts.get(key_of(judge, question, 0, judge_parameters), "") for question in both]
+        rows.append((sample_id, _winner(replies[0], pair), _winner(replies[1], (pair[1], pair[0]))))
+    table = pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped"])
+    read = table["better"].ne("") & table["better_swapped"].ne("")
+    return table.assign(consistent=read & table["better"].eq(table["better_swapped"]))
+
+
+def _both_orders(query: Query, pair: tuple[str, str], answers: tuple[str, str]) -> tuple[Query, Query]:
+    swapped = pair_query(query, pair[1], pair[0], (answers[1], answers[0]))
+    return pair_query(query, *pair, answers), swapped
+
+
+def _winner(reply: str, order: tuple[str, str]) -> str:
+    names = {"A": order[0], "B": order[1], "tie": "tie", None: ""}
+    return names[parse_winner(reply)]

@@ -1,0 +1,167 @@
+"""Questions for retrieval, written by a model from dated documents (RouterBench sec. 4.2, App. A.2).
+
+Three kinds of questions: *recent* facts, which no model's memory may hold; *older* facts, which were public
+when every model was trained; and *specific* facts, which do not age but are so fine that few recall them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+
+from rb_support.construct.errors import ConstructError
+from rb_support.construct.records import Query
+from rb_support.construct.tasks import Row, Task
+
+KINDS = ("recent", "older", "specific")
+MAKING = "make-rag"
+"""Begins the tasks of queries that ask for a question; these are no samples of a table."""
+
+_ABOUT = {
+    "recent": "Ask about something that happened or changed when this text was written, and name no date.",
+    "older": "Ask about something that happened when this text was written, and say which year is meant.",
+    "specific": "Ask about a lasting detail such as a name, a size or a price, not about an event.",
+}
+_PROMPT = """Here is a text of {date}.
+
+<text>
+{text}
+</text>
+
+Write one question that this text answers. {about} A reader who has not seen the text must understand the \
+question, and the question must not contain its answer. The answer is a few words copied from the text. \
+Reply with a JSON object and nothing else: {{"question": "...", "answer": "..."}}"""
+
+_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Document:
+    """A dated text to ask about.
+
+    Attributes
+    ----------
+    name : unique among the documents.
+    text : what it says.
+    written : the day it speaks of.
+    lasting : True if it holds facts that do not age, such as measures or a guide book's details.
+    """
+
+    name: str
+    text: str
+    written: date
+    lasting: bool = False
+
+
+def kind_of(document: Document, today: date) -> str:
+    """Kind of question to ask: "recent" up to two years back, "older" before, "specific" if it does not age.
+
+    Raises
+    ------
+    ConstructError : if the document lies in the future.
+    """
+    if document.lasting:
+        return "specific"
+    days = (today - document.written).days
+    if days < 0:
+        raise ConstructError(
+            f"document '{document.name}' is dated {document.written}, after today; correct it"
+        )
+    return "recent" if days <= 2 * _YEAR else "older"
+
+
+def question_queries(documents: Iterable[Document], today: date) -> list[Query]:
+    """Queries that ask a model to write a question about each document.
+
+    The task of a query is `make-rag-{kind}`, its id ends in the document's name, its reference is empty.
+    """
+    return [_query(document, kind_of(document, today)) for document in documents]
+
+
+def _query(document: Document, kind: str) -> Query:
+    prompt = _PROMPT.format(date=document.written.isoformat(), text=document.text, about=_ABOUT[kind])
+    return Query(f"{MAKING}-{kind}.{document.name}", f"{MAKING}-{kind}", (prompt,))
+
+
+def parse_question(text: str) -> tuple[str, str] | None:
+    """Question and answer in a model's reply; None if there is no such JSON object.
+
+    >>> parse_question('Sure: {"question": "How high is it?", "answer": "37 m"} Good luck!')
+    ('How high is it?', '37 m')
+    """
+    for found in re.finditer(r"\{[^{}]*\}", text):
+        try:
+            record = json.loads(found[0])
+        except json.JSONDecodeError:
+            continue
+        pair = (record.get("question"), record.get("answer"))
+        if isinstance(pair[0], str) and isinstance(pair[1], str) and all(part.strip() for part in pair):
+            return pair[0].strip(), pair[1].strip()
+    return None
+
+
+def fault(question: str, answer: str, document: Document) -> str:
+    """What is wrong with a made question, in words; empty if nothing is.
+
+    Letters' case, punctuation and white space do not matter.
+    """
+    if _plain(answer) not in _plain(document.text):
+        return "the answer does not stand in the document"
+    if _plain(answer) in _plain(question):
+        return "the question gives its answer away"
+    if not question.endswith("?"):
+        return "it is no question"
+    if re.search(r"\b(this|the) (text|article|document|passage)\b", question, re.IGNORECASE):
+        return "it asks about the document, which the reader has not seen"
+    return ""
+
+
+def _plain(text: str) -> str:
+    words = re.findall(r"[^\W_]+", text.casefold())
+    return f" {' '.join(words)} "
+
+
+def rag_task(
+    documents: Iterable[Document], replies: Mapping[str, str], today: date, *, name: str = "rag"
+) -> tuple[Task, pd.DataFrame]:
+    """Task of the usable questions, and what became of every document.
+
+    Parameters
+    ----------
+    documents : those asked about.
+    replies : text of the model's reply by the id of its query (see `question_queries`).
+    today : day that "recent" is counted from; the same as for the queries.
+    name : of the task.
+
+    Returns
+    -------
+    The task, and a row per document: document, kind, question, answer, fault ("" if it was kept).
+
+    Raises
+    ------
+    ConstructError : if no question is usable.
+    """
+    table = pd.DataFrame(
+        [_made(document, kind_of(document, today), replies) for document in documents],
+        columns=["document", "kind", "question", "answer", "fault"],
+    )
+    kept = table[table["fault"] == ""]
+    if kept.empty:
+        raise ConstructError(f"none of {len(table)} made questions is usable; see the column 'fault'")
+    pairs = zip(kept["question"], kept["answer"], strict=True)
+    return Task(name, "judge", tuple(Row(question, answer) for question, answer in pairs)), table
+
+
+def _made(document: Document, kind: str, replies: Mapping[str, str]) -> tuple[str, str, str, str, str]:
+    reply = replies.get(_query(document, kind).sample_id)
+    if reply is None:
+        return document.name, kind, "", "", "no reply"
+    pair = parse_question(reply)
+    if pair is None:
+        return document.name, kind, "", "", "the reply holds no question and answer in JSON"
+    return document.name, kind, *pair, fault(*pair, document)

@@ -1,0 +1,183 @@
+"""The plain records of construction: what is asked, of whom, how, and what came back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+OPENAI_COMPATIBLE = "openai-compatible"
+MILLION = 1e6
+
+Messages = tuple[tuple[str, str], ...]
+"""Pairs (role, text), in the order of the conversation."""
+
+
+class Key(NamedTuple):
+    """Names one answer: the same key is never asked twice.
+
+    Attributes
+    ----------
+    model : name of the model.
+    sample_id : name of the query.
+    turn : index into the query's turns.
+    parameters_digest : `digest` of parameters and prompt.
+    """
+
+    model: str
+    sample_id: str
+    turn: int
+    parameters_digest: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """One sample of a task (RouterBench sec. 4.2). A question to a judge is a query as well.
+
+    Attributes
+    ----------
+    sample_id : unique among the queries of a store.
+    task : name of its task, such as "mmlu-anatomy".
+    turns : user turns, asked one after the other; one for most tasks, two for MT-Bench.
+    reference : right answer, or what a judge compares with; may be empty.
+    metric : how the answer is graded: "letter", "number" or "judge".
+    system : system message; none if empty.
+    """
+
+    sample_id: str
+    task: str
+    turns: tuple[str, ...]
+    reference: str = ""
+    metric: str = "judge"
+    system: str = ""
+
+    @property
+    def messages(self) -> Messages:
+        """Messages of the first turn."""
+        return self.conversation(())
+
+    def conversation(self, answers: Sequence[str]) -> Messages:
+        """Messages of the turn after these answers, which are the model's own.
+
+        Raises
+        ------
+        IndexError : if every turn has its answer already.
+        """
+        said = [("system", self.system)] if self.system else []
+        for turn, answer in zip(self.turns, answers, strict=False):
+            said += [("user", turn), ("assistant", answer)]
+        return (*said, ("user", self.turns[len(answers)]))
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of a model card file (RouterBench App. A.1).
+
+    Attributes
+    ----------
+    name : how the outcome table calls it.
+    endpoint : base URL, such as "https://api.example.org/v1"; may be empty for another provider.
+    served_name : how the endpoint calls it.
+    price_in_usd_per_million, price_out_usd_per_million : USD per million tokens of prompt and answer.
+    fee_usd_per_request : USD per call, on top.
+    context_tokens : longest prompt and answer together.
+    key_variable : NAME of the environment variable that holds the key; none if empty.
+    concurrency : calls in flight at once.
+    provider : "openai-compatible", or a provider of the library that `client` names.
+    """
+
+    name: str
+    endpoint: str
+    served_name: str
+    price_in_usd_per_million: float
+    price_out_usd_per_million: float
+    fee_usd_per_request: float = 0.0
+    context_tokens: int = 4096
+    key_variable: str = ""
+    concurrency: int = 8
+    provider: str = OPENAI_COMPATIBLE
+
+    def cost(self, prompt_tokens: int, answer_tokens: int) -> float:
+        """USD of one call."""
+        tokens = (
+            prompt_tokens * self.price_in_usd_per_million + answer_tokens * self.price_out_usd_per_million
+        )
+        return self.fee_usd_per_request + tokens / MILLION
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How models are asked; part of every answer's key.
+
+    Attributes
+    ----------
+    max_tokens : longest answer, in tokens.
+    temperature : 0 for the likeliest answer.
+    seed : sent along if it is not None; not every endpoint heeds it.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call brought, as the store keeps it.
+
+    Attributes
+    ----------
+    model, sample_id, turn, parameters_digest : its key.
+    text : the answer; empty if the model said nothing.
+    prompt_tokens, answer_tokens : tokens that the endpoint counted.
+    tokens_estimated : True if the endpoint's counts were absent or impossible, and these are a guess.
+    latency_s : seconds from sending the request to the whole answer, last attempt only.
+    cost_usd : USD at the prices of the model card.
+    finish_reason : "stop", "length", …, as the endpoint said; empty if it did not.
+    asked_at : when the last attempt was sent, UTC, ISO 8601.
+    attempts : how often it was asked until it answered.
+    raw : JSON text of the response.
+    """
+
+    model: str
+    sample_id: str
+    turn: int
+    parameters_digest: str
+    text: str
+    prompt_tokens: int
+    answer_tokens: int
+    tokens_estimated: bool
+    latency_s: float
+    cost_usd: float
+    finish_reason: str
+    asked_at: str
+    attempts: int
+    raw: str
+
+    @property
+    def key(self) -> Key:
+        """What names it."""
+        return Key(self.model, self.sample_id, self.turn, self.parameters_digest)
+
+
+def digest(query: Query, turn: int, parameters: Parameters) -> str:
+    """Hash of parameters and prompt: all user turns up to this one, and the system message.
+
+    The model's own earlier answers are left out: they follow from the key of the turn before, and so the
+    key of a second turn is known before the first is asked.
+
+    Returns
+    -------
+    32 hexadecimal digits.
+    """
+    asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) -> Key:
+    """Key of the answer of a model to one turn of a query."""
+    name = model if isinstance(model, str) else model.name
+    return Key(name, query.sample_id, turn, digest(query, turn, parameters))

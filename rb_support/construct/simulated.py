@@ -1,0 +1,172 @@
+"""What the simulated models of `loopback` say: it follows from seed, model and prompt alone.
+
+They are told the right answers. How often a model hits one depends on its skill, on the task and on a
+difficulty that all models share. An open answer ends with its own quality, such as "[draft quality 7/10]":
+a simulated judge reads that mark, so that judge grading means something offline.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rb_support.construct.records import Query
+
+QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
+"""Mark at the end of an open answer."""
+
+_LETTERS = (
+    "{0}",
+    "{0}.",
+    "({0})",
+    "The answer is {0}.",
+    "Answer: {0}",
+    "**{0}**",
+    "It must be {0}, I think.",
+)
+_NUMBERS = ("The answer is {0}.", "So the result is {0}.", "#### {0}", "That makes **{0}** in all.", "{0}")
+_STEPS = ("First I write down what is given.", "Then I add up the parts.", "Next I check the units.")
+_PROSE = (
+    "Here is a first thought on it.",
+    "The main point comes before the details.",
+    "An example makes it plain.",
+    "There is another side to weigh.",
+    "In short, the simple way is enough.",
+)
+_REFUSALS = (
+    "I do not understand the question.",
+    "I am not sure about this and cannot answer.",
+    "I apologize, but I cannot help with that.",
+)
+
+
+@dataclass(frozen=True)
+class SimulatedModel:
+    """A model that exists only on loopback.
+
+    Attributes
+    ----------
+    name : its name, also its served name.
+    skill : share of questions that it can answer, about; in [0, 1].
+    price_in_usd_per_million, price_out_usd_per_million, fee_usd_per_request : as in `Model`.
+    latency_s : seconds until it answers, in the mean.
+    spread : seconds vary by this share of `latency_s` around it.
+    verbosity : sentences around an answer.
+    refuses, echoes, silent : share of questions that it refuses, repeats, or answers with nothing.
+    strengths : what is added to its skill for tasks whose name begins so.
+    """
+
+    name: str
+    skill: float
+    price_in_usd_per_million: float = 1.0
+    price_out_usd_per_million: float = 2.0
+    fee_usd_per_request: float = 0.0
+    latency_s: float = 0.02
+    spread: float = 0.5
+    verbosity: int = 1
+    refuses: float = 0.02
+    echoes: float = 0.02
+    silent: float = 0.01
+    strengths: Mapping[str, float] = field(default_factory=dict)
+
+    def skill_at(self, task: str) -> float:
+        """Skill at one task, in [0, 1]."""
+        added = sum(more for prefix, more in self.strengths.items() if task.startswith(prefix))
+        return min(max(self.skill + added, 0.0), 1.0)
+
+
+MODELS = (
+    SimulatedModel("sim-large", 0.85, 10.0, 30.0, latency_s=0.05, verbosity=3, refuses=0.06),
+    SimulatedModel("sim-medium", 0.70, 1.0, 2.0, latency_s=0.03, verbosity=2, strengths={"mbpp": 0.15}),
+    SimulatedModel("sim-small", 0.55, 0.2, 0.2, latency_s=0.015, echoes=0.06, strengths={"grade": -0.2}),
+    SimulatedModel("sim-search", 0.60, 0.7, 2.8, 0.005, latency_s=0.06, strengths={"rag": 0.35}),
+)
+"""Four models to show the pipeline with: large, medium, small, and one that searches for a fee a request."""
+
+JUDGE = SimulatedModel("sim-judge", 1.0, 5.0, 15.0, latency_s=0.03)
+"""A fifth one, to grade with."""
+
+
+def draw(*parts: object) -> random.Random:
+    """Source of randomness that follows from these parts alone."""
+    return random.Random("|".join(map(str, parts)))
+
+
+def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
+    """Answer of a model to one turn of a query whose reference it knows; may be empty."""
+    rng = draw(seed, model.name, query.sample_id, turn)
+    mood = rng.random()
+    if mood < model.silent:
+        return ""
+    if mood < model.silent + model.refuses:
+        return rng.choice(_REFUSALS)
+    if mood < model.silent + model.refuses + model.echoes:
+        return query.turns[turn].strip().splitlines()[-1]
+    difficulty = draw(seed, query.sample_id, "difficulty").random()
+    margin = model.skill_at(query.task) - (difficulty + rng.random()) / 2
+    return _SAY[query.metric](model, query, turn, margin, rng)
+
+
+def judge(prompt: str, seed: int) -> str:
+    """Reply of a judge to answers that carry quality marks; JSON.
+
+    A prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten whichever
+    stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
+    """
+    marks = [int(mark) for mark in QUALITY.findall(prompt)]
+    rng = draw(seed, "judge", prompt)
+    if '"winner"' in prompt:
+        return json.dumps({"winner": _winner(marks, rng)})
+    if not marks:
+        return json.dumps({"score": rng.choice((1, 1, 2))})
+    score = round(sum(marks) / len(marks)) + rng.choice((0, 0, 0, 0, -1, 1))
+    return json.dumps({"score": min(max(score, 1), 10)})
+
+
+def write_question(prompt: str, seed: int) -> str:
+    """Question about the text between <text> and </text>, as JSON with "question" and "answer"."""
+    text = " ".join(prompt.partition("<text>")[2].partition("</text>")[0].split())
+    sentence = draw(seed, "question", text).choice([part for part in text.split(". ") if part] or ["Nothing"])
+    words = sentence.rstrip(".").split()
+    cut = max(len(words) - 3, 1)
+    question = f"How does this go on: {' '.join(words[:cut])} …?"
+    return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
+
+
+def _winner(marks: list[int], rng: random.Random) -> str:
+    if rng.random() < 0.1 or len(marks) < 2:
+        return "A"
+    return "A" if marks[0] > marks[-1] else "B" if marks[0] < marks[-1] else "tie"
+
+
+def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    question = query.turns[turn].rpartition("Question:")[2]
+    offered = re.findall(r"^([A-Z])[.)] ", question, re.MULTILINE) or list("ABCD")
+    wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
+    letter = query.reference if margin > 0 else rng.choice(wrong)
+    said = rng.choice(_LETTERS).format(letter)
+    thoughts = " ".join(rng.sample(_PROSE, min(model.verbosity - 1, len(_PROSE))))
+    return f"{thoughts}\n{said}".strip()
+
+
+def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    number = query.reference if margin > 0 else _other_number(query.reference, rng)
+    return " ".join([*_STEPS[: model.verbosity], rng.choice(_NUMBERS).format(number)])
+
+
+def _other_number(reference: str, rng: random.Random) -> str:
+    value = float(reference.replace(",", "").strip("$ ") or 0)
+    return f"{value + rng.choice((-2, -1, 1, 10)):g}"
+
+
+def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    quality = min(max(round(6 + 8 * margin), 1), 10)
+    sentences = rng.sample(_PROSE, min(1 + model.verbosity, len(_PROSE)))
+    known = [query.reference] if query.reference and margin > 0 else []
+    return "\n".join([*known, " ".join(sentences), f"[draft quality {quality}/10]"])
+
+
+_SAY = {"letter": _letter, "number": _number, "judge": _open}

@@ -1,0 +1,360 @@
+"""The store: one SQLite file that holds every answer from the moment it arrived.
+
+An answer is one transaction, committed before the next call is sent by the same worker. The file is in
+write-ahead mode: what is committed has left this process, so killing it (SIGKILL too) loses nothing. With
+`fsync=True` each commit also waits for the disk, so that a power cut loses nothing either; without it a power
+cut may lose the last moments, but never damages the file.
+
+Before a call is sent, the most that it can cost is committed as a charge. The answer's transaction takes the
+charge away. So after a kill the charges that are left are the calls whose fate is unknown, and a budget that
+counts them holds across kills.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from rb_support.construct.errors import StoreBusyError, StoreError
+from rb_support.construct.records import Answer, Key, Model, Parameters, Query
+
+APPLICATION = 0x52424331
+"""Marks a SQLite file as one of ours ("RBC1")."""
+VERSION = 1
+_KEY = "model, sample_id, turn, parameters_digest"
+_KEY_COLUMNS = (
+    "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
+)
+_ANSWER = tuple(field.name for field in fields(Answer))
+_SCHEMA = (
+    """CREATE TABLE queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
+    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL)""",
+    "CREATE TABLE models (name TEXT PRIMARY KEY, card TEXT NOT NULL)",
+    f"""CREATE TABLE answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
+    cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
+    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY ({_KEY}))""",
+    f"""CREATE TABLE grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL, parsed INTEGER NOT NULL,
+    note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind))""",
+    f"CREATE TABLE charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL, note TEXT NOT NULL)",
+    f"""CREATE TABLE failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
+    PRIMARY KEY ({_KEY}))""",
+    """CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
+    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL)""",
+    """CREATE TRIGGER answered AFTER INSERT ON answers BEGIN
+    DELETE FROM charges WHERE id = NEW.charge;
+    DELETE FROM failures WHERE model = NEW.model AND sample_id = NEW.sample_id AND turn = NEW.turn
+        AND parameters_digest = NEW.parameters_digest;
+    END""",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+def now() -> str:
+    """Time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Store:
+    """Queries, answers, grades, failures and runs in one file; usable from several threads.
+
+    Parameters
+    ----------
+    path : the file; made, with its folder, if it is not there.
+    create : False to refuse a path where nothing is.
+    fsync : wait for the disk at every commit (see the module's text).
+
+    Raises
+    ------
+    StoreError : if the file is no store, one of another version, damaged, or not there.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True, fsync: bool = False) -> None:
+        self.path = Path(path)
+        self._lock = threading.RLock()
+        if not create and not self.path.is_file():
+            raise StoreError(f"{self.path}: no store is there; `construct run` makes one")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._told():
+            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            self._set_up(fsync)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        self._db.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs from the store while this one writes; a killed run lets go by itself.
+
+        Raises
+        ------
+        StoreBusyError : if another run holds it.
+        """
+        lock = FileLock(f"{self.path}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            message = f"{self.path}: another run is writing it; wait for its end, or name another store"
+            raise StoreBusyError(message) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # Queries and models
+
+    def put_queries(self, queries: Iterable[Query]) -> None:
+        """Keep queries; those that are there already may come again.
+
+        Raises
+        ------
+        StoreError : if a sample_id stands for another text already.
+        """
+        known = {query.sample_id: query for query in self.queries()}
+        rows = []
+        for query in queries:
+            if known.setdefault(query.sample_id, query) != query:
+                raise StoreError(
+                    f"{self.path}: sample_id {query.sample_id!r} stands for another query there; "
+                    "rename the sample or take another store"
+                )
+            rows.append(_query_row(query))
+        self._write_many("INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def queries(self) -> list[Query]:
+        """Every query, in the order in which they came."""
+        rows = self._rows(
+            "SELECT sample_id, task, turns, reference, metric, system FROM queries ORDER BY rowid"
+        )
+        return [Query(row[0], row[1], tuple(json.loads(row[2])), *row[3:]) for row in rows]
+
+    def put_models(self, models: Iterable[Model]) -> None:
+        """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
+        rows = [(model.name, json.dumps(asdict(model))) for model in models]
+        self._write_many("INSERT OR REPLACE INTO models VALUES (?, ?)", rows)
+
+    def models(self) -> list[Model]:
+        """Card of every model that was asked."""
+        rows = self._rows("SELECT card FROM models ORDER BY rowid")
+        return [Model(**json.loads(card)) for (card,) in rows]
+
+    # Answers
+
+    def charge(self, key: Key, usd: float) -> int:
+        """Commit the most that a call can cost before it is sent.
+
+        Returns
+        -------
+        Number of the charge, for `put_answer` or `refund`; until then it counts as spent.
+        """
+        row = (*key, usd, "in flight")
+        sql = f"INSERT INTO charges ({_KEY}, usd, note) VALUES (?, ?, ?, ?, ?, ?)"
+        with self._lock, self._told():
+            return int(self._db.execute(sql, row).lastrowid or 0)
+
+    def refund(self, charge: int) -> None:
+        """Take a charge away: the call cost nothing."""
+        self._write("DELETE FROM charges WHERE id = ?", (charge,))
+
+    def keep_charge(self, charge: int, note: str) -> None:
+        """Let a charge stand: the call brought no answer, but may be on the bill."""
+        self._write("UPDATE charges SET note = ? WHERE id = ?", (note, charge))
+
+    def put_answer(self, answer: Answer, charge: int | None = None) -> None:
+        """Commit an answer, and take its charge and its earlier failure away, in one transaction.
+
+        Raises
+        ------
+        StoreError : if the key has its answer already.
+        """
+        columns, row = ", ".join((*_ANSWER, "charge")), (*vars(answer).values(), charge)
+        self._write(f"INSERT INTO answers ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+
+    def answer(self, key: Key) -> Answer | None:
+        """Answer of a key, None if there is none."""
+        rows = self._rows(f"SELECT {', '.join(_ANSWER)} FROM answers WHERE {_matching()}", key)
+        return _answer(rows[0]) if rows else None
+
+    def answered(self) -> set[Key]:
+        """Keys of all answers."""
+        return {Key(*row) for row in self._rows(f"SELECT {_KEY} FROM answers")}
+
+    def answers(self) -> pd.DataFrame:
+        """All answers, a row each with the columns of `Answer`, sorted by key."""
+        frame = self._frame(f"SELECT {', '.join(_ANSWER)} FROM answers ORDER BY {_KEY}")
+        return frame.assign(tokens_estimated=frame["tokens_estimated"].astype(bool))
+
+    # Grades, failures, money, runs
+
+    def put_grade(self, key: Key, kind: str, score: float, parsed: bool, note: str = "") -> None:
+        """Keep the grade of an answer; a second one of the same kind replaces the first.
+
+        Parameters
+        ----------
+        key : of the answer.
+        kind : how it was graded, such as "letter" or "judge:NAME".
+        score : in [0, 1].
+        parsed : False if no answer could be read out of the text.
+        note : what else is to be said, such as "refusal".
+        """
+        marks = ", ".join("?" * 8)
+        row = (*key, kind, float(score), bool(parsed), note)
+        self._write(f"INSERT OR REPLACE INTO grades VALUES ({marks})", row)
+
+    def grades(self) -> pd.DataFrame:
+        """All grades: the four columns of the key, kind, score, parsed, note; sorted by key and kind."""
+        frame = self._frame(f"SELECT {_KEY}, kind, score, parsed, note FROM grades ORDER BY {_KEY}, kind")
+        return frame.assign(parsed=frame["parsed"].astype(bool))
+
+    def put_failure(self, key: Key, reason: str) -> None:
+        """Keep why a call was given up; its answer, should it come later, takes the failure away."""
+        marks = ", ".join("?" * 6)
+        self._write(f"INSERT OR REPLACE INTO failures VALUES ({marks})", (*key, reason, now()))
+
+    def failures(self) -> pd.DataFrame:
+        """Calls given up and not answered since: the key's columns, reason, failed_at (UTC)."""
+        return self._frame(f"SELECT * FROM failures ORDER BY {_KEY}")
+
+    def charges(self) -> pd.DataFrame:
+        """Calls without an answer that may be on the bill: the key's columns, usd (the most), note."""
+        return self._frame(f"SELECT {_KEY}, usd, note FROM charges ORDER BY id")
+
+    def spent_usd(self) -> float:
+        """USD of all answers, and the most of all calls that may be on the bill."""
+        sql = "SELECT (SELECT TOTAL(cost_usd) FROM answers) + (SELECT TOTAL(usd) FROM charges)"
+        return float(self._rows(sql)[0][0])
+
+    def start_run(self, parameters: Parameters, budget_usd: float | None) -> int:
+        """Note that a run begins; returns its number."""
+        row = (now(), json.dumps(asdict(parameters)), budget_usd)
+        sql = "INSERT INTO runs (started_at, parameters, budget_usd, state) VALUES (?, ?, ?, 'running')"
+        with self._lock, self._told():
+            return int(self._db.execute(sql, row).lastrowid or 0)
+
+    def end_run(self, run: int, state: str) -> None:
+        """Note how a run ended, and what the store has cost by then."""
+        sql = "UPDATE runs SET ended_at = ?, spent_usd = ?, state = ? WHERE id = ?"
+        self._write(sql, (now(), self.spent_usd(), state, run))
+
+    def runs(self) -> pd.DataFrame:
+        """All runs: id, started_at, ended_at (UTC), parameters (JSON), budget_usd, spent_usd, state.
+
+        A run that was killed says "running" for ever, and has no end.
+        """
+        return self._frame("SELECT * FROM runs ORDER BY id")
+
+    # SQLite
+
+    def _set_up(self, fsync: bool) -> None:
+        with self._told():
+            application = self._db.execute("PRAGMA application_id").fetchone()[0]
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+            if tables or application:
+                self._refuse_other(application, version)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+            if not tables:
+                self._create()
+
+    def _create(self) -> None:
+        with self._transaction():
+            if not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                for statement in _SCHEMA:
+                    self._db.execute(statement)
+
+    def _refuse_other(self, application: int, version: int) -> None:
+        if application != APPLICATION:
+            raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
+        if version != VERSION:
+            raise StoreError(
+                f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
+                "use the package's version that wrote it, or begin another store"
+            )
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn SQLite's errors into one sentence on the file."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise StoreError(f"{self.path}: refused a row ({error})") from error
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path}: cannot be used ({error}); look at its folder and disk") from error
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: no store, or a damaged one ({error}); {_RESTORE}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _write(self, sql: str, row: tuple[Any, ...]) -> None:
+        with self._lock, self._told():
+            self._db.execute(sql, row)
+
+    def _write_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        with self._lock, self._told(), self._transaction():
+            self._db.executemany(sql, rows)
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, self._told():
+            return self._db.execute(sql, values).fetchall()
+
+    def _frame(self, sql: str) -> pd.DataFrame:
+        with self._lock, self._told():
+            cursor = self._db.execute(sql)
+            return pd.DataFrame(cursor.fetchall(), columns=[column[0] for column in cursor.description])
+
+
+_RESTORE = "restore a copy, or begin another store"
+
+
+def _matching() -> str:
+    return " AND ".join(f"{column} = ?" for column in _KEY.split(", "))
+
+
+def _query_row(query: Query) -> tuple[Any, ...]:
+    turns = json.dumps(query.turns, ensure_ascii=False)
+    return (query.sample_id, query.task, turns, query.reference, query.metric, query.system)
+
+
+def _answer(row: tuple[Any, ...]) -> Answer:
+    named = dict(zip(_ANSWER, row, strict=True))
+    return Answer(**{**named, "tokens_estimated": bool(named["tokens_estimated"])})

@@ -1,0 +1,142 @@
+"""Tasks: how the rows of a dataset become prompts (RouterBench sec. 4.2, App. A.3 and A.5).
+
+The form of a prompt follows from a task's metric and from what its rows hold:
+
+=================  ========  =====  ==================================================
+datasets           metric    shots  rows hold
+=================  ========  =====  ==================================================
+MMLU, ARC,         letter    5      question, choices, answer (the letter)
+HellaSwag,
+Winogrande
+GSM8K              number    5      question, answer (the number), solution (examples)
+MBPP               judge     0      question, tests, answer (a program)
+MT-Bench           judge     0      question, follow_up (the second turn)
+RAG                judge     0      question, answer
+=================  ========  =====  ==================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+import pandas as pd
+
+from rb_support.construct.records import Query
+from rb_support.names import DATASETS, dataset_of_task
+
+METRICS = ("letter", "number", "judge")
+
+_INTRO = {
+    "letter": "Each question below has one right choice. Reply with its letter and nothing else.",
+    "number": "Work out each problem step by step and end with the sentence 'The answer is N.'",
+    "judge": "",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question of a task.
+
+    Attributes
+    ----------
+    question : what is asked; for MT-Bench the first turn.
+    answer : right answer: a letter, a number, or what a judge compares with (may be empty then).
+    choices : texts to choose from, at most 26, for the metric "letter".
+    solution : how to get to a number, shown in examples.
+    tests : lines of code that the asked program must pass.
+    follow_up : second turn.
+    """
+
+    question: str
+    answer: str = ""
+    choices: tuple[str, ...] = ()
+    solution: str = ""
+    tests: tuple[str, ...] = ()
+    follow_up: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Questions of one kind, and how they are asked and graded.
+
+    Attributes
+    ----------
+    name : the published `eval_name`, such as "mmlu-anatomy"; tells the dataset.
+    metric : "letter", "number" (exact match) or "judge".
+    rows : the questions.
+    examples : solved questions that stand before each one; as many as there are shots.
+    split : part of the dataset, second part of the sample ids.
+    intro : sentence before the examples; a usual one if empty.
+    """
+
+    name: str
+    metric: str
+    rows: tuple[Row, ...]
+    examples: tuple[Row, ...] = ()
+    split: str = "test"
+    intro: str = ""
+
+    @property
+    def shots(self) -> int:
+        """Number of examples before each question."""
+        return len(self.examples)
+
+    @property
+    def dataset(self) -> str:
+        """One of the eight datasets, or "Other"."""
+        return dataset_of_task(self.name)
+
+    def queries(self) -> list[Query]:
+        """One query per row; ids are `{name}.{split}.{index}`, as in the published files (App. A.4)."""
+        return [self._query(index, row) for index, row in enumerate(self.rows)]
+
+    def _query(self, index: int, row: Row) -> Query:
+        turns = (self.prompt(row), *filter(None, [row.follow_up]))
+        return Query(f"{self.name}.{self.split}.{index}", self.name, turns, row.answer, self.metric)
+
+    def prompt(self, row: Row) -> str:
+        """First user turn for a row: introduction, solved examples, question."""
+        intro = self.intro or _INTRO[self.metric]
+        solved = [f"{self._ask(example)} {self._solve(example)}" for example in self.examples]
+        return "\n\n".join(filter(None, [intro, *solved, self._ask(row)]))
+
+    def _ask(self, row: Row) -> str:
+        if self.metric == "judge":
+            return "\n".join([row.question, *_tests(row)])
+        choices = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, row.choices, strict=False)]
+        return "\n".join([f"Question: {row.question}", *choices, "Answer:"])
+
+    def _solve(self, row: Row) -> str:
+        if self.metric != "number":
+            return row.answer
+        return " ".join(filter(None, [row.solution, f"The answer is {row.answer}."]))
+
+
+def _tests(row: Row) -> list[str]:
+    return ["The program must pass these tests:", *row.tests] if row.tests else []
+
+
+def queries_of(tasks: Iterable[Task]) -> list[Query]:
+    """Queries of several tasks, task by task."""
+    return [query for task in tasks for query in task.queries()]
+
+
+def datasets_table(tasks: Iterable[Task]) -> pd.DataFrame:
+    """What is asked: dataset, tasks, shots, metric, rows; a row per dataset in the usual order.
+
+    Tasks of one dataset are counted together; shots and metrics that differ within it are all named.
+    """
+    frame = pd.DataFrame(
+        [(task.dataset, task.name, str(task.shots), task.metric, len(task.rows)) for task in tasks],
+        columns=["dataset", "tasks", "shots", "metric", "rows"],
+    )
+    how = {"tasks": "nunique", "shots": _named, "metric": _named, "rows": "sum"}
+    table = frame.groupby("dataset").agg(how)  # type: ignore[arg-type]
+    others = sorted(set(table.index) - set(DATASETS))
+    return table.reindex([d for d in (*DATASETS, *others) if d in table.index]).reset_index()
+
+
+def _named(cells: pd.Series[str]) -> str:
+    return ", ".join(dict.fromkeys(cells))

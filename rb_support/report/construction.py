@@ -1,0 +1,78 @@
+"""RouterBench's Figure 1: how the benchmark is built and used, drawn from a pipeline's own counts."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from .plots import panels
+from .style import BLUE, GREEN, GREY, ORANGE
+
+_COLORS = (BLUE, GREEN, ORANGE)
+_WIDTH, _HEIGHT, _GAP, _LANE = 1.0, 0.62, 0.24, 1.15
+
+
+def construction_figure(steps: pd.DataFrame) -> Figure:
+    """Flow diagram: a lane of boxes per stage, read from left to right, lane after lane.
+
+    Parameters
+    ----------
+    steps : a row per box, in order, with columns stage (such as "construction"), step (the box's heading) and
+        counts (lines below it, such as "64 prompts").
+
+    Raises
+    ------
+    ValueError
+        If there is no step, or more than three stages.
+    """
+    stages = list(dict.fromkeys(steps["stage"]))
+    if not 1 <= len(stages) <= len(_COLORS):
+        raise ValueError(f"{len(stages)} stages are given; the figure has lanes for 1 to {len(_COLORS)}")
+    longest = int(steps["stage"].value_counts().max())
+    fig, (ax,) = panels(1, height=0.35 + 1.15 * len(stages))
+    for lane, (stage, color) in enumerate(zip(stages, _COLORS, strict=False)):
+        _draw_lane(ax, steps[steps["stage"] == stage], -lane * _LANE, stage, color)
+    for lane, stage in enumerate(stages[:-1]):
+        _draw_turn(ax, int((steps["stage"] == stage).sum()) - 1, -lane * _LANE - _HEIGHT / 2)
+    ax.set(xlim=(-0.05, longest * (_WIDTH + _GAP)), ylim=(-_LANE * (len(stages) - 1) - 0.45, 0.62))
+    ax.set_axis_off()
+    return fig
+
+
+def _left(place: int) -> float:
+    return place * (_WIDTH + _GAP)
+
+
+def _draw_lane(ax: Axes, steps: pd.DataFrame, y: float, stage: str, color: str) -> None:
+    ax.text(0, y + _HEIGHT / 2 + 0.05, stage, color=color, fontweight="bold", va="bottom", fontsize=9)
+    for place, (step, counts) in enumerate(zip(steps["step"], steps["counts"], strict=True)):
+        _draw_box(ax, _left(place), y, step, counts, color)
+        if place:
+            _arrow(ax, (_left(place) - _GAP, y), (_left(place), y))
+
+
+def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) -> None:
+    corner, pad = (x, y - _HEIGHT / 2), "round,pad=0,rounding_size=0.06"
+    box = FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor=color, alpha=0.12, edgecolor="none")
+    frame = FancyBboxPatch(
+        corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor="none", edgecolor=color, linewidth=1
+    )
+    ax.add_patch(box)
+    ax.add_patch(frame)
+    middle = x + _WIDTH / 2
+    ax.text(middle, y + 0.22, step, ha="center", va="center", fontweight="bold", fontsize=7)
+    ax.text(middle, y + 0.11, counts, ha="center", va="top", fontsize=6, linespacing=1.25)
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 0, "shrinkB": 1, "linewidth": 1.1}
+    ax.annotate("", end, start, arrowprops=style)
+
+
+def _draw_turn(ax: Axes, last: int, bottom: float) -> None:
+    """Bent arrow from below the last box of a lane to the first box of the next."""
+    start, end, level = _left(last) + _WIDTH / 2, 0.8 * _WIDTH, bottom - 0.12
+    ax.plot([start, start, end, end], [bottom, level, level, level - 0.1], color=GREY, linewidth=1.1)
+    _arrow(ax, (end, level - 0.1), (end, bottom - _LANE + _HEIGHT))

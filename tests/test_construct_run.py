@@ -1,0 +1,631 @@
+"""From prompts to recorded answers over HTTP: faults, kills, budgets and keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import traceback
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from rb_support.__main__ import app
+from rb_support.construct import CallError, ConstructError, Model, Parameters, Query, client, key_of
+from rb_support.construct import run as running
+from rb_support.construct.budget import Budget, BudgetReached
+from rb_support.construct.client import Reply, connect, read_reply
+from rb_support.construct.demo import demo_tasks
+from rb_support.construct.errors import TryAgain
+from rb_support.construct.export import to_outcomes
+from rb_support.construct.grading import grade_store
+from rb_support.construct.loopback import KINDS, Faults, serve
+from rb_support.construct.plan import plan, worst_usd
+from rb_support.construct.run import Policy, run
+from rb_support.construct.secrets import strike
+from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel
+from rb_support.construct.store import Store
+from rb_support.construct.tasks import queries_of
+
+QUERIES = queries_of(demo_tasks(4))
+CALLS = sum(len(query.turns) for query in QUERIES)
+QUICK = Policy(first_wait_s=0.005)
+PLANTED = "sk-planted-0123456789abcdefghij"
+SAME = ["text", "prompt_tokens", "answer_tokens", "cost_usd", "finish_reason"]
+KEY_COLUMNS = ["model", "sample_id", "turn", "parameters_digest"]
+
+
+def fast(name: str = "fast", **changes) -> SimulatedModel:
+    return SimulatedModel(name, 0.7, latency_s=0.0, **changes)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with Store(tmp_path / "store.sqlite") as made:
+        yield made
+
+
+def ask(server, store: Store, queries=QUERIES, **options):
+    return run(queries, server.models(), store, policy=QUICK, progress=False, **options)
+
+
+def seen(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
+    return set(frame[["model", "sample_id", "turn"]].itertuples(index=False, name=None))
+
+
+# Everything at once
+
+
+WORKER = """
+    import sys
+    from rb_support.construct.demo import demo_tasks
+    from rb_support.construct.models import read_models
+    from rb_support.construct.run import Policy, run
+    from rb_support.construct.store import Store
+    from rb_support.construct.tasks import queries_of
+
+    cards, path, budget = sys.argv[1:]
+    with Store(path) as store:
+        print("ready", flush=True)
+        run(queries_of(demo_tasks(4)), read_models(cards), store, budget_usd=float(budget),
+            policy=Policy(first_wait_s=0.005), progress=False)
+"""
+
+
+def worker(cards: Path, path: Path, budget: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(WORKER), str(cards), str(path), str(budget)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None and started.stdout.readline() == "ready\n"
+    return started
+
+
+def write_cards(path: Path, models: list[Model]) -> Path:
+    fields = (
+        "name",
+        "endpoint",
+        "price_in_usd_per_million",
+        "price_out_usd_per_million",
+        "fee_usd_per_request",
+    )
+    blocks = [[f"{field} = {json.dumps(getattr(model, field))}" for field in fields] for model in models]
+    path.write_text("\n".join(["\n".join(["[[model]]", *lines, "concurrency = 2"]) for lines in blocks]))
+    return path
+
+
+def graded(path: Path):
+    """Outcome table of a store, its open answers graded by a judge without faults."""
+    with serve() as server, Store(path) as store:
+        grade_store(store, QUERIES, server.judge())
+        return to_outcomes(store, QUERIES)
+
+
+def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(tmp_path, capsys) -> None:
+    slow = [replace(model, latency_s=0.08, spread=0.5) for model in MODELS]
+    with serve(QUERIES, models=slow) as server, Store(tmp_path / "calm.sqlite") as store:
+        assert ask(server, store).state == "done"
+        calm = store.answers()
+
+    path, budget, kills, lost, again = tmp_path / "killed.sqlite", 3.0, 0, 0, 0
+    rng = random.Random(7)
+    committed: dict[tuple[str, str, int], int] = {}
+    with serve(QUERIES, models=slow, faults=Faults.all(0.06)) as server:
+        cards = write_cards(tmp_path / "models.toml", server.models())
+        while kills < 6:
+            process = worker(cards, path, budget)
+            time.sleep(rng.uniform(0.05, 0.35))
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+            with Store(path) as store:
+                here = seen(store.answers())
+            calls = server.counts().calls
+            lost += len(set(committed) - here)
+            again += sum(calls[call] - count for call, count in committed.items())
+            committed = {call: calls[call] for call in here}
+        at_last_kill = len(committed)
+        assert worker(cards, path, budget).wait() == 0
+        counts = server.counts()
+    with Store(path) as store:
+        answers, spent = store.answers(), store.spent_usd()
+    lost += len(set(committed) - seen(answers))
+    again += sum(counts.calls[call] - count for call, count in committed.items())
+    over = max(0.0, counts.billed_usd - budget)
+    with capsys.disabled():
+        print(f"\ncalls {sum(counts.calls.values())}, faults {sorted(counts.faults.items())}, kills {kills}")
+        print(f"answers lost {lost}, answers asked twice {again}, dollars over budget {over:g}")
+    assert 0 < at_last_kill < len(answers) == CALLS * len(MODELS)
+    assert set(counts.faults) == set(KINDS)
+    assert (lost, again, over) == (0, 0, 0.0)
+    assert counts.billed_usd <= spent <= budget
+    pd.testing.assert_frame_equal(answers[[*KEY_COLUMNS, *SAME]], calm[[*KEY_COLUMNS, *SAME]])
+    ours, theirs = graded(path), graded(tmp_path / "calm.sqlite")
+    assert (ours.quality == theirs.quality).all() and (ours.cost == theirs.cost).all()
+    assert ours.frame["sample_id"].tolist() == theirs.frame["sample_id"].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_fault_is_survived(store: Store, kind: str) -> None:
+    queries = QUERIES[:6]
+    with serve(queries, models=[fast()], faults=Faults({kind: 1.0}, in_a_row=1)) as server:
+        summary = ask(server, store, queries)
+        counts = server.counts()
+    assert (summary.state, summary.answers) == ("done", 6)
+    assert counts.faults == {kind: 6}
+    answers = store.answers()
+    assert answers["tokens_estimated"].all() == (kind == "usage")
+    assert set(answers["attempts"]) == {1 if kind == "usage" else 2}
+    billed = {"cut": "cut", "half": "cut", "malformed": "malformed"}
+    assert store.charges()["note"].tolist() == [billed[kind]] * 6 if kind in billed else store.charges().empty
+
+
+# Missing ones only
+
+
+def test_a_second_run_asks_only_for_what_is_missing(store: Store) -> None:
+    with serve(QUERIES, models=[fast(), fast("other")]) as server:
+        assert ask(server, store, QUERIES[:5]).answers == 10
+        assert ask(server, store).answers == 2 * (CALLS - 5)
+        assert ask(server, store).attempts == 0
+        assert ask(server, store, parameters=Parameters(max_tokens=9)).answers == 2 * CALLS
+        assert set(server.counts().calls.values()) == {2}
+
+
+def test_empty_answers_are_answers(store: Store) -> None:
+    with serve(QUERIES, models=[fast(silent=1.0)]) as server:
+        assert ask(server, store).answers == CALLS
+        assert ask(server, store).attempts == 0
+    answers = store.answers()
+    assert set(answers["text"]) == {""} and set(answers["finish_reason"]) == {"stop"}
+    assert (answers["answer_tokens"] == 0).all() and not answers["tokens_estimated"].any()
+
+
+def test_queries_that_come_twice_are_asked_once(store: Store) -> None:
+    with serve(QUERIES, models=[fast()]) as server:
+        assert ask(server, store, [*QUERIES, *QUERIES]).answers == CALLS
+
+
+class Recorder:
+    """A connection that answers by counting, and keeps what it was asked."""
+
+    asked: list[tuple[tuple[str, str], ...]] = []
+
+    def __init__(self, model: Model, timeout_s: float) -> None:
+        pass
+
+    def ask(self, messages, parameters) -> Reply:
+        self.asked.append(messages)
+        return Reply(f"answer {len(self.asked)}", 5, 3, "stop", "{}")
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_second_turn_carries_the_models_own_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "connect", Recorder)
+    monkeypatch.setattr(Recorder, "asked", [])
+    query = Query("mtbench.test.1", "mtbench", ("Write a poem.", "Now in prose."))
+    run([query], [Model("small", "", "small", 1, 1)], store, progress=False)
+    first = (("user", "Write a poem."),)
+    assert Recorder.asked == [first, (*first, ("assistant", "answer 1"), ("user", "Now in prose."))]
+
+
+def test_a_run_works_beside_an_event_loop(store: Store) -> None:
+    async def notebook() -> int:
+        with serve(QUERIES[:3], models=[fast()]) as server:
+            return ask(server, store, QUERIES[:3]).answers
+
+    assert asyncio.run(notebook()) == 3
+
+
+def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with serve(QUERIES, models=[replace(fast(), latency_s=0.3)]) as server:
+        process = worker(write_cards(tmp_path / "models.toml", server.models()), path, 9.0)
+        while not server.counts().calls:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() != 0
+    with Store(path) as store:
+        assert 0 < len(store.answers()) < CALLS
+        assert store.charges().empty
+        assert store.runs()["state"].tolist() == ["interrupted"]
+
+
+# Money
+
+
+def test_a_dry_run_sends_nothing_and_bounds_the_cost(tmp_path: Path, store: Store) -> None:
+    with serve(QUERIES) as server:
+        planned = plan(QUERIES, server.models(), None)
+        assert (server.counts().calls, server.counts().refused) == ({}, 0)
+        ask(server, store)
+        after = plan(QUERIES, server.models(), store)
+    assert planned.missing == CALLS * len(MODELS) and after.missing == 0
+    assert store.spent_usd() <= planned.usd_most
+    assert after.usd == after.usd_most == after.seconds == 0.0
+    assert planned.frame["calls"].tolist() == (after.frame["answered"]).tolist()
+
+
+@pytest.mark.parametrize(("budget", "seed"), [(0.0, 0), (0.05, 1), (0.1, 2), (0.3, 3)])
+def test_the_budget_is_never_exceeded(store: Store, budget: float, seed: int) -> None:
+    with serve(QUERIES, seed=seed, faults=Faults.all(0.05)) as server:
+        first = ask(server, store, budget_usd=budget)
+        second = ask(server, store, budget_usd=budget)
+        billed = server.counts().billed_usd
+    assert (first.state, second.state) == ("budget", "budget")
+    assert "raise the budget" in first.message
+    assert billed <= store.spent_usd() <= budget
+    assert store.failures().empty
+    assert first.answers > 0 or budget == 0
+    assert len(store.answers()) == first.answers + second.answers
+
+
+@given(costs=st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), max_size=30), limit=st.floats(0, 30))
+def test_spent_and_reserved_stay_within_the_limit(costs, limit: float) -> None:
+    budget = Budget(limit)
+    for most, share in costs:
+        try:
+            budget.reserve(most)
+        except BudgetReached:
+            assert budget.spent_usd + most > limit
+            continue
+        budget.settle(most, most * share)
+        assert budget.spent_usd <= limit * (1 + 1e-9) + 1e-9
+
+
+def test_a_worker_waits_for_room_that_calls_in_flight_may_make() -> None:
+    budget = Budget(1.0)
+    budget.reserve(0.8)
+    threading.Timer(0.05, budget.settle, (0.8, 0.1)).start()
+    budget.reserve(0.9)
+    assert budget.spent_usd == 0.1
+
+
+def test_the_worst_case_bounds_every_call(store: Store) -> None:
+    with serve(QUERIES) as server:
+        ask(server, store)
+        cards = {card.name: card for card in server.models()}
+    queries = {query.sample_id: query for query in QUERIES}
+    for row in store.answers().itertuples():
+        if row.turn == 0:
+            most = worst_usd(cards[row.model], queries[row.sample_id].messages, Parameters())
+            assert row.cost_usd <= most
+
+
+# What does not pass
+
+
+def test_a_refused_model_is_asked_once_and_the_rest_goes_on(store: Store) -> None:
+    with serve(QUERIES, models=[fast()]) as server:
+        (good,) = server.models()
+        bad = replace(good, name="bad", served_name="unheard-of", concurrency=1)
+        summary = run(QUERIES, [good, bad], store, policy=QUICK, progress=False)
+        assert server.counts().refused == 1
+        assert (summary.state, summary.answers, len(summary.failures)) == ("failed", CALLS, len(QUERIES))
+        assert "404: look at endpoint and served_name" in summary.failures[0].reason
+        assert len(store.failures()) == len(QUERIES)
+        mended = run(QUERIES, [replace(bad, served_name="fast")], store, policy=QUICK, progress=False)
+    assert mended.state == "done" and store.failures().empty
+
+
+def test_attempts_come_to_an_end(store: Store) -> None:
+    with serve(QUERIES[:2], models=[fast()], faults=Faults({"500": 1.0}, in_a_row=99)) as server:
+        summary = ask(server, store, QUERIES[:2])
+    assert summary.attempts == 2 * QUICK.attempts and summary.retries == {"500": 12}
+    assert "no answer after 6 attempts, the last ended with: 500" in summary.failures[0].reason
+    assert store.spent_usd() == 0
+
+
+def test_a_model_that_never_answers_is_left_alone_after_a_while(store: Store) -> None:
+    nobody = Model("nobody", "http://127.0.0.1:9/v1", "nobody", 1, 1, concurrency=1)
+    policy = Policy(attempts=1, in_a_row=3)
+    summary = run(QUERIES, [nobody], store, policy=policy, progress=False)
+    assert summary.attempts == 3 and len(summary.failures) == len(QUERIES)
+    assert "so it was with 3 calls in a row" in summary.failures[-1].reason
+
+
+def test_silence_is_a_timeout_and_stays_on_the_bill(store: Store) -> None:
+    policy = Policy(attempts=2, first_wait_s=0.005, timeout_s=0.05)
+    with serve(QUERIES[:1], models=[replace(fast(), latency_s=0.4)]) as server:
+        summary = run(QUERIES[:1], server.models(), store, policy=policy, progress=False)
+    assert summary.retries == {"timeout": 2} and summary.state == "failed"
+    assert store.charges()["note"].tolist() == ["timeout", "timeout"]
+
+
+def test_nobody_there_costs_nothing(store: Store) -> None:
+    nobody = Model("nobody", "http://127.0.0.1:9/v1", "nobody", 1, 1)
+    policy = Policy(attempts=2, first_wait_s=0.005)
+    summary = run(QUERIES[:1], [nobody], store, policy=policy, progress=False)
+    assert summary.retries == {"no connection": 2} and store.spent_usd() == 0
+
+
+def test_an_endpoint_that_asks_to_wait_is_waited_for(store: Store) -> None:
+    faults = Faults({"429": 1.0}, in_a_row=1, retry_after_s=0.3)
+    with serve(QUERIES[:1], models=[fast()], faults=faults) as server:
+        summary = ask(server, store, QUERIES[:1])
+        assert summary.state == "done" and summary.seconds >= 0.3
+        short = Policy(first_wait_s=0.005, longest_wait_s=0.1)
+        card = replace(server.models()[0], name="again")
+    with serve(QUERIES[:1], models=[fast()], faults=faults) as server:
+        card = replace(card, endpoint=server.url)
+        summary = run(QUERIES[:1], [card], store, policy=short, progress=False)
+    assert "asks to wait" in summary.failures[0].reason
+
+
+def test_a_store_that_cannot_be_written_stops_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ConstructError("disk full")
+
+    with serve(QUERIES, models=[fast()]) as server:
+        monkeypatch.setattr(store, "put_answer", full)
+        with pytest.raises(ConstructError, match="disk full"):
+            ask(server, store)
+        assert sum(server.counts().calls.values()) <= 8
+
+
+def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
+    card = Model("small", "http://127.0.0.1:9/v1", "small", 1, 1)
+    with pytest.raises(ConstructError, match="two models are called 'small'"):
+        run(QUERIES, [card, card], store)
+    with pytest.raises(ConstructError, match="budget is nan"):
+        run(QUERIES, [card], store, budget_usd=float("nan"))
+
+
+def test_waits_grow_vary_and_repeat() -> None:
+    policy, key = Policy(), key_of("small", QUERIES[0], 0, Parameters())
+    waits = [policy.wait_s(key, attempt, 0) for attempt in range(1, 12)]
+    assert waits == [policy.wait_s(key, attempt, 0) for attempt in range(1, 12)]
+    assert waits != [replace(policy, seed=1).wait_s(key, attempt, 0) for attempt in range(1, 12)]
+    assert all(0.5 <= wait / 2**i <= 1.5 for i, wait in enumerate(waits[:5])) and waits[-1] == 60
+
+
+# What a response may look like
+
+CARD = Model("small", "http://127.0.0.1:9/v1", "small", 1.0, 1.0, context_tokens=100)
+
+
+def response(content: object = "B", **usage: object) -> dict[str, object]:
+    message = {"role": "assistant", "content": content}
+    return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+
+
+@pytest.mark.parametrize("wrong", [-5, 0, "many", 10**9, None, 3.5, True, [1]])
+def test_usage_that_cannot_be_is_not_believed(wrong: object) -> None:
+    reply = read_reply(response(prompt_tokens=wrong, completion_tokens=wrong), CARD)
+    assert (reply.prompt_tokens, reply.answer_tokens) == (None, None)
+    assert read_reply(response(prompt_tokens=7, completion_tokens=1), CARD).prompt_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [("B", "B"), (None, ""), ("", ""), ([{"text": "B"}, {"text": "."}], "B."), ("\ud800x", "?x")],
+)
+def test_content_in_its_forms(content: object, text: str) -> None:
+    assert read_reply(response(content), CARD).text == text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, [], "text", {}, {"choices": []}, {"choices": [{}]}, {"error": "busy"}, response(7), response([7])],
+)
+def test_other_shapes_are_tried_again(odd: object) -> None:
+    with pytest.raises(TryAgain, match="malformed") as raised:
+        read_reply(odd, CARD)
+    assert raised.value.billed
+
+
+# Keys
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_key_is_nowhere_but_in_the_environment(tmp_path, monkeypatch, capfd, caplog) -> None:
+    monkeypatch.setenv("PLANTED_KEY", PLANTED)
+    caplog.set_level(logging.DEBUG)
+    told: list[object] = []
+    with Store(tmp_path / "store.sqlite") as store:
+        for right in (PLANTED, "another-key-altogether"):  # a wrong key is told back by the server
+            with serve(QUERIES, models=[fast()], key=right) as server:
+                cards = [replace(card, name=right[:4]) for card in server.models(key_variable="PLANTED_KEY")]
+                told += [
+                    run(QUERIES, cards, store, policy=QUICK),
+                    cards,
+                    server,
+                    store,
+                    plan(QUERIES, cards, store),
+                ]
+                refused = server.counts().refused
+        assert told[0].state == "done" and len(store.answers()) == CALLS
+        assert told[5].state == "failed" and 0 < refused <= 8
+        assert "401: the key is refused" in told[5].message and "[key]" in told[5].failures[0].reason
+        with serve(QUERIES, models=[fast()], key="another-key-altogether") as server:
+            line = connect(server.models(key_variable="PLANTED_KEY")[0], 5.0)
+            with pytest.raises(CallError) as raised:
+                line.ask(QUERIES[0].messages, Parameters())
+            told += [line, *traceback.format_exception(raised.value), raised.value.__context__]
+        told += [store.failures().to_csv(), store.runs().to_csv(), store.answers().to_csv()]
+    captured = capfd.readouterr()
+    shown = "\n".join([*map(repr, told), captured.out, captured.err, caplog.text])
+    assert PLANTED not in shown and PLANTED not in "\n".join(map(str, told))
+    assert "PLANTED_KEY" in shown
+    assert PLANTED.encode() not in everything(tmp_path)
+
+
+def test_a_key_in_an_answer_is_struck_out() -> None:
+    odd = 'sk-with-"quote"-and-\\slash'
+    for key in (PLANTED, odd):
+        reply = read_reply(json.loads(json.dumps(response(f"Your key is {key}."))), CARD, key)
+        assert reply.text == "Your key is [key]."
+        assert key not in reply.raw and json.dumps(key)[1:-1] not in reply.raw
+    assert strike("EMPTY is no secret", "EMPTY") == "EMPTY is no secret"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("", "is not set"), ("  ", "is not set"), ("sk-a\nb: c", "characters")]
+)
+def test_a_key_that_cannot_be_sent_is_refused_without_a_call(monkeypatch, value: str, message: str) -> None:
+    monkeypatch.setenv("PLANTED_KEY", value)
+    line = connect(replace(CARD, key_variable="PLANTED_KEY"), 1.0)
+    with pytest.raises(CallError, match=f"PLANTED_KEY.*{message}") as raised:
+        line.ask(QUERIES[0].messages, Parameters())
+    assert raised.value.whole_model and "sk-a" not in str(raised.value)
+
+
+# Other providers
+
+
+class Refused(Exception):
+    status_code = 401
+
+
+def library(answer) -> types.ModuleType:
+    module = types.ModuleType("litellm")
+    module.completion = answer
+    return module
+
+
+def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def completion(**given):
+        asked.update(given)
+        told = response(f"B, says {PLANTED}", prompt_tokens=9, completion_tokens=2)
+        return types.SimpleNamespace(model_dump=lambda: told)
+
+    monkeypatch.setenv("PLANTED_KEY", PLANTED)
+    monkeypatch.setitem(sys.modules, "litellm", library(completion))
+    card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
+    reply = connect(card, 5.0).ask((("user", "Hello?"),), Parameters(seed=3))
+    assert (reply.text, reply.prompt_tokens) == ("B, says [key]", 9)
+    assert asked["model"] == "anthropic/other-1" and asked["max_retries"] == 0 and asked["seed"] == 3
+    assert "api_base" not in asked
+
+
+def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def completion(**given):
+        raise Refused(f"header x-api-key: {given['api_key']}")
+
+    monkeypatch.setenv("PLANTED_KEY", PLANTED)
+    monkeypatch.setitem(sys.modules, "litellm", library(completion))
+    card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
+    with pytest.raises(CallError, match="401: the key is refused") as raised:
+        connect(card, 5.0).ask((("user", "Hello?"),), Parameters())
+    assert PLANTED not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__context__ is None
+
+
+def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Exception):
+        status_code = 500
+        litellm_response_headers = {"retry-after": "7"}
+
+    def completion(**_):
+        raise Broken("connection error")
+
+    monkeypatch.setitem(sys.modules, "litellm", library(completion))
+    with pytest.raises(TryAgain, match="500") as raised:
+        connect(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+    assert (raised.value.billed, raised.value.wait_s) == (True, 7.0)
+
+
+def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    with pytest.raises(CallError, match=r"needs litellm; pip install 'rb-support\[providers\]'"):
+        connect(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+    assert "litellm" not in vars(client)
+
+
+# The server of simulated models
+
+
+def test_the_server_repeats_itself() -> None:
+    texts = []
+    for process in (False, True):
+        with serve(QUERIES, process=process) as server:
+            lines = [connect(card, 5.0) for card in server.models()]
+            texts.append([line.ask(q.messages, Parameters()).text for line in lines for q in QUERIES[::9]])
+    assert texts[0] == texts[1] and len(set(texts[0])) > 5
+
+
+def test_better_models_answer_better(store: Store) -> None:
+    queries = [Query(f"x.{i}", "x", (f"{i}?\nA. a\nB. b",), "AB"[i % 2], "letter") for i in range(150)]
+    models = [fast("weak"), replace(fast("strong"), skill=0.95)]
+    with serve(queries, models=[replace(models[0], skill=0.3), models[1]]) as server:
+        ask(server, store, queries)
+    quality = grade_store(store, queries).groupby("model")["quality"].mean()
+    assert quality["strong"] > quality["weak"] + 0.15
+
+
+def test_the_judge_reads_the_quality_mark() -> None:
+    with serve(models=[JUDGE]) as server:
+        line = connect(server.judge(), 5.0)
+        scores = [
+            json.loads(line.ask((("user", f"Grade: [draft quality {mark}/10]"),), Parameters()).text)["score"]
+            for mark in (1, 5, 10)
+        ]
+    assert scores == sorted(scores) and scores[0] <= 2 and scores[2] >= 9
+
+
+# Command line
+
+runner = CliRunner()
+
+
+def construct(*options: str, code: int = 0) -> str:
+    result = runner.invoke(app, ["construct", *options])
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "grade", "export", "status"])
+def test_every_command_has_help(command: str) -> None:
+    assert "Usage:" in construct(command, "--help")
+
+
+def test_the_commands_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "288 calls missing" in construct("plan")
+    assert list(tmp_path.iterdir()) == []
+    assert "raise the budget" in construct("run", "--quiet", "--budget", "0.01", code=3)
+    assert "all is answered" in construct("run", "--quiet")
+    assert "sim-large" in construct("grade", "--quiet", "--judge", "sim-judge")
+    assert "64 rows x 4 models" in construct("export", "table.csv", "--long", "--card", "card.md")
+    assert len(pd.read_csv("table.csv")) == 64 * 4
+    assert "sim-large" in Path("card.md").read_text()
+    told = construct("status")
+    assert "192 queries, 416 answers" in told and "budget" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("run", "--models", "none.toml"), 1, "none.toml: cannot be read"),
+        (("run", "--tasks", "none.toml"), 1, "none.toml"),
+        (("grade",), 1, "no store is there"),
+        (("status", "--store", "none.sqlite"), 1, "no store is there"),
+        (("export", "table.txt"), 2, "ends in .csv or .parquet"),
+        (("run", "--budget", "-1"), 2, "--budget"),
+        (("run", "--models", "gone.toml", "--quiet", "--attempts", "1"), 4, "were given up"),
+    ],
+)
+def test_exit_codes_and_what_is_told(tmp_path, monkeypatch, options, code: int, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_cards(Path("gone.toml"), [Model("gone", "http://127.0.0.1:9/v1", "gone", 1, 1)])
+    assert message in construct(*options, code=code)
