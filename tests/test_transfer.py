@@ -104,6 +104,19 @@ def test_pairs_are_ordered_by_their_gap_and_each_stands_once():
         scores_of([[1, 0]]).pair("a", "z")
 
 
+def test_what_pairs_allow():
+    scores = scores_of([[1, 0, 1], [1, 1, 0], [0, 0, 1]])
+    table = transfer.pair_table({"wide": scores.pair("a", "b"), "even": scores.pair("a", "c")})
+    assert table["pair"].tolist() == ["wide", "even"]
+    assert table["gap"].tolist() == [pytest.approx(1 / 3), 0]
+    assert table["chance"][0] == random_apgr_spread([1, 1, 0], [0, 1, 0])
+    assert np.isnan(table["chance"][1])
+
+
+def test_a_gap_of_rounding_is_none():
+    assert list(scores_of([[0.1, 0.3], [0.2, 0.0]]).pairs()) == []
+
+
 def test_simulated_pairs_are_of_the_materials_queries(material):
     pairs = transfer.other_pairs(material)
     assert list(pairs) == [
@@ -274,7 +287,7 @@ def test_the_figure_shows_every_pair_with_a_gap(benchmarks):
     drawn = [part for ax in fig.axes for part in ax.collections if "chance" in str(part.get_label())]
     dots = sum(len(part.get_offsets()) for part in drawn if part.get_label() != "chance, 95%")
     assert dots == len(maps)
-    assert [ax.get_title() for ax in fig.axes][0] == "set 0 (6 pairs, n = 200)"
+    assert [ax.get_title() for ax in fig.axes][0] == "set 0\n6 pairs, n = 200"
 
 
 def test_the_figure_of_commercial_routers_names_every_line_and_point():

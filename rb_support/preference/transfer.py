@@ -63,7 +63,10 @@ _ALIKE = {
     "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
 }
 _SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
-_REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
+_SHORT_NAMES = {
+    "real": "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
+    "simulated": "simulated RouterBench, Chatbot Arena and judge (latent traits)",
+}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
@@ -104,9 +107,10 @@ class ModelScores:
 
     def pairs(self) -> dict[str, PairScores]:
         """Every pair whose first model scores more than its second; the widest gap first."""
-        mean = dict(zip(self.models, self.scores.mean(axis=0).tolist(), strict=True))
-        gaps = {(a, b): mean[a] - mean[b] for a, b in permutations(self.models, 2) if mean[a] > mean[b]}
-        return {pair_name(*pair): self.pair(*pair) for pair in sorted(gaps, key=lambda pair: -gaps[pair])}
+        found = [self.pair(*models) for models in permutations(self.models, 2)]
+        gaps = {pair_name(pair.strong_model, pair.weak_model): (_gap(pair), pair) for pair in found}
+        widest = sorted(gaps, key=lambda name: -gaps[name][0])
+        return {name: gaps[name][1] for name in widest if gaps[name][0] > 0}
 
 
 def pair_name(strong: str, weak: str, benchmark: str = "") -> str:
@@ -183,10 +187,28 @@ def all_pairs(
     return {benchmark: scores.pairs() for benchmark, scores in tables.items()}
 
 
+def pair_table(pairs: Pairs) -> pd.DataFrame:
+    """What pairs of models allow, indexed by their names.
+
+    Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
+    random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
+    """
+    rows = {}
+    for name, pair in pairs.items():
+        rows[name] = {
+            "queries": len(pair),
+            "strong": pair.strong.mean(),
+            "weak": pair.weak.mean(),
+            "gap": _gap(pair),
+            "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair").reset_index()
+
+
 def whole_origin(material: Material, pairs: Pairs) -> Origin:
     """Where training data, benchmarks and other pairs come from, under one name short enough for a figure."""
     origin = replace(material, benchmarks={**material.benchmarks, **pairs}).origin
-    return replace(origin, name=_REAL_NAME) if origin.kind == "real" else origin
+    return replace(origin, name=_SHORT_NAMES.get(origin.kind, origin.name))
 
 
 def augmented(material: Material, benchmark: str) -> str:
@@ -605,6 +627,12 @@ def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) 
 def _named_gpt4(called: pd.Series[str]) -> float:
     named = called.dropna()
     return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan
+
+
+def _gap(pair: PairScores) -> float:
+    """Difference of the mean scores; 0 where it is nothing but rounding."""
+    gain = pair.strong - pair.weak
+    return 0.0 if closed(gain.sum(), gain) else float(gain.mean())
 
 
 def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .plots import panels
-from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, router_style
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, router_style
 
 _LOWEST, _HIGHEST = -0.25, 1.25
-_COMMERCIAL = (("D", VERMILLION), ("s", ORANGE), ("P", BLACK))
+_RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
+_COMMERCIAL = (("D", BLACK), ("s", ORANGE))
 
 
 def commercial_figure(
@@ -53,17 +54,21 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
     router : name for the label.
     """
     parts = list(frame.groupby("benchmark", sort=False))
-    fig, axes = panels(len(parts), 3, width=7.0 if len(parts) > 1 else 4.6, height=3.3, sharey=True)
+    rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
+    fig, axes = panels(len(parts), 3, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
     for ax, (benchmark, part) in zip(axes, parts, strict=True):
-        _plot_pairs(ax, part.dropna(subset="apgr"))
-        ax.set_title(f"{benchmark} ({len(part)} pairs, n = {part['n'].iloc[0]:,})")
-        ax.set_xlabel("gap between the models' mean scores")
+        _plot_pairs(ax, part.dropna(subset="apgr"), rings)
+        ax.set_title(f"{benchmark}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
     axes[0].set_ylabel(f"APGR of {router}")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
+    fig.supxlabel("gap between the models' mean scores", fontsize=8)
+    named = {
+        label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncol=3)
     return fig
 
 
-def _plot_pairs(ax: Axes, part: pd.DataFrame) -> None:
+def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
     ax.vlines(
         part["gap"],
         part["chance_low"].clip(_LOWEST, _HIGHEST),
@@ -82,23 +87,9 @@ def _plot_pairs(ax: Axes, part: pd.DataFrame) -> None:
         for marker, beyond in (("v", shown["apgr"] < _LOWEST), ("^", shown["apgr"] > _HIGHEST)):
             edge = shown.loc[beyond, "apgr"].clip(_LOWEST, _HIGHEST)
             ax.scatter(shown.loc[beyond, "gap"], edge, marker=marker, **look)
-    _point_out(ax, part[part["mark"] != ""])
+    for name, color in rings.items():
+        row = part[part["mark"] == name]
+        x, y = row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST)
+        ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
     ax.set_xscale("log")
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
-
-
-def _point_out(ax: Axes, marked: pd.DataFrame) -> None:
-    """Circles around named pairs, their names below each other in the upper right corner."""
-    for i, (_, row) in enumerate(marked.iterrows()):
-        x, y = row["gap"], float(np.clip(row["apgr"], _LOWEST, _HIGHEST))
-        ax.scatter(x, y, s=60, facecolor="none", edgecolor=VERMILLION, linewidth=1.2, zorder=4)
-        ax.annotate(
-            row["mark"],
-            (x, y),
-            (0.98, 0.97 - 0.07 * i),
-            textcoords="axes fraction",
-            ha="right",
-            va="top",
-            fontsize=7,
-            arrowprops={"arrowstyle": "-", "color": VERMILLION, "linewidth": 0.6},
-        )
