@@ -126,9 +126,9 @@ def test_simulated_pairs_are_of_the_materials_queries(material):
         "Llama-2 70B / Mistral 7B (GSM8K)",
     ]
     found = transfer.all_pairs(material)
-    assert list(found) == ["MT Bench", "MMLU", "GSM8K"]
+    counts = {benchmark: len(tables) for benchmark, tables in found.items()}
+    assert counts == {"MT Bench": 54, "MMLU": 55, "GSM8K": 55}  # two models have the same mean on MT Bench
     for benchmark, tables in found.items():
-        assert len(tables) == 55
         queries = set(material.benchmarks[benchmark].frame["sample_id"])
         assert all(set(pair.frame["sample_id"]) == queries for pair in tables.values())
     assert not queries & set(material.gold.frame["sample_id"])
