@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.embed import TFIDF, embed
-from rb_support.outcomes import PairScores
+from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.material import take_gold
@@ -158,3 +158,15 @@ def area(rate: Array, pairs: PairScores) -> float:
     shares, scores = threshold_sweep(rate, pairs.strong, pairs.weak)
     recovered = apgr(shares, scores, pairs.weak.mean(), pairs.strong.mean())
     return np.nan if recovered is None else recovered
+
+
+def toy_battles(winners: Sequence[str]) -> Battles:
+    """Battles between "strong" and "weak" on prompts of their own, for examples worked by hand.
+
+    Parameters
+    ----------
+    winners : "model_a" (strong), "model_b" (weak) or "tie", one per battle.
+    """
+    prompts = [f"prompt {number}" for number in range(len(winners))]
+    frame = pd.DataFrame({"prompt": prompts, "model_a": "strong", "model_b": "weak", "winner": list(winners)})
+    return Battles(frame, Origin("simulated", "worked example"))

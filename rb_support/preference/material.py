@@ -30,8 +30,12 @@ _LARGEST_GOLD = 0.4
 _MIXTRAL_IN_ALPACA = "Mixtral-8x7B-Instruct-v0.1_concise"
 _MIXTRAL_IN_ARENA = "mixtral-8x7b-instruct-v0.1"
 _SIMULATED_MIXTRAL = "mistralai/mixtral-8x7b-chat"
+_SHORT_NAMES = {
+    "real": "RouteLLM's scores of GPT-4 and Mixtral, AlpacaEval's judgments",
+    "simulated": "simulated RouterBench, Chatbot Arena and judge (latent traits)",
+}
 _OWN_BENCHMARKS = 3
-_OWN_ROWS = 60
+_OWN_ROWS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +62,13 @@ class Material:
 
     @property
     def origin(self) -> Origin:
-        """Where all of it comes from, for a report."""
+        """Where all of it comes from, under one name short enough for a figure."""
         parts = [*(pairs.origin for pairs in self.benchmarks.values())]
         parts += [battles.origin for battles in self.training.values()]
+        names = dict.fromkeys(name for part in parts for name in part.name.split(" + "))
         return Origin(
             parts[0].kind,
-            " + ".join(dict.fromkeys(name for part in parts for name in part.name.split(" + "))),
+            _SHORT_NAMES.get(parts[0].kind) or " + ".join(names),
             tuple(dict.fromkeys(file for part in parts for file in part.files)),
             tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )

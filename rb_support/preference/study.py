@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rb_support import paper
 from rb_support.embed import BUNDLED, embed
 from rb_support.load import Scale
 from rb_support.outcomes import Battles, PairScores
@@ -17,7 +18,7 @@ from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.material import Material, Naming
+from rb_support.preference.material import GOLD, JUDGE, Material, Naming
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training import fitted
 from rb_support.preference.win_model import WinModel
@@ -31,6 +32,9 @@ Rates = Mapping[tuple[str, str, str], Array]
 RANDOM = "Random"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
+
+QUESTIONS: dict[Scale, int] = {"quick": 3000, "full": 0}
+"""Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
 
@@ -74,6 +78,12 @@ def candidates(
             lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **how), "classes"
         ),
     }
+
+
+def backbone(routers: Mapping[str, Candidate]) -> str:
+    """What the causal LM classifier of these candidates is built on; empty if there is none."""
+    built = [router.build("strong", "weak") for router in routers.values()]
+    return "".join(router.backbone for router in built if isinstance(router, CausalClassifier))
 
 
 def embed_prompts(
@@ -182,6 +192,47 @@ def results(
             rows.append({**head, "training": training, "router": router, **found})
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
     return table[["benchmark", "training", "router", "queries", *_columns(), "improvement"]]
+
+
+def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Results with the paper's own numbers where it has the like (RouteLLM Tables 1 to 3).
+
+    The paper trains on D_arena, and on it with golden labels (MMLU) or a judge's (MT Bench, GSM8K). A
+    training set stands beside the paper's set of the same augmentation. Where the paper prints none for a
+    benchmark, one with a judge's labels stands beside D_arena, one with golden labels beside nothing.
+
+    Parameters
+    ----------
+    table : as `results` gives it.
+
+    Returns
+    -------
+    The table with the columns paper_training, paper_cpt50, paper_cpt80, paper_apgr; NaN without the like.
+    """
+    printed = pd.concat([paper.routellm_results(number) for number in (1, 2, 3)])
+    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}}).fillna({"training": ""})
+    sets = printed.groupby("benchmark")["training"].agg(set)
+    like = [
+        _paper_training(training, sets.get(benchmark, set()))
+        for benchmark, training in table[["benchmark", "training"]].itertuples(index=False)
+    ]
+    keys, values = ["benchmark", "training", "router"], ["cpt50", "cpt80", "apgr"]
+    theirs = printed[[*keys, *values]].rename(
+        columns={name: f"paper_{name}" for name in ["training", *values]}
+    )
+    return table.assign(paper_training=like).merge(
+        theirs, on=["benchmark", "paper_training", "router"], how="left", validate="many_to_one"
+    )
+
+
+def _paper_training(training: str, printed: set[str]) -> str:
+    if training == "":
+        return ""
+    if training.endswith(GOLD):
+        return "arena + gold" if "arena + gold" in printed else "none"
+    if training.endswith(JUDGE) and "arena + judge" in printed:
+        return "arena + judge"
+    return "arena"
 
 
 def curve_table(rates: Rates, benchmarks: Mapping[str, PairScores]) -> pd.DataFrame:

@@ -1,0 +1,211 @@
+"""The preference study on made data: what is kept apart, what stands beside what, and what is chosen how."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rb_support import paper
+from rb_support.outcomes import Origin, PairScores, TableError
+from rb_support.preference import labels, statements, study
+from rb_support.preference.material import Material, load_material, take_gold
+from rb_support.preference.prepare import gold_battles
+from rb_support.simulate import simulate_outcomes
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return load_material("simulated", gold=300)
+
+
+def pairs_of(strong, weak, prompts=None, name="MMLU"):
+    n = len(strong)
+    frame = pd.DataFrame({"sample_id": [f"{name}.{i}" for i in range(n)], "dataset": name, "task": "t"})
+    frame["prompt"] = prompts or [f"{name} question {i}" for i in range(n)]
+    return PairScores(frame, np.asarray(strong, float), np.asarray(weak, float), "s", "w")
+
+
+def prompts_of(table):
+    return set(table.frame["prompt"])
+
+
+def test_nothing_that_is_judged_on_is_learnt_from(simulated):
+    judged = set().union(*map(prompts_of, simulated.benchmarks.values()))
+    gold = prompts_of(simulated.gold)
+    assert len(simulated.gold) == 300 and not gold & judged
+    assert gold <= prompts_of(simulated.training["D_arena + D_gold"])
+    assert gold | prompts_of(simulated.benchmarks["MMLU"]) == prompts_of(simulated.pool)
+
+
+def test_classes_are_the_two_tiers_above_the_weak_model_and_its_own(simulated):
+    weak = simulated.tiers[simulated.weak]
+    assert simulated.tiers[simulated.strong] == 0 < weak
+    assert simulated.pair("tiers") == ("tier 0", f"tier {weak}")
+    assert simulated.pair("classes") == ("strong", "weak")
+    assert simulated.battles("D_arena", "classes").models == ("strong", "weak")
+    assert len(simulated.battles("D_arena", "tiers").models) == 10
+
+
+def test_origin_holds_all_parts_under_a_short_name(simulated):
+    origin = simulated.origin
+    assert origin.kind == "simulated" and len(origin.name) < 80
+    assert any("rena" in note for note in origin.notes)
+
+
+def test_real_material_is_the_papers_evaluation_data(shared_data, monkeypatch):
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    material = load_material("real")
+    sizes = {name: len(pairs) for name, pairs in material.benchmarks.items()}
+    assert sizes == {"MT Bench": 72, "MMLU": 14_037 - 1500, "GSM8K": 1307} and len(material.gold) == 1500
+    assert material.tiers[material.weak] == 2, "as in the paper, Mixtral is in the third tier"
+    assert set(material.training) == {"D_judge", "D_judge + D_gold"}
+    assert not prompts_of(material.gold) & prompts_of(material.benchmarks["MMLU"])
+
+
+def test_own_material_holds_labels_out_of_every_dataset(tmp_path):
+    table = simulate_outcomes(600, seed=5)
+    keep = table.frame["dataset"].isin(["GSM8K", "MBPP"]).to_numpy()
+    path = tmp_path / "mine.csv"
+    table.take(keep).select(table.models[:3]).to_wide().to_csv(path, index=False)
+    material = load_material(str(path), gold=20)
+    assert list(material.benchmarks) == ["GSM8K", "MBPP"] and list(material.training) == ["D_gold"]
+    assert material.strong != material.weak and material.origin.kind == "own"
+    judged = set().union(*map(prompts_of, material.benchmarks.values()))
+    assert not judged & prompts_of(material.training["D_gold"])
+
+
+def test_an_own_table_too_small_is_refused(tmp_path):
+    table = simulate_outcomes(600, seed=5)
+    path = tmp_path / "small.csv"
+    table.take(np.arange(10)).to_wide().to_csv(path, index=False)
+    with pytest.raises(TableError, match="no dataset has 30 rows"):
+        load_material(str(path))
+
+
+def test_gold_keeps_equal_prompts_together():
+    pairs = pairs_of([1, 0, 1, 0, 1, 1], [0] * 6, prompts=["a", "a", "b", "b", "c", "d"])
+    for seed in range(20):
+        held, rest = take_gold(pairs, 3, np.random.default_rng(seed))
+        assert not prompts_of(held) & prompts_of(rest) and 1 <= len(held) <= 3
+
+
+def material_of(pairs, rows=200):
+    held, rest = take_gold(pairs, rows, np.random.default_rng(0))
+    return Material({"MMLU": rest}, {"D_gold": gold_battles(held)}, pairs, held, {"s": 0, "w": 1}, "s", "w")
+
+
+def easy_pairs(n=600):
+    """Queries of two kinds; the strong model wins on one of them. Vectors tell the kind."""
+    rng = np.random.default_rng(3)
+    kind = rng.integers(0, 2, n)
+    pairs = pairs_of(np.ones(n), 1 - kind * (rng.random(n) < 0.8))
+    vectors = np.column_stack([kind, 1 - kind]) + 0.1 * rng.normal(size=(n, 2))
+    return pairs, pd.DataFrame(vectors.astype(np.float32), index=pairs.frame["prompt"])
+
+
+def test_routers_on_vectors_learn_and_are_told_from_random():
+    pairs, X = easy_pairs()
+    material = material_of(pairs)
+    routers = {"SW ranking": study.candidates()["SW ranking"]}
+    rates = study.win_rates(material, routers, X)
+    table = study.results(rates, material.benchmarks, rng=np.random.default_rng(0), draws=50)
+    random, sw = table.set_index("router").loc[["Random", "SW ranking"]].to_dict("records")
+    assert random["apgr"] == 0.5 and sw["apgr_low"] > 0.65 and sw["cpt50_high"] < random["cpt50_low"]
+    assert sw["improvement"] == pytest.approx(sw["apgr"] / 0.5 - 1)
+    curve = study.curve_table(rates, material.benchmarks)
+    assert len(curve) == study.GRID and curve["score"].iloc[[0, -1]].tolist() == pytest.approx(
+        [material.benchmarks["MMLU"].weak.mean(), 1]
+    )
+
+
+def test_the_papers_numbers_stand_beside_the_like():
+    rows = [
+        ("MMLU", "", "Random"),
+        ("MMLU", "D_judge", "SW ranking"),
+        ("MMLU", "D_judge + D_gold", "Causal LM"),
+    ]
+    rows += [("GSM8K", "D_judge", "BERT"), ("GSM8K", "D_judge + D_gold", "BERT"), ("mine", "D_gold", "BERT")]
+    table = study.beside_paper(pd.DataFrame(rows, columns=["benchmark", "training", "router"]))
+    assert table["paper_training"].tolist() == ["", "arena", "arena + gold", "arena + judge", "none", "none"]
+    known = table["paper_apgr"].dropna().tolist()
+    assert known == [0.5, 0.473, 0.6, 0.531]
+    assert set(known) <= set(pd.concat([paper.routellm_results(n) for n in (2, 3)])["apgr"])
+
+
+def test_subsample_keeps_order_and_takes_all_where_told():
+    pairs = pairs_of(np.arange(9) / 10, np.zeros(9))
+    part = study.subsample(pairs, 4, np.random.default_rng(0))
+    assert len(part) == 4 and (np.diff(part.strong) > 0).all()
+    assert study.subsample(pairs, 0, np.random.default_rng(0)) is pairs
+
+
+def test_choice_is_made_on_validation_queries():
+    pairs, X = easy_pairs()
+    held, rest = take_gold(pairs, 200, np.random.default_rng(1))
+    noise = pd.DataFrame(np.random.default_rng(2).normal(size=X.shape), index=X.index)
+    views = {"noise": noise, "told": X}
+    chosen, scores = labels.choose(labels.choices(views), held, rest, views)
+    assert chosen.view == "told" and scores.max() == scores[str(chosen)] and len(scores) == 10
+
+
+def test_learning_curve_parts_do_not_overlap_and_grow():
+    pairs, X = easy_pairs(300)
+    seen = []
+
+    def spy(known, held, seed):
+        seen.append((prompts_of(known), prompts_of(held)))
+        return labels.Choice("told", 10.0)
+
+    curve = labels.learning_curve(pairs, {"told": X}, [20, 60], [0, 1], {"SW": spy})
+    assert curve["queries"].tolist() == [300 - 60 - 20, 300 - 60 - 60] * 2
+    assert all(not known & held for known, held in seen)
+    assert seen[0][0] < seen[1][0], "fewer labels are part of more"
+    assert (curve["apgr"] > 0.6).all()
+
+
+def test_matrix_factorization_is_a_choice_too():
+    pairs, X = easy_pairs(300)
+    held, rest = take_gold(pairs, 150, np.random.default_rng(0))
+    choice = labels.Choice("told")
+    assert str(choice) == "matrix factorization on told"
+    assert labels.area(choice.win_rate(held, rest, X), rest) > 0.6
+
+
+def test_views_put_embeddings_side_by_side():
+    prompts = ["one apple a day", "two apples a night", "three pears a week", "one pear a year"]
+    X = pd.DataFrame(np.eye(4, dtype=np.float32), index=prompts)
+    views = labels.make_views([*prompts, prompts[0]], "minilm", X)
+    assert set(views) == {"minilm", "tfidf", "both"} and views["both"].shape[0] == 4
+    assert np.linalg.norm(views["both"], axis=1) == pytest.approx(np.sqrt(2), abs=1e-5)
+    assert set(labels.make_views(prompts, "tfidf", X)) == {"tfidf"}
+
+
+def test_statements_are_decided_by_intervals():
+    row = {"benchmark": "MMLU", "training": "D_arena + D_gold", "queries": 10, "cpt50": 0.4}
+    row |= {"cpt50_low": 0.38, "cpt50_high": 0.42, "apgr": 0.6, "apgr_low": 0.55, "apgr_high": 0.65}
+    found = pd.DataFrame([{**row, "router": "BERT"}, {**row, "router": "SW ranking", "apgr_low": 0.51}])
+    said = {
+        text: holds for text, _, holds in statements.verdicts(found, {}, {}, rng=np.random.default_rng(0))
+    }
+    assert said["With golden labels all routers beat random on MMLU"] is True
+    assert said["Golden labels improve every router on MMLU"] is None, "there are no rates to compare"
+    assert said["Trained on votes alone, all routers are at random's level on MMLU"] is None
+    assert [holds for text, holds in said.items() if "fewer calls" in text] == [True]
+    found["apgr_low"] = [0.55, 0.45]
+    said = {
+        text: holds for text, _, holds in statements.verdicts(found, {}, {}, rng=np.random.default_rng(0))
+    }
+    assert said["With golden labels all routers beat random on MMLU"] is None
+
+
+def test_gains_are_paired():
+    rng = np.random.default_rng(0)
+    pairs = pairs_of((rng.random(400) < 0.8), (rng.random(400) < 0.6))
+    guess, knowing = rng.random(400), pairs.strong - pairs.weak + 0.01 * rng.random(400)
+    rates = {("D_arena", "BERT", "MMLU"): guess, ("D_arena + D_gold", "BERT", "MMLU"): knowing}
+    (row,) = statements.gains(rates, {"MMLU": pairs}, "MMLU", "D_gold", rng=rng, draws=100).to_dict("records")
+    assert row["gain_low"] > 0.2 and row["gain_low"] <= row["gain"] <= row["gain_high"]
+
+
+def test_origin_of_an_example_says_what_it_is():
+    toy = labels.toy_battles(["model_a", "tie"])
+    assert toy.share.tolist() == [1.0, 0.5] and toy.origin == Origin("simulated", "worked example")
