@@ -413,7 +413,7 @@ def test_overhead_counts_the_encoder_where_a_router_needs_it():
 
 
 def test_overhead_refuses_too_few_prompts():
-    with pytest.raises(ValueError, match="10 prompts are to be routed one at a time, but there are 1"):
+    with pytest.raises(ValueError, match="8 prompts are to be routed one at a time, but there are 1"):
         overhead.measure({}, ["one"], lambda texts: np.zeros((len(texts), 1), np.float32), usd_per_hour=1)
     with pytest.raises(ValueError, match="requests_per_second is 0"):
         overhead.usd_per_million(0, 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, bundled_folder
 from rb_support.preference.study import Router
+from rb_support.preference.text_model import quiet
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -29,7 +30,7 @@ def measure(
     encode: Encode,
     *,
     usd_per_hour: float,
-    singles: int = 10,
+    singles: int = 8,
     repeats: int = 3,
 ) -> pd.DataFrame:
     """Requests per second of routers on this machine, from a prompt's text to its win rate.
@@ -44,7 +45,7 @@ def measure(
     prompts : at least as many as are routed one at a time; all of them make the batch.
     encode : texts -> vectors, without a cache; see `encoder`.
     usd_per_hour : price of the machine.
-    singles : prompts that are routed one at a time.
+    singles : prompts that are routed one at a time, spread evenly over all.
     repeats : times that the batch is routed.
 
     Returns
@@ -61,10 +62,11 @@ def measure(
         raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
     ways: dict[str, Callable[[Sequence[str]], Any]] = {ENCODER: encode}
     ways |= {name: _whole_way(router, encode) for name, router in routers.items()}
+    spread = [texts[row * len(texts) // singles] for row in range(singles)]  # lengths as in the batch
     rows = []
     for name, route in ways.items():
         route(texts[:1])
-        alone = median(_seconds(route, [text]) for text in texts[:singles])
+        alone = median(_seconds(route, [text]) for text in spread)
         together = median(_seconds(route, texts) for _ in range(repeats))
         for way, count, speed in ((SINGLE, singles, 1 / alone), (BATCH, len(texts), len(texts) / together)):
             rows.append({"router": name, "way": way, "prompts": count, "requests_per_second": speed})
@@ -120,8 +122,10 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
         return _tfidf(fit_on)
     from sentence_transformers import SentenceTransformer
 
+    name = str(bundled_folder()) if model == BUNDLED else model
     try:
-        found: Any = SentenceTransformer(str(bundled_folder()) if model == BUNDLED else model, device="cpu")
+        with quiet():
+            found: Any = SentenceTransformer(name, device="cpu")
     except OSError as error:
         raise EmbeddingError(
             f"cannot load the encoder {model!r}: {str(error).splitlines()[0]} With no network use "

@@ -67,6 +67,7 @@ _SHORT_NAMES = {
     "real": "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
     "simulated": "simulated RouterBench, Chatbot Arena and judge (latent traits)",
 }
+_SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
@@ -119,7 +120,8 @@ def pair_name(strong: str, weak: str, benchmark: str = "") -> str:
     >>> pair_name("claude-v2", "claude-instant-v1", "GSM8K")
     'Claude v2 / Claude Instant (GSM8K)'
     """
-    return f"{short_name(strong)} / {short_name(weak)}" + (f" ({benchmark})" if benchmark else "")
+    names = [_SHORT.get(model) or short_name(model) for model in (strong, weak)]
+    return " / ".join(names) + (f" ({benchmark})" if benchmark else "")
 
 
 def score_tables(
@@ -359,7 +361,8 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     median_apgr, and rank_correlation of APGR with the gap (NaN with fewer than three pairs).
     """
     rows = []
-    for (benchmark, router), part in maps.dropna(subset="apgr").groupby(["benchmark", "router"], sort=False):
+    known = maps.dropna(subset="apgr").sort_values("benchmark", kind="stable")
+    for (benchmark, router), part in known.groupby(["benchmark", "router"], sort=False):
         rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
         rows.append(
             {

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import panels
+from .plots import cost_axis, panels
 from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, router_style
 
 _LOWEST, _HIGHEST = -0.25, 1.25
@@ -91,5 +91,5 @@ def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
         row = part[part["mark"] == name]
         x, y = row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST)
         ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
-    ax.set_xscale("log")
+    cost_axis(ax, "")  # any quantity on a log scale with a few ticks
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
