@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,6 +34,7 @@ from rb_support.report import (
     mathematics_figure,
     model_legend,
     model_style,
+    oracle_figure,
     panels,
     plot_call_performance,
     plot_curve,
@@ -44,6 +46,7 @@ from rb_support.report import (
 from rb_support.report.gallery import rebuild, rebuild_all
 from rb_support.report.provenance import commit
 from rb_support.report.render import plain, render_csv, render_table
+from rb_support.simulate import simulate_outcomes
 
 SIMULATED = Origin("simulated", "made rows", (), ("a note on the rows",))
 REAL = Origin("real", "published rows", (("/home/someone/rows.pkl", "ab" * 32),))
@@ -446,3 +449,11 @@ def test_mathematics_figure_shows_aiq_of_each_system() -> None:
     fig = mathematics_figure(table, (0, 1), [[2, 0.4]], systems)
     labels = fig.axes[2].get_legend_handles_labels()[1]
     assert labels == ["one: AIQ 0.500", "other: AIQ 0.375"]  # joined to (1, 0), then flat: .125 + .25
+
+
+def test_a_table_of_seconds_says_seconds_on_its_cost_axis():
+    table = simulate_outcomes(200)
+    slow = replace(table, frame=table.frame.assign(cost_unit="seconds"))
+    assert "USD" in oracle_figure(table).axes[0].get_xlabel()
+    assert oracle_figure(slow).axes[0].get_xlabel() == "mean latency (seconds per query)"
+    plt.close("all")

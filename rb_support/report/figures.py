@@ -17,7 +17,7 @@ from rb_support.pairs import apgr, cpt
 from rb_support.pilot import oracle_points, oracle_rows
 from rb_support.routers import ZERO, Comparison, cascade_name
 
-from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from .plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
 from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION
 
 
@@ -87,7 +87,8 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
     plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
     _star(ax, comparison.oracle)
     ax.set_title(f"{title} (n = {len(comparison.test):,})")
-    cost_axis(ax, "\n".join([COST_LABEL, *(f"AIQ {areas[name]:.3f} {name}" for name in names)]))
+    below = [f"AIQ {areas[name]:.3f} {name}" for name in names]
+    cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
     ax.xaxis.label.set_fontsize(7)
     ax.margins(y=0.1)
 
@@ -111,7 +112,7 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
     plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
     plot_models(ax, outcomes.points(), outcomes.models)
     _star(ax, oracle_rows(outcomes).mean(axis=0))
-    cost_axis(ax)
+    cost_axis(ax, cost_label(outcomes))
     ax.set_ylabel("mean quality")
     model_legend(fig, outcomes.models, curves=ax)
     return fig
@@ -127,7 +128,7 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
         _star(ax, oracle_rows(part).mean(axis=0))
         ax.set_title(f"{name} (n = {len(part):,})")
         cost_axis(ax, "")
-    fig.supxlabel(COST_LABEL, fontsize=8)
+    fig.supxlabel(cost_label(outcomes), fontsize=8)
     fig.supylabel("mean quality", fontsize=8)
     model_legend(fig, outcomes.models, curves=axes[0])
     return fig
@@ -200,7 +201,7 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
         plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
     plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
     _star(ax, comparison.oracle)
-    cost_axis(ax, COST_LABEL)
+    cost_axis(ax, cost_label(comparison.test))
     ax.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=6, title="AIQ", title_fontsize=6
     )

@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import hull
 from rb_support.names import short_name
+from rb_support.outcomes import Outcomes
 
 from .style import model_style, router_style
 
 COST_LABEL = "mean cost (USD per query)"
+_LATENCY_LABEL = "mean latency (seconds per query)"
 
 
 def panels(
@@ -106,6 +108,15 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(label)
+
+
+def cost_label(outcomes: Outcomes) -> str:
+    """Label of the cost axis: USD, or seconds for a table whose cost is latency (column `cost_unit`).
+
+    RouterBench names latency as future work; `rb_support.construct.export` writes such tables.
+    """
+    unit = outcomes.frame.get("cost_unit")
+    return _LATENCY_LABEL if unit is not None and (unit == "seconds").all() else COST_LABEL
 
 
 class _CostLocator(LogLocator):

@@ -33,7 +33,7 @@ def routers_figure(
     chance : half the width of the random router's band, in standard deviations.
     """
     names = [name for name in benchmarks if name in set(curves["benchmark"])]
-    fig, axes = panels(len(names), 3, width=7.0 if len(names) > 1 else 4.6, height=3.2)
+    fig, axes = panels(len(names), 3, width=7.0 if len(names) > 1 else 4.8, height=4.0)
     for ax, name in zip(axes, names, strict=True):
         _plot_benchmark(ax, curves[curves["benchmark"] == name], benchmarks[name], chance)
         ax.set_title(f"{name} (n = {len(benchmarks[name]):,})")
