@@ -7,11 +7,11 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from rb_support import paper
 from rb_support.outcomes import Battles
 from rb_support.outcomes.battles import A, B
+from rb_support.preference.sw import bradley_terry_batch
 
 Array = NDArray[np.float64]
 Criterion = Literal["sum_of_squares", "variance"]
@@ -23,8 +23,6 @@ MEAN = 1000.0
 """Mean of the ratings."""
 
 _SAME = 1e-12  # of the whole sum of squares; partitions closer than this count as equally good
-_STEPS = 100
-_DONE = 1e-10  # log odds
 
 
 def assign_tiers(
@@ -149,12 +147,7 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
     if not ridge > 0:
         raise ValueError(f"ridge is {ridge}; give a small number above 0, such as 0.001")
     wins = _wins(battles)
-    strength = np.zeros(len(wins))
-    for _ in range(_STEPS):
-        step = _newton_step(wins, strength, ridge)
-        strength = strength + step
-        if np.abs(step).max() < _DONE:
-            break
+    strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
     return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))
 
 
@@ -166,25 +159,6 @@ def _wins(battles: Battles) -> Array:
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
     return wins
-
-
-def _newton_step(wins: Array, strength: Array, ridge: float) -> Array:
-    """Newton's step, halved until the penalised log likelihood does not fall."""
-    fights = wins + wins.T
-    chance = expit(strength[:, None] - strength)
-    slope = (wins - fights * chance).sum(axis=1) - ridge * strength
-    bend = fights * chance * (1 - chance)
-    hessian = np.diag(bend.sum(axis=1) + ridge) - bend
-    step = np.linalg.solve(hessian, slope)
-    before = _likelihood(wins, strength, ridge)
-    while _likelihood(wins, strength + step, ridge) < before and np.abs(step).max() > _DONE:
-        step = step / 2
-    return step
-
-
-def _likelihood(wins: Array, strength: Array, ridge: float) -> float:
-    odds = strength[:, None] - strength
-    return float(-(wins * np.logaddexp(0, -odds)).sum() - ridge / 2 * (strength**2).sum())
 
 
 def published_tiers() -> dict[str, int]:
