@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -178,25 +179,49 @@ def bundled_folder() -> Path:
 def _encode(
     store: sqlite3.Connection, model: str, texts: dict[bytes, str], progress: bool
 ) -> dict[bytes, NDArray[np.float16]]:
-    """Encode in chunks, each committed as it is done; longest texts first, so that the bar is no optimist."""
+    """Encode in chunks, each committed as it is done; longest texts first, so that the bar is no optimist.
+
+    Of several processes that encode at once the first goes forwards and the others backwards, each leaving
+    out what another has done meanwhile: so two share the work.
+    """
     encoder = _encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
+    chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
     found: dict[bytes, NDArray[np.float16]] = {}
-    with tqdm(total=len(keys), desc=f"embedding ({model})", unit="text", disable=not progress) as bar:
-        for i in range(0, len(keys), _CHUNK):
-            part = keys[i : i + _CHUNK]
-            vectors = encoder.encode(
-                [texts[key] for key in part], normalize_embeddings=True, show_progress_bar=False
-            )
-            fresh = dict(zip(part, np.asarray(vectors, dtype=np.float16), strict=True))
-            with store:
-                store.executemany(
-                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                    [(model, key, vector.tobytes()) for key, vector in fresh.items()],
-                )
-            found |= fresh
+    with _ahead() as first, tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress) as bar:
+        for part in chunks if first else chunks[::-1]:
+            found |= _read(store, model, part)
+            missing = [key for key in part if key not in found]
+            if missing:
+                found |= _encode_chunk(store, model, encoder, {key: texts[key] for key in missing})
             bar.update(len(part))
     return found
+
+
+def _encode_chunk(
+    store: sqlite3.Connection, model: str, encoder: SentenceTransformer, texts: dict[bytes, str]
+) -> dict[bytes, NDArray[np.float16]]:
+    vectors = encoder.encode(list(texts.values()), normalize_embeddings=True, show_progress_bar=False)
+    fresh = dict(zip(texts, np.asarray(vectors, dtype=np.float16), strict=True))
+    rows = [(model, key, vector.tobytes()) for key, vector in fresh.items()]
+    with store:
+        store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+    return fresh
+
+
+@contextmanager
+def _ahead() -> Iterator[bool]:
+    """Whether no other process is encoding as this one begins."""
+    lock = FileLock(cache_dir() / "embeddings.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _open(path: Path) -> sqlite3.Connection:

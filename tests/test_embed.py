@@ -1,5 +1,7 @@
 """Embeddings: bundled weights, cache, resumption, bare questions."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,3 +136,23 @@ def test_embed_queries_is_indexed_by_sample(encoder):
     assert embed_queries(table, "m", progress=False).loc["b"].tolist() == [7, 1]
     whole = embed_queries(table, "m", bare=False, progress=False)
     assert whole.loc["b"].tolist() == [len(few_shot("Why so?")), 1]
+
+
+def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 2)
+    asked = []
+
+    class Shared(Encoder):
+        def encode(self, texts, **options):
+            asked.append(texts)
+            if len(asked) == 2:  # the other process, going forwards, has the first chunk by now
+                with module.closing(module._open(module.cache_dir() / "embeddings.sqlite")) as store:
+                    longest = {hashlib.sha256(text.encode()).digest(): text for text in ("dddd", "eeeee")}
+                    module._encode_chunk(store, "made", Encoder(), longest)
+            return super().encode(texts, **options)
+
+    monkeypatch.setattr(module, "_encoder", lambda model: Shared())
+    with module._ahead() as first:
+        vectors = embed(["a", "bb", "ccc", "dddd", "eeeee"], "made", progress=False)
+    assert first and vectors[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert asked == [["a"], ["ccc", "bb"]], "the longest two were there already"

@@ -45,7 +45,7 @@ class Material:
     Attributes
     ----------
     benchmarks : name -> scores of the strong and the weak model, for judging.
-    training : name -> battles between models, for learning; the smallest set first.
+    training : name -> battles between models, for learning; what is augmented stands first.
     pool : all queries that golden labels could be asked for.
     gold : those of them that the golden labels come from; the rest of the pool is a benchmark.
     tiers : model -> tier (0 the best) of every model that fights.
@@ -148,6 +148,7 @@ def _real(gold: int, rng: np.random.Generator) -> Material:
     judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA)
     pool = load_pairs("routellm-mmlu")
     labels, mmlu = take_gold(pool, _capped(gold, pool), rng)
+    right = gold_battles(labels)
     benchmarks = {
         "MT Bench": load_pairs("routellm-mtbench"),
         "MMLU": mmlu,
@@ -155,7 +156,7 @@ def _real(gold: int, rng: np.random.Generator) -> Material:
     }
     return Material(
         benchmarks=benchmarks,
-        training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, gold_battles(labels))},
+        training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, right), GOLD: right},
         pool=pool,
         gold=labels,
         tiers=assign_tiers(bradley_terry(judged), TIERS),

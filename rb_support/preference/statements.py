@@ -131,9 +131,10 @@ def _level(found: pd.DataFrame, level: _Level) -> tuple[str, bool | None]:
 
 
 def _rows(found: pd.DataFrame, benchmark: str, ends: str) -> pd.DataFrame:
-    """Routers on a benchmark with the training set that ends so; with golden labels last of all."""
-    ended = found["training"].str.endswith(ends)
-    return found[(found["benchmark"] == benchmark) & ended & (found["router"] != RANDOM)]
+    """Routers on a benchmark with the first training set that ends so."""
+    here = found[(found["benchmark"] == benchmark) & (found["router"] != RANDOM)]
+    named = [name for name in dict.fromkeys(here["training"]) if name.endswith(ends)]
+    return here[here["training"].isin(named[:1])]
 
 
 def _decided(rows: pd.DataFrame, column: str, level: float, sign: int) -> tuple[str, bool | None]:
