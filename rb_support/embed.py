@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Vectors = NDArray[np.float32]
+Encode = Callable[[Sequence[str]], Vectors]
+"""From n texts to (n, d) vectors."""
 
 BUNDLED = "minilm"
 TFIDF = "tfidf"
@@ -65,7 +67,7 @@ def embed(
     if len(texts) == 0:
         raise EmbeddingError("no texts to embed")
     if model == TFIDF:
-        return _tfidf(texts, fit_on or texts)
+        return encoder(TFIDF, fit_on or texts)(texts)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
     with closing(_open(cache_dir() / "embeddings.sqlite")) as store:
@@ -74,6 +76,27 @@ def embed(
         if missing:
             known |= _encode(store, model, {key: wanted[key] for key in missing}, progress)
     return np.stack([known[key] for key in keys]).astype(np.float32)
+
+
+def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
+    """Function from texts to vectors that asks no cache and loads or learns its model only once.
+
+    Parameters
+    ----------
+    model : as in `embed`.
+    fit_on : texts that "tfidf" learns its vocabulary from.
+
+    Raises
+    ------
+    EmbeddingError
+        If a model cannot be loaded, or "tfidf" has too few texts to learn from.
+    """
+    if model == TFIDF:
+        return _tfidf(fit_on)
+    network = _encoder(model)
+    return lambda texts: np.asarray(
+        network.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
+    )
 
 
 def embed_queries(
@@ -124,20 +147,21 @@ def _shared_opening(distinct: Iterable[str]) -> int:
     return end + 2 if end >= 0 else 0
 
 
-def _tfidf(texts: Sequence[str], fit_on: Sequence[str]) -> Vectors:
+def _tfidf(fit_on: Sequence[str]) -> Encode:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer
 
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
-    terms = counts.fit_transform(fit_on).shape
+    terms = counts.fit_transform(fit_on).shape if len(fit_on) else (0, 0)
     size = min(256, min(terms) - 1)
     if size < 1:
-        raise EmbeddingError("tfidf needs at least two different texts with words in them to learn from")
-    reduce = make_pipeline(counts, TruncatedSVD(size, random_state=0), Normalizer())
-    reduce.fit(fit_on)
-    return np.asarray(reduce.transform(texts), dtype=np.float32)
+        raise EmbeddingError(
+            "tfidf needs at least two different texts with words in them to learn from; give them as fit_on"
+        )
+    reduce = make_pipeline(counts, TruncatedSVD(size, random_state=0), Normalizer()).fit(fit_on)
+    return lambda texts: np.asarray(reduce.transform(texts), dtype=np.float32)
 
 
 @cache

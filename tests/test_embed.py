@@ -97,6 +97,21 @@ def test_tfidf_learns_from_the_training_texts_alone():
         embed(["a"], "tfidf", fit_on=["word"])
 
 
+@pytest.mark.parametrize("model", ["minilm", "tfidf"])
+def test_an_encoder_gives_the_vectors_of_embed_and_caches_none(model):
+    texts = ["how far is the moon", "sum of two and three", "the moon and the sun"]
+    vectors = module.encoder(model, texts)(texts)
+    assert not (module.cache_dir() / "embeddings.sqlite").exists()
+    np.testing.assert_allclose(vectors, embed(texts, model, progress=False), atol=2e-3)
+
+
+def test_encoders_that_cannot_be_had():
+    with pytest.raises(EmbeddingError, match="fit_on"):
+        module.encoder("tfidf")
+    with pytest.raises(EmbeddingError, match="cannot load the encoder 'no/such-model'"):
+        module.encoder("no/such-model")
+
+
 def few_shot(question):
     return f"Q: one?\nA\n\nQ: two?\nB\n\n{question}"
 

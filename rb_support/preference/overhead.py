@@ -10,15 +10,12 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, bundled_folder
+from rb_support import embed
+from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.study import Router
 from rb_support.preference.text_model import quiet
-
-Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
 _SECONDS, _MILLION = 3600, 1_000_000
@@ -107,47 +104,9 @@ def share_of_generation(usd_per_million_requests: float, price: float, tokens: f
 
 
 def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
-    """Function from texts to vectors that asks no cache, for timing.
-
-    Parameters
-    ----------
-    model : as in `rb_support.embed.embed`.
-    fit_on : texts that "tfidf" learns its words from.
-
-    Raises
-    ------
-    EmbeddingError : if the model cannot be loaded, or "tfidf" gets no texts.
-    """
-    if model == TFIDF:
-        return _tfidf(fit_on)
-    from sentence_transformers import SentenceTransformer
-
-    name = str(bundled_folder()) if model == BUNDLED else model
-    try:
-        with quiet():
-            found: Any = SentenceTransformer(name, device="cpu")
-    except OSError as error:
-        raise EmbeddingError(
-            f"cannot load the encoder {model!r}: {str(error).splitlines()[0]} With no network use "
-            f"model='{BUNDLED}' or model='{TFIDF}'."
-        ) from error
-    return lambda texts: np.asarray(
-        found.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
-    )
-
-
-def _tfidf(fit_on: Sequence[str]) -> Encode:
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
-
-    if len(set(fit_on)) < 2:
-        raise EmbeddingError("tfidf needs at least two different texts to learn from; give them as fit_on")
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
-    size = min(256, min(words.fit_transform(fit_on).shape) - 1)
-    found = make_pipeline(words, TruncatedSVD(size, random_state=0), Normalizer()).fit(fit_on)
-    return lambda texts: np.asarray(found.transform(list(texts)), dtype=np.float32)
+    """`rb_support.embed.encoder`, loaded without a bar; parameters and errors are the same."""
+    with quiet():
+        return embed.encoder(model, fit_on)
 
 
 def _whole_way(router: Router, encode: Encode) -> Callable[[Sequence[str]], Any]:

@@ -1,4 +1,4 @@
-"""Routers on pairs of models they have not learnt about (RouteLLM section 5.2), and what they save (5.4).
+"""Pairs of models that routers have not learnt about, and how routers do on them (RouteLLM section 5.2).
 
 A router's win rate speaks of a query, not of the two models behind it, so a trained router can be judged on
 any pair that answered the same queries. Its win rates are computed once per query and serve all pairs.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,19 +20,11 @@ from rb_support import paper
 from rb_support.load import Scale, load_outcomes
 from rb_support.names import MODELS, short_name
 from rb_support.outcomes import Origin, Outcomes, PairScores
-from rb_support.pairs import (
-    bootstrap_pairs,
-    dollars,
-    random_apgr_spread,
-    share_at,
-    threshold_for,
-    threshold_sweep,
-)
+from rb_support.pairs import bootstrap_pairs, random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.material import GOLD, JUDGE, Material
-from rb_support.preference.study import Candidate, Rates, Router, train
-from rb_support.preference.win_model import WinModel
-from rb_support.sources import SourceRows, load_graded, load_judgments, load_pairs, models_of, mtbench_scores
+from rb_support.preference.study import Rates
+from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import interval, lies
 
 Array = NDArray[np.float64]
@@ -63,10 +54,7 @@ _ALIKE = {
     "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
 }
 _SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
-_SHORT_NAMES = {
-    "real": "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
-    "simulated": "simulated RouterBench, Chatbot Arena and judge (latent traits)",
-}
+_REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
@@ -210,7 +198,7 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
 def whole_origin(material: Material, pairs: Pairs) -> Origin:
     """Where training data, benchmarks and other pairs come from, under one name short enough for a figure."""
     origin = replace(material, benchmarks={**material.benchmarks, **pairs}).origin
-    return replace(origin, name=_SHORT_NAMES.get(origin.kind, origin.name))
+    return replace(origin, name=_REAL_NAME) if origin.kind == "real" else origin
 
 
 def augmented(material: Material, benchmark: str) -> str:
@@ -218,67 +206,6 @@ def augmented(material: Material, benchmark: str) -> str:
     wanted = GOLD if benchmark == MMLU else JUDGE
     found = [name for name in material.training if name.endswith(wanted)]
     return found[0] if found else list(material.training)[-1]
-
-
-def trained(
-    material: Material, candidates: Mapping[str, Candidate], X: pd.DataFrame, trainings: Iterable[str]
-) -> dict[tuple[str, str], Router]:
-    """Routers by training set and name; out of the cache where the same ones were trained before.
-
-    Parameters
-    ----------
-    material : training data.
-    candidates : name -> router.
-    X : embeddings by prompt, as `embed_prompts` gives them.
-    trainings : names of the training sets.
-    """
-    routers = {}
-    for training in dict.fromkeys(trainings):
-        for name, candidate in candidates.items():
-            router = train(material, training, candidate, X)
-            if isinstance(router, WinModel) and "progress" in router.how:
-                vars(router)["progress"] = False  # scoring a few hundred prompts needs no bar
-            routers[training, name] = router
-    return routers
-
-
-def scored(router: Router, tables: Pairs, X: pd.DataFrame) -> dict[str, Array]:
-    """Win rates on several tables; a prompt that stands in more than one is scored once.
-
-    Parameters
-    ----------
-    router : trained.
-    tables : name -> n queries; models and scores are not looked at.
-    X : embeddings by prompt, as `embed_prompts` gives them.
-
-    Returns
-    -------
-    Name -> (n,) probability that the strong model wins.
-    """
-    prompts = list(dict.fromkeys(prompt for table in tables.values() for prompt in table.frame["prompt"]))
-    read: Any = prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
-    rate = pd.Series(router.win_rate(read), index=prompts)
-    return {name: np.asarray(rate.loc[table.frame["prompt"]], dtype=float) for name, table in tables.items()}
-
-
-def rates_on(
-    routers: Mapping[tuple[str, str], Router], trainings: Mapping[str, str], tables: Pairs, X: pd.DataFrame
-) -> dict[tuple[str, str, str], Array]:
-    """Win rates on every table of the routers whose training set its benchmark asks for.
-
-    Parameters
-    ----------
-    routers : as `trained` gives them.
-    trainings : benchmark -> training set, as `augmented` names it.
-    tables : name -> queries; a name is a benchmark's, or ends with it as `other_pairs` writes it.
-    X : embeddings by prompt.
-    """
-    rates: dict[tuple[str, str, str], Array] = {}
-    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables}
-    for (training, name), router in routers.items():
-        mine = {on: table for on, table in tables.items() if wanted[on] == training}
-        rates |= {(training, name, on): rate for on, rate in scored(router, mine, X).items()}
-    return rates
 
 
 def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
@@ -468,187 +395,10 @@ def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool 
     return False if False in sides else None if None in sides else True
 
 
-def savings(
-    rates: Rates,
-    benchmarks: Pairs,
-    *,
-    strong_price: float,
-    weak_price: float,
-    rng: np.random.Generator,
-    draws: int = 500,
-    targets: tuple[float, ...] = (0.5, 0.8),
-) -> pd.DataFrame:
-    """RouteLLM's Table 6: what the best router of each benchmark saves at CPT(50%) and CPT(80%).
-
-    The best is the one of the highest APGR on the very queries it is judged on, as in the paper, so the
-    ratios are optimistic; the resamples do not repeat that choice.
-
-    Parameters
-    ----------
-    rates : win rates; of each benchmark its routers compete.
-    benchmarks : name -> scores of the pair.
-    strong_price, weak_price : USD per million tokens.
-    rng, draws : of the resamples.
-    targets : recovered shares of the gap.
-
-    Returns
-    -------
-    A row per benchmark and target: benchmark, training, router, apgr, target, share (CPT), saving (the
-    random router's expected calls over the router's), saving_full (their costs, the weak model's counted),
-    each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's).
-    """
-    rows = []
-    for benchmark, pairs in benchmarks.items():
-        mine = {f"{t}|{r}": rate for (t, r, on), rate in rates.items() if on == benchmark}
-        options: dict[str, Any] = {"rng": rng, "draws": draws, "targets": targets}
-        found, samples = bootstrap_pairs(mine, pairs.strong, pairs.weak, **options)
-        best = str(found["apgr"].fillna(-np.inf).idxmax())
-        training, _, router = best.partition("|")
-        head = {"benchmark": benchmark, "training": training, "router": router}
-        area, score = found.at[best, "apgr"], pairs.strong.mean()
-        for target in targets:
-            name = f"cpt{100 * target:g}"
-            shares = np.array([found.loc[best, name], *samples[best][name]], dtype=float)
-            row = _saved(shares, target, strong_price, weak_price)
-            reached = target * score + (1 - target) * pairs.weak.mean()
-            rows.append({**head, "apgr": area, "target": target, **row, "quality_share": reached / score})
-    return pd.DataFrame(rows)
-
-
-def calibration_table(
-    rates: Rates,
-    here: str,
-    elsewhere: str,
-    *,
-    rng: np.random.Generator,
-    shares: Iterable[float] = (0.2, 0.5, 0.8),
-) -> pd.DataFrame:
-    """Thresholds chosen for wanted shares of strong calls on one half of the queries, checked on the other.
-
-    Parameters
-    ----------
-    rates : win rates, those on the two benchmarks by routers of one training set.
-    here : benchmark whose queries are halved at random.
-    elsewhere : benchmark that the same thresholds are taken to.
-    rng : of the halves.
-    shares : wanted shares of strong calls.
-
-    Returns
-    -------
-    A row per router and share: router, wanted, threshold, chosen_on, other_half and elsewhere (the shares
-    of strong calls that the threshold gives).
-    """
-    rows = []
-    for (training, router, on), rate in rates.items():
-        if on == here:
-            half = rng.permutation(len(rate)) < len(rate) // 2
-            for share in shares:
-                bar = threshold_for(rate[half], share)
-                given = {"chosen_on": share_at(rate[half], bar), "other_half": share_at(rate[~half], bar)}
-                given["elsewhere"] = share_at(rates[training, router, elsewhere], bar)
-                rows.append({"router": router, "wanted": share, "threshold": bar, **given})
-    return pd.DataFrame(rows)
-
-
-def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
-    """The two commercial routers of RouteLLM's Appendix E on MT Bench.
-
-    Parameters
-    ----------
-    clean : sample_id of the questions that are not contaminated; with them the shipped judgments are read.
-
-    Returns
-    -------
-    A row per router: router, strong_share and score as printed; with `clean` also judged (mean of all
-    shipped judgments, which should be the printed score), score_clean (mean on the clean questions) and
-    share_in_answers (share of questions that the shipped answers say GPT-4 answered; NaN where they do not).
-
-    Raises
-    ------
-    SourceError : if `clean` is given and the judgments are not at hand.
-    """
-    printed = paper.commercial_routers().rename(columns={"mt_bench_score": "score"})
-    table = printed[["router", "strong_share", "score"]]
-    wanted = list(clean)
-    if not wanted:
-        return table
-    rows = load_judgments("routellm-commercial").frame
-    by_router = {str(name): part for name, part in rows.groupby("model")}
-    parts = [by_router[name.lower()] for name in table["router"]]
-    kept = [part[("mtbench." + part["question_id"].astype(str)).isin(wanted)] for part in parts]
-    return table.assign(
-        judged=[part["score"].mean() for part in parts],
-        score_clean=[part["score"].mean() for part in kept],
-        share_in_answers=[_named_gpt4(part["called_model"]) for part in parts],
-    )
-
-
-def commercial_leads(
-    rates: Rates, pair: PairScores, *, rng: np.random.Generator, draws: int = 500
-) -> pd.DataFrame:
-    """How far our routers are above the commercial ones, at the commercial ones' share of strong calls.
-
-    Both are looked at on the same questions, and resampled with them. The strong models differ: the paper's
-    Figure 2 routes to a later GPT-4 than the one whose scores are published.
-
-    Parameters
-    ----------
-    rates : win rates on MT Bench of real data, all on the questions of `pair`.
-    pair : scores on MT Bench's clean questions.
-    rng, draws : of the resamples.
-
-    Returns
-    -------
-    A row per router and commercial router: router, commercial, share, lead (in points of the judge), low
-    and high.
-
-    Raises
-    ------
-    SourceError : if the shipped judgments are not at hand.
-    """
-    rows = load_judgments("routellm-commercial").frame
-    theirs = rows.groupby(["model", "question_id"])["score"].mean()
-    numbers = pair.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
-    samples = rng.integers(len(pair), size=(draws, len(pair)))
-    found = []
-    for name, share in commercial().set_index("router")["strong_share"].items():
-        scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
-        for (_, router, _), rate in rates.items():
-            drawn = [
-                _lead(rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share) for rows in samples
-            ]
-            lead, ends = _lead(rate, pair.strong, pair.weak, scores, share), interval(drawn)
-            head = {"router": router, "commercial": name, "share": share}
-            found.append({**head, "lead": lead, "low": ends[0], "high": ends[1]})
-    return pd.DataFrame(found)
-
-
-def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> float:
-    return float(np.interp(share, *threshold_sweep(rate, strong, weak)) - np.nanmean(theirs))
-
-
-def _named_gpt4(called: pd.Series[str]) -> float:
-    named = called.dropna()
-    return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan
-
-
 def _gap(pair: PairScores) -> float:
     """Difference of the mean scores; 0 where it is nothing but rounding."""
     gain = pair.strong - pair.weak
     return 0.0 if closed(gain.sum(), gain) else float(gain.mean())
-
-
-def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:
-    """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
-    calls = target / shares
-    mixed = shares * strong_price + (1 - shares) * weak_price
-    full = dollars(target, strong_price, weak_price) / mixed
-    found = {"share": float(shares[0])}
-    for name, ratio in (("saving", calls), ("saving_full", full)):
-        known = ratio[1:][~np.isnan(ratio[1:])]
-        low, high = interval(known) if len(known) else (np.nan, np.nan)
-        found |= {name: float(ratio[0]), f"{name}_low": low, f"{name}_high": high}
-    return found
 
 
 def _mean_apgr(

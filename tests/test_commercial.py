@@ -1,0 +1,34 @@
+"""Commercial routers: the printed points, the shipped judgments, and the distance of ours to them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rb_support.pairs import threshold_sweep
+from rb_support.preference.commercial import commercial, commercial_leads
+from rb_support.report import commercial_figure
+from rb_support.sources import load_pairs
+
+
+def test_the_figure_of_commercial_routers_names_every_line_and_point():
+    curves = pd.DataFrame({"router": ["BERT"] * 2, "share": [0.0, 1.0], "score": [8.0, 9.0]})
+    fig = commercial_figure(curves, commercial(), ends=(8.0, 9.0), title="MT Bench")
+    assert fig.axes[0].get_legend_handles_labels()[1] == ["Random", "BERT", "Unify", "Martian"]
+    point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify")
+    assert point.get_offsets().tolist() == [pytest.approx([45.625, 8.757862])]
+
+
+def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    clean = load_pairs("routellm-mtbench")
+    table = commercial(clean.frame["sample_id"]).set_index("router")
+    assert table["judged"].tolist() == pytest.approx(table["score"].tolist(), abs=1e-6)
+    assert table["score_clean"].between(8, 9).all()
+    assert table["share_in_answers"].fillna(-1).tolist() == [0.5, -1]
+    best = {("D", "perfect", "MT Bench"): clean.strong - clean.weak}
+    leads = commercial_leads(best, clean, rng=np.random.default_rng(0), draws=50)
+    score = np.interp(0.45625, *threshold_sweep(clean.strong - clean.weak, clean.strong, clean.weak))
+    assert leads["lead"][0] == pytest.approx(score - table.loc["Unify", "score_clean"], abs=0.02)
+    assert ((leads["low"] < leads["lead"]) & (leads["lead"] < leads["high"])).all()
+    assert list(commercial().columns) == ["router", "strong_share", "score"]

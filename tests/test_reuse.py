@@ -1,0 +1,66 @@
+"""Routers trained once and used on several tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scores_made import scores_of
+
+from rb_support.outcomes import Battles
+from rb_support.preference import reuse
+from rb_support.preference.material import Material
+from rb_support.preference.study import Candidate
+from rb_support.preference.sw import SWRanking
+
+
+class Counting(SWRanking):
+    """Notes how many queries it is asked about."""
+
+    asked: tuple[int, ...] = ()
+
+    def win_rate(self, X):
+        self.asked = (*self.asked, len(X))
+        return super().win_rate(X)
+
+
+def little_study():
+    prompts = [f"prompt {i}" for i in range(6)]
+    frame = pd.DataFrame({"prompt": prompts, "model_a": "a", "model_b": "b"})
+    battles = Battles(frame.assign(winner=["model_a", "model_b"] * 3))
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 4)), index=prompts)
+    scores = scores_of([[1, 0], [0, 0], [1, 1], [1, 0]], prompts=prompts[:4])
+    material = Material(
+        benchmarks={"GSM8K": scores.pair("a", "b")},
+        training={"D_gold": battles},
+        pool=scores.pair("a", "b"),
+        gold=scores.pair("a", "b"),
+        tiers={"a": 0, "b": 1},
+        strong="a",
+        weak="b",
+    )
+    return material, X, scores
+
+
+def test_a_prompt_is_scored_once_and_every_table_gets_its_rows():
+    material, X, scores = little_study()
+    candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
+    routers = reuse.trained(material, candidates, X, ["D_gold", "D_gold"])
+    assert list(routers) == [("D_gold", "SW ranking")]
+    router = routers["D_gold", "SW ranking"]
+    whole = scores.pair("a", "b")
+    part = whole.take(np.array([2, 0]))
+    rates = reuse.scored(router, {"whole": whole, "part": part}, X)
+    assert router.asked == (4,)
+    assert rates["part"].tolist() == rates["whole"][[2, 0]].tolist()
+    assert rates["whole"] == pytest.approx(SWRanking.win_rate(router, X.iloc[:4].to_numpy()))
+
+
+def test_routers_score_the_tables_of_their_training_set():
+    material, X, scores = little_study()
+    candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
+    routers = reuse.trained(material, candidates, X, ["D_gold"])
+    tables = {"GSM8K": scores.pair("a", "b"), "a / b (GSM8K)": scores.pair("a", "b")}
+    rates = reuse.rates_on(routers, {"GSM8K": "D_gold"}, tables, X)
+    assert list(rates) == [("D_gold", "SW ranking", "GSM8K"), ("D_gold", "SW ranking", "a / b (GSM8K)")]
+    assert routers["D_gold", "SW ranking"].asked == (4,)
+    with pytest.raises(ValueError, match=r"'a / b \(MBPP\)' is of none of the benchmarks GSM8K"):
+        reuse.rates_on(routers, {"GSM8K": "D_gold"}, {"a / b (MBPP)": tables["GSM8K"]}, X)
