@@ -15,6 +15,7 @@ from rb_support.preference import causal
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.kept import kept_rates
 from rb_support.preference.text_model import lesson
 from rb_support.preference.training import STATE_FILE, CheckpointError, _Run, fitted
 
@@ -348,3 +349,24 @@ def test_smollm2_trains_its_last_layers():
     trained = [name for name, weight in model.network.named_parameters() if weight.requires_grad]
     assert all("layers.29." in name or name in ("labels.weight", "decoder.norm.weight") for name in trained)
     assert 0 < model.win_rate(["What is a sum?"]).item() < 1
+
+
+def test_a_prompt_is_read_once_per_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    seen = []
+
+    class Reader:
+        """Stands in for a classifier: its rate is the prompt's length over ten."""
+
+        _identity = "0123456789abcdef0"
+
+        def win_rate(self, texts):
+            seen.extend(texts)
+            return np.array([len(text) / 10 for text in texts])
+
+    assert kept_rates(Reader(), ["aa", "b", "aa"]).tolist() == [0.2, 0.1, 0.2]
+    assert kept_rates(Reader(), ["b", "ccc"]).tolist() == [0.1, 0.3]
+    assert seen == ["aa", "b", "ccc"]
+    other = Reader()
+    other._identity = "fedcba9876543210f"
+    assert kept_rates(other, ["b"]).tolist() == [0.1] and seen[-1] == "b"

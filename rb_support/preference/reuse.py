@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.preference.material import Material
-from rb_support.preference.study import Candidate, Router, train
+from rb_support.preference.study import Candidate, Router, rates_of, train
 from rb_support.preference.transfer import Pairs, benchmark_of
 from rb_support.preference.win_model import WinModel
 
@@ -54,7 +54,7 @@ def scored(router: Router, tables: Pairs, X: pd.DataFrame) -> dict[str, Array]:
     """
     prompts = list(dict.fromkeys(prompt for table in tables.values() for prompt in table.frame["prompt"]))
     read: Any = prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
-    rate = pd.Series(router.win_rate(read), index=prompts)
+    rate = pd.Series(rates_of(router, read), index=prompts)
     return {name: np.asarray(rate.loc[table.frame["prompt"]], dtype=float) for name, table in tables.items()}
 
 

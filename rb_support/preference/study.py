@@ -18,6 +18,7 @@ from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.kept import kept_rates
 from rb_support.preference.material import GOLD, JUDGE, Material, Naming
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training import fitted
@@ -33,7 +34,7 @@ RANDOM = "Random"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
 
-QUESTIONS: dict[Scale, int] = {"quick": 3000, "full": 0}
+QUESTIONS: dict[Scale, int] = {"quick": 2000, "full": 0}
 """Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
@@ -130,6 +131,13 @@ def reads(router: Router, table: Battles | PairScores, X: pd.DataFrame) -> Any:
     return prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
 
 
+def rates_of(router: Router, read: Any) -> Array:
+    """(n,) win rates of a trained router on what it reads; those of texts are kept for the next call."""
+    if isinstance(router, WinModel) and router.reads == "texts":
+        return kept_rates(router, read)
+    return router.win_rate(read)
+
+
 def win_rates(
     material: Material,
     routers: Mapping[str, Candidate],
@@ -154,7 +162,7 @@ def win_rates(
         for name, candidate in routers.items():
             router = train(material, training, candidate, X)
             for benchmark, pairs in judged.items():
-                rates[training, name, benchmark] = router.win_rate(reads(router, pairs, X))
+                rates[training, name, benchmark] = rates_of(router, reads(router, pairs, X))
     return rates
 
 

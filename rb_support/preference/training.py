@@ -437,6 +437,11 @@ def _place(model: WinModel, mark: str) -> Path:
     return cache_dir() / "win_models" / f"{type(model).__name__}-{mark[:16]}"
 
 
+def home(model: WinModel) -> Path:
+    """Folder of the cache that a trained model is kept in."""
+    return _place(model, model._identity)
+
+
 def _refuse_other(place: Path, mark: str) -> None:
     found = read_sealed(place / MODEL_FILE)[1].get("identity")
     if found != mark:

@@ -31,6 +31,8 @@ Record = dict[str, Any]
 def rebuild(folder: Path) -> int:
     """Write a folder's manifest, claims and gallery anew; returns the number of items.
 
+    The manifest lists every item in brief; hashes of its data and versions stand in the item's own record.
+
     Notebooks that run at the same time may all call it: a lock beside the folder lets one write at a
     time, and whoever comes last has seen every record.
 
@@ -42,7 +44,7 @@ def rebuild(folder: Path) -> int:
         records, claims = read_records(folder), read_claims(folder)
         table = pd.DataFrame(claims, columns=_CLAIM_COLUMNS)
         contents = {
-            "manifest.json": store.dump_json(records),
+            "manifest.json": store.dump_json([_brief(record) for record in records]),
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
@@ -62,6 +64,13 @@ def read_records(folder: Path) -> list[Record]:
     paths = [path for path in folder.glob("*.json") if path.name != "manifest.json"]
     records = [_read(path) for path in paths]
     return sorted(records, key=lambda record: (_ORDER.get(record["id"], len(_ORDER)), record["id"]))
+
+
+def _brief(record: Record) -> Record:
+    """A record without what fills pages: hashes of what was read, notes on it, versions of libraries."""
+    kept = {name: value for name, value in record.items() if name != "versions"}
+    data = {name: value for name, value in record["data"].items() if name not in ("files", "notes")}
+    return {**kept, "data": data}
 
 
 def read_claims(folder: Path) -> list[dict[str, str]]:

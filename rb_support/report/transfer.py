@@ -35,7 +35,9 @@ def commercial_figure(
         ax.plot(100 * curve["share"], curve["score"], label=str(name), **router_style(str(name)))
     points = commercial[["router", "strong_share", "score"]].itertuples(index=False, name=None)
     for (name, share, score), (marker, color) in zip(points, _COMMERCIAL, strict=False):
-        ax.scatter(100 * share, score, marker=marker, color=color, s=46, zorder=4, label=str(name))
+        ax.scatter(
+            100 * share, score, marker=marker, color=color, s=46, zorder=4, label=f"{name} (as printed)"
+        )
     ax.set(title=title, xlabel="calls to the strong model (%)", ylabel="mean score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig
