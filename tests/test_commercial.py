@@ -13,7 +13,12 @@ from rb_support.sources import load_pairs
 def test_the_figure_of_commercial_routers_names_every_line_and_point():
     curves = pd.DataFrame({"router": ["BERT"] * 2, "share": [0.0, 1.0], "score": [8.0, 9.0]})
     fig = commercial_figure(curves, commercial(), ends=(8.0, 9.0), title="MT Bench")
-    assert fig.axes[0].get_legend_handles_labels()[1] == ["Random", "BERT", "Unify", "Martian"]
+    assert fig.axes[0].get_legend_handles_labels()[1] == [
+        "Random",
+        "BERT",
+        "Unify (as printed)",
+        "Martian (as printed)",
+    ]
     point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify")
     assert point.get_offsets().tolist() == [pytest.approx([45.625, 8.757862])]
 
