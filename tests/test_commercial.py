@@ -19,7 +19,7 @@ def test_the_figure_of_commercial_routers_names_every_line_and_point():
         "Unify (as printed)",
         "Martian (as printed)",
     ]
-    point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify")
+    point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify (as printed)")
     assert point.get_offsets().tolist() == [pytest.approx([45.625, 8.757862])]
 
 
