@@ -21,6 +21,9 @@ def test_the_figure_of_commercial_routers_names_every_line_and_point():
     ]
     point = next(part for part in fig.axes[0].collections if part.get_label() == "Unify (as printed)")
     assert point.get_offsets().tolist() == [pytest.approx([45.625, 8.757862])]
+    judged = commercial().assign(score_clean=[8.9, 8.5])
+    legend = commercial_figure(curves, judged, ends=(8.0, 9.0), title="").axes[0].get_legend_handles_labels()
+    assert legend[1][2:] == ["Unify (published judgments)", "Martian (published judgments)"]
 
 
 def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypatch):

@@ -25,7 +25,8 @@ def commercial_figure(
     Parameters
     ----------
     curves : columns router, share (of strong calls, a fraction) and score; a curve per router.
-    commercial : columns router, strong_share (a fraction) and score; may have no row.
+    commercial : columns router, strong_share (a fraction) and score; may have no row. Its legend says that
+        scores are as printed, or from published judgments if it has a column score_clean.
     ends : score of the weak and of the strong model alone.
     title : of the panel.
     """
@@ -34,10 +35,9 @@ def commercial_figure(
     for name, curve in curves.groupby("router", sort=False):
         ax.plot(100 * curve["share"], curve["score"], label=str(name), **router_style(str(name)))
     points = commercial[["router", "strong_share", "score"]].itertuples(index=False, name=None)
+    how = "published judgments" if "score_clean" in commercial else "as printed"
     for (name, share, score), (marker, color) in zip(points, _COMMERCIAL, strict=False):
-        ax.scatter(
-            100 * share, score, marker=marker, color=color, s=46, zorder=4, label=f"{name} (as printed)"
-        )
+        ax.scatter(100 * share, score, marker=marker, color=color, s=46, zorder=4, label=f"{name} ({how})")
     ax.set(title=title, xlabel="calls to the strong model (%)", ylabel="mean score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig
