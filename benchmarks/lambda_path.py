@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from rb_support.routers import lambda_path
-from rb_support.routers.knn import neighbour_means
+from rb_support.routers.knn import SPARE, neighbour_means
 
 KS = (5, 10, 40)
 GOAL = 1.3
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    X = normalize(rng.normal(size=(options.train, 384)).astype(np.float32))
-    queries = normalize(rng.normal(size=(options.test, 384)).astype(np.float32))
+    X = normalize(rng.normal(size=(options.train, 384)))
+    queries = normalize(rng.normal(size=(options.test, 384)))
     quality = (rng.random((options.train, 11)) < np.linspace(0.3, 0.8, 11)).astype(float)
     true, cost = (
         quality[: options.test],
@@ -37,12 +37,12 @@ def main() -> None:
     searches, rests = [], []
     for _ in range(options.repeats):
         start = perf_counter()
-        found = index.kneighbors(queries, n_neighbors=max(KS), return_distance=False)
+        distance, found = index.kneighbors(queries, n_neighbors=max(KS) + SPARE)
         searches.append(perf_counter() - start)
         start = perf_counter()
         curves = {
             k: lambda_path(p, cost.mean(axis=0)).on(true, cost)()
-            for k, p in neighbour_means(quality, found, KS).items()
+            for k, p in neighbour_means(quality, found, 1 - distance**2 / 2, KS).items()
         }
         rests.append(perf_counter() - start)
     search, rest = min(searches), min(rests)

@@ -113,6 +113,38 @@ def gallery(out: Out = None) -> None:
         typer.echo(f"{_shown(root / kind / 'index.html')}: {items} items")
 
 
+@app.command()
+def compare(
+    ours: Annotated[Path, typer.Argument(help="Folder of one kind of data, such as figures/simulated.")],
+    theirs: Annotated[
+        Path, typer.Argument(help="Another of the same kind, such as one just made elsewhere.")
+    ],
+) -> None:
+    """Compare two folders of figures as a reader would, and say which number moved by how much.
+
+    Curves are compared as functions, table cells to a tolerance that depends on how an item is made, images
+    not at all. Exit codes: 0 they say the same, 1 they differ, 2 a wrong folder.
+    """
+    from rb_support.report.freshness import TOLERANCE, differences, repeats
+    from rb_support.report.gallery import read_records
+
+    for folder in (ours, theirs):
+        if not (folder / "claims.csv").is_file():
+            typer.echo(f"Error: {folder} is no folder of figures: it has no claims.csv", err=True)
+            raise typer.Exit(USAGE)
+    found = differences(ours, theirs)
+    differing = {difference.item for difference in found}
+    for record in read_records(ours):
+        kind = repeats(record["id"])
+        outcome = "differs" if record["id"] in differing else "same"
+        within = f"within {TOLERANCE[kind]:g}" if kind != "timed" else "numbers not compared"
+        typer.echo(f"{record['id']:16} {kind:8} {outcome:8} {within}")
+    for difference in found:
+        typer.echo(str(difference))
+    if found:
+        raise typer.Exit(FAILED)
+
+
 def _notebooks() -> Path:
     """Folder of notebooks of the repository around the working directory, else one that is not there."""
     from rb_support.report.store import repository_root

@@ -2,6 +2,12 @@
 
 Vectors are cached by model and text, so that a text is embedded once per machine, and work that is cut
 off goes on where it stopped.
+
+A vector is a function of text and model alone. In single precision it would also depend, by up to 2e-7, on
+the batch that a text happens to be in, on the number of threads and on the processor's kernels: enough to
+swap neighbours, and small networks amplify it. So networks compute in double precision, where such
+differences are 1e-16, and they are gone in the single precision that is kept: but for one component in ten
+million that lies so near to a rounding border, and then moves by 4e-9.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _CHUNK = 512
 _SQL_VARIABLES = 30_000
+_STORE = "vectors.sqlite"
 
 
 class EmbeddingError(RuntimeError):
@@ -57,7 +64,7 @@ def embed(
 
     Returns
     -------
-    (n, d) float32, kept in half precision so that batching and threads do not show in the last digits.
+    (n, d) float32.
 
     Raises
     ------
@@ -70,12 +77,12 @@ def embed(
         return encoder(TFIDF, fit_on or texts)(texts)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
-    with closing(_open(cache_dir() / "embeddings.sqlite")) as store:
+    with closing(_open(cache_dir() / _STORE)) as store:
         known = _read(store, model, wanted)
         missing = [key for key in wanted if key not in known]
         if missing:
             known |= _encode(store, model, {key: wanted[key] for key in missing}, progress)
-    return np.stack([known[key] for key in keys]).astype(np.float32)
+    return np.stack([known[key] for key in keys])
 
 
 def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
@@ -94,9 +101,7 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
     if model == TFIDF:
         return _tfidf(fit_on)
     network = _encoder(model)
-    return lambda texts: np.asarray(
-        network.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
-    )
+    return lambda texts: _vectors(network, texts)
 
 
 def embed_queries(
@@ -153,7 +158,7 @@ def _tfidf(fit_on: Sequence[str]) -> Encode:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer
 
-    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     terms = counts.fit_transform(fit_on).shape if len(fit_on) else (0, 0)
     size = min(256, min(terms) - 1)
     if size < 1:
@@ -169,17 +174,24 @@ def _encoder(model: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     if model == BUNDLED:
-        return SentenceTransformer(str(bundled_folder()), device="cpu")
+        return SentenceTransformer(str(bundled_folder()), device="cpu").double()
     try:
-        return SentenceTransformer(model)
+        network = SentenceTransformer(model)
     except Exception as error:
         raise EmbeddingError(
             f"cannot load the encoder {model!r}: {str(error).splitlines()[0]} It must be a "
             "sentence-transformers name, reachable or downloaded before. With no network use "
             f"model='{BUNDLED}' or model='{TFIDF}'."
         ) from error
+    return network.double() if network.device.type == "cpu" else network  # on a GPU it would crawl
 
 
+def _vectors(network: SentenceTransformer, texts: Sequence[str]) -> Vectors:
+    vectors = network.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+@cache
 def bundled_folder() -> Path:
     """Folder of the packaged MiniLM, once its weights are known to be the official ones.
 
@@ -202,7 +214,7 @@ def bundled_folder() -> Path:
 
 def _encode(
     store: sqlite3.Connection, model: str, texts: dict[bytes, str], progress: bool
-) -> dict[bytes, NDArray[np.float16]]:
+) -> dict[bytes, NDArray[np.float32]]:
     """Encode in chunks, each committed as it is done; longest texts first, so that the bar is no optimist.
 
     Of several processes that encode at once the first goes forwards and the others backwards, each leaving
@@ -211,7 +223,7 @@ def _encode(
     encoder = _encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
     chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
-    found: dict[bytes, NDArray[np.float16]] = {}
+    found: dict[bytes, NDArray[np.float32]] = {}
     with _ahead() as first, tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress) as bar:
         for part in chunks if first else chunks[::-1]:
             found |= _read(store, model, part)
@@ -224,9 +236,8 @@ def _encode(
 
 def _encode_chunk(
     store: sqlite3.Connection, model: str, encoder: SentenceTransformer, texts: dict[bytes, str]
-) -> dict[bytes, NDArray[np.float16]]:
-    vectors = encoder.encode(list(texts.values()), normalize_embeddings=True, show_progress_bar=False)
-    fresh = dict(zip(texts, np.asarray(vectors, dtype=np.float16), strict=True))
+) -> dict[bytes, NDArray[np.float32]]:
+    fresh = dict(zip(texts, _vectors(encoder, list(texts.values())), strict=True))
     rows = [(model, key, vector.tobytes()) for key, vector in fresh.items()]
     with store:
         store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
@@ -259,15 +270,15 @@ def _open(path: Path) -> sqlite3.Connection:
     return store
 
 
-def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float16]]:
+def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float32]]:
     wanted = list(keys)
-    found: dict[bytes, NDArray[np.float16]] = {}
+    found: dict[bytes, NDArray[np.float32]] = {}
     for i in range(0, len(wanted), _SQL_VARIABLES):
         part = wanted[i : i + _SQL_VARIABLES]
         marks = ",".join("?" * len(part))
         query = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
         found |= {
-            key: np.frombuffer(vector, dtype=np.float16)
+            key: np.frombuffer(vector, dtype=np.float32)
             for key, vector in store.execute(query, [model, *part])
         }
     return found

@@ -15,6 +15,21 @@ System = Callable[[ArrayLike | None], Array]
 """A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points."""
 
 
+def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dict[str, float]:
+    """AIQ of several systems on the cost domain that they share (RouterBench sec. 3.3).
+
+    Each system is evaluated once: its points serve the domain and its area.
+
+    Parameters
+    ----------
+    systems : name -> points (k, 2) as a function of query weights.
+    weights : (n,) weight of each query; equal if None.
+    """
+    points = {name: system(weights) for name, system in systems.items()}
+    domain = shared_domain(*points.values())
+    return {name: aiq(values, *domain) for name, values in points.items()}
+
+
 def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """How often each query is drawn: (draws, n) counts, every row adding up to n."""
     return rng.multinomial(n, np.full(n, 1 / n), size=draws)
@@ -44,9 +59,9 @@ def bootstrap_aiq(
     estimates : name -> AIQ on the queries as they are.
     samples : (draws, systems) AIQ on each resample, a column per system.
     """
-    estimates = _aiqs(systems, None)
+    estimates = aiqs(systems)
     weights = bootstrap_weights(n, draws, rng)
-    return estimates, pd.DataFrame([_aiqs(systems, row) for row in weights], columns=list(systems))
+    return estimates, pd.DataFrame([aiqs(systems, row) for row in weights], columns=list(systems))
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -68,9 +83,3 @@ def lies(interval: tuple[float, float], sign: int) -> bool | None:
         return low <= 0 <= high
     low, high = (low, high) if sign > 0 else (-high, -low)
     return True if low > 0 else False if high < 0 else None
-
-
-def _aiqs(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, float]:
-    points = {name: system(weights) for name, system in systems.items()}
-    domain = shared_domain(*points.values())
-    return {name: aiq(values, *domain) for name, values in points.items()}

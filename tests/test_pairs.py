@@ -106,6 +106,50 @@ def test_eq8_gives_the_random_router_more_than_half():
         apgr([0, 1], [0.2, 0.7], 0.2, 0.7, rule="eq7")
 
 
+@given(st.permutations(range(5)))
+def test_points_of_a_curve_may_come_in_any_order(order):
+    """PGR equals the share up to 0.5, then 0.9 and 1 of the gap: CPT(20%) is 0.2."""
+    shares, scores = np.array([[0, 0.25, 0.5, 0.75, 1], [0, 0.25, 0.5, 0.9, 1]])
+    mixed = shares[order], scores[order]
+    assert cpt(*mixed, 0, 1, 0.2) == pytest.approx(0.2)
+    for rule in ("trapezoid", "eq8"):
+        assert apgr(*mixed, 0, 1, rule=rule) == apgr(shares, scores, 0, 1, rule=rule)
+
+
+def test_points_of_one_share_keep_their_order():
+    """A vertical step: PGR jumps from 0 to 1 at one half, so the area is one half, not three quarters."""
+    shares, scores = [1, 0.5, 0, 0.5], [1, 0, 0, 1]
+    assert apgr(shares, scores, 0, 1) == 0.5
+    assert cpt(shares, scores, 0, 1, 0.8) == 0.5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rule", ["trapezoid", "eq8"])
+def test_a_curve_without_a_span_has_no_area(rule):
+    assert apgr([0.5], [0.7], 0.2, 0.7, rule=rule) is None
+    assert apgr([0.5, 0.5], [0.2, 0.7], 0.2, 0.7, rule=rule) is None
+    assert cpt([0.5], [0.7], 0.2, 0.7, 0.8) == 0.5
+    assert cpt([0.5], [0.2], 0.2, 0.7, 0.8) is None
+
+
+@pytest.mark.parametrize("metric", [apgr, lambda *curve: cpt(*curve, 0.5)])
+@pytest.mark.parametrize(
+    ("curve", "match"),
+    [
+        (([0, 1], [0.2, 0.4, 0.7], 0.2, 0.7), r"equal lengths > 0, got shares \(2,\), scores \(3,\)"),
+        (([], [], 0.2, 0.7), r"got shares \(0,\)"),
+        (([0, np.nan], [0.2, 0.7], 0.2, 0.7), "shares: value 1 is not finite"),
+        (([0, 1], [np.inf, 0.7], 0.2, 0.7), "scores: value 0 is not finite"),
+        (([0, 1], [0.2, np.nan], 0.2, 0.2), "scores: value 1 is not finite"),  # a gap or none
+        (([0, 1], [0.2, 0.7], np.nan, 0.7), "weak is nan; give the model's mean score"),
+        (([0, 1], [0.2, 0.7], 0.2, np.inf), "strong is inf"),
+    ],
+)
+def test_a_curve_names_what_is_wrong(metric, curve, match):
+    with pytest.raises(ValueError, match=match):
+        metric(*curve)
+
+
 @pytest.mark.parametrize(
     ("rate", "strong", "match"),
     [([], [], "lengths"), ([0.5], [1, 0], "lengths"), ([np.nan], [1], "win_rate: value 0")],
@@ -125,6 +169,31 @@ def test_sweep_equals_every_threshold_tried_in_turn(values):
     thresholds = [np.inf, *np.unique(rate)[::-1]]
     slow = [((rate >= t).mean(), np.where(rate >= t, strong, weak).mean()) for t in thresholds]
     np.testing.assert_allclose(np.column_stack([shares, scores]), slow, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_rounding_does_not_part_equal_win_rates(scale):
+    """What 1e-15 does to four distinct rates, each held by many queries, is undone everywhere."""
+    rng = np.random.default_rng(0)
+    rate = scale * rng.integers(1, 5, 200) / 5
+    strong, weak = (rng.random((2, 200)) < [[0.8], [0.5]]).astype(float)
+    noisy = rate * (1 + 1e-15 * rng.standard_normal(200))
+    assert len(np.unique(noisy)) > 5
+    shares, scores = threshold_sweep(rate, strong, weak)
+    again, near = threshold_sweep(noisy, strong, weak)
+    np.testing.assert_array_equal(again, shares)
+    np.testing.assert_allclose(near, scores, rtol=1e-12)
+    assert threshold_for(noisy, 0.5) == noisy[np.isclose(noisy, threshold_for(rate, 0.5))].min()
+    both = {"rate": rate, "noisy": noisy}
+    estimates, samples = bootstrap_pairs(both, strong, weak, rng=rng, draws=20)
+    np.testing.assert_allclose(estimates.loc["noisy"], estimates.loc["rate"], rtol=1e-9)
+    np.testing.assert_allclose(samples["noisy"], samples["rate"], rtol=1e-9)
+
+
+def test_small_steps_of_a_win_rate_are_kept():
+    """Steps of 1e-9 part queries: equal is what rounding alone can part."""
+    shares, _ = threshold_sweep(0.5 + 1e-9 * np.arange(4), [1, 0, 1, 1], [0, 0, 0, 1])
+    assert shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
 @pytest.mark.parametrize(

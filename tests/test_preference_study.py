@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sources_made import WEAK, shelf
+from sources_made import study as published_study
 
 from rb_support import paper
 from rb_support.outcomes import Origin, PairScores, TableError
@@ -49,6 +51,24 @@ def test_origin_holds_all_parts_under_a_short_name(simulated):
     origin = simulated.origin
     assert origin.kind == "simulated" and len(origin.name) < 80
     assert any("rena" in note for note in origin.notes)
+
+
+def test_material_of_made_files_is_what_real_files_would_give(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    published_study(shelf(tmp_path / "data", monkeypatch))
+    material = load_material("real", gold=1500)
+    sizes = {name: len(pairs) for name, pairs in material.benchmarks.items()}
+    gold = int(0.4 * 79)  # of two subjects of 40 questions, one of them leaked
+    assert sizes == {"MT Bench": 9, "MMLU": 79 - gold, "GSM8K": 39} and len(material.gold) == gold
+    assert not prompts_of(material.gold) & prompts_of(material.benchmarks["MMLU"])
+    assert "virology? 3" not in prompts_of(material.pool)
+    assert list(material.training) == ["D_judge", "D_judge + D_gold", "D_gold"]
+    assert [len(part) for part in material.training.values()] == [160, 160 + gold, gold]
+    assert set(material.training["D_gold"].models) == {material.strong, material.weak}
+    assert material.tiers[material.strong] == 0 < material.tiers[material.weak]
+    assert (material.weak, set(material.tiers.values())) == (WEAK, set(range(10)))
+    assert "Mixtral-8x7B-Instruct-v0.1_concise" not in material.tiers
+    assert material.origin.kind == "real" and len(material.origin.files) == 3 + 3 + 2 + 20
 
 
 def test_real_material_is_the_papers_evaluation_data(shared_data, monkeypatch):

@@ -13,7 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from notebook_maker import REPORTING, make_repository, write_notebook
+from processes import start
 
+from rb_support.report.gallery import read_manifest
 from rb_support.reproduce import Result, UsageError, refresh, reproduce
 from rb_support.reproduce.plan import convert, discover, left_out, make_plans
 from rb_support.reproduce.state import State, fingerprint
@@ -299,9 +301,9 @@ def start_sleeping(root: Path, *before: str) -> tuple[subprocess.Popen[str], int
     )
     write_notebook(notebooks / "01_good.ipynb", *before, sleeping)
     write_notebook(notebooks / "02_next.ipynb", "print('never')", parameters=None)
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "rb_support", "reproduce", "--jobs", "1"],
-        cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     wait_for(lambda: (root / "pid").exists() and (root / "pid").read_text() != "")
     return process, int((root / "pid").read_text())
@@ -322,6 +324,18 @@ def is_gone(pid: int) -> bool:
     return f"{pid} (" in (status := Path(f"/proc/{pid}/stat").read_text()) and ") Z " in status
 
 
+@pytest.mark.parametrize("inherited", [signal.SIG_IGN, signal.SIG_DFL])
+def test_programs_hear_ctrl_c_whatever_the_tests_inherited(inherited: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGINT, inherited)
+    try:
+        code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        process = start([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert signal.getsignal(signal.SIGINT) == inherited
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.communicate(timeout=60)[0] == "True\n"
+
+
 def test_interruption_stops_kernels_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     process, kernel = start_sleeping(tmp_path, REPORTING)
     process.send_signal(signal.SIGINT)
@@ -332,7 +346,7 @@ def test_interruption_stops_kernels_and_leaves_nothing_half_written(tmp_path: Pa
     assert hidden_files(tmp_path) == []
     written = [path.name for path in (tmp_path / "build").rglob("*") if path.is_file()]
     assert written == []
-    assert len(json.loads((tmp_path / "figures" / "simulated" / "manifest.json").read_text())) == 1
+    assert len(read_manifest(tmp_path / "figures" / "simulated")["items"]) == 1
 
 
 def test_kernels_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -182,6 +182,12 @@ def test_a_cache_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch,
         cache_module.cache_dir()
 
 
+def test_a_cache_that_cannot_be_written_is_refused(cache: Path, data: Path) -> None:
+    (cache / "hashes.json.lock").mkdir(parents=True)
+    with pytest.raises(SourceError, match=r"cache cannot be written \(Is a directory\); set RB_CACHE_DIR"):
+        locate(source("made", entry("one/a.txt", DATA)))
+
+
 def test_hashes_are_remembered_until_the_file_changes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

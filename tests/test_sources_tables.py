@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
+import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sources_made import assemble, long, old_frame, put, wide
+from sources_made import (
+    Place,
+    alpaca,
+    assemble,
+    json_lines,
+    long,
+    old_frame,
+    shelf,
+    slice_csvs,
+    slice_rows,
+    study,
+    wide,
+)
 
 from rb_support.names import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
@@ -25,10 +36,10 @@ from rb_support.sources import (
     UnverifiedFileError,
     load_answers,
     load_battles,
+    load_graded,
     load_judgments,
     load_pairs,
     load_routerbench,
-    registry,
 )
 from rb_support.sources.lines import whole
 from rb_support.sources.routellm import STRONG, WEAK
@@ -70,38 +81,12 @@ def real(shared_data: Path, parsed: Path, cache: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def fresh(real: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The real data with a cache of its own, which is returned."""
-    monkeypatch.setenv("RB_CACHE_DIR", str(cache))
-    return cache
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put made bytes in place of a source's files, and register their hashes instead of the real ones."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("RB_DATA_DIR", str(folder))
-    sources = dict(SOURCES)
-    monkeypatch.setattr(registry.Registry, "__getitem__", lambda self, name: sources[name])
-
-    def place(name: str, *contents: bytes, known: bool = True) -> None:
-        files = []
-        for file, data in zip(SOURCES[name].files, contents, strict=False):
-            put(folder, file.name, data)
-            sha256 = hashlib.sha256(data).hexdigest() if known else None
-            files.append(replace(file, size=len(data), sha256=sha256, exact=True))
-        sources[name] = replace(SOURCES[name], files=tuple(files))
-
-    return place
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return shelf(tmp_path / "data", monkeypatch)
 
 
 def _pickle(frame: pd.DataFrame) -> bytes:
     return assemble(old_frame(frame, "2.0"))
-
-
-def _json_lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def test_the_three_real_tasks_have_the_published_means(real: Path) -> None:
@@ -127,7 +112,7 @@ def test_the_real_table_says_where_it_comes_from(real: Path) -> None:
 
 
 @pytest.mark.parametrize("shots", ["0shot", "5shot"])
-def test_made_wide_pickles(made: Callable[..., None], shots: Any) -> None:
+def test_made_wide_pickles(made: Place, shots: Any) -> None:
     frame = wide()
     made(f"routerbench-{shots}", _pickle(frame))
     table = load_routerbench(shots)
@@ -143,7 +128,7 @@ def test_made_wide_pickles(made: Callable[..., None], shots: Any) -> None:
     assert table.frame[f"{MODELS[0]}|model_response"][0] == "['answer 0 — 好']"
 
 
-def test_the_raw_pickle_gives_the_wide_table(made: Callable[..., None]) -> None:
+def test_the_raw_pickle_gives_the_wide_table(made: Place) -> None:
     frame = long()
     made("routerbench-raw", _pickle(frame))
     table = load_routerbench("raw")
@@ -155,13 +140,13 @@ def test_the_raw_pickle_gives_the_wide_table(made: Callable[..., None]) -> None:
     assert table.frame[f"{MODELS[2]}|model_response"].tolist() == [f"['def f{i}']" for i in range(5)]
 
 
-def test_the_raw_pickle_with_a_missing_answer_is_refused(made: Callable[..., None]) -> None:
+def test_the_raw_pickle_with_a_missing_answer_is_refused(made: Place) -> None:
     made("routerbench-raw", _pickle(long().iloc[:-1]))
     with pytest.raises(TableError, match=r"routerbench_raw\.pkl .*mbpp\.dev\.4.*is missing"):
         load_routerbench("raw")
 
 
-def test_one_sample_with_two_prompts_in_the_raw_pickle_is_refused(made: Callable[..., None]) -> None:
+def test_one_sample_with_two_prompts_in_the_raw_pickle_is_refused(made: Place) -> None:
     frame = long()
     frame.loc[frame.index[3], "prompt"] = "['Another']"
     made("routerbench-raw", _pickle(frame))
@@ -169,16 +154,18 @@ def test_one_sample_with_two_prompts_in_the_raw_pickle_is_refused(made: Callable
         load_routerbench("raw")
 
 
-def test_a_table_of_other_columns_is_refused(made: Callable[..., None]) -> None:
+def test_a_table_of_other_columns_is_refused(made: Place) -> None:
     made("routerbench-0shot", _pickle(wide().drop(columns=f"{MODELS[4]}|total_cost")))
     with pytest.raises(UnsafePickleError, match=rf"column '{MODELS[4]}\|total_cost' is missing \(1 of 36\)"):
         load_routerbench("0shot")
 
 
-def test_the_published_pickles_come_before_the_slice(made: Callable[..., None], fresh: Path) -> None:
+def test_the_published_pickles_come_before_the_slice(made: Place) -> None:
+    made("routerbench-slice", slice_csvs(slice_rows()))
     assert load_routerbench().origin.name == "RouterBench 5-shot (three tasks)"
     data = _pickle(wide())
-    put(fresh / "files", "routerbench/routerbench_0shot.pkl", data)
+    made("routerbench-5shot", data)
+    assert load_routerbench().origin.name == "RouterBench 5-shot"
     made("routerbench-0shot", data)
     assert load_routerbench().origin.name == "RouterBench 0-shot"
 
@@ -310,26 +297,10 @@ def test_alpaca_eval(real: Path) -> None:
     assert first["winner"] == "model_a"
 
 
-def _alpaca(preference: float | None) -> dict[str, Any]:
-    return {
-        "instruction": f"ask {preference}",
-        "generator_1": "gpt4_1106_preview",
-        "generator_2": "small",
-        "dataset": "koala",
-        "preference": preference,
-    }
-
-
-def test_preferences_are_soft_and_missing_ones_are_dropped(made: Callable[..., None]) -> None:
-    made("alpaca-eval", json.dumps([_alpaca(p) for p in (1.0, 1.25, 1.5, 2.0, None)]).encode())
-    battles = load_battles("alpaca-eval")
-    assert battles.frame["winner"].tolist() == ["model_a", "model_a", "tie", "model_b"]
-    assert battles.share.tolist() == [1.0, 0.75, 0.5, 0.0]
-    assert battles.origin.notes[0].startswith("1 of 5 rows had no preference")
-
-
-def test_a_file_judged_against_another_model_is_refused(made: Callable[..., None]) -> None:
-    made("alpaca-eval", json.dumps([_alpaca(1.0), {**_alpaca(1.0), "generator_1": "davinci"}]).encode())
+def test_a_file_judged_against_another_model_is_refused(made: Place) -> None:
+    rows = json.loads(alpaca("small", [1.0, 1.0]))
+    rows[1]["generator_1"] = "davinci"
+    made("alpaca-eval", json.dumps(rows).encode())
     with pytest.raises(TableError, match="row 2 is not judged against gpt4_1106_preview"):
         load_battles("alpaca-eval")
 
@@ -346,7 +317,7 @@ def _arena(path: Path, prompts: list[str]) -> bytes:
     return path.read_bytes()
 
 
-def test_arena_battles_need_the_flag(made: Callable[..., None], tmp_path: Path) -> None:
+def test_arena_battles_need_the_flag(made: Place, tmp_path: Path) -> None:
     prompts = ['["Hello", "and then?"]', '["\\ud83d\\ude00 嗨 \\ud83d"]', '["NA"]', '["  "]', "[]"]
     made("arena-55k", _arena(tmp_path / "train.csv", prompts), known=False)
     with pytest.raises(UnverifiedFileError, match="arena-55k --allow-unverified"):
@@ -358,7 +329,7 @@ def test_arena_battles_need_the_flag(made: Callable[..., None], tmp_path: Path) 
     assert len(load_battles("arena-55k")) == 3  # trusted by now
 
 
-def test_arena_prompts_that_are_no_list_are_refused(made: Callable[..., None], tmp_path: Path) -> None:
+def test_arena_prompts_that_are_no_list_are_refused(made: Place, tmp_path: Path) -> None:
     made("arena-55k", _arena(tmp_path / "train.csv", ['["a"]', "b"]))
     with pytest.raises(TableError, match="row 2, column 'prompt'"):
         load_battles("arena-55k")
@@ -368,9 +339,9 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert whole("a\ud83d\ude00b\ud83d") == "a😀b\ufffd"
 
 
-def test_judge_labels(made: Callable[..., None]) -> None:
+def test_judge_labels(made: Place) -> None:
     rows = [{"prompt": f"ask {score}", "source": "x", "mixtral_score": score} for score in (5, 4, 3, 1)]
-    made("routellm-judge", _json_lines(rows[:2]), _json_lines(rows[2:]))
+    made("routellm-judge", json_lines(rows[:2]), json_lines(rows[2:]))
     battles = load_battles("routellm-judge")
     assert battles.frame["winner"].tolist() == ["tie", "tie", "model_a", "model_a"]
     assert battles.frame["judge_score"].tolist() == [5, 4, 3, 1]
@@ -385,57 +356,71 @@ def test_judge_labels(made: Callable[..., None]) -> None:
         (b"{}", "row 2 lacks the field 'prompt'"),
     ],
 )
-def test_bad_lines_are_named(made: Callable[..., None], line: bytes, complaint: str) -> None:
-    good = _json_lines([{"prompt": "ask", "mixtral_score": 3}])
+def test_bad_lines_are_named(made: Place, line: bytes, complaint: str) -> None:
+    good = json_lines([{"prompt": "ask", "mixtral_score": 3}])
     made("routellm-judge", good + line + b"\n", good)
     with pytest.raises(TableError, match=complaint):
         load_battles("routellm-judge")
 
 
-def test_a_table_is_parsed_once(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = load_pairs("routellm-gsm8k")
-    monkeypatch.setattr("rb_support.sources.routellm._answers", lambda *_: pytest.fail("parsed again"))
-    again = load_pairs("routellm-gsm8k")
-    assert again.frame.equals(first.frame)
+LOADERS: dict[str, tuple[Callable[[], Any], str]] = {
+    "outcomes": (lambda: load_routerbench("slice"), "routerbench.read_csv"),
+    "pairs": (lambda: load_pairs("routellm-gsm8k"), "routellm._answers"),
+    "judgments": (lambda: load_judgments("mtbench-claude"), "routellm.judgments"),
+    "battles": (lambda: load_battles("alpaca-eval"), "judged._alpaca_file"),
+    "answers": (load_answers, "judged._zeroeval_file"),
+    "graded": (load_graded, "judged._zeroeval_file"),
+}
+"""How a kind of table is loaded, and what reads its file."""
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_a_table_is_parsed_once(made: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    study(made)
+    made("routerbench-slice", slice_csvs(slice_rows()))
+    load, reader = LOADERS[kind]
+    first = load()
+    monkeypatch.setattr(f"rb_support.sources.{reader}", lambda *_: pytest.fail("parsed again"))
+    again = load()
+    pd.testing.assert_frame_equal(again.frame, first.frame)
     assert again.origin == first.origin
-    np.testing.assert_array_equal(again.strong, first.strong)
-    assert len(list((fresh / "parsed").glob("*.parquet"))) == 1
+    if kind == "pairs":
+        np.testing.assert_array_equal(again.strong, first.strong)
+    monkeypatch.setattr("rb_support.sources.parsed._parser", lambda: "another parser")
+    with pytest.raises(pytest.fail.Exception, match="parsed again"):  # a kept table belongs to the code
+        load()
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "no record"])
-def test_a_damaged_cached_parse_is_made_again(fresh: Path, damage: str) -> None:
+def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: str) -> None:
+    study(made)
     first = load_pairs("routellm-gsm8k")
-    [path] = (fresh / "parsed").glob("*.parquet")
-    data = bytearray(path.read_bytes())
+    [path] = (cache / "parsed").glob("*.parquet")
+    data = path.read_bytes()
+    half = len(data) // 2
     if damage == "cut":
-        path.write_bytes(data[: len(data) // 2])
+        path.write_bytes(data[:half])
     elif damage == "flipped":
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
+        path.write_bytes(data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :])
     else:
         path.with_suffix(".json").unlink()
     with pytest.warns(UserWarning, match="was damaged; it is parsed again"):
         again = load_pairs("routellm-gsm8k")
     assert again.frame.equals(first.frame)
-    assert load_pairs("routellm-gsm8k").frame.equals(first.frame)  # and is sound now
+    with warnings.catch_warnings(action="error"):  # and is sound now
+        assert load_pairs("routellm-gsm8k").frame.equals(first.frame)
 
 
-def test_the_cached_parse_belongs_to_the_files(made: Callable[..., None]) -> None:
+def test_the_cached_parse_belongs_to_the_files(made: Place) -> None:
     for answer in ("one", "two"):
-        made("alpaca-eval", json.dumps([{**_alpaca(1.0), "instruction": answer}]).encode())
-        assert load_battles("alpaca-eval").frame["prompt"].tolist() == [answer]
+        made("alpaca-eval", alpaca("small", [1.0]).replace(b"Tell me", answer.encode()))
+        assert load_battles("alpaca-eval").frame["prompt"][0].startswith(answer)
 
 
-def test_the_cached_parse_belongs_to_the_code(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load_pairs("routellm-mtbench")
-    monkeypatch.setattr("rb_support.sources.parsed._parser", lambda: "another parser")
-    monkeypatch.setattr("rb_support.sources.routellm.judgments", lambda *_: pytest.fail("parsed again"))
-    with pytest.raises(pytest.fail.Exception, match="parsed again"):
-        load_pairs("routellm-mtbench")
-
-
-def test_nothing_is_written_into_the_data_folder(real: Path, fresh: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in real.rglob("*")}
+def test_nothing_is_written_into_the_data_folder(made: Place, tmp_path: Path) -> None:
+    study(made)
+    made("routerbench-slice", slice_csvs(slice_rows()))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")}
     load_pairs("routellm-mtbench")
     load_routerbench()
-    assert {path: path.stat().st_mtime_ns for path in real.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 from collections.abc import Callable
@@ -60,6 +61,31 @@ def test_frames_of_older_pandas(tmp_path: Path, layout: str, made: Callable[[], 
     frame = made()
     path = _written(tmp_path / "frame.pkl", assemble(old_frame(frame, layout)))
     _same_cells(read_frame(path, sha256=None), frame)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("cells", [[["a", 1.5, None], ["b", "中文", 2]], [[0.5, 1, 2], [3, 4, 5]]])
+def test_made_arrays_are_those_that_numpy_pickles(cells: list[Any], order: Any) -> None:
+    """A plain unpickler with NumPy takes them; what it would refuse, no published file can hold."""
+    array = np.array(cells, order=order)
+    read = pickle.loads(assemble(old_array(array, "numpy._core")))
+    assert (read.dtype, read.tolist()) == (array.dtype, array.tolist())
+    assert read.flags.c_contiguous == (order == "C")
+
+
+@pytest.mark.parametrize("layout", ["1.1", "1.4", "2.0"])
+def test_made_frames_are_those_that_pandas_reads(layout: str) -> None:
+    read = pd.read_pickle(io.BytesIO(assemble(old_frame(wide(), layout))))
+    pd.testing.assert_frame_equal(read, wide(), check_column_type=False, check_index_type=False)
+
+
+def test_tables_that_lie_column_by_column_keep_their_cells_in_place(tmp_path: Path) -> None:
+    """As pandas holds what was transposed; NumPy lists such texts row by row all the same."""
+    frame = pd.DataFrame({"a": ["x", 1.5, "y"], "b": ["z", 2, "中文"]}, dtype=object).T
+    assert frame.to_numpy().flags.c_contiguous  # pandas' blocks are turned on their side
+    path = tmp_path / "frame.pkl"
+    frame.to_pickle(path)
+    assert read_frame(path, sha256=None).to_numpy().tolist() == frame.to_numpy().tolist()
 
 
 @pytest.mark.parametrize("kind", [object, float])
@@ -255,6 +281,62 @@ def test_cells_that_are_no_texts_or_numbers_are_refused(tmp_path: Path, cell: An
     cells[:] = ["a", cell]
     path = _written(tmp_path / "frame.pkl", assemble(_table(["text"], old_array(cells), 2)))
     with pytest.raises(UnsafePickleError, match="it has cells of kind"):
+        read_frame(path, sha256=None)
+
+
+def test_texts_in_several_pieces_are_joined(tmp_path: Path) -> None:
+    """As pandas 2 pickles texts that were put together."""
+    lib, texts = "pyarrow.lib", _arrow_texts([0, 1, 3], b"abc", 2)
+    piece, kind = texts.state["_pa_array"], Call(Global(lib, "type_for_alias"), "large_string")
+    texts.state["_pa_array"] = Call(Global(lib, "chunked_array"), [piece, piece], kind)
+    path = _written(tmp_path / "frame.pkl", assemble(_table(["text"], texts, 4)))
+    assert read_frame(path, sha256=None)["text"].tolist() == ["a", "bc", "a", "bc"]
+
+
+def _dtype(name: str) -> Call:
+    return Call(Global("numpy", "dtype"), name, False, True, state=(3, "|", None, None, None, -1, -1, 0))
+
+
+def _cells(kind: str, cells: Any) -> Call:
+    """Table of one column of one cell, as an array of that kind."""
+    array = old_array(np.array([["a"]], dtype=object))
+    array.state = (1, (1,), _dtype(kind), False, cells)
+    return _table(["a"], array, 1)
+
+
+def _labelled_by(call: Call) -> Call:
+    table = _table(["a"], old_array(np.array(["x"], dtype=object)), 1)
+    table.state["_mgr"].args[1][0] = call
+    return table
+
+
+def _arrow_column(kind: str, children: list[Any]) -> Call:
+    texts = _arrow_texts([0, 1], b"a", 1)
+    _, n, nulls, offset, buffers, _, dictionary = texts.state["_pa_array"].args[0]
+    alias = Call(Global("pyarrow.lib", "type_for_alias"), kind)
+    texts.state["_pa_array"].args = ((alias, n, nulls, offset, buffers, children, dictionary),)
+    return _table(["a"], texts, 1)
+
+
+NEW_INDEX = Global("pandas.core.indexes.base", "_new_Index")
+SCALAR = Global("numpy.core.multiarray", "scalar")
+COLUMNS: dict[str, tuple[Call, str]] = {
+    "too few rows": (_table(["a"], old_array(np.zeros(1)), 2), "columns do not make up a table of 2 rows"),
+    "labels of another kind": (_labelled_by(Call(NEW_INDEX, FRAME, {})), "labels that are not plain"),
+    "labels that are an array": (_labelled_by(old_array(np.zeros(1))), "Rebuild where MakeIndex belongs"),
+    "dates": (_cells("M8", b"12345678"), "cells of kind 'M8', which no plain column holds"),
+    "texts in one piece": (_cells("O8", b"12345678"), "not listed one by one"),
+    "a number that is an object": (_cells("O8", [Call(SCALAR, _dtype("O8"), b"1")]), "number of kind object"),
+    "Arrow texts with children": (_arrow_column("string", [None]), "texts that is not plain"),
+    "Arrow numbers": (_arrow_column("int64", []), "Arrow kind 'int64', not of texts"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_columns_that_are_not_plain_are_refused(tmp_path: Path, kind: str) -> None:
+    table, complaint = COLUMNS[kind]
+    path = _written(tmp_path / "frame.pkl", assemble(table))
+    with pytest.raises(UnsafePickleError, match=complaint):
         read_frame(path, sha256=None)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sources_made import alpaca, shelf
 
 from rb_support.outcomes import Battles
 from rb_support.preference.tiers import assign_tiers, bradley_terry, published_tiers, tier_spread
@@ -161,6 +162,24 @@ def test_drawn_battles_give_their_ratings_back():
 def test_ridge_must_be_positive():
     with pytest.raises(ValueError, match="ridge is 0"):
         bradley_terry(battles(("a", "b", "tie")), ridge=0)
+
+
+def test_battles_that_all_go_against_one_model_rate_it_by_its_shares(tmp_path, monkeypatch):
+    """AlpacaEval's files: every model meets GPT-4 alone, so its rating is the odds of its mean share."""
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    preferences = {"phi-2": [1.0, 1.2, None], "claude-2": [1.9, 1.5], "vicuna-7b-v1.5": [1.3]}
+    files = {f"{model}.json": alpaca(model, votes * 200) for model, votes in preferences.items()}
+    shelf(tmp_path / "data", monkeypatch)("alpaca-eval", files)
+    ratings = bradley_terry(load_battles("alpaca-eval"))
+    for model, share in {"phi-2": 0.9, "claude-2": 0.3, "vicuna-7b-v1.5": 0.7}.items():
+        gap = ratings["gpt-4-1106-preview"] - ratings[model]
+        assert gap == pytest.approx(400 * np.log10(share / (1 - share)), rel=1e-3)
+    assert assign_tiers(ratings, 4) == {
+        "claude-2": 0,
+        "gpt-4-1106-preview": 1,
+        "vicuna-7b-v1.5": 2,
+        "phi-2": 3,
+    }
 
 
 def test_real_battles_rate_gpt4_first(shared_data, tmp_path, monkeypatch):

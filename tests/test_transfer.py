@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scores_made import scores_of
+from sources_made import OPUS, shelf, study
 
 from rb_support import paper
 from rb_support.outcomes import PairScores
@@ -137,6 +138,39 @@ def test_own_pairs_are_the_widest_others(tmp_path):
     gaps = [pair.strong.mean() - pair.weak.mean() for pair in every]
     assert gaps == sorted(gaps, reverse=True)
     assert transfer.augmented(material, "MMLU") == "D_gold"
+
+
+def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path, monkeypatch):
+    """Question 83 is in the training data, and Claude 3 Opus has no score on 84."""
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    study(shelf(tmp_path / "data", monkeypatch))
+    material = load_material("real")
+    pairs = transfer.other_pairs(material, "real")
+    judged = {f"mtbench.{q}" for q in range(81, 91) if q not in (83, 84)}
+    for name in ("Claude 3 Opus / Mixtral (MT Bench)", "Claude 3.5 Sonnet / Mixtral (MT Bench)"):
+        assert set(pairs[name].frame["sample_id"]) == judged
+        assert pairs[name].scale == (1, 10)
+        assert pairs[name].origin.notes[-2:] == (
+            "1 prompts that also stand in RouteLLM's training data were left out",
+            "1 rows lack a score of some model and were dropped",
+        )
+    mistakes = {"Claude 3 Opus / Sonnet (GSM8K)": (4, 5), "Llama 3.1 70B / 8B (GSM8K)": (5, 8)}
+    for name, wrong in mistakes.items():
+        assert set(pairs[name].frame["prompt"]) == set(material.benchmarks["GSM8K"].frame["prompt"])
+        assert ((pairs[name].strong == 0).sum(), (pairs[name].weak == 0).sum()) == wrong
+        assert pairs[name].origin.notes[-1].startswith("1 prompts that also stand")
+    assert len(pairs) == 4
+    origin = transfer.whole_origin(material, pairs)
+    assert (origin.kind, origin.name) == (
+        "real",
+        "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
+    )
+    assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
+    found = transfer.all_pairs(material, "real")
+    assert len(found["MT Bench"]) == 6 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
+    assert next(iter(found["GSM8K"])) == f"{OPUS} / Mixtral-8x7B-Instruct-v0.1"
+    assert transfer.augmented(material, "MMLU") == "D_judge + D_gold"
+    assert transfer.augmented(material, "GSM8K") == "D_judge"
 
 
 def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkeypatch):

@@ -16,9 +16,16 @@ EQ8_SHARES: Array = np.arange(1, 11) / 10
 
 _ROUNDING = 1e-12  # of PGR, and of the largest gain
 
+TIE = 1e-12
+"""Win rates as near as this are equal: absolutely up to 1, relative to the larger beyond.
+
+Equal prompts scored in different rows of one matrix product may differ in the last bits, and no threshold
+that means anything parts them.
+"""
+
 
 def columns(**named: ArrayLike) -> tuple[Array, ...]:
-    """Values of n queries as float vectors.
+    """Values of n queries, or of n points, as float vectors.
 
     Raises
     ------
@@ -48,7 +55,7 @@ def threshold_sweep(win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> 
     Returns
     -------
     shares, scores : (k + 1,) each for k distinct win rates: share of strong calls from 0 to 1, and the
-        mean score there. Queries of equal win rate move together, as no threshold parts them.
+        mean score there. Queries of equal win rate (up to `TIE`) move together, as no threshold parts them.
 
     Raises
     ------
@@ -68,10 +75,13 @@ def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     Returns
     -------
     order : (n,) queries by falling win rate.
-    ends : (k,) number of queries moved after each of the k distinct win rates; the last is n.
+    ends : (k,) number of queries moved after each of the k win rates that differ by more than `TIE`; the
+        last is n.
     """
     order = np.argsort(-rate, kind="stable")
-    return order, np.concatenate([np.flatnonzero(np.diff(rate[order])) + 1, [len(rate)]])
+    falling = rate[order]
+    apart = falling[:-1] - falling[1:] > TIE * np.maximum(np.abs(falling[:-1]), 1.0)
+    return order, np.concatenate([np.flatnonzero(apart) + 1, [len(rate)]])
 
 
 def pgr(score: ArrayLike, weak: float, strong: float) -> Array | None:
@@ -91,26 +101,25 @@ def apgr(
 
     Parameters
     ----------
-    shares, scores : (k,) curve with rising shares, as `threshold_sweep` gives it.
+    shares, scores : (k,) points of a curve in any order, such as those of `threshold_sweep`.
     weak, strong : mean score of either model alone.
     rule : "trapezoid" is the area divided by the span of shares; "eq8" is the paper's sum, the mean of PGR
         at the shares 10 %, 20 %, … 100 %, read off the curve's lines and flat beyond its ends.
 
     Returns
     -------
-    APGR, None without a gap. The random router gets 0.5 by the trapezoids, but 0.55 by eq. 8, which counts
-    the right end of every tenth.
+    APGR, None without a gap or if all points have one share: nothing to average over. The random router gets
+    0.5 by the trapezoids, but 0.55 by eq. 8, which counts the right end of every tenth.
 
     Raises
     ------
     ValueError
-        If the rule is unknown.
+        If the rule is unknown, the lengths differ, there is no point, or a number is not finite.
     """
     if rule not in get_args(Rule):
         raise ValueError(f"rule is {rule!r}; take one of {', '.join(get_args(Rule))}")
-    recovered = pgr(scores, weak, strong)
-    x = np.asarray(shares, dtype=float)
-    if recovered is None:
+    x, recovered = _recovered(shares, scores, weak, strong)
+    if recovered is None or x[0] == x[-1]:
         return None
     if rule == "eq8":
         return float(np.interp(EQ8_SHARES, x, recovered).mean())
@@ -127,13 +136,46 @@ def cpt(shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, target
 
     Returns
     -------
-    First crossing of the piecewise linear curve; None if it is never reached or there is no gap.
+    First crossing of the piecewise linear curve; None if it is never reached or there is no gap. A single
+    point that reaches the target is crossed at its own share.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, there is no point, or a number is not finite.
     """
-    recovered = pgr(scores, weak, strong)
+    x, recovered = _recovered(shares, scores, weak, strong)
     if recovered is None:
         return None
-    found = float(first_crossings(np.asarray(shares, dtype=float)[None], recovered[None], target)[0])
+    found = float(first_crossings(x[None], recovered[None], target)[0])
     return None if np.isnan(found) else found
+
+
+def _recovered(
+    shares: ArrayLike, scores: ArrayLike, weak: float, strong: float
+) -> tuple[Array, Array | None]:
+    """A curve by rising share, and its PGR (RouteLLM eq. 6); points of one share keep their order.
+
+    Parameters
+    ----------
+    shares, scores : (k,) points in any order.
+    weak, strong : mean score of either model alone.
+
+    Returns
+    -------
+    (k,) shares and (k,) PGR, the latter None without a gap.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, there is no point, or a number is not finite; it is named.
+    """
+    for name, value in (("weak", weak), ("strong", strong)):
+        if not np.isfinite(value):
+            raise ValueError(f"{name} is {value}; give the model's mean score")
+    x, y = columns(shares=shares, scores=scores)
+    order = np.argsort(x, kind="stable")
+    return x[order], pgr(y[order], weak, strong)
 
 
 def first_crossings(shares: Array, recovered: Array, target: float) -> Array:

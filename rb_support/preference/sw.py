@@ -18,7 +18,6 @@ from tqdm.auto import tqdm
 from rb_support.outcomes import Battles
 
 Array = NDArray[np.float64]
-Vectors = NDArray[np.float32]
 
 _STEPS = 60
 _CLOSE = 1e-9
@@ -40,7 +39,7 @@ class SWRanking:
     gamma : how much a similar battle counts more than a dissimilar one; the paper's is 10.
     ridge : penalty on squared ratings, as a share of the battles' total weight. It keeps ratings finite where
         one side always wins, and moves a win rate of .75 by less than 1e-5.
-    batch : queries per block; memory is about ``4 * batch * n_prompts`` bytes.
+    batch : queries per block; memory is about ``8 * batch * n_prompts`` bytes.
     """
 
     reads: Literal["vectors"] = "vectors"
@@ -68,7 +67,7 @@ class SWRanking:
         ValueError
             If the lengths differ, or `strong` or `weak` fought no battle.
         """
-        vectors = np.asarray(X, dtype=np.float32)
+        vectors = np.asarray(X, dtype=np.float64)
         if vectors.ndim != 2 or len(vectors) != len(battles):
             raise ValueError(f"{len(battles)} battles but embeddings of shape {vectors.shape}")
         self.names = battles.models
@@ -89,15 +88,15 @@ class SWRanking:
 
     def ratings(self, X: ArrayLike) -> Array:
         """(n, names) Bradley-Terry rating of every name on every query, in natural log-odds, mean 0."""
-        queries = unit(np.asarray(X, dtype=np.float32))
+        queries = unit(np.asarray(X, dtype=np.float64))
         blocks = np.split(queries, range(self.batch, len(queries), self.batch))
         shown = tqdm(blocks, desc="SW ranking", unit="block", disable=len(blocks) < _MANY_BLOCKS, leave=False)
         return np.concatenate([bradley_terry_batch(self.totals(block), self.ridge) for block in shown])
 
-    def totals(self, queries: Vectors) -> Array:
+    def totals(self, queries: Array) -> Array:
         """(q, names, names) weight of the row's wins over the column's, for unit queries (q, d)."""
         weights = sw_weights(self._vectors @ queries.T, self.gamma)
-        sums = (self._wins @ weights).astype(np.float64)
+        sums = self._wins @ weights
         return sums.T.reshape(-1, len(self.names), len(self.names))
 
     def _count(self, battles: Battles, prompt: NDArray[np.intp]) -> csr_array:
@@ -107,14 +106,12 @@ class SWRanking:
         share, size = battles.share, len(self.names)
         pair = np.concatenate([a * size + b, b * size + a])
         won = np.concatenate([battles.weight * share, battles.weight * (1 - share)])
-        counts = csr_array(
-            (won.astype(np.float32), (pair, np.tile(prompt, 2))), shape=(size**2, prompt.max() + 1)
-        )
+        counts = csr_array((won, (pair, np.tile(prompt, 2))), shape=(size**2, prompt.max() + 1))
         counts.eliminate_zeros()
         return counts
 
 
-def sw_weights(similarity: Vectors, gamma: float = 10.0) -> Vectors:
+def sw_weights(similarity: Array, gamma: float = 10.0) -> Array:
     """Weights of battles from their similarity to queries (RouteLLM eq. 9), in place.
 
     Parameters
@@ -175,7 +172,7 @@ def _newton(wins: Array, met: Array, ridge: float) -> Array:
     raise ArithmeticError(f"ratings still move by {np.abs(step).max():.1g} after {_STEPS} steps")
 
 
-def unit(vectors: Vectors) -> Vectors:
+def unit(vectors: Array) -> Array:
     """Rows scaled to length 1; a row of zeros stays."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float32)
+    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float64)

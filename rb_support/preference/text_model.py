@@ -73,7 +73,12 @@ def lesson(battles: Battles, texts: Sequence[str], strong: str, weak: str) -> Le
 
 
 class TextModel(WinModel):
-    """Win model over prompts: a transformer, fine-tuned on the battles between `strong` and `weak`."""
+    """Win model over prompts: a transformer, fine-tuned on the battles between `strong` and `weak`.
+
+    On a CPU it computes in double precision, for training amplifies the last digit of what it is given, and
+    the last digit of single precision depends on threads and on the processor's kernels. Elsewhere double
+    precision is slow or missing, and numbers are a machine's own.
+    """
 
     reads = "texts"
     tokenizer: Tokenizer
@@ -91,6 +96,10 @@ class TextModel(WinModel):
     seed: int
     device: str
     progress: bool
+
+    @property
+    def _precision(self) -> torch.dtype:
+        return torch.float64 if torch.device(self.device).type == "cpu" else torch.float32
 
     @abstractmethod
     def _start(self, lesson: Lesson) -> None:
@@ -196,7 +205,8 @@ class TextModel(WinModel):
         return output
 
     def _tensor(self, values: NDArray[np.float64]) -> Tensor:
-        return torch.from_numpy(values.astype(np.float32)).to(self.device)
+        precision = next(self.network.parameters()).dtype
+        return torch.tensor(values, dtype=precision, device=self.device)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
@@ -211,15 +221,17 @@ class TextModel(WinModel):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let transformers load without a bar of its own, which says nothing about the training."""
-    bars: Any = _logging  # untyped in transformers
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+    """Let transformers load without a bar and without listing the weights that are left out."""
+    log: Any = _logging  # untyped in transformers
+    shown, verbosity = log.is_progress_bar_enabled(), log.get_verbosity()
+    log.disable_progress_bar()
+    log.set_verbosity_error()
     try:
         yield
     finally:
+        log.set_verbosity(verbosity)
         if shown:
-            bars.enable_progress_bar()
+            log.enable_progress_bar()
 
 
 def _longest_first(tokens: Sequence[list[int]]) -> Iterator[NDArray[np.int64]]:

@@ -56,12 +56,18 @@ def beside(
     Parameters
     ----------
     ours, published : numbers by the same index, such as the models; unprinted ones are absent or NaN.
-    what : the quantity, with `{}` for the index entry.
+    what : the quantity, with `{}` for the index entry; of several levels, the parts that are not empty stand
+        there with commas between them.
     source, why : as in `Versus`.
     """
     both = pd.DataFrame({"ours": ours, "paper": published}).reindex(ours.index).dropna(subset="paper")
     pairs = zip(both.index, both.to_numpy(dtype=float).tolist(), strict=True)
-    return [Versus(what.format(key), mine, theirs, source, why) for key, (mine, theirs) in pairs]
+
+    def label(key: object) -> str:
+        words = ", ".join(str(part) for part in key if part != "") if isinstance(key, tuple) else key
+        return what.format(words)
+
+    return [Versus(label(key), mine, theirs, source, why) for key, (mine, theirs) in pairs]
 
 
 @dataclass
@@ -187,7 +193,7 @@ class Report:
         records = [claim.record() for claim in self._claims]
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put(f"claims/{self.notebook}.json", content)
-        gallery.rebuild(self.directory)
+        gallery.rebuild(self.directory, self.notebook)
         return as_frame(self._claims)
 
     def _write(
@@ -210,8 +216,6 @@ class Report:
             "parameters": provenance.portable(self.parameters),
             "seed": self.seed,
             "data": provenance.describe_data(self.origin),
-            "versions": provenance.versions(),
-            "commit": provenance.commit(self.notebook),
             "note": note,
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: store.sha256(content) for name, content in files.items()},
@@ -219,7 +223,7 @@ class Report:
         for name, content in files.items():
             self._put(name, content)
         self._put(f"{id}.json", store.dump_json(record))
-        gallery.rebuild(self.directory)
+        gallery.rebuild(self.directory, self.notebook)
 
     def _put(self, name: str, content: bytes) -> None:
         store.write_atomically(self.directory / name, content)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from rb_support.paper import ITEMS
 
-from . import store
+from . import provenance, store
 from .claims import COLUMNS
 from .style import KIND_COLOR
 
@@ -28,10 +28,11 @@ _ORDER = {id: place for place, id in enumerate(ITEMS)}
 Record = dict[str, Any]
 
 
-def rebuild(folder: Path) -> int:
+def rebuild(folder: Path, notebook: str | None = None) -> int:
     """Write a folder's manifest, claims and gallery anew; returns the number of items.
 
-    The manifest lists every item in brief; hashes of its data and versions stand in the item's own record.
+    The manifest says under `made_by` which code, with which versions, made the items of which notebooks, and
+    lists every `item` in brief; hashes of its data stand in the item's own record.
 
     Notebooks that run at the same time may all call it: a lock beside the folder lets one write at a
     time, and whoever comes last has seen every record.
@@ -39,12 +40,14 @@ def rebuild(folder: Path) -> int:
     Parameters
     ----------
     folder : `figures/simulated`, `figures/real` or `figures/own`.
+    notebook : whose items the code at hand has just made.
     """
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         records, claims = read_records(folder), read_claims(folder)
         table = pd.DataFrame(claims, columns=_CLAIM_COLUMNS)
+        made_by = _made_by(folder, {record["notebook"] for record in records}, notebook)
         contents = {
-            "manifest.json": store.dump_json([_brief(record) for record in records]),
+            "manifest.json": store.dump_json({"made_by": made_by, "items": [_brief(r) for r in records]}),
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
@@ -66,11 +69,39 @@ def read_records(folder: Path) -> list[Record]:
     return sorted(records, key=lambda record: (_ORDER.get(record["id"], len(_ORDER)), record["id"]))
 
 
+def read_manifest(folder: Path) -> Record:
+    """Manifest of a folder: `made_by` and `items`, both empty if there is none."""
+    path = folder / "manifest.json"
+    found = _read(path) if path.is_file() else {}
+    return found if isinstance(found, dict) and "made_by" in found else {"made_by": [], "items": []}
+
+
+def _made_by(folder: Path, notebooks: set[str], notebook: str | None) -> list[Record]:
+    """Code and versions, and the notebooks whose items they made; normally one entry for all."""
+    now = {"code": provenance.code_digest(), "versions": provenance.versions()}
+    makers = []
+    for maker in read_manifest(folder)["made_by"]:
+        made = set(maker.pop("notebooks")) & notebooks - {notebook}
+        makers.append((maker, made))
+    if notebook in notebooks:
+        mine = next((made for maker, made in makers if maker == now), None)
+        if mine is None:
+            makers.append((now, mine := set()))
+        mine.add(notebook)
+    return [{**maker, "notebooks": sorted(made)} for maker, made in makers if made]
+
+
 def _brief(record: Record) -> Record:
-    """A record without what fills pages: hashes of what was read, notes on it, versions of libraries."""
-    kept = {name: value for name, value in record.items() if name != "versions"}
+    """A record without what fills pages (hashes and notes of what was read) and what a clock says."""
     data = {name: value for name, value in record["data"].items() if name not in ("files", "notes")}
-    return {**kept, "data": data}
+    brief = {**record, "data": data}
+    return {**brief, "versus": [], "files": sorted(record["files"])} if _timed(record) else brief
+
+
+def _timed(record: Record) -> bool:
+    """Whether an item's numbers are clock times, which would change manifest and gallery at every run."""
+    item = ITEMS.get(record["id"])
+    return item is not None and item.repeats == "timed"
 
 
 def read_claims(folder: Path) -> list[dict[str, str]]:
@@ -94,6 +125,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     template.globals["number"] = _number
     tables = {record["id"]: _inline_table(folder, record) for record in records}
+    records = [{**record, "versus": []} if _timed(record) else record for record in records]
     page = template.render(
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
@@ -107,9 +139,9 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:
-    """The `<table>` of a saved HTML file, cells escaped already; None for figures and long tables."""
+    """The `<table>` of a saved HTML file, cells escaped already; None for figures, long and timed tables."""
     path = folder / f"{record['id']}.html"
-    if record["form"] != "table" or path.stat().st_size > _INLINE_BYTES:
+    if record["form"] != "table" or _timed(record) or path.stat().st_size > _INLINE_BYTES:
         return None
     page = path.read_text(encoding="utf-8")
     return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])

@@ -1,9 +1,14 @@
-"""What made a figure: versions, commit, parameters, data. No clock time, no path of a machine."""
+"""What made a figure: data and parameters in its record, code and versions in the manifest.
+
+No clock time, no path of a machine, and nothing that changes with a commit which changes no number.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import hashlib
+import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
@@ -32,28 +37,34 @@ def _version(name: str) -> str | None:
         return None
 
 
-def commit(notebook: str, root: Path | None = None) -> str | None:
-    """Last commit that touched the package or the notebook.
+def code_digest(root: Path | None = None) -> str:
+    """Hexadecimal sha256 of the package's files and of the code cells of the repository's notebooks.
 
-    "+changes" is appended if the package differs from it; a notebook's own differences are not looked
-    at, for they are mostly outputs. None outside a git repository or before its first such commit.
+    Parameters
+    ----------
+    root : the repository; None: that around the working directory, if there is one.
     """
     root = root or repository_root()
-    if root is None:
-        return None
-    last = _git(root, "log", "-1", "--format=%H", "--", "rb_support", f"notebooks/{notebook}.ipynb")
-    if not last:
-        return None
-    return last + ("+changes" if _git(root, "status", "--porcelain", "--", "rb_support") else "")
+    notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")) if root else []
+    parts = {path.name: code_cells(path) for path in notebooks}
+    return hashlib.sha256(json.dumps([package_digest(), parts]).encode()).hexdigest()
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """Output of a git command, or None where there is no git or no repository."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+def code_cells(notebook: Path) -> list[str]:
+    """Sources of a notebook's code cells."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+@cache
+def package_digest() -> str:
+    """Hexadecimal sha256 of all files of the package but compiled ones; read once per process."""
+    folder, total = Path(rb_support.__file__).parent, hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes().replace(b"\r\n", b"\n")  # as git may have checked it out
+            total.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return total.hexdigest()
 
 
 def describe_data(origin: Origin) -> dict[str, Any]:
@@ -63,15 +74,19 @@ def describe_data(origin: Origin) -> dict[str, Any]:
 
 
 def portable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values fit for a JSON record: NumPy numbers plain, NaN as null, absolute paths cut to names."""
+    """Values fit for a JSON record.
+
+    NumPy numbers become plain, NaN null, absolute paths their names, and floats have six significant digits,
+    as in a CSV file: what stands behind them is rounding.
+    """
     return {name: _portable(value) for name, value in values.items()}
 
 
 def _portable(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
     if isinstance(value, (list, tuple)):
         return [_portable(part) for part in value]
     return _without_folder(str(value)) if isinstance(value, (str, Path)) else value

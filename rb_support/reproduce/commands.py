@@ -168,8 +168,10 @@ def _run_all(
         settle(ending)
         screen.ended(ending)
 
+    longest_first = list(reversed(todo))  # later notebooks take longer; a long one begun last would run alone
+    runner = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell)
     try:
-        endings = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell).run(todo, on_end)
+        endings = runner.run(longest_first, on_end)
     finally:
         screen.close()
         rebuild_all(places.figures)

@@ -6,14 +6,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import rb_support
 from rb_support.report import store
-from rb_support.report.provenance import versions
+from rb_support.report.provenance import code_cells, package_digest, versions
 
-from .plan import Plan, read_notebook
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -65,19 +63,9 @@ def fingerprint(plan: Plan, figures: Path) -> str:
     by hash when they are read).
     """
     data = str(plan.parameters.get("data", ""))
-    code = [cell.source for cell in read_notebook(plan.path).cells if cell.cell_type == "code"]
-    made_from = [code, dict(plan.parameters), _package_digest(), versions(), list(_data_digest(data))]
+    code = code_cells(plan.path)
+    made_from = [code, dict(plan.parameters), package_digest(), versions(), list(_data_digest(data))]
     return store.sha256(store.dump_json([*made_from, str(figures)]))
-
-
-@cache
-def _package_digest() -> str:
-    """Hash of all files of the package but compiled ones; read once per process."""
-    folder = Path(rb_support.__file__).parent
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return store.sha256(
-        store.dump_json([(path.relative_to(folder).as_posix(), _digest(path)) for path in paths])
-    )
 
 
 def _data_digest(data: str) -> Iterator[tuple[str, str | int | None]]:

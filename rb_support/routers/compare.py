@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import Curve, aiq, hull, shared_domain
+from rb_support.frontier import Curve, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.routers.decision import lambda_path, mean_cost
 from rb_support.routers.oracle import oracle
 from rb_support.routers.zero import ZeroRouter, model_points
-from rb_support.stats import System, bootstrap_aiq, interval, lies
+from rb_support.stats import System, aiqs, bootstrap_aiq, interval, lies
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
@@ -61,7 +61,7 @@ class Comparison:
 
     def aiq(self) -> dict[str, float]:
         """AIQ of every system on the shared domain."""
-        return {name: aiq(self.points(name), *self.domain) for name in self.systems}
+        return aiqs(self.systems)
 
     def lead_over_best_model(self, name: str) -> float:
         """Quality of a system at the best single model's mean cost, minus that model's quality."""

@@ -12,10 +12,24 @@ from sklearn.preprocessing import normalize
 from rb_support.outcomes import Outcomes
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+TOLERANCE = 1e-3
+"""Width, in cosine similarity, of the border between neighbours that count and those that do not."""
+
+SPARE = 8
+"""Neighbours fetched beyond the k-th at first, to see who lies on the border."""
 
 
 class KNNRouter:
     """Mean score of the k training queries nearest by cosine.
+
+    Who is the k-th neighbour and who the next hangs on the last digit where both are about as similar, so
+    the border between them is `TOLERANCE` wide: it lies midway between the k-th similarity and the next, a
+    neighbour above it counts in full, and within it the weight falls from 1 to 0 on a straight line. Where
+    the two are further apart than the border is wide, that is the plain mean of k; equally similar ones
+    count alike, all of them. A change of every similarity by e moves a weight by at most 2 e / TOLERANCE,
+    and so a prediction by no more than 2 e b / (TOLERANCE k) if b neighbours lie on the border.
 
     Parameters
     ----------
@@ -43,10 +57,9 @@ class KNNRouter:
         self._index = NearestNeighbors(algorithm="brute").fit(vectors)
         return self
 
-    def neighbours(self, X: ArrayLike, k: int | None = None) -> NDArray[np.intp]:
+    def neighbours(self, X: ArrayLike, k: int | None = None) -> Indices:
         """Training rows nearest to each query, nearest first: (n, min(k, training rows))."""
-        count = min(k or self.k, len(self._quality))
-        return np.asarray(self._index.kneighbors(_unit(X), n_neighbors=count, return_distance=False))
+        return self._nearest(_unit(X), k or self.k)[0]
 
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m)."""
@@ -54,29 +67,57 @@ class KNNRouter:
 
     def predict_many(self, X: ArrayLike, ks: Sequence[int]) -> dict[int, Array]:
         """Predicted quality for several k from one neighbour search: {k: (n, m)}."""
-        return neighbour_means(self._quality, self.neighbours(X, max(ks)), ks)
+        vectors, largest = _unit(X), max(ks)
+        count = largest + SPARE
+        rows, similarity = self._nearest(vectors, count)
+        means = neighbour_means(self._quality, rows, similarity, ks)
+        crowded = np.arange(len(vectors))
+        while count < len(self._quality):  # some have a border that reaches beyond the neighbours fetched
+            crowded = crowded[similarity[:, -1] > _border(similarity, largest) - TOLERANCE / 2]
+            if not len(crowded):
+                break
+            count *= 2
+            rows, similarity = self._nearest(vectors[crowded], count)
+            for k, again in neighbour_means(self._quality, rows, similarity, ks).items():
+                means[k][crowded] = again
+        return means
+
+    def _nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
+        """Rows of the nearest training queries and their cosine similarities, both (n, count)."""
+        distance, rows = self._index.kneighbors(vectors, n_neighbors=min(count, len(self._quality)))
+        return rows, 1 - distance**2 / 2
 
 
-def neighbour_means(quality: Array, neighbours: NDArray[np.intp], ks: Sequence[int]) -> dict[int, Array]:
-    """Mean quality over the first k neighbours, for several k.
+def neighbour_means(
+    quality: Array, neighbours: Indices, similarity: Array, ks: Sequence[int]
+) -> dict[int, Array]:
+    """Mean quality over the first k neighbours, for several k, as `KNNRouter` weighs them.
 
     Parameters
     ----------
     quality : (n_train, m) scores.
-    neighbours : (n, k_max) rows of `quality`, nearest first.
-    ks : numbers of neighbours; one above k_max takes all there are.
+    neighbours : (n, c) rows of `quality`, nearest first.
+    similarity : (n, c) their cosine similarities.
+    ks : numbers of neighbours; one of c or more takes all there are.
     """
-    total = np.zeros((len(neighbours), quality.shape[1]))
     means: dict[int, Array] = {}
-    done = 0
     for k in sorted(set(ks)):
-        stop = min(k, neighbours.shape[1])
-        for column in neighbours[:, done:stop].T:  # row by row of neighbours: no (n, k, m) block in memory
-            total += quality[column]
-        done = stop
-        means[k] = total / stop
+        weight = np.clip((similarity - _border(similarity, k)[:, None]) / TOLERANCE + 0.5, 0.0, 1.0)
+        total = np.zeros((len(neighbours), quality.shape[1]))
+        for column, share in zip(neighbours.T, weight.T, strict=True):  # no (n, c, m) block in memory
+            if not share.any():
+                break
+            total += share[:, None] * quality[column]
+        means[k] = total / weight.sum(axis=1, keepdims=True)
     return means
 
 
-def _unit(X: ArrayLike) -> NDArray[np.float32]:
-    return np.asarray(normalize(np.asarray(X, dtype=np.float32)))
+def _border(similarity: Array, k: int) -> Array:
+    """Similarity midway between the k-th neighbour and the next, (n,); -inf where there is no next."""
+    if k >= similarity.shape[1]:
+        return np.full(len(similarity), -np.inf)
+    return similarity[:, k - 1 : k + 1].mean(axis=1)
+
+
+def _unit(X: ArrayLike) -> Array:
+    return np.asarray(normalize(np.asarray(X, dtype=np.float64)))

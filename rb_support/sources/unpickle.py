@@ -224,8 +224,9 @@ def _array(call: Any) -> NDArray[Any]:
         _, shape, dtype, by_column, data = _is(call, _Rebuild).state
         order = "F" if by_column else "C"
     kind = _dtype(dtype)
-    flat = _objects(data) if kind.hasobject else np.frombuffer(_bytes(data), kind)
-    return flat.reshape(shape, order=order)
+    if kind.hasobject:
+        return _objects(data).reshape(shape)  # listed row by row, however the array lies in memory
+    return np.frombuffer(_bytes(data), kind).reshape(shape, order=order)
 
 
 def _dtype(call: Any) -> np.dtype[Any]:

@@ -1,0 +1,158 @@
+"""Two folders of figures, compared as a reader would: curves as functions, cells by what is printed.
+
+Bytes of images are not looked at, nor how many vertices a curve has: a hull gains or loses one by rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rb_support.paper import ITEMS, Repeats
+
+from .gallery import read_claims, read_records
+
+Array = NDArray[np.float64]
+
+TOLERANCE: dict[Repeats, float] = {"exactly": 1e-5, "trained": 1e-3, "timed": np.inf}
+"""How far numbers of another run may lie apart, as a share of the largest in their column.
+
+A CSV prints six digits, of which rounding may turn the last; networks train in double precision, which leaves
+the printed digits alone on every processor tried, and are allowed a hundred times that.
+"""
+
+TIMED_CLAIM = "(this machine)"
+"""How a claim ends whose verdict hangs on a clock."""
+
+_COST, _QUALITY = "usd_per_query", "quality"
+_GRID = 200
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs in one item.
+
+    Attributes
+    ----------
+    item : its id.
+    what : column and row, curve, or what else differs.
+    ours, theirs : both values; empty where a sentence says it all.
+    """
+
+    item: str
+    what: str
+    ours: object = ""
+    theirs: object = ""
+
+    def __str__(self) -> str:
+        return f"{self.item}: {self.what}" + (
+            f": {_shown(self.ours)} against {_shown(self.theirs)}" if self.ours != "" else ""
+        )
+
+
+def differences(ours: Path, theirs: Path) -> list[Difference]:
+    """What a reader would see differ between two folders of figures of one kind of data.
+
+    Parameters
+    ----------
+    ours, theirs : such as the committed `figures/simulated` and one that was just made.
+
+    Returns
+    -------
+    At most one per column of an item, that which moved most; none if the folders say the same.
+    """
+    mine, other = ({record["id"]: record for record in read_records(folder)} for folder in (ours, theirs))
+    found = [Difference(id, "is in one folder only") for id in sorted(mine.keys() ^ other.keys())]
+    for id in (id for id in mine if id in other):
+        for part in ("parameters", "seed", "data"):
+            if mine[id][part] != other[id][part]:
+                found.append(Difference(id, f"its records name different {part}"))
+        found += _between(id, *(pd.read_csv(folder / f"{id}.csv") for folder in (ours, theirs)))
+    return found + list(_verdicts(ours, theirs))
+
+
+def repeats(item: str) -> Repeats:
+    """How an item repeats; one that is not of the papers is held to be exact."""
+    return ITEMS[item].repeats if item in ITEMS else "exactly"
+
+
+def _between(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Difference]:
+    if list(ours.columns) != list(theirs.columns):
+        return [Difference(item, "has other columns", list(ours.columns), list(theirs.columns))]
+    if {_COST, _QUALITY} < set(ours.columns) and item.startswith("rb-fig"):
+        return list(_curves(item, ours, theirs))
+    if len(ours) != len(theirs):
+        return [Difference(item, "has another number of rows", len(ours), len(theirs))]
+    return [found for name in ours.columns if (found := _column(item, ours, theirs, name)) is not None]
+
+
+def _column(item: str, ours: pd.DataFrame, theirs: pd.DataFrame, name: str) -> Difference | None:
+    mine, other = ours[name], theirs[name]
+    if pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(other):
+        apart = _apart(mine.to_numpy(dtype=float), other.to_numpy(dtype=float))
+        row = int(apart.argmax()) if len(apart) else 0
+        differs = len(apart) > 0 and apart[row] > TOLERANCE[repeats(item)]
+    else:
+        unequal = (mine.fillna("").astype(str) != other.fillna("").astype(str)).to_numpy()
+        row, differs = int(unequal.argmax()) if len(unequal) else 0, bool(unequal.any())
+    if not differs:
+        return None
+    words = [str(cell) for cell in ours.iloc[row] if isinstance(cell, str)][:3]
+    where = f"column '{name}', row {row + 1}" + (f" ({', '.join(words)})" if words else "")
+    return Difference(item, where, mine.iloc[row], other.iloc[row])
+
+
+def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Difference]:
+    """Curves that differ: the points of one name, read as a piecewise linear function of cost."""
+    names, tolerance = [c for c in ours.columns if c not in (_COST, _QUALITY)], TOLERANCE[repeats(item)]
+    mine, other = (dict(list(table.groupby(names, sort=False))) for table in (ours, theirs))
+    for name in sorted(mine.keys() ^ other.keys()):
+        yield Difference(item, f"{_title(name)} is in one folder only")
+    for name in (name for name in mine if name in other):
+        a, b = (
+            part[name][[_COST, _QUALITY]].sort_values(_COST).to_numpy(dtype=float) for part in (mine, other)
+        )
+        grid = np.unique(np.concatenate([np.linspace(a[0, 0], a[-1, 0], _GRID), a[:, 0]]))
+        heights = np.interp(grid, *a.T), np.interp(grid, *b.T)
+        apart, ends = _apart(*heights), _apart(a[[0, -1], 0], b[[0, -1], 0])
+        at = int(apart.argmax())
+        if apart[at] > tolerance:
+            moved = heights[0][at], heights[1][at]
+            yield Difference(item, f"{_title(name)}, {_QUALITY} at {_COST} {grid[at]:.6g}", *moved)
+        elif ends.max() > tolerance:
+            yield Difference(item, f"{_title(name)}, end of the curve in {_COST}", a[-1, 0], b[-1, 0])
+
+
+def _verdicts(ours: Path, theirs: Path) -> Iterator[Difference]:
+    """Claims with another verdict; their numbers stand in the tables and figures that they are about."""
+    mine, other = (_claims(folder) for folder in (ours, theirs))
+    for key in sorted(mine.keys() ^ other.keys()):
+        yield Difference("claims", f"{_title(key)}: is in one folder only")
+    for key, verdict in mine.items():
+        if key in other and verdict != other[key] and not key[1].endswith(TIMED_CLAIM):
+            yield Difference("claims", _title(key), verdict, other[key])
+
+
+def _claims(folder: Path) -> dict[tuple[str, str], str]:
+    """(notebook, claim) -> verdict."""
+    return {(claim["notebook"], claim["claim"]): claim["verdict"] for claim in read_claims(folder)}
+
+
+def _apart(ours: Array, theirs: Array) -> Array:
+    """Distance of each pair as a share of the largest number; 0 where both are missing, inf where one is."""
+    largest = np.nanmax(np.abs(theirs), initial=0.0) or 1.0
+    missing = np.isnan(ours).astype(int) + np.isnan(theirs)
+    return np.choose(missing, [np.abs(ours - theirs) / largest, np.inf, 0.0])
+
+
+def _title(name: object) -> str:
+    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
