@@ -11,8 +11,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Processes that run side by side work on one thread each: with more they fight for the cores.
+ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Kernels of other processors, of which any can be had on an x86-64 machine.
+AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
+SSE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 OPENBLAS_CORETYPE=Prescott
+
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce refresh test lint types unit notebooks lab bench clean
+.PHONY: help setup reproduce refresh elsewhere as test lint types unit notebooks lab bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -39,6 +45,16 @@ reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gal
 refresh: $(READY) ## Execute the notebooks in place, so that their committed outputs are fresh
 	$(BIN)/python -m rb_support refresh $(ARGS)
 
+elsewhere: $(READY) ## Run every notebook from nothing as two other processors would, and compare with figures/
+	@rm -rf build/elsewhere
+	$(MAKE) --no-print-directory as CPU=avx2 SETTINGS='$(AVX2) LC_ALL=C TZ=Asia/Kolkata' JOBS=2
+	$(MAKE) --no-print-directory as CPU=sse SETTINGS='$(SSE) LC_ALL=C.UTF-8 TZ=America/Lima' JOBS=1
+
+as: $(READY)
+	$(SETTINGS) RB_CACHE_DIR=build/elsewhere/cache-$(CPU) $(BIN)/python -m rb_support reproduce --force --jobs $(JOBS) \
+	  --out build/elsewhere/$(CPU)
+	$(BIN)/python -m rb_support compare figures/simulated build/elsewhere/$(CPU)/simulated
+
 test: lint types unit notebooks ## Everything that must hold: lint, types, tests with coverage, notebooks
 
 lint: $(READY)
@@ -49,7 +65,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/python -m pytest --cov --cov-report=term -m "not notebook"
+	$(ALONE) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term -m "not notebook" --durations=10
 
 notebooks: $(READY)
 	$(BIN)/python -m pytest tests/test_notebooks.py -m notebook --durations=0

@@ -294,13 +294,16 @@ def test_a_second_refresh_changes_nothing(refreshed: tuple[Path, dict[str, bytes
 
 
 def start_sleeping(root: Path, *before: str) -> tuple[subprocess.Popen[str], int]:
-    """Start `reproduce` on a notebook that ends in sleep; the process and its kernel's process id."""
+    """Start `reproduce` on a notebook that ends in sleep, and is run first as the later of two.
+
+    Returns the process and its kernel's process id.
+    """
     notebooks = make_repository(root)
     sleeping = (
         "import os, time, pathlib\npathlib.Path('../pid').write_text(str(os.getpid()))\ntime.sleep(120)"
     )
     write_notebook(notebooks / "01_good.ipynb", *before, sleeping)
-    write_notebook(notebooks / "02_next.ipynb", "print('never')", parameters=None)
+    write_notebook(notebooks / "00_next.ipynb", "print('never')", parameters=None)
     process = start(
         [sys.executable, "-m", "rb_support", "reproduce", "--jobs", "1"],
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -24,6 +24,7 @@ from rb_support.routers import (
     model_points,
     oracle,
 )
+from rb_support.routers.knn import TOLERANCE
 
 
 def table(quality, cost=None):
@@ -159,6 +160,23 @@ def test_zero_router():
     test = table([[0, 1, 1]])
     assert router.on(test)(None).tolist() == [[1, 0], [3, 1]]
     assert model_points(train)([1, 3]).tolist() == [[1, 0.25], [2, pytest.approx(0.6)], [3, 1]]
+
+
+def test_knn_lets_neighbours_on_the_border_share():
+    """Cosines 1, c, c - d with k = 2: half the tolerance leaves weights 1, 3/4, 1/4; ties count alike."""
+
+    def angles(*cosines):
+        return np.column_stack([cosines, np.sqrt(1 - np.square(cosines))])
+
+    c, query = 0.9, [[1.0, 0.0]]
+    scores = table([[1.0], [0.0], [1.0]])
+    router = KNNRouter(2).fit(scores, angles(1.0, c, c - TOLERANCE / 2))
+    assert router.predict(query) == pytest.approx((1 + 0 + 1 / 4) / 2)
+    router = KNNRouter(2).fit(scores, angles(1.0, c, c - 2 * TOLERANCE))
+    assert router.predict(query) == pytest.approx(1 / 2)
+    crowd = table([[1.0], *[[float(i % 2)] for i in range(400)]])  # far more ties than are fetched at first
+    router = KNNRouter(2).fit(crowd, angles(1.0, *[c] * 400))
+    assert router.predict(query) == pytest.approx((1 + 400 / 4) / (1 + 400 / 2))
 
 
 def test_knn_takes_what_there_is_and_many_equals_one():

@@ -14,7 +14,7 @@ from rb_support.outcomes import Outcomes
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-TOLERANCE = 1e-3
+TOLERANCE = 3e-3
 """Width, in cosine similarity, of the border between neighbours that count and those that do not."""
 
 SPARE = 8
