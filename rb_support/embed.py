@@ -40,6 +40,7 @@ Encode = Callable[[Sequence[str]], Vectors]
 BUNDLED = "minilm"
 TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
 _SQL_VARIABLES = 30_000
 _STORE = "vectors.sqlite"
@@ -187,7 +188,9 @@ def _encoder(model: str) -> SentenceTransformer:
 
 
 def _vectors(network: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    vectors = network.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    vectors = network.encode(
+        list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+    )
     return np.asarray(vectors, dtype=np.float32)
 
 

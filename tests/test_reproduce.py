@@ -294,16 +294,13 @@ def test_a_second_refresh_changes_nothing(refreshed: tuple[Path, dict[str, bytes
 
 
 def start_sleeping(root: Path, *before: str) -> tuple[subprocess.Popen[str], int]:
-    """Start `reproduce` on a notebook that ends in sleep, and is run first as the later of two.
-
-    Returns the process and its kernel's process id.
-    """
+    """Start `reproduce` on a notebook that ends in sleep; the process and its kernel's process id."""
     notebooks = make_repository(root)
     sleeping = (
         "import os, time, pathlib\npathlib.Path('../pid').write_text(str(os.getpid()))\ntime.sleep(120)"
     )
     write_notebook(notebooks / "01_good.ipynb", *before, sleeping)
-    write_notebook(notebooks / "00_next.ipynb", "print('never')", parameters=None)
+    write_notebook(notebooks / "02_next.ipynb", "print('never')", parameters=None)
     process = start(
         [sys.executable, "-m", "rb_support", "reproduce", "--jobs", "1"],
         cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -357,3 +354,12 @@ def test_kernels_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.communicate(timeout=60)
     wait_for(lambda: is_gone(kernel))
+
+
+def test_long_notebooks_are_begun_first_and_results_keep_their_order(tmp_path: Path) -> None:
+    notebooks = make_repository(tmp_path)
+    for name in ("01_short", "03_long"):
+        write_notebook(notebooks / f"{name}.ipynb", f"open('../order', 'a').write('{name} ')")
+    results = reproduce(notebooks, only=["01_short", "03"], jobs=1)
+    assert [result.notebook for result in results] == ["01_short", "03_long"]
+    assert (tmp_path / "order").read_text().split() == ["03_long", "01_short"]
