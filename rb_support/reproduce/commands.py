@@ -18,7 +18,6 @@ from .runner import DEFAULT_JOBS, Ending, Runner
 from .state import State, fingerprint
 from .worker import Job
 
-
 _LONG = ("03", "06", "07")
 """Beginnings of the names of notebooks that are begun first: one begun last would run alone at the end."""
 
