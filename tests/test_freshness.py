@@ -33,12 +33,6 @@ def made(folder, *, figure=None, table=None, tiers=None, timed=None, holds=True,
     return folder / "simulated"
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     return made(tmp_path_factory.mktemp("ours"))

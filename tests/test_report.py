@@ -54,12 +54,6 @@ REAL = Origin("real", "published rows", (("/home/someone/rows.pkl", "ab" * 32),)
 TABLE = pd.DataFrame({"router": ["zero", "a|b_&"], "AIQ": [0.7123456, np.nan], "share": [0.25, 1.0]})
 
 
-@pytest.fixture(autouse=True)
-def _close_figures() -> object:
-    yield
-    plt.close("all")
-
-
 def report(folder: Path, origin: Origin = SIMULATED, notebook: str = "03_predictive_routers") -> Report:
     parameters = {"data": "/home/someone/own.csv", "rows": np.int64(7), "shares": (0.5, np.float64("nan"))}
     return Report(notebook, origin, parameters, seed=1, folder=folder)
