@@ -31,8 +31,6 @@ class Item:
     item : the paper's own label, such as "Figure 4"; empty where the paper numbers none.
     section : where the paper treats it, such as "sec. 5.3"; empty for own items.
     notebook : name of the notebook that makes it, without suffix.
-    repeats : how another run, or another machine, gives it again: "exactly", "trained" (by networks, whose
-        training amplifies rounding) or "timed" (by a clock: never the same).
     """
 
     id: str
@@ -41,76 +39,64 @@ class Item:
     item: str
     section: str
     notebook: str
-    repeats: Repeats = "exactly"
+
+    @property
+    def repeats(self) -> Repeats:
+        """How another run, or another machine, gives it again.
+
+        "exactly"; "trained": by networks, whose training amplifies rounding; "timed": by a clock, so never.
+        """
+        return "timed" if self.id in _TIMED else "trained" if self.id in _TRAINED else "exactly"
 
 
 _MATH, _DATA, _PILOT = "00_routing_mathematics", "01_data_construction", "02_oracle_pilot_study"
 _PREDICT, _CASCADE, _RAG = "03_predictive_routers", "04_cascading_simulation", "05_rag_comparison"
 _PREFER, _PAIRS, _OWN = "06_preference_routers", "07_model_pair_transfer", "08_your_own_outcomes"
 
+_TIMED = {"rl-tab7"}
+_TRAINED = {
+    *("rb-fig4", "rb-fig7", "rb-fig8", "rb-fig9", "rb-tab-aiq", "rb-tab-rag"),
+    *("rl-fig1a", "rl-fig1b", "rl-fig2", "rl-figF", "own-labels", "own-transfer"),
+    *(f"rl-tab{number}" for number in range(1, 7)),
+}
+
 _ITEMS: tuple[Item, ...] = (
     Item("rb-fig1", "How the benchmark is built and used", "RouterBench", "Figure 1", "sec. 1", _DATA),
     Item("rb-fig2", "Interpolation, convex hull and AIQ", "RouterBench", "Figure 2", "sec. 3", _MATH),
     Item("rb-fig3", "Quality and cost of eleven models", "RouterBench", "Figure 3", "sec. 4.4", _PILOT),
-    Item(
-        "rb-fig4",
-        "Predictive routers per dataset",
-        "RouterBench",
-        "Figure 4",
-        "sec. 5.3",
-        _PREDICT,
-        "trained",
-    ),
+    Item("rb-fig4", "Predictive routers per dataset", "RouterBench", "Figure 4", "sec. 5.3", _PREDICT),
     Item("rb-fig5", "Cascading routers by judge error", "RouterBench", "Figure 5", "sec. 5.3", _CASCADE),
     Item("rb-fig6", "Quality and cost per dataset", "RouterBench", "Figure 6", "App. A.6", _PILOT),
-    Item("rb-fig7", "All routers on RAG, zoomed in", "RouterBench", "Figure 7", "sec. 5.4", _RAG, "trained"),
-    Item(
-        "rb-fig8",
-        "Predictive routers out of domain",
-        "RouterBench",
-        "Figure 8",
-        "App. C",
-        _PREDICT,
-        "trained",
-    ),
-    Item("rb-fig9", "All routers on RAG", "RouterBench", "Figure 9", "App. D", _RAG, "trained"),
+    Item("rb-fig7", "All routers on RAG, zoomed in", "RouterBench", "Figure 7", "sec. 5.4", _RAG),
+    Item("rb-fig8", "Predictive routers out of domain", "RouterBench", "Figure 8", "App. C", _PREDICT),
+    Item("rb-fig9", "All routers on RAG", "RouterBench", "Figure 9", "App. D", _RAG),
     Item("rb-tab-datasets", "Datasets, tasks and rows", "RouterBench", "", "sec. 4.2, App. A.3", _DATA),
     Item("rb-tab-prices", "List prices of the models", "RouterBench", "", "App. A.1", _DATA),
     Item("rb-tab-schema", "Attributes of a sample", "RouterBench", "", "App. A.4", _DATA),
     Item("rb-tab-refusals", "Answers that refuse or echo", "RouterBench", "", "App. B", _DATA),
     Item("rb-tab-models", "Mean quality and cost per model", "RouterBench", "", "sec. 4.4", _PILOT),
     Item("rb-tab-oracle", "Which model the oracle picks", "RouterBench", "", "sec. 4.4", _PILOT),
-    Item(
-        "rb-tab-aiq", "AIQ of zero, KNN and MLP routers", "RouterBench", "", "sec. 5.3", _PREDICT, "trained"
-    ),
+    Item("rb-tab-aiq", "AIQ of zero, KNN and MLP routers", "RouterBench", "", "sec. 5.3", _PREDICT),
     Item("rb-tab-cascade", "AIQ of cascades by judge error", "RouterBench", "", "sec. 5.3", _CASCADE),
     Item("rb-tab-rerank", "Overgenerate and rerank", "RouterBench", "", "sec. 5.2", _CASCADE),
-    Item("rb-tab-rag", "AIQ of all routers on RAG", "RouterBench", "", "sec. 5.4", _RAG, "trained"),
-    Item("rl-fig1a", "Routers on GSM8K", "RouteLLM", "Figure 1 (left)", "sec. 1", _PREFER, "trained"),
-    Item(
-        "rl-fig1b",
-        "Data augmentation on MT Bench",
-        "RouteLLM",
-        "Figure 1 (center)",
-        "sec. 1",
-        _PREFER,
-        "trained",
-    ),
+    Item("rb-tab-rag", "AIQ of all routers on RAG", "RouterBench", "", "sec. 5.4", _RAG),
+    Item("rl-fig1a", "Routers on GSM8K", "RouteLLM", "Figure 1 (left)", "sec. 1", _PREFER),
+    Item("rl-fig1b", "Data augmentation on MT Bench", "RouteLLM", "Figure 1 (center)", "sec. 1", _PREFER),
     Item("rl-fig1c", "Call-performance plane: APGR, CPT", "RouteLLM", "Figure 1 (right)", "sec. 3.2", _MATH),
-    Item("rl-fig2", "Against commercial routers", "RouteLLM", "Figure 2", "App. E", _PAIRS, "trained"),
-    Item("rl-figF", "Call-performance curves, all benchmarks", "RouteLLM", "", "App. F", _PREFER, "trained"),
-    Item("rl-tab1", "MT Bench results", "RouteLLM", "Table 1", "sec. 5.1", _PREFER, "trained"),
-    Item("rl-tab2", "MMLU results, 5-shot", "RouteLLM", "Table 2", "sec. 5.1", _PREFER, "trained"),
-    Item("rl-tab3", "GSM8K results, 8-shot", "RouteLLM", "Table 3", "sec. 5.1", _PREFER, "trained"),
-    Item("rl-tab4", "Other model pairs on MT Bench", "RouteLLM", "Table 4", "sec. 5.2", _PAIRS, "trained"),
-    Item("rl-tab5", "Benchmark-dataset similarity", "RouteLLM", "Table 5", "sec. 5.3", _PREFER, "trained"),
-    Item("rl-tab6", "Cost saving over GPT-4", "RouteLLM", "Table 6", "sec. 5.4", _PAIRS, "trained"),
-    Item("rl-tab7", "Overhead of the routers", "RouteLLM", "Table 7", "sec. 5.5", _PAIRS, "timed"),
+    Item("rl-fig2", "Against commercial routers", "RouteLLM", "Figure 2", "App. E", _PAIRS),
+    Item("rl-figF", "Call-performance curves, all benchmarks", "RouteLLM", "", "App. F", _PREFER),
+    Item("rl-tab1", "MT Bench results", "RouteLLM", "Table 1", "sec. 5.1", _PREFER),
+    Item("rl-tab2", "MMLU results, 5-shot", "RouteLLM", "Table 2", "sec. 5.1", _PREFER),
+    Item("rl-tab3", "GSM8K results, 8-shot", "RouteLLM", "Table 3", "sec. 5.1", _PREFER),
+    Item("rl-tab4", "Other model pairs on MT Bench", "RouteLLM", "Table 4", "sec. 5.2", _PAIRS),
+    Item("rl-tab5", "Benchmark-dataset similarity", "RouteLLM", "Table 5", "sec. 5.3", _PREFER),
+    Item("rl-tab6", "Cost saving over GPT-4", "RouteLLM", "Table 6", "sec. 5.4", _PAIRS),
+    Item("rl-tab7", "Overhead of the routers", "RouteLLM", "Table 7", "sec. 5.5", _PAIRS),
     Item("rl-tabA", "Arena models in ten tiers", "RouteLLM", "", "App. A", _PREFER),
     Item("rl-tabB", "Contaminated prompts discarded", "RouteLLM", "", "App. B", _PREFER),
     Item("rl-tabD", "Average price per million tokens", "RouteLLM", "", "App. D", _PAIRS),
-    Item("own-labels", "What golden labels are worth", "own", "", "", _PREFER, "trained"),
-    Item("own-transfer", "APGR over all model pairs by their gap", "own", "", "", _PAIRS, "trained"),
+    Item("own-labels", "What golden labels are worth", "own", "", "", _PREFER),
+    Item("own-transfer", "APGR over all model pairs by their gap", "own", "", "", _PAIRS),
     Item("own-frontier", "Your models and routers", "own", "", "", _OWN),
     Item("own-savings", "What routing would save you", "own", "", "", _OWN),
 )

