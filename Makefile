@@ -18,7 +18,7 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS
 SSE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 OPENBLAS_CORETYPE=Prescott
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce refresh elsewhere as test lint types unit notebooks lab bench clean
+.PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lab bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -47,10 +47,10 @@ refresh: $(READY) ## Execute the notebooks in place, so that their committed out
 
 elsewhere: $(READY) ## Run every notebook from nothing as two other processors would, and compare with figures/
 	@rm -rf build/elsewhere
-	$(MAKE) --no-print-directory as CPU=avx2 SETTINGS='$(AVX2) LC_ALL=C TZ=Asia/Kolkata' JOBS=2
-	$(MAKE) --no-print-directory as CPU=sse SETTINGS='$(SSE) LC_ALL=C.UTF-8 TZ=America/Lima' JOBS=1
+	$(MAKE) --no-print-directory processor CPU=avx2 SETTINGS='$(AVX2) LC_ALL=C TZ=Asia/Kolkata' JOBS=2
+	$(MAKE) --no-print-directory processor CPU=sse SETTINGS='$(SSE) LC_ALL=C.UTF-8 TZ=America/Lima' JOBS=1
 
-as: $(READY)
+processor: $(READY)
 	$(SETTINGS) RB_CACHE_DIR=build/elsewhere/cache-$(CPU) $(BIN)/python -m rb_support reproduce --force --jobs $(JOBS) \
 	  --out build/elsewhere/$(CPU)
 	$(BIN)/python -m rb_support compare figures/simulated build/elsewhere/$(CPU)/simulated

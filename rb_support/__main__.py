@@ -125,7 +125,8 @@ def compare(
     Curves are compared as functions, table cells to a tolerance that depends on how an item is made, images
     not at all. Exit codes: 0 they say the same, 1 they differ, 2 a wrong folder.
     """
-    from rb_support.report.freshness import TOLERANCE, differences, repeats
+    from rb_support.paper import repeats
+    from rb_support.report.freshness import TOLERANCE, differences
     from rb_support.report.gallery import read_records
 
     for folder in (ours, theirs):

@@ -105,6 +105,11 @@ ITEMS: Mapping[str, Item] = MappingProxyType({item.id: item for item in _ITEMS})
 """Every item of the project by its id, in the order of the papers."""
 
 
+def repeats(item: str) -> Repeats:
+    """How an item repeats, by its id; one that is none of `ITEMS` is held to be exact."""
+    return ITEMS[item].repeats if item in ITEMS else "exactly"
+
+
 @cache
 def _table(name: str) -> pd.DataFrame:
     """Published table `name`, read once; callers get copies."""

@@ -58,6 +58,9 @@ def test_a_curve_that_moved_is_named_with_place_and_height(ours, tmp_path):
     assert line == "rb-fig3: MMLU, Oracle, quality at usd_per_query 0.0002: 0.5 against 0.51"
     [line] = told(ours, tmp_path, figure=curve(COSTS * [1, 1, 1, 1.1]))
     assert line == "rb-fig3: MMLU, Oracle, quality at usd_per_query 0.001: 0.7 against 0.685714"
+    peak = np.insert(COSTS, 3, 4.01e-4), np.insert(HEIGHTS, 3, 0.65)  # a vertex that only they have
+    [line] = told(ours, tmp_path, figure=curve(*peak))
+    assert line == "rb-fig3: MMLU, Oracle, quality at usd_per_query 0.000401: 0.600167 against 0.65"
     assert told(ours, tmp_path, figure=curve(dataset="GSM8K")) == [
         "rb-fig3: GSM8K, Oracle is in one folder only", "rb-fig3: MMLU, Oracle is in one folder only",
     ]  # fmt: skip

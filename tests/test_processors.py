@@ -26,6 +26,7 @@ X86 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="kernels can be 
 PROGRAM = """
 import sys
 import numpy as np
+import pandas as pd
 from rb_support.embed import encoder
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Battles
@@ -43,7 +44,6 @@ for router in (KNNRouter(20), MLPRouter(epochs=30), RidgeRouter()):
     found[type(router).__name__] = router.fit(table, X).predict(X)
 score = table.quality[:, 0] - table.quality[:, 5] / 2 - 0.25
 rows = dict(prompt=texts, model_a="s", model_b="w", winner=np.where(score > 0, "model_a", "model_b"))
-import pandas as pd
 battles, names = Battles(pd.DataFrame(rows)), dict(strong="s", weak="w")
 low = dict(layers=1, pooling="mean", train_words=False)
 for model, read in (

@@ -242,7 +242,7 @@ explore(draw, k=(1, 3))
 def refreshed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes], list[Result]]:
     notebooks = make_repository(tmp_path_factory.mktemp("refresh"))
     printing = "import sys\nprint('a')\nprint('b', file=sys.stderr)\nprint('c')"
-    write_notebook(notebooks / "01_good.ipynb", SLIDER, printing, "data, seed")
+    write_notebook(notebooks / "01_good.ipynb", SLIDER, printing, "data, seed", "object()")
     write_notebook(notebooks / "02_bad.ipynb", "1", "1 / 0")
     write_notebook(notebooks / "03_path.ipynb", "1", "import sys; sys.prefix", parameters=None)
     before = {path.name: path.read_bytes() for path in notebooks.iterdir()}
@@ -256,7 +256,7 @@ def test_refresh_puts_outputs_and_counts_in_place(
     assert results[0] == Result("01_good", "done")
     notebook = nbformat.read(notebooks / "01_good.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
     assert code[3].outputs[0]["data"]["text/plain"] == "('simulated', 0)"
     assert sorted(output["text"] for output in code[2].outputs) == ["a\nc\n", "b\n"]
 
@@ -267,9 +267,10 @@ def test_refresh_leaves_no_trace_of_the_run(refreshed: tuple[Path, dict[str, byt
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    assert [dict(cell.metadata) for cell in notebook.cells] == [{}, {"tags": ["parameters"]}, {}, {}, {}]
+    assert [dict(cell.metadata) for cell in notebook.cells] == [{}, {"tags": ["parameters"]}, *[{}] * 4]
     (figure,) = notebook.cells[2].outputs
     assert "image/png" in figure["data"]
+    assert notebook.cells[5].outputs[0]["data"]["text/plain"] == "<object>"
 
 
 def test_refresh_keeps_notebooks_that_failed_or_show_this_machine(

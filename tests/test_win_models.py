@@ -291,6 +291,10 @@ def test_bert_keeps_the_layers_and_trains_the_words_that_it_is_told_to(encoder):
     assert torch.equal(words[0], before) and not torch.equal(words[1], before)
     with pytest.raises(ValueError, match="pooling must be one of cls and mean, got 'max'"):
         classifier("bert", encoder, pooling="max")
+    with pytest.raises(ValueError, match="layers must be at least 1, got 0"):
+        classifier("bert", encoder, layers=0)
+    with pytest.raises(EmbeddingError, match="it has fewer than 3 layers"):
+        classifier("bert", encoder, layers=3).fit(battles, texts)
 
 
 def test_lesson_merges_a_prompts_battles():

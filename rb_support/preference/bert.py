@@ -77,6 +77,8 @@ class BertClassifier(TextModel):
         progress: bool = True,
     ) -> None:
         self._name(strong, weak)
+        if layers is not None and layers < 1:
+            raise ValueError(f"layers must be at least 1, got {layers}")
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling must be one of {' and '.join(get_args(Pooling))}, got {pooling!r}")
         self.encoder, self.layers, self.max_length = str(encoder), layers, max_length
@@ -107,16 +109,25 @@ class BertClassifier(TextModel):
 
     def _pretrained(self) -> tuple[Tokenizer, Any]:
         folder = str(_folder(self.encoder))
-        kept = {} if self.layers is None else {"num_hidden_layers": self.layers}
+        options: dict[str, Any] = {"dtype": self._precision, "output_loading_info": True}
+        if self.layers is not None:
+            options["num_hidden_layers"] = self.layers
         try:
             with quiet():
                 tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-                return tokenizer, _Model.from_pretrained(folder, dtype=self._precision, **kept)
+                encoder, loaded = _Model.from_pretrained(folder, **options)
         except (OSError, ValueError) as error:
             raise EmbeddingError(
                 f"cannot load the encoder {self.encoder!r}: {str(error).splitlines()[0]} It must be a folder "
                 f"or a Hub name, reachable or downloaded before. With no network use encoder='{BUNDLED}'."
             ) from error
+        absent = sorted(name for name in loaded["missing_keys"] if not name.startswith("pooler."))
+        if absent:  # the library would draw them at random
+            raise EmbeddingError(
+                f"the encoder {self.encoder!r} has no weights {absent[0]!r}: it has fewer than {self.layers} "
+                "layers, or is no BERT-like model; give fewer layers or another encoder"
+            )
+        return tokenizer, encoder
 
     def _put(self, encoder: Any) -> None:
         self.network = _Classifier(encoder, self.pooling)

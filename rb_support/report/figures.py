@@ -148,11 +148,12 @@ def plot_call_performance(
     Raises
     ------
     ValueError
-        If the models score the same: there is no gap to recover.
+        If the models score the same, or the curve is of one share only.
     """
     area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, target)
     if area is None:
-        raise ValueError(f"both models score {strong:g}: there is no gap to recover")
+        why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
+        raise ValueError(f"models score {weak:g} and {strong:g}: no APGR, {why}")
     percent = 100 * np.asarray(shares, dtype=float)
     ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
     ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.paper import ITEMS, Repeats
+from rb_support.paper import Repeats, repeats
 
 from .gallery import read_claims, read_records
 
@@ -30,7 +30,6 @@ TIMED_CLAIM = "(this machine)"
 """How a claim ends whose verdict hangs on a clock."""
 
 _COST, _QUALITY = "usd_per_query", "quality"
-_GRID = 200
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,6 @@ def differences(ours: Path, theirs: Path) -> list[Difference]:
     return found + list(_verdicts(ours, theirs))
 
 
-def repeats(item: str) -> Repeats:
-    """How an item repeats; one that is not of the papers is held to be exact."""
-    return ITEMS[item].repeats if item in ITEMS else "exactly"
-
-
 def _between(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Difference]:
     if list(ours.columns) != list(theirs.columns):
         return [Difference(item, "has other columns", list(ours.columns), list(theirs.columns))]
@@ -117,7 +111,7 @@ def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Dif
         a, b = (
             part[name][[_COST, _QUALITY]].sort_values(_COST).to_numpy(dtype=float) for part in (mine, other)
         )
-        grid = np.unique(np.concatenate([np.linspace(a[0, 0], a[-1, 0], _GRID), a[:, 0]]))
+        grid = np.unique(np.concatenate([a[:, 0], b[:, 0]]))  # between vertices both are straight
         heights = np.interp(grid, *a.T), np.interp(grid, *b.T)
         apart, ends = _apart(*heights), _apart(a[[0, -1], 0], b[[0, -1], 0])
         at = int(apart.argmax())

@@ -12,7 +12,7 @@ from filelock import FileLock
 from jinja2 import Environment
 from markupsafe import Markup
 
-from rb_support.paper import ITEMS
+from rb_support.paper import ITEMS, repeats
 
 from . import provenance, store
 from .claims import COLUMNS
@@ -100,8 +100,7 @@ def _brief(record: Record) -> Record:
 
 def _timed(record: Record) -> bool:
     """Whether an item's numbers are clock times, which would change manifest and gallery at every run."""
-    item = ITEMS.get(record["id"])
-    return item is not None and item.repeats == "timed"
+    return repeats(record["id"]) == "timed"
 
 
 def read_claims(folder: Path) -> list[dict[str, str]]:

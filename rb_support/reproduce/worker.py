@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ from rb_support.report import store
 from .plan import read_notebook
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,20 @@ def with_outputs(source: nbformat.NotebookNode, executed: nbformat.NotebookNode)
     """The source with the outputs and counts of its execution, and nothing that differs from run to run."""
     for cell, ran in zip(source.cells, executed.cells, strict=True):
         if cell.cell_type == "code":
-            cell.outputs = [output for output in ran.outputs if _WIDGET not in output.get("data", {})]
+            cell.outputs = [_steady(out) for out in ran.outputs if _WIDGET not in out.get("data", {})]
             cell.execution_count = ran.execution_count
     source.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return source
+
+
+def _steady(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An output without the address in memory by which Python names a table that HTML shows."""
+    if text := output.get("data", {}).get("text/plain"):
+        output["data"]["text/plain"] = _ADDRESS.sub(">", text)
+    return output
 
 
 def refuse_machine_paths(notebook: nbformat.NotebookNode, root: Path) -> None:
