@@ -34,9 +34,10 @@ $(READY): pyproject.toml requirements-cpu.txt
 	  || { echo "Python 3.11 or newer is needed; name one with PYTHON=..., such as make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 2 GB, once"
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --retries 1 -r requirements-cpu.txt
-	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
+	@$(BIN)/python -m pip install --quiet --no-compile --retries 1 -r requirements-cpu.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # on all cores; some files are templates
 	@touch $@
 
 reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gallery

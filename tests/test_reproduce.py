@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,11 +14,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.provisioning.local_provisioner import LocalPortCache
 from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
 from rb_support.report.gallery import read_manifest
-from rb_support.reproduce import Result, UsageError, refresh, reproduce
+from rb_support.reproduce import Result, UsageError, refresh, reproduce, worker
 from rb_support.reproduce.plan import convert, discover, left_out, make_plans
 from rb_support.reproduce.state import State, fingerprint
 
@@ -113,6 +116,24 @@ def test_dead_kernel_is_reported_and_its_notebook_kept(tmp_path: Path) -> None:
 
 
 # What is checked before anything runs.
+
+
+def test_a_kernel_whose_port_was_taken_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "00_counts.ipynb"
+    write_notebook(source, "print('ran')", parameters=None)
+    job = worker.Job(source, tmp_path / "out.ipynb", tmp_path / "work", cells=1)
+    job.prepare()
+    connection, far_end = multiprocessing.Pipe()
+    find = LocalPortCache.find_available_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        given = iter([other.getsockname()[1]])
+        monkeypatch.setattr(LocalPortCache, "find_available_port", lambda *to: next(given, None) or find(*to))
+        worker.run(job, worker.Progress(far_end))
+    assert next(given, None) is None and outputs(job.target) == "ran\n"
+    assert connection.recv() == {"cells": 1} and connection.recv() == {"done": True}
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ Naming = Literal["tiers", "classes"]
 
 ARENA, JUDGE, GOLD = "D_arena", "D_judge", "D_gold"
 TIERS = 10
-ARENA_BATTLES: dict[Scale, int] = {"quick": 4_000, "full": 80_000}
-JUDGE_BATTLES: dict[Scale, int] = {"quick": 2_000, "full": 40_000}
+ARENA_BATTLES: dict[Scale, int] = {"quick": 3_000, "full": 80_000}
+JUDGE_BATTLES: dict[Scale, int] = {"quick": 1_500, "full": 40_000}
 _LARGEST_GOLD = 0.4
 _MIXTRAL_IN_ALPACA = "Mixtral-8x7B-Instruct-v0.1_concise"
 _MIXTRAL_IN_ARENA = "mixtral-8x7b-instruct-v0.1"

@@ -34,7 +34,7 @@ RANDOM = "Random"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
 
-QUESTIONS: dict[Scale, int] = {"quick": 2000, "full": 0}
+QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
 """Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
@@ -61,7 +61,7 @@ def candidates(
 
     Parameters
     ----------
-    scale : "quick" (40 steps of BERT's two lowest layers on 64 tokens) or "full" (600 of all on 256).
+    scale : "quick" (40 steps of BERT's lowest layer on 64 tokens) or "full" (600 of all on 256).
     seed : of everything that is drawn in training.
     causal : backbone of the causal LM classifier: "auto", "tiny", "smollm2" or a name.
     device : where the two classifiers compute.
@@ -69,7 +69,7 @@ def candidates(
     full = scale == "full"
     steps, tokens, members = (600, 256, 5) if full else (40, 64, 3)
     how: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
-    low: dict[str, Any] = {"layers": 2, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
+    low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
     bert = how if full else how | low
     return {
         "SW ranking": Candidate(lambda s, w: SWRanking(strong=s, weak=w), "tiers"),

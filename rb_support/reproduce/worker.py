@@ -26,6 +26,7 @@ from rb_support.report import store
 from .plan import read_notebook
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_STARTS = 3
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
@@ -150,7 +151,21 @@ def as_bytes(notebook: nbformat.NotebookNode) -> bytes:
 
 
 def execute(job: Job, progress: Progress) -> nbformat.NotebookNode:
-    """Execute the notebook in its own folder."""
+    """Execute the notebook in its own folder.
+
+    A kernel whose ports another process took before it bound them never answers; another one is started then,
+    as long as no cell has run.
+    """
+    for _ in range(_STARTS - 1):
+        try:
+            return _execute_once(job, progress)
+        except RuntimeError:
+            if progress.started:
+                raise
+    return _execute_once(job, progress)
+
+
+def _execute_once(job: Job, progress: Progress) -> nbformat.NotebookNode:
     executed: nbformat.NotebookNode = papermill.execute_notebook(
         job.source,
         job.partial,
