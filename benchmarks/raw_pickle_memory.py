@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rb_support.names import MODELS
+from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin
 from rb_support.sources.routerbench import read_long
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rb_support import construct_commands, data_commands
+from rb_support.app import construct as construct_commands
+from rb_support.app import data as data_commands
 
 if TYPE_CHECKING:
-    from rb_support.reproduce import Result
+    from rb_support.app.reproduce import Result
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -57,7 +58,7 @@ def reproduce(
 
     Exit codes: 0 all passed, 1 a notebook failed, 2 a wrong option, 130 interrupted.
     """
-    from rb_support import reproduce as notebooks
+    from rb_support.app import reproduce as notebooks
     from rb_support.report.store import figures_root
     from rb_support.sources import SourceError, locate_routerbench
 
@@ -87,7 +88,7 @@ def refresh(only: Only = None, jobs: Jobs = None) -> None:
 
     Exit codes are those of reproduce.
     """
-    from rb_support import reproduce as notebooks
+    from rb_support.app import reproduce as notebooks
     from rb_support.report.store import figures_root
 
     try:

@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from rb_support.cache import cache_dir
 from rb_support.outcomes import Outcomes
-from rb_support.sources.cache import cache_dir
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -6,12 +6,12 @@ import pytest
 
 from rb_support.frontier import aiq
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.routers import (
+from rb_support.routers import KNNRouter, RidgeRouter
+from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, lies
+from rb_support.studies.predictive import (
     ZERO,
     ZERO_TRAINED,
     Comparison,
-    KNNRouter,
-    RidgeRouter,
     aiq_table,
     compare,
     compare_predictions,
@@ -19,7 +19,6 @@ from rb_support.routers import (
     repeat_splits,
     stated,
 )
-from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, lies
 
 
 def table(quality, cost, start=0):

@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rb_support.catalog import DATASETS
 from rb_support.construct import published_tasks, rag, tasks
 from rb_support.construct.demo import demo_tasks
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.published_tasks import read_published
-from rb_support.construct.task_files import (
-    TaskError,
-    read_task,
-    read_tasks,
-    template,
-    to_toml,
-)
+from rb_support.construct.task_files import TaskError, read_task, read_tasks, template, to_toml
 from rb_support.construct.tasks import Row, Task
-from rb_support.names import DATASETS
 
 TOWN = rag.Document("bridge", "The new footbridge of Ardenquay opened in March 2023.", date(2023, 3, 9))
 

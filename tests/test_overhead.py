@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rb_support import embed, paper
-from rb_support.preference import overhead
+from rb_support.studies import overhead
 
 
 class Slow:

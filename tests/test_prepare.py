@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rb_support.outcomes import Battles, Origin, PairScores, TableError
-from rb_support.preference import prepare
-from rb_support.preference.prepare import (
+from rb_support.preference import battle_sets
+from rb_support.preference.battle_sets import (
     class_names,
     decontaminate,
     gold_battles,
@@ -185,7 +185,7 @@ def test_blocks_change_nothing(monkeypatch, cells, precision):
     rng = np.random.default_rng(0)
     tests, train = rng.normal(size=(17, 4)).astype(precision), rng.normal(size=(6, 4)).astype(precision)
     whole = tests @ train.T / np.outer(np.linalg.norm(tests, axis=1), np.linalg.norm(train, axis=1))
-    monkeypatch.setattr(prepare, "_CELLS", cells)
+    monkeypatch.setattr(battle_sets, "_CELLS", cells)
     assert nearest(tests, train).dtype == np.float64
     np.testing.assert_allclose(nearest(tests, train), whole.max(axis=1), rtol=1e-5)
 

@@ -24,7 +24,7 @@ from conftest import ROOT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rb_support.names import MODELS, RAG_MODELS
+from rb_support.catalog import MODELS, RAG_MODELS
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.report import (
     Report,

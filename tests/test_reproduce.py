@@ -18,10 +18,10 @@ from jupyter_client.provisioning.local_provisioner import LocalPortCache
 from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
+from rb_support.app.reproduce import Result, UsageError, refresh, reproduce, worker
+from rb_support.app.reproduce.plan import convert, discover, left_out, make_plans
+from rb_support.app.reproduce.state import State, fingerprint
 from rb_support.report.gallery import read_manifest
-from rb_support.reproduce import Result, UsageError, refresh, reproduce, worker
-from rb_support.reproduce.plan import convert, discover, left_out, make_plans
-from rb_support.reproduce.state import State, fingerprint
 
 ENVIRONMENT = "import os; print(os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()), data, seed)"
 

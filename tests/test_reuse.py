@@ -6,10 +6,10 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.outcomes import Battles
-from rb_support.preference import reuse
-from rb_support.preference.material import Material
-from rb_support.preference.study import Candidate
 from rb_support.preference.sw import SWRanking
+from rb_support.preference.training_sets import Material
+from rb_support.studies import reuse
+from rb_support.studies.preference import Candidate
 
 
 class Counting(SWRanking):

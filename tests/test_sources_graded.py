@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.names import GSM8K
+from rb_support.catalog import GSM8K
 from rb_support.outcomes import Origin, TableError
 from rb_support.sources import (
     MissingSourceError,

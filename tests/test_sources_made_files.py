@@ -25,7 +25,7 @@ from sources_made import (
     zeroeval,
 )
 
-from rb_support.names import GSM8K, MMLU, MT_BENCH
+from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import TableError
 from rb_support.sources import (
     load_answers,

@@ -11,17 +11,18 @@ import pandas as pd
 import pytest
 from sources_made import Place, assemble, old_frame, shelf, slice_csvs, slice_rows, slice_truth, study, wide
 
-from rb_support import paper, pilot
-from rb_support.construct.published import one_record, printed_prices
+from rb_support import paper
+from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.embed import bare_questions
 from rb_support.load import load_outcomes
-from rb_support.names import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.pairs import threshold_sweep
-from rb_support.preference.commercial import commercial, commercial_leads
 from rb_support.routers import free_abstention
 from rb_support.simulate import fitting
 from rb_support.sources import SOURCES, MissingSourceError, load_pairs
+from rb_support.studies import pilot
+from rb_support.studies.commercial import commercial, commercial_leads
+from rb_support.studies.dataset import one_record, printed_prices
 
 N = 16
 """Samples of each of the three tasks."""

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 from sources_made import entry, put, source
 
+from rb_support import cache as cache_module
 from rb_support.sources import (
     SOURCES,
     AlteredFileError,
@@ -24,7 +25,6 @@ from rb_support.sources import (
     store,
     verify,
 )
-from rb_support.sources import cache as cache_module
 
 DATA = bytes(range(256)) * 2000
 

@@ -26,7 +26,7 @@ from sources_made import (
     wide,
 )
 
-from rb_support.names import ARC, MBPP, MODELS, WINOGRANDE
+from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.sources import (
     SOURCES,

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference import training
-from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.training import (
+from rb_support.preference import checkpoints
+from rb_support.preference.checkpoints import (
     MODEL_FILE,
     STATE_FILE,
     CheckpointError,
@@ -28,6 +27,7 @@ from rb_support.preference.training import (
     train,
     write_sealed,
 )
+from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.win_model import held_out, oriented
 
 PLAN = Plan(
@@ -202,7 +202,7 @@ def sealed(tmp_path):
 def test_sealed_files_come_back(tmp_path):
     tensors, record = read_sealed(sealed(tmp_path))
     assert tensors["w"].tolist() == [0, 1, 2, 3, 4, 5] and tensors["n"].item() == 3
-    assert record == {"identity": "x", "format": training.FORMAT}
+    assert record == {"identity": "x", "format": checkpoints.FORMAT}
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
 
 
@@ -237,7 +237,7 @@ def test_foreign_files_are_refused(tmp_path, monkeypatch):
         read_sealed(path)
     with pytest.raises(CheckpointError, match="no such file"):
         read_sealed(tmp_path / "none")
-    monkeypatch.setattr(training, "FORMAT", 99)
+    monkeypatch.setattr(checkpoints, "FORMAT", 99)
     old = sealed(tmp_path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format 99"):
@@ -286,7 +286,7 @@ def test_best_weights_are_kept_and_patience_ends():
 
 def test_batches_of_alike_lengths_hold_every_row_once():
     lengths = np.random.default_rng(0).integers(1, 100, size=50)
-    batches = training._shuffled(np.arange(50), 8, lengths, np.random.default_rng(1))
+    batches = checkpoints._shuffled(np.arange(50), 8, lengths, np.random.default_rng(1))
     assert sorted(np.concatenate(batches)) == list(range(50))
     spread = np.mean([np.ptp(lengths[batch]) for batch in batches])
     assert (
@@ -295,7 +295,7 @@ def test_batches_of_alike_lengths_hold_every_row_once():
         < np.mean(
             [
                 np.ptp(lengths[batch])
-                for batch in training._shuffled(np.arange(50), 8, None, np.random.default_rng(1))
+                for batch in checkpoints._shuffled(np.arange(50), 8, None, np.random.default_rng(1))
             ]
         )
     )

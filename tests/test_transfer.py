@@ -11,10 +11,10 @@ from sources_made import OPUS, shelf, study
 from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
-from rb_support.preference import transfer
-from rb_support.preference.material import load_material
+from rb_support.preference.training_sets import load_material
 from rb_support.report import transfer_figure
 from rb_support.simulate import simulate_outcomes
+from rb_support.studies import transfer
 
 
 @pytest.fixture

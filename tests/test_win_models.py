@@ -14,10 +14,10 @@ from rb_support.outcomes import Battles
 from rb_support.preference import causal
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier, word_tokenizer
+from rb_support.preference.checkpoints import STATE_FILE, CheckpointError, _Run, fitted
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.kept import kept_rates
 from rb_support.preference.text_model import lesson
-from rb_support.preference.training import STATE_FILE, CheckpointError, _Run, fitted
 
 
 @pytest.fixture(autouse=True)
@@ -216,7 +216,7 @@ def test_classifier_is_bit_for_bit_the_same(kind, encoder, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_Run, "step", cut)
-        patch.setattr("rb_support.preference.training.monotonic", iter(range(0, 10**6, 1000)).__next__)
+        patch.setattr("rb_support.preference.checkpoints.monotonic", iter(range(0, 10**6, 1000)).__next__)
         with pytest.raises(KeyboardInterrupt):
             fitted(classifier(kind, encoder, **short), battles, texts, tmp_path)
     assert (tmp_path / STATE_FILE).exists()

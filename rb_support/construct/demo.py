@@ -12,17 +12,17 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
+from rb_support.catalog import DATASETS
 from rb_support.construct.rag import Document
 from rb_support.construct.task_files import read_tasks
 from rb_support.construct.tasks import Task
-from rb_support.names import DATASETS
 
 ROWS = 8
 """Questions of each task."""
 
 
 def demo_tasks(rows: int = ROWS, *, seed: int = 0) -> list[Task]:
-    """Eight tasks in the order of `names.DATASETS`, with right answers known.
+    """Eight tasks in the order of `catalog.DATASETS`, with right answers known.
 
     Parameters
     ----------

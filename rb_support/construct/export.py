@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from rb_support.catalog import dataset_of_task
 from rb_support.construct.errors import ConstructError
 from rb_support.construct.grading import grades_of, samples, summary
 from rb_support.construct.records import Model, Parameters, Query
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
-from rb_support.names import dataset_of_task
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.outcomes.origin import Kind
 from rb_support.outcomes.prompts import TURN

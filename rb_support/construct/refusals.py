@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.construct.reading import read_answer
-from rb_support.names import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.prompts import strings
 from rb_support.outcomes.wide import ANSWER

@@ -23,8 +23,8 @@ from string import ascii_uppercase
 
 import pandas as pd
 
+from rb_support.catalog import DATASETS, dataset_of_task
 from rb_support.construct.records import Query
-from rb_support.names import DATASETS, dataset_of_task
 
 METRICS = ("letter", "number", "judge")
 

@@ -64,7 +64,7 @@ class PairScores(Rows):
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Datasets present, in the order of `names.DATASETS`, then others by name."""
+        """Datasets present, in the order of `catalog.DATASETS`, then others by name."""
         return present(self)
 
     def of(self, dataset: str) -> PairScores:

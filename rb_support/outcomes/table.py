@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.names import DATASETS
+from rb_support.catalog import DATASETS
 from rb_support.outcomes import checks, files, wide
 from rb_support.outcomes.origin import OWN, Origin, TableError
 from rb_support.outcomes.splits import same_text, train_mask
@@ -156,7 +156,7 @@ class Outcomes(Rows):
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Datasets present, in the order of `names.DATASETS`, then others by name."""
+        """Datasets present, in the order of `catalog.DATASETS`, then others by name."""
         return present(self)
 
     def of(self, dataset: str) -> Outcomes:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.names import MODELS, RAG_MODELS, dataset_of_task
+from rb_support.catalog import MODELS, RAG_MODELS, dataset_of_task
 from rb_support.outcomes import checks, prompts
 from rb_support.outcomes.checks import Floats
 from rb_support.outcomes.origin import TableError

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from rb_support.cache import known_digest
 from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
 from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
-from rb_support.sources.cache import known_digest
 
 Pooling = Literal["cls", "mean"]
 

@@ -19,9 +19,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
+from rb_support.cache import known_digest
 from rb_support.preference.text_model import Lesson, TextModel, quiet
 from rb_support.preference.win_model import Array
-from rb_support.sources.cache import known_digest
 
 AUTO, TINY, SMOLLM2 = "auto", "tiny", "smollm2"
 LABELS = ("win_s", "tie", "win_w")

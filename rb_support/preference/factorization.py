@@ -13,7 +13,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, identity, one_thread, seeded, train
+from rb_support.preference.checkpoints import Plan, identity, one_thread, seeded, train
 from rb_support.preference.win_model import Array, WinModel, held_out, inside
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
-from rb_support.preference.training import home
+from rb_support.preference.checkpoints import home
 from rb_support.preference.win_model import WinModel
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
 
     Parameters
     ----------
-    model : trained, as `rb_support.preference.training.fitted` gives it.
+    model : trained, as `rb_support.preference.checkpoints.fitted` gives it.
     texts : n prompts.
 
     Returns

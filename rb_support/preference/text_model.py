@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, identity, seeded, train
+from rb_support.preference.checkpoints import Plan, identity, seeded, train
 from rb_support.preference.win_model import Array, WinModel, held_out, inside, oriented
 
 _SCORED_AT_ONCE = 8  # what a layer makes of a few prompts stays in the processor's cache

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import MODEL_FILE, CheckpointError, read_sealed, write_sealed
+from rb_support.preference.checkpoints import MODEL_FILE, CheckpointError, read_sealed, write_sealed
 
 Array = NDArray[np.float64]
 _HOW = ("device", "progress")

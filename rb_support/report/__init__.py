@@ -1,7 +1,7 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
-from .core import Report, Versus, beside
-from .figures import (
+from rb_support.report.core import Report, Versus, beside
+from rb_support.report.figures import (
     cascade_figure,
     comparison_figure,
     dataset_figure,
@@ -11,12 +11,12 @@ from .figures import (
     plot_cascades,
     plot_comparison,
 )
-from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from .preference import labels_figure, routers_figure
-from .render import shown
-from .store import ReportError
-from .style import model_style, router_style, use_style
-from .transfer import commercial_figure, transfer_figure
+from rb_support.report.plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.preference import labels_figure, routers_figure
+from rb_support.report.render import shown
+from rb_support.report.store import ReportError
+from rb_support.report.style import model_style, router_style, use_style
+from rb_support.report.transfer import commercial_figure, transfer_figure
 
 __all__ = [
     "COST_LABEL",

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from .plots import panels
-from .style import BLUE, GREEN, GREY, ORANGE
+from rb_support.report.plots import panels
+from rb_support.report.style import BLUE, GREEN, GREY, ORANGE
 
 _COLORS = (BLUE, GREEN, ORANGE)
 _WIDTH, _HEIGHT, _GAP, _LANE = 1.0, 0.62, 0.24, 1.15

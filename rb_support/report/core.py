@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 from rb_support.outcomes import Origin
 from rb_support.outcomes.origin import Kind
 from rb_support.paper import ITEMS
-
-from . import gallery, provenance, render, store
-from .claims import Claim, as_frame
-from .store import ReportError
-from .style import use_style
+from rb_support.report import gallery, provenance, render, store
+from rb_support.report.claims import Claim, as_frame
+from rb_support.report.store import ReportError
+from rb_support.report.style import use_style
 
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike
 from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.pairs import apgr, cpt
-from rb_support.pilot import oracle_points, oracle_rows
-from rb_support.routers import ZERO, Comparison, cascade_name
-
-from .plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
-from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from rb_support.report.plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
+from rb_support.report.style import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from rb_support.routers import cascade_name
+from rb_support.studies.pilot import oracle_points, oracle_rows
+from rb_support.studies.predictive import ZERO, Comparison
 
 
 def mathematics_figure(

@@ -14,8 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.paper import Repeats, repeats
-
-from .gallery import read_claims, read_records
+from rb_support.report.gallery import read_claims, read_records
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,9 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from rb_support.paper import ITEMS, repeats
-
-from . import provenance, store
-from .claims import COLUMNS
-from .style import KIND_COLOR
+from rb_support.report import provenance, store
+from rb_support.report.claims import COLUMNS
+from rb_support.report.style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
 """The folders of `figures/`, one per kind of data."""

@@ -13,11 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.catalog import short_name
 from rb_support.frontier import hull
-from rb_support.names import short_name
 from rb_support.outcomes import Outcomes
-
-from .style import model_style, router_style
+from rb_support.report.style import model_style, router_style
 
 COST_LABEL = "mean cost (USD per query)"
 _LATENCY_LABEL = "mean latency (seconds per query)"

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from rb_support.outcomes import PairScores
 from rb_support.pairs import random_curve, random_spread
-
-from .plots import panels
-from .style import GREY, router_style
+from rb_support.report.plots import panels
+from rb_support.report.style import GREY, router_style
 
 CALLS_LABEL = "calls to the strong model (%)"
 _LINES = ("-", "--", ":")
@@ -27,7 +26,7 @@ def routers_figure(
 
     Parameters
     ----------
-    curves : benchmark, training, router, share, score, as `rb_support.preference.study.curve_table` gives
+    curves : benchmark, training, router, share, score, as `rb_support.studies.preference.curve_table` gives
         them. A router has one colour; the last training set is a full line, those before it are dashed.
     benchmarks : name -> scores of the pair; those that `curves` names are drawn.
     chance : half the width of the random router's band, in standard deviations.
@@ -69,7 +68,7 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], lines: Seque
 
     Parameters
     ----------
-    curve : labels, seed, router, apgr, as `rb_support.preference.labels.learning_curve` gives them.
+    curve : labels, seed, router, apgr, as `rb_support.studies.labels.learning_curve` gives them.
     levels : horizontal lines, such as the paper's best APGR.
     lines : routers to draw, in this order; default: all.
     """

@@ -18,8 +18,7 @@ import numpy as np
 
 import rb_support
 from rb_support.outcomes import Origin
-
-from .store import repository_root
+from rb_support.report.store import repository_root
 
 _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib")
 

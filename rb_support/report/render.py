@@ -15,9 +15,8 @@ from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from rb_support.outcomes import Origin
-
-from .store import ReportError
-from .style import KIND_COLOR
+from rb_support.report.store import ReportError
+from rb_support.report.style import KIND_COLOR
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import matplotlib.pyplot as plt
 
-from rb_support import names
+from rb_support import catalog
 
 
 class ModelStyle(TypedDict):
@@ -35,7 +35,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*", "8"
 KIND_COLOR = {"simulated": VERMILLION, "real": GREEN, "own": BLUE}
 """Colour of the line that says on every figure what data it shows."""
 
-_KNOWN_MODELS = tuple(dict.fromkeys(names.MODELS + names.RAG_MODELS))
+_KNOWN_MODELS = tuple(dict.fromkeys(catalog.MODELS + catalog.RAG_MODELS))
 # 14 models on 9 colours: the marker differs for every model, so colour is never needed to tell them apart.
 _MODEL_STYLES = {
     model: ModelStyle(color=_MUTED[i % len(_MUTED)], marker=_MARKERS[i])

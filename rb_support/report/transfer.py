@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import cost_axis, panels
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, router_style
+from rb_support.report.plots import cost_axis, panels
+from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, router_style
 
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
@@ -51,7 +51,7 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
 
     Parameters
     ----------
-    frame : rows of `rb_support.preference.transfer.transfer_map` with two more columns: benchmark, and
+    frame : rows of `rb_support.studies.transfer.transfer_map` with two more columns: benchmark, and
         mark, the name of a pair to point out (else empty).
     router : name for the label.
     """

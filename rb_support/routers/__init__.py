@@ -15,18 +15,6 @@ from rb_support.routers.cascade import (
     together,
 )
 from rb_support.routers.chains import Chain, best_chains, best_order, chains, learned_cascades
-from rb_support.routers.compare import (
-    ZERO,
-    ZERO_TRAINED,
-    Comparison,
-    PredictiveRouter,
-    aiq_table,
-    compare,
-    compare_predictions,
-    curve_table,
-    repeat_splits,
-    stated,
-)
 from rb_support.routers.decision import (
     LambdaPath,
     PathPoints,
@@ -45,20 +33,15 @@ from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
 __all__ = [
-    "ZERO",
-    "ZERO_TRAINED",
     "Cascade",
     "Chain",
-    "Comparison",
     "KNNRouter",
     "LambdaPath",
     "LearnedJudge",
     "MLPRouter",
     "PathPoints",
-    "PredictiveRouter",
     "RidgeRouter",
     "ZeroRouter",
-    "aiq_table",
     "best_chains",
     "best_order",
     "break_even",
@@ -66,11 +49,8 @@ __all__ = [
     "cascade_name",
     "cascade_systems",
     "chains",
-    "compare",
-    "compare_predictions",
     "cost_per_token",
     "cross_judged",
-    "curve_table",
     "decide",
     "expected",
     "free_abstention",
@@ -82,10 +62,8 @@ __all__ = [
     "mean_cost",
     "model_points",
     "oracle",
-    "repeat_splits",
     "rerank",
     "rerank_system",
     "rerank_table",
-    "stated",
     "together",
 ]

@@ -17,14 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from rb_support import names, paper
+from rb_support import catalog, paper
 from rb_support.outcomes import Battles, Origin
 from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, table, value
 from rb_support.simulate.latent import Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
-"""The two models that strength 1 and strength 0 stand for, as `names.MODELS` spells them."""
+"""The two models that strength 1 and strength 0 stand for, as `catalog.MODELS` spells them."""
 
 _SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
 """The same two as the arena spells them."""
@@ -125,7 +125,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
 
     Returns
     -------
-    Battles of `names.MODELS` with the further columns dataset, topic and level as in `simulate_arena`, and
+    Battles of `catalog.MODELS` with the further columns dataset, topic and level as in `simulate_arena`, and
     score, GPT-4's share of the win; "tie" where it is near one half.
 
     Raises
@@ -181,9 +181,9 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
     """
     stream = np.random.SeedSequence(seed, spawn_key=(crc32(dataset.encode()),))
     rng = np.random.default_rng(stream).spawn(5)[2]
-    topics = len(assumptions(dataset, names.MODELS).topics)
-    every = rng.standard_normal((topics, len(names.MODELS)))
-    known = every[:, [names.MODELS.index(GPT4), names.MODELS.index(MIXTRAL)]]
+    topics = len(assumptions(dataset, catalog.MODELS).topics)
+    every = rng.standard_normal((topics, len(catalog.MODELS)))
+    known = every[:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     # Centred, because a taste is for topics: no model is better on the whole for it.
     return np.asarray(known - known.mean(axis=0))
 
@@ -213,7 +213,7 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Float
             "level": queries.level,
         }
     )
-    if dataset == names.MT_BENCH:
+    if dataset == catalog.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
     return _Asked(part, frame, queries.topic, factors, taste)
 

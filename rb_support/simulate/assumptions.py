@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support import names, paper
+from rb_support import catalog, paper
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def per_model(quantity: str, dataset: str, models: Sequence[str]) -> Floats:
 
 def datasets() -> tuple[str, ...]:
     """Datasets of the outcome table: the eight but RAG, then the other tasks of the published file."""
-    return (*(name for name in names.DATASETS if name != names.RAG), names.OTHER)
+    return (*(name for name in catalog.DATASETS if name != catalog.RAG), catalog.OTHER)
 
 
 def rows_at_full_size(dataset: str) -> int:
@@ -110,13 +110,13 @@ def rows_at_full_size(dataset: str) -> int:
 
 def mean_scores(dataset: str, models: Sequence[str]) -> Floats:
     """(m,) mean score of each model on a dataset; HellaSwag's are what the overall means leave for it."""
-    if dataset != names.HELLASWAG:
+    if dataset != catalog.HELLASWAG:
         return per_model("mean_score", dataset, models)
-    others = [name for name in datasets() if name != names.HELLASWAG]
+    others = [name for name in datasets() if name != catalog.HELLASWAG]
     overall = paper.model_means().set_index("model")["score"].reindex(list(models)).to_numpy(dtype=float)
     total = overall * sum(rows_at_full_size(name) for name in datasets())
     known = sum(rows_at_full_size(name) * per_model("mean_score", name, models) for name in others)
-    return np.asarray((total - known) / rows_at_full_size(names.HELLASWAG))
+    return np.asarray((total - known) / rows_at_full_size(catalog.HELLASWAG))
 
 
 def assumptions(dataset: str, models: tuple[str, ...]) -> Assumptions:

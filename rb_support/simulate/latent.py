@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from rb_support import names
+from rb_support import catalog
 from rb_support.simulate.assumptions import FACTORS, Assumptions, Floats, value
 
 Integers = NDArray[np.int64]
@@ -55,8 +55,8 @@ def draw_queries(part: Assumptions, counts: Integers, rng: np.random.Generator) 
     topic = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     level = rng.integers(0, LEVELS, len(topic))
     twin = np.zeros(len(topic), dtype=bool)
-    if part.dataset == names.WINOGRANDE:
-        pairs = round(value("twin_share", names.WINOGRANDE) * len(topic) / 2)
+    if part.dataset == catalog.WINOGRANDE:
+        pairs = round(value("twin_share", catalog.WINOGRANDE) * len(topic) / 2)
         twin[1 : 2 * pairs : 2] = True
         topic[twin], level[twin] = topic[np.flatnonzero(twin) - 1], level[np.flatnonzero(twin) - 1]
     # A task's rows stand together, as in the published file.
@@ -113,7 +113,7 @@ def _pair_twins(hidden: Floats, twin: NDArray[np.bool_], quantity: str, told: fl
     """
     second = np.flatnonzero(twin)
     if len(second):
-        tie = (value(quantity, names.WINOGRANDE) - told) / (1 - told)
+        tie = (value(quantity, catalog.WINOGRANDE) - told) / (1 - told)
         hidden[second] = tie * hidden[second - 1] + np.sqrt(1 - tie**2) * hidden[second]
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from rb_support import names
+from rb_support import catalog
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.simulate import costs
 from rb_support.simulate.assumptions import (
@@ -20,14 +20,7 @@ from rb_support.simulate.assumptions import (
     datasets,
     rows_at_full_size,
 )
-from rb_support.simulate.latent import (
-    Integers,
-    Queries,
-    draw_factors,
-    draw_latent,
-    draw_queries,
-    scores,
-)
+from rb_support.simulate.latent import Integers, Queries, draw_factors, draw_latent, draw_queries, scores
 from rb_support.simulate.prompts import write_prompts
 
 FULL_SIZE = 36_497
@@ -101,7 +94,7 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
     if not SMALLEST <= n <= FULL_SIZE:
         raise ValueError(f"n is {n}; a simulated table has between {SMALLEST} and {FULL_SIZE} queries")
     rows = _allocate(n)
-    drawn = [_draw(assumptions(name, names.MODELS), rows[name], seed) for name in datasets()]
+    drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
     mean_prompt = {each.part.dataset: float(each.tokens.mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
     answers = [_answer_tokens(each, means[each.part.dataset]) for each in drawn]
@@ -120,7 +113,7 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
 
     Returns
     -------
-    Outcomes of `names.RAG_MODELS` with the columns of `simulate_outcomes` and time_sensitive.
+    Outcomes of `catalog.RAG_MODELS` with the columns of `simulate_outcomes` and time_sensitive.
 
     Raises
     ------
@@ -134,7 +127,7 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
     news = round(n * time_sensitive_share)
     rows = (news, (n - news) // 2, n - news - (n - news) // 2)
     drawn = [
-        _draw(assumptions(name, names.RAG_MODELS), count, seed)
+        _draw(assumptions(name, catalog.RAG_MODELS), count, seed)
         for name, count in zip(RAG_PARTS, rows, strict=True)
         if count
     ]
@@ -147,7 +140,7 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
 def _allocate(n: int) -> dict[str, int]:
     """Rows per dataset: proportional to the published ones, but small datasets keep a floor."""
     full = np.array([rows_at_full_size(name) for name in datasets()], dtype=float)
-    kept = np.where(np.array(datasets()) == names.OTHER, 0, np.minimum(full, _FLOOR))
+    kept = np.where(np.array(datasets()) == catalog.OTHER, 0, np.minimum(full, _FLOOR))
     floor = kept * min(1.0, n / _DEFAULT)
     share = full * n / full.sum()
     for _ in datasets():  # raising one to its floor may push another below its own
@@ -192,7 +185,7 @@ def _frame(drawn: Sequence[_Drawn], answers: Sequence[Integers]) -> pd.DataFrame
 
 def _part_frame(drawn: _Drawn) -> pd.DataFrame:
     about = drawn.part.topics.iloc[drawn.queries.topic].reset_index(drop=True)
-    name = names.RAG if drawn.part.dataset in RAG_PARTS else drawn.part.dataset
+    name = catalog.RAG if drawn.part.dataset in RAG_PARTS else drawn.part.dataset
     return about[["task", "split", "topic"]].assign(
         dataset=name, prompt=drawn.prompts, level=drawn.queries.level, prompt_tokens=drawn.tokens
     )[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]

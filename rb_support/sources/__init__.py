@@ -6,10 +6,10 @@
 Floor 1 of the package. Importing reads no file and touches no network.
 """
 
+from rb_support.cache import SourceError
 from rb_support.sources.errors import (
     AlteredFileError,
     MissingSourceError,
-    SourceError,
     UnknownSourceError,
     UnsafePickleError,
     UnverifiedFileError,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rb_support.answers import final_number, same_number
-from rb_support.names import GSM8K, MT_BENCH
+from rb_support.catalog import GSM8K, MT_BENCH
 from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.sources import judged
 from rb_support.sources.errors import UnknownSourceError

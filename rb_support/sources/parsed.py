@@ -14,9 +14,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 import pandas as pd
 
+from rb_support.cache import alone, cache_dir, digest, read_record, write_record
 from rb_support.outcomes import Origin
 from rb_support.outcomes.files import read_parquet, write_parquet
-from rb_support.sources.cache import alone, cache_dir, digest, read_record, write_record
 from rb_support.sources.store import Located
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.names import GSM8K, MMLU, MT_BENCH
+from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.outcomes.files import read_frame
 from rb_support.sources.lines import read_lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rb_support.names import MODELS
+from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.outcomes.files import read_frame as read_csv
 from rb_support.outcomes.wide import wide_of_long

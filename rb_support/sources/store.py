@@ -14,8 +14,8 @@ from typing import Literal
 
 import pooch
 
-from rb_support.sources import messages
-from rb_support.sources.cache import (
+from rb_support.cache import (
+    SourceError,
     cache_dir,
     data_dir,
     digest,
@@ -24,7 +24,8 @@ from rb_support.sources.cache import (
     read_record,
     remember,
 )
-from rb_support.sources.errors import AlteredFileError, MissingSourceError, SourceError, UnverifiedFileError
+from rb_support.sources import messages
+from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
 
 TIMEOUT_SECONDS = 60

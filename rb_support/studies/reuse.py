@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.preference.material import Material
-from rb_support.preference.study import Candidate, Router, rates_of, train
-from rb_support.preference.transfer import Pairs, benchmark_of
+from rb_support.preference.training_sets import Material
 from rb_support.preference.win_model import WinModel
+from rb_support.studies.preference import Candidate, Router, rates_of, train
+from rb_support.studies.transfer import Pairs, benchmark_of
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from rb_support.outcomes import PairScores
 from rb_support.pairs import bootstrap_pairs
-from rb_support.preference.material import ARENA, GOLD, JUDGE
-from rb_support.preference.study import RANDOM, Rates
+from rb_support.preference.training_sets import ARENA, GOLD, JUDGE
 from rb_support.stats import interval
+from rb_support.studies.preference import RANDOM, Rates
 
 FEWER_CALLS = 0.15
 """"About 20% fewer calls" is taken to hold from here on; the paper's own routers save 17% to 29%."""
@@ -66,7 +66,7 @@ def verdicts(
 
     Parameters
     ----------
-    found : results, as `study.results` gives them.
+    found : results, as `preference.results` gives them.
     rates : win rates they come from.
     benchmarks : name -> scores of the pair.
     rng, draws : of the paired resamples for improvements.

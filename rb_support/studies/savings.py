@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.pairs import bootstrap_pairs, dollars, share_at, threshold_for
-from rb_support.preference.study import Rates
-from rb_support.preference.transfer import Pairs
 from rb_support.stats import interval
+from rb_support.studies.preference import Rates
+from rb_support.studies.transfer import Pairs
 
 Array = NDArray[np.float64]
 

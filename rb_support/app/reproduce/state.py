@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rb_support.app.reproduce.plan import Plan
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
-
-from .plan import Plan
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import threshold_sweep
-from rb_support.preference.study import Rates
 from rb_support.sources import load_judgments
 from rb_support.stats import interval
+from rb_support.studies.preference import Rates
 
 Array = NDArray[np.float64]
 

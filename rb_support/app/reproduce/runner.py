@@ -16,8 +16,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from . import worker
-from .worker import Job
+from rb_support.app.reproduce import worker
+from rb_support.app.reproduce.worker import Job
 
 DEFAULT_JOBS = min(2, os.cpu_count() or 1)
 """A notebook takes one core and up to a gigabyte (torch, embeddings): two at once suit any laptop."""

@@ -21,9 +21,8 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from rb_support.app.reproduce.plan import read_notebook
 from rb_support.report import store
-
-from .plan import read_notebook
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STARTS = 3

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from rb_support.embed import TFIDF, embed
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
+from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.material import take_gold
-from rb_support.preference.prepare import gold_battles
 from rb_support.preference.sw import SWRanking, unit
+from rb_support.preference.training_sets import take_gold
 
 Array = NDArray[np.float64]
 Views = Mapping[str, pd.DataFrame]

@@ -14,16 +14,11 @@ from scipy.special import ndtr
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval.collection import documents, questions
 from rb_support.retrieval.search import BM25, found
-from rb_support.routers import (
-    Comparison,
-    PredictiveRouter,
-    compare_predictions,
-    lambda_path,
-    mean_cost,
-)
+from rb_support.routers import lambda_path, mean_cost
 from rb_support.routers.cascade import mean_points
 from rb_support.simulate.costs import dollars
 from rb_support.stats import System
+from rb_support.studies.predictive import Comparison, PredictiveRouter, compare_predictions
 
 Array = NDArray[np.float64]
 

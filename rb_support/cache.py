@@ -14,7 +14,9 @@ from typing import Any
 import pooch
 from filelock import FileLock
 
-from rb_support.sources.errors import SourceError
+
+class SourceError(RuntimeError):
+    """A published file, or a folder for such files, cannot be used; the message names it and the remedy."""
 
 
 def cache_dir() -> Path:

@@ -12,10 +12,17 @@ from typing import Literal
 
 import numpy as np
 
+from rb_support.catalog import GSM8K, MMLU, MODELS, MT_BENCH
 from rb_support.load import Scale, load_outcomes
-from rb_support.names import GSM8K, MMLU, MODELS, MT_BENCH
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
-from rb_support.preference.prepare import class_names, gold_battles, join, prune_short, relabel, tier_names
+from rb_support.preference.battle_sets import (
+    class_names,
+    gold_battles,
+    join,
+    prune_short,
+    relabel,
+    tier_names,
+)
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.simulate import simulate_arena, simulate_judge
 from rb_support.sources import load_battles, load_pairs

@@ -17,11 +17,11 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
+from rb_support.preference.checkpoints import fitted
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.kept import kept_rates
-from rb_support.preference.material import GOLD, JUDGE, Material, Naming
 from rb_support.preference.sw import SWRanking
-from rb_support.preference.training import fitted
+from rb_support.preference.training_sets import GOLD, JUDGE, Material, Naming
 from rb_support.preference.win_model import WinModel
 from rb_support.stats import interval
 

@@ -26,8 +26,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from rb_support.cache import alone, cache_dir
 from rb_support.outcomes import Battles
-from rb_support.sources.cache import alone, cache_dir
 
 if TYPE_CHECKING:
     from rb_support.preference.win_model import WinModel

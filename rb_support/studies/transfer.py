@@ -17,15 +17,15 @@ from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from rb_support import paper
+from rb_support.catalog import MODELS, short_name
 from rb_support.load import Scale, load_outcomes
-from rb_support.names import MODELS, short_name
 from rb_support.outcomes import Origin, Outcomes, PairScores
 from rb_support.pairs import bootstrap_pairs, random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
-from rb_support.preference.material import GOLD, JUDGE, Material
-from rb_support.preference.study import Rates
+from rb_support.preference.training_sets import GOLD, JUDGE, Material
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import interval, lies
+from rb_support.studies.preference import Rates
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
@@ -312,7 +312,7 @@ def beside_paper(table: pd.DataFrame, original: Mapping[str, str]) -> pd.DataFra
 
     Parameters
     ----------
-    table : as `study.results` gives it, its benchmark named as `other_pairs` writes it.
+    table : as `preference.results` gives it, its benchmark named as `other_pairs` writes it.
     original : name of the original pair on a benchmark -> that benchmark.
 
     Returns

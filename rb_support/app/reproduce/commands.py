@@ -11,12 +11,11 @@ from typing import Literal
 
 from tqdm import tqdm
 
+from rb_support.app.reproduce.plan import SCALES, Plan, UsageError, discover, left_out, make_plans
+from rb_support.app.reproduce.runner import DEFAULT_JOBS, Ending, Runner
+from rb_support.app.reproduce.state import State, fingerprint
+from rb_support.app.reproduce.worker import Job
 from rb_support.report.gallery import rebuild_all
-
-from .plan import SCALES, Plan, UsageError, discover, left_out, make_plans
-from .runner import DEFAULT_JOBS, Ending, Runner
-from .state import State, fingerprint
-from .worker import Job
 
 _LONG = ("03", "06", "07")
 """Beginnings of the names of notebooks that are begun first: one begun last would run alone at the end."""

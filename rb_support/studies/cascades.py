@@ -19,10 +19,10 @@ from rb_support.routers.cascade import (
     together,
 )
 from rb_support.routers.chains import best_chains, chains
-from rb_support.routers.compare import ZERO, Comparison
 from rb_support.routers.judge import judge_error
 from rb_support.routers.zero import model_points
 from rb_support.stats import System, bootstrap_aiq, interval
+from rb_support.studies.predictive import ZERO, Comparison
 
 Array = NDArray[np.float64]
 
