@@ -96,15 +96,33 @@ def alone(path: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` when the block ends, and vanishes if it fails.
+
+    So a reader, or an interruption, never meets half a file. Every file of this project is written so.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write bytes as `written_whole` does."""
+    with written_whole(path) as part:
+        part.write_bytes(content)
+
+
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON record that appears whole or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-        Path(part).replace(path)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    write_atomically(path, json.dumps(record, indent=1).encode())
 
 
 def digest(path: Path) -> str:

@@ -110,7 +110,7 @@ import itertools, os, signal, sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from rb_support.outcomes import Battles
-from rb_support.preference import training
+from rb_support.preference import checkpoints
 from rb_support.preference.factorization import MatrixFactorization as Model
 
 names, root = sys.argv[1].split(","), Path(sys.argv[2])
@@ -133,9 +133,9 @@ def counted(original):
 def work(name):
     where, _, at = name.partition(" ")
     made = Model(strong="big", weak="small", dim=4, epochs=3, batch=16, progress=False, members=2)
-    training.monotonic = itertools.count(0, 1000).__next__  # every step is late, so every state is written
+    checkpoints.monotonic = itertools.count(0, 1000).__next__  # every step is late, so every state is written
     if where == "step":
-        training._Run.step = dies(training._Run.step, int(at))
+        checkpoints._Run.step = dies(checkpoints._Run.step, int(at))
     elif where == "rename":
         Path.replace = dies(Path.replace, int(at))
     elif where == "save":
@@ -143,7 +143,7 @@ def work(name):
     else:
         Model.fit = counted(Model.fit)
         name = "twice"
-    training.fitted(made, battles, X, root / name)
+    checkpoints.fitted(made, battles, X, root / name)
 
 def fork(name):
     process = os.fork()

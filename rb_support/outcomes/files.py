@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rb_support.cache import written_whole
 from rb_support.outcomes.origin import TableError
 
 _KEY = b"rb_support"
@@ -81,12 +81,8 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TableError(f"{path.name}: {error}; give the column values of one kind") from error
     metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as part:
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rb_support.cache import alone, cache_dir
+from rb_support.cache import alone, cache_dir, written_whole
 from rb_support.outcomes import Battles
 
 if TYPE_CHECKING:
@@ -314,14 +314,12 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
 
     The record carries a sha256 of itself and of all tensors. One process at a time may write to a path.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({**record, "format": FORMAT}, sort_keys=True)
-    part = path.with_name(f"{path.name}.part")
-    save_file(held, part, metadata={_KEY: text, "sha256": _seal(held, text)})
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    with written_whole(path) as part:
+        save_file(held, part, metadata={_KEY: text, "sha256": _seal(held, text)})
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

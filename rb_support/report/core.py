@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rb_support.cache import write_atomically
 from rb_support.outcomes import Origin
 from rb_support.outcomes.origin import Kind
 from rb_support.paper import ITEMS
@@ -225,7 +226,7 @@ class Report:
         gallery.rebuild(self.directory, self.notebook)
 
     def _put(self, name: str, content: bytes) -> None:
-        store.write_atomically(self.directory / name, content)
+        write_atomically(self.directory / name, content)
         store.note_written(self.directory / name)
 
 

@@ -12,6 +12,7 @@ from filelock import FileLock
 from jinja2 import Environment
 from markupsafe import Markup
 
+from rb_support.cache import write_atomically
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.claims import COLUMNS
@@ -52,7 +53,7 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
         }
         for name, content in contents.items():
             store.check_size(name, content)
-            store.write_atomically(folder / name, content)
+            write_atomically(folder / name, content)
     return len(records)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rb_support.app.reproduce.plan import Plan
+from rb_support.cache import write_atomically
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
 
@@ -41,9 +42,7 @@ class State:
     def save(self, outputs: Iterable[Path]) -> None:
         """Remember a good run and the files it wrote."""
         written = {os.path.relpath(path, self.root): _digest(path) for path in sorted(set(outputs))}
-        store.write_atomically(
-            self.path, store.dump_json({"fingerprint": self.fingerprint, "outputs": written})
-        )
+        write_atomically(self.path, store.dump_json({"fingerprint": self.fingerprint, "outputs": written}))
 
     def forget(self) -> None:
         """Have the notebook run next time, whatever happens."""

@@ -22,6 +22,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from rb_support.app.reproduce.plan import read_notebook
+from rb_support.cache import write_atomically
 from rb_support.report import store
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -140,7 +141,7 @@ def finish(job: Job, executed: nbformat.NotebookNode) -> None:
         return
     refreshed = with_outputs(read_notebook(job.source), executed)
     refuse_machine_paths(refreshed, job.source.parent.parent)
-    store.write_atomically(job.target, as_bytes(refreshed))
+    write_atomically(job.target, as_bytes(refreshed))
 
 
 def as_bytes(notebook: nbformat.NotebookNode) -> bytes:
