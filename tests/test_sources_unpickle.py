@@ -82,7 +82,7 @@ def test_made_frames_are_those_that_pandas_reads(layout: str) -> None:
 def test_tables_that_lie_column_by_column_keep_their_cells_in_place(tmp_path: Path) -> None:
     """As pandas holds what was transposed; NumPy lists such texts row by row all the same."""
     frame = pd.DataFrame({"a": ["x", 1.5, "y"], "b": ["z", 2, "中文"]}, dtype=object).T
-    frame.columns = frame.columns.astype(object)
+    frame.columns, frame.index = frame.columns.astype(object), frame.index.astype(object)
     assert frame.to_numpy().flags.c_contiguous  # pandas' blocks are turned on their side
     path = tmp_path / "frame.pkl"
     frame.to_pickle(path)
