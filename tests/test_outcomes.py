@@ -494,9 +494,7 @@ def test_prompts_equal_across_tasks_stay_together() -> None:
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 40), st.booleans())
-def test_rows_held_out_are_at_most_those_asked_for_and_whole_texts(
-    texts: list[str], n: int, fill: bool
-) -> None:
+def test_rows_are_held_out_by_whole_texts(texts: list[str], n: int, fill: bool) -> None:
     held = hold_out(texts, n, np.random.default_rng(1), fill=fill)
     inside = {text for text, out in zip(texts, held, strict=True) if out}
     assert held.tolist() == [text in inside for text in texts]
