@@ -70,12 +70,12 @@ def read_record(name: str) -> dict[str, Any]:
 def remember(name: str, key: str, value: Any) -> None:
     """Set one entry of a JSON record of the cache, whoever else writes to it at the same time."""
     path = cache_dir() / name
-    with alone(path):
+    with locked(path):
         write_record(path, {**read_record(name), key: value})
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Let one process at a time work on a file of the cache.
 
     Raises

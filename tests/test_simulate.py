@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import loadings_fitted
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 from rb_support import catalog, paper
 from rb_support.outcomes import Outcomes
-from rb_support.simulate import FULL_SIZE, costs, fitting, simulate_outcomes, simulate_rag
+from rb_support.simulate import FULL_SIZE, costs, simulate_outcomes, simulate_rag
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.latent import scores
 from rb_support.simulate.tables import _allocate
@@ -165,7 +166,7 @@ def test_stored_loadings_are_those_of_the_real_rows(real: dict[str, NDArray[np.f
         stored = [
             assumed.per_model(f"loading_{factor}", dataset, catalog.MODELS) for factor in assumed.FACTORS
         ]
-        refit = fitting.loadings(fitting.correlations(real[dataset]))
+        refit = loadings_fitted.loadings(loadings_fitted.correlations(real[dataset]))
         shared = refit @ refit.T
         kept = np.column_stack(stored)
         np.testing.assert_allclose(kept @ kept.T, shared, atol=0.02)
@@ -175,10 +176,10 @@ def test_tetrachoric_finds_the_correlation_behind_scores() -> None:
     rng = np.random.default_rng(1)
     z = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 40_000)
     a, b = (z[:, 0] > -1.5).astype(float), (z[:, 1] > 0.4).astype(float)
-    assert fitting.tetrachoric(a, b) == pytest.approx(0.6, abs=0.03)
+    assert loadings_fitted.tetrachoric(a, b) == pytest.approx(0.6, abs=0.03)
     assert np.corrcoef(a, b)[0, 1] < 0.3
-    assert fitting.tetrachoric(a, 1 - a) == -0.98
-    assert fitting.tetrachoric(a, a) == 0.98
+    assert loadings_fitted.tetrachoric(a, 1 - a) == -0.98
+    assert loadings_fitted.tetrachoric(a, a) == 0.98
 
 
 def test_loadings_reproduce_a_matrix_made_of_three_factors() -> None:
@@ -186,7 +187,7 @@ def test_loadings_reproduce_a_matrix_made_of_three_factors() -> None:
     true = rng.uniform(-0.5, 0.5, (11, 3)) + (0.3, 0.0, 0.0)
     correlation = true @ true.T
     np.fill_diagonal(correlation, 1.0)
-    found = fitting.loadings(correlation)
+    found = loadings_fitted.loadings(correlation)
     off = ~np.eye(11, dtype=bool)
     np.testing.assert_allclose((found @ found.T)[off], correlation[off], atol=1e-3)
     np.testing.assert_allclose(found[:, 1:].sum(axis=0), 0, atol=1e-8)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import loadings_fitted
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,6 @@ from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.pairs import threshold_sweep
 from rb_support.routers import free_abstention
-from rb_support.simulate import fitting
 from rb_support.sources import SOURCES, MissingSourceError, load_pairs
 from rb_support.studies import pilot
 from rb_support.studies.commercial import commercial, commercial_leads
@@ -178,11 +178,11 @@ def test_questions_are_bare_of_the_examples_they_share(table: Outcomes) -> None:
 
 def test_correlations_of_scores_are_those_of_each_pair_of_models(table: Outcomes) -> None:
     scores = table.quality[:, :4]
-    matrix = fitting.correlations(scores)
+    matrix = loadings_fitted.correlations(scores)
     assert matrix.shape == (4, 4)
     assert (np.diag(matrix) == 1).all()
     np.testing.assert_array_equal(matrix, matrix.T)
-    assert matrix[1, 3] == fitting.tetrachoric(scores[:, 1], scores[:, 3])
+    assert matrix[1, 3] == loadings_fitted.tetrachoric(scores[:, 1], scores[:, 3])
 
 
 def test_commercial_routers_beside_ours(made: Place) -> None:

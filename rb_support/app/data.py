@@ -35,7 +35,7 @@ AllowUnverified = Annotated[
 @app.command("list")
 def list_sources() -> None:
     """Show every source: files, bytes, licence, and how much of it is here (told by size)."""
-    with _told():
+    with _errors_as_exit_codes():
         rows = [_row(source) for source in SOURCES.values()]
     headers = ["source", "files", "bytes", "here", "licence", "what"]
     aligned = ("left", "right", "right", "left", "left", "left")
@@ -46,7 +46,7 @@ def list_sources() -> None:
 def fetch(names: Names, allow_unverified: AllowUnverified = False) -> None:
     """Download what is not at hand into the cache, verified; what was cut starts again."""
     for name in names:
-        with _told():
+        with _errors_as_exit_codes():
             located = fetch_source(name, allow_unverified=allow_unverified)
         typer.echo(f"{name}: {len(located.paths)} files at hand and verified")
 
@@ -54,7 +54,7 @@ def fetch(names: Names, allow_unverified: AllowUnverified = False) -> None:
 @app.command("verify")
 def verify_files(names: Some = None) -> None:
     """Compute hashes anew and compare them; exit with 1 if a file is altered, missing or unknown."""
-    with _told():
+    with _errors_as_exit_codes():
         chosen = names or [name for name in SOURCES if at_hand(name)]
         states = {name: verify(name) for name in chosen}
     bad = [state for name in chosen for state in states[name] if state.status != "verified"]
@@ -74,29 +74,21 @@ def path(
     name: Annotated[str, typer.Argument(metavar="NAME")], allow_unverified: AllowUnverified = False
 ) -> None:
     """Print where the files of a source lie, one per line, after verifying them."""
-    with _told():
+    with _errors_as_exit_codes():
         located = locate_source(name, allow_unverified=allow_unverified)
     for file in located.paths:
         typer.echo(str(file))
 
 
 def _row(source: Source) -> list[str]:
-    here = at_hand(source)
-    count = len(source.files)
-    exact = all(file.exact for file in source.files)
+    here, count = at_hand(source), len(source.files)
     shown = "yes" if here == count else f"{here} of {count}" if here else "no"
-    return [
-        source.name,
-        str(count),
-        f"{'' if exact else '~'}{source.size:,}",
-        shown,
-        source.licence,
-        source.title,
-    ]
+    size = f"{'' if all(file.exact for file in source.files) else '~'}{source.size:,}"
+    return [source.name, str(count), size, shown, source.licence, source.title]
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_as_exit_codes() -> Iterator[None]:
     """Turn an error about a source into one sentence on stderr and an exit code."""
     try:
         yield

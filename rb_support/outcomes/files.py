@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,6 @@ from rb_support.cache import written_whole
 from rb_support.outcomes.origin import TableError
 
 _KEY = b"rb_support"
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_frame(path: Path) -> pd.DataFrame:

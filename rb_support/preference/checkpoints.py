@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rb_support.cache import alone, cache_dir, written_whole
+from rb_support.cache import cache_dir, locked, written_whole
 from rb_support.outcomes import Battles
 
 if TYPE_CHECKING:
@@ -420,7 +420,7 @@ def fitted(
     mark = identity(model, battles, X)
     place = Path(folder) if folder is not None else _place(model, mark)
     place.mkdir(parents=True, exist_ok=True)
-    with alone(place / MODEL_FILE):
+    with locked(place / MODEL_FILE):
         if not (place / MODEL_FILE).exists():
             trained = model.fit(battles, X, checkpoint=place / STATE_FILE)
             trained.save(place)

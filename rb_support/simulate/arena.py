@@ -140,7 +140,8 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
         asked = _ask(dataset, count, rngs, _known_tastes(dataset, seed))
         sides = np.tile([0, 1], (count, 1))
         quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
-        share = _judged(quality[:, 0] - quality[:, 1], rngs[5])
+        seen = quality[:, 0] - quality[:, 1] + value("judge_noise") * rngs[5].standard_normal(count)
+        share = ndtr(seen / value("judge_softness"))
         near = np.abs(share - 0.5) < value("judge_tie_band")
         winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
         parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
@@ -270,17 +271,8 @@ def _qualities(asked: _Asked, strength: Floats, sides: Integers, rng: np.random.
     own = np.sqrt(share) * taste + np.sqrt(1 - share) * rng.standard_normal(sides.shape)
     unique = np.sqrt(1 - np.square(loadings).sum(axis=1))[sides]
     latent = np.einsum("nk,nsk->ns", asked.factors, loadings[sides]) + unique * own
-    return _graded(latent, (low + strength * (high - low))[sides], part)
-
-
-def _graded(latent: Floats, ease: Floats, part: Assumptions) -> Floats:
-    """(n, 2) quality from latent values of variance 1: right or wrong, or by degrees in open questions.
-
-    Parameters
-    ----------
-    ease : (n, 2) mean quality on the normal scale, which the result has on average.
-    """
-    if (part.topics["scale"] == "binary").all():
+    ease = (low + strength * (high - low))[sides]
+    if (part.topics["scale"] == "binary").all():  # right or wrong; by degrees in open questions
         return (latent + ease > 0).astype(float)
     return np.asarray(ndtr(latent + np.sqrt(2) * ease))
 
@@ -298,12 +290,6 @@ def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.ge
     blind = rng.random(n) < value("arena_random_votes")
     guess = np.array(["model_a", "model_b", "tie"])[rng.integers(0, 3, n)]
     return {"winner": np.where(blind, guess, fair), "random_vote": blind}
-
-
-def _judged(lead: Floats, rng: np.random.Generator) -> Floats:
-    """(n,) the judge's share of the win for the first model, from its lead in quality."""
-    seen = lead + value("judge_noise") * rng.standard_normal(len(lead))
-    return np.asarray(ndtr(seen / value("judge_softness")))
 
 
 def _battles(parts: list[pd.DataFrame], what: str, seed: int, origin: Origin) -> Battles:

@@ -2,8 +2,8 @@
 
 A model's latent value on a query is the sum of three shared factors (general difficulty and two
 contrasts between models) and of something of its own; the score is a threshold on it. Loadings were
-fitted on real rows (`fitting`), so that models err together as real ones do. Each factor is partly told
-by the prompt's words (topic and level), which is what a router can learn, and partly hidden.
+fitted on real rows (`tests/loadings_fitted.py`), so that models err together as real ones do. Each factor is
+partly told by the prompt's words (topic and level), which is what a router can learn, and partly hidden.
 """
 
 from __future__ import annotations

@@ -14,18 +14,19 @@ from rb_support.sources.errors import (
     UnsafePickleError,
     UnverifiedFileError,
 )
-from rb_support.sources.graded import load_graded, models_of, mtbench_scores, pair_of
-from rb_support.sources.load import (
-    load_answers,
+from rb_support.sources.registry import SOURCES, Source, SourceFile
+from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
+from rb_support.sources.tables import (
+    SourceRows,
     load_battles,
+    load_graded,
     load_judgments,
     load_pairs,
     load_routerbench,
     locate_routerbench,
+    models_of,
+    mtbench_scores,
 )
-from rb_support.sources.parsed import SourceRows
-from rb_support.sources.registry import SOURCES, Source, SourceFile
-from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
 
 __all__ = [
     "SOURCES",
@@ -42,7 +43,6 @@ __all__ = [
     "UnverifiedFileError",
     "at_hand",
     "fetch",
-    "load_answers",
     "load_battles",
     "load_graded",
     "load_judgments",
@@ -52,6 +52,5 @@ __all__ = [
     "locate_routerbench",
     "models_of",
     "mtbench_scores",
-    "pair_of",
     "verify",
 ]

@@ -1,7 +1,7 @@
 """How the stored factor loadings were obtained from real outcome rows.
 
-The simulation does not fit anything when it runs: it reads `data/loadings.csv`. This module is the
-record of where that file's numbers come from, and a test refits them on the real rows.
+The simulation does not fit anything when it runs: it reads `rb_support/simulate/data/assumptions.csv`. This
+module is the record of where that file's loadings come from; `test_simulate.py` refits them on the real rows.
 """
 
 from __future__ import annotations

@@ -19,8 +19,12 @@ def read_lines(path: Path, needed: Iterable[str]) -> list[Record]:
     ------
     TableError : if a line is no JSON record or lacks a needed field.
     """
+    records = []
     with path.open(encoding="utf-8") as file:
-        return [_record(line, path, row, needed) for row, line in enumerate(file, start=1) if line.strip()]
+        for row, line in enumerate(file, start=1):
+            if line.strip():
+                records.append(_checked(_parsed(line, f"{path.name}: row {row} is"), path, row, needed))
+    return records
 
 
 def read_list(path: Path, needed: Iterable[str]) -> list[Record]:
@@ -30,20 +34,17 @@ def read_list(path: Path, needed: Iterable[str]) -> list[Record]:
     ------
     TableError : if it is no list of records or one lacks a needed field.
     """
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TableError(f"{path.name}: not JSON ({error}); fetch the file anew") from error
+    records = _parsed(path.read_text(encoding="utf-8"), f"{path.name}:")
     if not isinstance(records, list):
         raise TableError(f"{path.name}: not a JSON list of records; fetch the file anew")
     return [_checked(record, path, row, needed) for row, record in enumerate(records, start=1)]
 
 
-def _record(line: str, path: Path, row: int, needed: Iterable[str]) -> Record:
+def _parsed(text: str, what: str) -> Any:
     try:
-        return _checked(json.loads(line), path, row, needed)
-    except json.JSONDecodeError as error:
-        raise TableError(f"{path.name}: row {row} is not JSON ({error}); fetch the file anew") from error
+        return json.loads(text)
+    except ValueError as error:
+        raise TableError(f"{what} not JSON ({error}); fetch the file anew") from error
 
 
 def _checked(record: Any, path: Path, row: int, needed: Iterable[str]) -> Record:
