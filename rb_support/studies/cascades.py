@@ -10,18 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import Curve
 from rb_support.outcomes import Outcomes
-from rb_support.routers.cascade import (
+from rb_support.routers import (
     Cascade,
+    best_chains,
     break_even,
     budget_grid,
     cascade_name,
-    cascade_systems,
-    together,
+    chains,
+    judge_error,
+    model_points,
 )
-from rb_support.routers.chains import best_chains, chains
-from rb_support.routers.judge import judge_error
-from rb_support.routers.zero import model_points
-from rb_support.stats import System, bootstrap_aiq, interval
+from rb_support.stats import System, bootstrap_aiq, interval, joined
 from rb_support.studies.predictive import ZERO, Comparison
 
 Array = NDArray[np.float64]
@@ -32,8 +31,9 @@ JUDGED_ANY = "Cascade, learned judge, every t"
 
 def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
     """Zero router, and the cascade (cheapest first, over `steps` budgets) at every judge error rate."""
-    grid = budget_grid(outcomes.cost, steps)
-    return {ZERO: model_points(outcomes), **cascade_systems(Cascade.on(outcomes), grid, error_rates)}
+    cascade, grid = Cascade.on(outcomes), budget_grid(outcomes.cost, steps)
+    simulated = {cascade_name(rate): cascade.system(grid, rate) for rate in error_rates.tolist()}
+    return {ZERO: model_points(outcomes), **simulated}
 
 
 def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
@@ -46,7 +46,7 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
-    return {JUDGED: fixed, JUDGED_ANY: together(one for one in every if one(None)[0, 0] <= limit)}
+    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if one(None)[0, 0] <= limit)}
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def compare_orders(
     drawn = [(rng or np.random.default_rng(seed)).permutation(models).tolist() for _ in range(at_random)]
     systems = {
         ZERO: model_points(test),
-        "best": together(chain.system([np.inf], error_rate) for chain in every),
+        "best": joined(chain.system([np.inf], error_rate) for chain in every),
         "cheapest first": Cascade.on(test).system(grid, error_rate),
     }
     for i, order in enumerate(drawn):
