@@ -1,5 +1,8 @@
 """Decisions, lambda paths and routers against golden vectors, brute force and worked examples."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -257,3 +260,8 @@ def test_ridge_stays_with_the_means_without_evidence_and_leaves_them_with_it():
         RidgeRouter([0.0, 1.0])
     with pytest.raises(ValueError, match="300 training queries but 299"):
         RidgeRouter().fit(table(np.full((300, 2), 0.5)), X[1:])
+
+
+def test_torch_is_imported_only_where_a_network_is_trained():
+    script = "import sys, rb_support.report, rb_support.routers, rb_support.studies.predictive as p"
+    subprocess.run([sys.executable, "-c", f"{script}; sys.exit('torch' in sys.modules)"], check=True)

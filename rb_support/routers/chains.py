@@ -81,9 +81,8 @@ def learned_cascades(
         for threshold in thresholds
         for chain in chains(train.quality, train.cost, threshold=threshold, **rows)
     ]
-    systems = []
-    for i in hull_indices([(chain.cost, chain.quality) for _, chain in tried]):
-        threshold, chain = tried[i]
+    best, systems = hull_indices([(chain.cost, chain.quality) for _, chain in tried]), []
+    for threshold, chain in (tried[i] for i in best):
         rules = Cascade(test.quality, test.cost, order=chain.order, threshold=threshold, scores=test_scores)
         systems.append(rules.system([np.inf]))
     return joined(systems)

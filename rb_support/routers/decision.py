@@ -35,6 +35,14 @@ class PredictiveRouter(Protocol):
         """Quality of every model, (n, m), for n new queries."""
 
 
+def training_vectors(train: Outcomes, X: ArrayLike) -> Array:
+    """Embeddings (n, d) in double precision, refused if they are not as many as the n training queries."""
+    vectors = np.asarray(X, dtype=np.float64)
+    if len(vectors) != len(train):
+        raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+    return vectors
+
+
 def mean_cost(train: Outcomes) -> Array:
     """Predicted cost of a call: each model's mean on the training rows, (m,) USD per query."""
     return np.asarray(train.cost.mean(axis=0))

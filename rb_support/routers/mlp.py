@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Outcomes
+from rb_support.routers.decision import training_vectors
 
 if TYPE_CHECKING:  # torch takes two seconds to import, and most routers do without it
     import torch
@@ -73,9 +74,7 @@ class MLPRouter:
         """
         import torch
 
-        vectors = np.asarray(X, dtype=np.float64)
-        if len(vectors) != len(train):
-            raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+        vectors = training_vectors(train, X)
         self._mean, self._scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-8
         x, y = torch.from_numpy((vectors - self._mean) / self._scale), torch.tensor(train.quality)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.members)

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 
 from rb_support.frontier import aiq, shared_domain
 from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import lambda_path, mean_cost
+from rb_support.routers.decision import lambda_path, mean_cost, training_vectors
 from rb_support.routers.zero import model_points
 
 Array = NDArray[np.float64]
@@ -58,9 +58,7 @@ class RidgeRouter:
         train : outcomes of n queries.
         X : (n, d) their embeddings.
         """
-        vectors = np.asarray(X, dtype=float)
-        if len(vectors) != len(train):
-            raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+        vectors = training_vectors(train, X)
         choosable = not self._fixed and len(train) >= 2 * self.folds
         self.fold_aiq = self._aiq_of_left_out(train, vectors) if choosable else {}
         # Of equally good penalties the strongest: without evidence stay with the means.

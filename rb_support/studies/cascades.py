@@ -8,18 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support import routers
 from rb_support.frontier import Curve
 from rb_support.outcomes import Outcomes
-from rb_support.routers import (
-    Cascade,
-    best_chains,
-    break_even,
-    budget_grid,
-    cascade_name,
-    chains,
-    judge_error,
-    model_points,
-)
+from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
 from rb_support.stats import System, bootstrap_aiq, interval, joined
 from rb_support.studies.predictive import ZERO, Comparison
 
@@ -86,7 +78,7 @@ def break_even_interval(
     whole, samples = bootstrap_aiq(systems, len(outcomes), rng=rng, draws=draws)
     areas = pd.DataFrame([whole, *samples.to_dict("records")])
     leads = areas.drop(columns=ZERO).sub(areas[ZERO], axis=0).to_numpy()
-    estimate, *resampled = (break_even(error_rates, lead) for lead in leads)
+    estimate, *resampled = (routers.break_even(error_rates, lead) for lead in leads)
     low, high = interval(resampled)
     return {"break_even": estimate, "break_even_low": low, "break_even_high": high}
 
@@ -111,7 +103,7 @@ def compare_orders(
     at_random, rng : how many random orders, drawn from what.
     """
     train, test = outcomes.split(seed=seed)
-    best = best_chains(chains(train.quality, train.cost, error_rate=error_rate))
+    best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
     grid, models = budget_grid(test.cost, steps), len(test.models)
     drawn = [(rng or np.random.default_rng(seed)).permutation(models).tolist() for _ in range(at_random)]

@@ -90,10 +90,7 @@ class Comparison:
 
 
 def compare(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
+    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
