@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sources_made import shelf, slice_csvs, slice_rows
 
 from rb_support.embed import embed_queries
-from rb_support.frontier import aiq
+from rb_support.frontier import aiq, shared_domain
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import (
@@ -22,24 +22,20 @@ from rb_support.routers import (
     break_even,
     budget_grid,
     cascade_name,
-    cascade_systems,
     chains,
     cross_judged,
-    expected,
     judge_error,
     judged_split,
     learned_cascades,
     model_points,
     oracle,
     rerank,
-    rerank_system,
     rerank_table,
-    together,
 )
 from rb_support.routers.judge import answer_features, chosen
 from rb_support.routers.rerank import pick
 from rb_support.simulate import simulate_outcomes
-from rb_support.stats import bootstrap_aiq
+from rb_support.stats import bootstrap_aiq, joined
 from rb_support.studies import cascades
 from rb_support.studies.predictive import ZERO, Comparison
 
@@ -57,6 +53,10 @@ def tables(draw, scores=SCORES, most=4):
 @pytest.fixture(scope="module")
 def table():
     return simulate_outcomes(600, seed=3).of("GSM8K")
+
+
+def expected(quality, cost, *, budgets, error_rates, **rules):
+    return Cascade(quality, cost, **rules).expected(budgets, error_rates)
 
 
 def brute_force(quality, cost, budget, rate, *, threshold=0.5, stopping="cap", judge="decision"):
@@ -203,16 +203,18 @@ def test_per_query_and_weights(table):
 
 
 def test_cascades_stand_in_a_comparison(table):
-    systems = {ZERO: model_points(table)} | cascade_systems(
-        Cascade.on(table), budget_grid(table.cost, 10), [0, 0.5]
-    )
+    rules, grid = Cascade.on(table), budget_grid(table.cost, 10)
+    systems = {ZERO: model_points(table)} | {
+        cascade_name(rate): rules.system(grid, rate) for rate in (0, 0.5)
+    }
     comparison = Comparison(table, systems)
     areas = comparison.aiq()
     assert areas[cascade_name(0)] > areas[ZERO] > areas["Cascade, error 0.5"]
     estimates, _ = bootstrap_aiq(systems, len(table), rng=np.random.default_rng(0), draws=3)
     assert estimates == areas
-    merged = together([systems["Cascade, error 0"], systems["Cascade, error 0.5"]])
-    assert aiq(merged(None), *comparison.domain) == pytest.approx(areas["Cascade, error 0"])
+    both = joined([systems["Cascade, error 0"], systems["Cascade, error 0.5"]])
+    domain = shared_domain(*(comparison.points(name) for name in systems))
+    assert aiq(both(None), *domain) == pytest.approx(areas["Cascade, error 0"])
 
 
 def paper_mode(case, run):
@@ -359,13 +361,9 @@ def test_rerank_is_that_of_every_pattern_of_errors(rows, rate):
 
 def test_rerank_without_error_is_the_oracle_at_the_price_of_all(table):
     spent, scored = rerank(table.quality, table.cost, error_rates=[0, 1])
+    assert spent == pytest.approx(table.cost.sum(axis=1).mean())
     best = table.quality[np.arange(len(table)), oracle(table.quality, table.cost)].mean()
     assert scored[0] == pytest.approx(best) and scored[1] <= best
-    points = rerank_system(table.quality, table.cost, error_rate=0)(None)
-    assert points[-1] == pytest.approx([spent, best]) and len(points) == len(table.models)
-    assert (np.diff(points, axis=0) >= -1e-12).all()
-    cheapest = table.points()[table.points()[:, 0].argmin()]
-    assert points[0] == pytest.approx(cheapest)
 
 
 def test_rerank_table(table):

@@ -8,20 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support import routers
 from rb_support.frontier import Curve
 from rb_support.outcomes import Outcomes
-from rb_support.routers.cascade import (
-    Cascade,
-    break_even,
-    budget_grid,
-    cascade_name,
-    cascade_systems,
-    together,
-)
-from rb_support.routers.chains import best_chains, chains
-from rb_support.routers.judge import judge_error
-from rb_support.routers.zero import model_points
-from rb_support.stats import System, bootstrap_aiq, interval
+from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
+from rb_support.stats import System, bootstrap_aiq, interval, joined
 from rb_support.studies.predictive import ZERO, Comparison
 
 Array = NDArray[np.float64]
@@ -32,8 +23,9 @@ JUDGED_ANY = "Cascade, learned judge, every t"
 
 def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
     """Zero router, and the cascade (cheapest first, over `steps` budgets) at every judge error rate."""
-    grid = budget_grid(outcomes.cost, steps)
-    return {ZERO: model_points(outcomes), **cascade_systems(Cascade.on(outcomes), grid, error_rates)}
+    cascade, grid = Cascade.on(outcomes), budget_grid(outcomes.cost, steps)
+    simulated = {cascade_name(rate): cascade.system(grid, rate) for rate in error_rates.tolist()}
+    return {ZERO: model_points(outcomes), **simulated}
 
 
 def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
@@ -46,7 +38,7 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
-    return {JUDGED: fixed, JUDGED_ANY: together(one for one in every if one(None)[0, 0] <= limit)}
+    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if one(None)[0, 0] <= limit)}
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
@@ -86,7 +78,7 @@ def break_even_interval(
     whole, samples = bootstrap_aiq(systems, len(outcomes), rng=rng, draws=draws)
     areas = pd.DataFrame([whole, *samples.to_dict("records")])
     leads = areas.drop(columns=ZERO).sub(areas[ZERO], axis=0).to_numpy()
-    estimate, *resampled = (break_even(error_rates, lead) for lead in leads)
+    estimate, *resampled = (routers.break_even(error_rates, lead) for lead in leads)
     low, high = interval(resampled)
     return {"break_even": estimate, "break_even_low": low, "break_even_high": high}
 
@@ -111,13 +103,13 @@ def compare_orders(
     at_random, rng : how many random orders, drawn from what.
     """
     train, test = outcomes.split(seed=seed)
-    best = best_chains(chains(train.quality, train.cost, error_rate=error_rate))
+    best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
     grid, models = budget_grid(test.cost, steps), len(test.models)
     drawn = [(rng or np.random.default_rng(seed)).permutation(models).tolist() for _ in range(at_random)]
     systems = {
         ZERO: model_points(test),
-        "best": together(chain.system([np.inf], error_rate) for chain in every),
+        "best": joined(chain.system([np.inf], error_rate) for chain in every),
         "cheapest first": Cascade.on(test).system(grid, error_rate),
     }
     for i, order in enumerate(drawn):

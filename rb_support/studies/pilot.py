@@ -28,7 +28,7 @@ def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
 
     No router does better at any mean cost: each query is decided with its true outcomes in hand.
     """
-    return hull(lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)())
+    return hull(lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)(None))
 
 
 def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:

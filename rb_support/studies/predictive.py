@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from rb_support.frontier import Curve, hull, shared_domain
+from rb_support.frontier import Curve, hull
 from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import lambda_path, mean_cost
-from rb_support.routers.oracle import oracle
-from rb_support.routers.zero import ZeroRouter, model_points
-from rb_support.stats import System, aiqs, bootstrap_aiq, interval, lies
+from rb_support.routers import PredictiveRouter, ZeroRouter, lambda_path, mean_cost, model_points
+from rb_support.stats import System, aiqs, bootstrap_aiq, interval, supports
+from rb_support.studies.pilot import oracle_rows
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
-
-
-class PredictiveRouter(Protocol):
-    """What `compare` asks of a router: fit on training rows, predict the quality of every model."""
-
-    def fit(self, train: Outcomes, X: ArrayLike) -> Self:
-        """Learn from n training queries and their embeddings (n, d)."""
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Quality of every model, (n, m), for n new queries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +39,10 @@ class Comparison:
     @property
     def oracle(self) -> NDArray[np.float64]:
         """Cost and quality of the oracle router on the test rows, (2,)."""
-        rows, best = np.arange(len(self.test)), oracle(self.test.quality, self.test.cost)
-        return np.array([self.test.cost[rows, best].mean(), self.test.quality[rows, best].mean()])
-
-    @property
-    def domain(self) -> tuple[float, float]:
-        """Cost domain (c_min, c_max) that all systems share, USD per query (RouterBench sec. 3.3)."""
-        return shared_domain(*(self.points(name) for name in self.systems))
+        return np.array([column.mean() for column in oracle_rows(self.test).T])
 
     def aiq(self) -> dict[str, float]:
-        """AIQ of every system on the shared domain."""
+        """AIQ of every system on the cost domain that all share (RouterBench sec. 3.3)."""
         return aiqs(self.systems)
 
     def lead_over_best_model(self, name: str) -> float:
@@ -108,12 +90,7 @@ class Comparison:
 
 
 def compare(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
-    *,
-    cost: ArrayLike | None = None,
+    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
@@ -122,31 +99,24 @@ def compare(
     train, test : outcome tables with the same models.
     X : embeddings indexed by sample_id, as `embed_queries` gives them.
     routers : name -> router with `fit` and `predict`.
-    cost : (m,) cost that decisions weigh quality against; each model's mean training cost in USD per query if
-        None. `cost_per_token` gives the reference code's.
 
     Returns
     -------
     Comparison with both zero routers (the paper's, which sees the test means, and one chosen on training
-    rows) before the routers given.
+    rows) before the routers given. Decisions weigh quality against each model's mean training cost.
     """
     X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
     predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in routers.items()}
-    return compare_predictions(train, test, predicted, cost=cost)
+    return compare_predictions(train, test, predicted)
 
 
 def compare_predictions(
-    train: Outcomes,
-    test: Outcomes,
-    predicted: Mapping[str, NDArray[np.float64]],
-    *,
-    cost: ArrayLike | None = None,
+    train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
 ) -> Comparison:
     """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality."""
-    weighed = mean_cost(train) if cost is None else np.asarray(cost, dtype=float)
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
     for name, quality in predicted.items():
-        systems[name] = lambda_path(quality, weighed).on(test.quality, test.cost)
+        systems[name] = lambda_path(quality, mean_cost(train)).on(test.quality, test.cost)
     return Comparison(test, systems)
 
 
@@ -170,35 +140,37 @@ def aiq_table(
     comparisons: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 1000
 ) -> pd.DataFrame:
     """`Comparison.table` of every dataset, one below the other, with a column `dataset` first."""
-    parts = {name: comparison.table(rng=rng, draws=draws) for name, comparison in comparisons.items()}
-    return pd.concat(parts, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
+    return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()})
 
 
 def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
-    parts = {name: comparison.curves() for name, comparison in comparisons.items()}
+    return _stacked({name: each.curves() for name, each in comparisons.items()})
+
+
+def _stacked(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
 
 
-def stated(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
+def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
     """Whether rows of an AIQ table all lie above (1), below (-1) or about (0) the zero router.
 
     Parameters
     ----------
     rows : of `aiq_table`, those that a statement is about.
-    sign : what it states; see `rb_support.stats.lies`.
+    sign : what it states; see `rb_support.stats.supports`.
 
     Returns
     -------
     The differences with intervals in words, and the verdict: False if one row excludes the statement, None
     if none does but one cannot tell, or there is no row at all.
     """
+    if rows.empty:
+        return "no rows of it in this data", None
     columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
     entries = list(rows[columns].itertuples(index=False, name=None))
-    told = [lies((low, high), sign) for *_, low, high in entries]
     words = [f"{data} {router} {d:+.3f} [{low:+.3f}, {high:+.3f}]" for data, router, d, low, high in entries]
-    if not words:
-        return "no rows of it in this data", None
-    if False in told:
-        return "; ".join(words), False
-    return ("; ".join([*words, "too few rows to tell"]), None) if None in told else ("; ".join(words), True)
+    supported = [supports((low, high), sign) for *_, low, high in entries]
+    if None in supported and False not in supported:
+        return "; ".join([*words, "too few rows to tell"]), None
+    return "; ".join(words), all(supported)

@@ -24,7 +24,7 @@ from rb_support.pairs import bootstrap_pairs, random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.training_sets import GOLD, JUDGE, Material
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
-from rb_support.stats import interval, lies
+from rb_support.stats import interval, supports
 from rb_support.studies.preference import Rates
 
 Array = NDArray[np.float64]
@@ -391,7 +391,7 @@ def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool 
     (True, False, None)
     """
     low, high = difference
-    sides = (lies((low + margin, high + margin), 1), lies((low - margin, high - margin), -1))
+    sides = (supports((low + margin, high + margin), 1), supports((low - margin, high - margin), -1))
     return False if False in sides else None if None in sides else True
 
 

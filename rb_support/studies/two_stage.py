@@ -12,13 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.retrieval.collection import documents, questions
-from rb_support.retrieval.search import BM25, found
-from rb_support.routers import lambda_path, mean_cost
-from rb_support.routers.cascade import mean_points
+from rb_support.retrieval import BM25, documents, found, questions
+from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
 from rb_support.simulate.costs import dollars
-from rb_support.stats import System
-from rb_support.studies.predictive import Comparison, PredictiveRouter, compare_predictions
+from rb_support.stats import System, mean_points
+from rb_support.studies.predictive import Comparison, compare_predictions
 
 Array = NDArray[np.float64]
 
@@ -174,8 +172,8 @@ def with_scores(X: pd.DataFrame, outcomes: Outcomes, weight: float = 0.2) -> pd.
     """
     scores = outcomes.frame.set_index("sample_id")[["score_1", "score_2", "score_3"]].loc[X.index]
     best = scores["score_1"]
-    told = pd.DataFrame({-1: best, -2: best - scores["score_2"], -3: best - scores["score_3"]})
-    return pd.concat([X, told * (weight / best.std())], axis=1)
+    leads = pd.DataFrame({-1: best, -2: best - scores["score_2"], -3: best - scores["score_3"]})
+    return pd.concat([X, leads * (weight / best.std())], axis=1)
 
 
 def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Outcomes) -> System:
@@ -237,7 +235,7 @@ def compare_steps(
     Comparison with the zero routers, then "Jointly, <name>" and "In sequence, <name>" for each.
     """
     cost = mean_cost(train)
-    systems: dict[str, System] = dict(compare_predictions(train, test, {}).systems)
+    systems = dict(compare_predictions(train, test, {}).systems)
     for name, X in features.items():
         known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
         predicted = router.fit(train, known).predict(asked)
