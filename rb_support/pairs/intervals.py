@@ -60,18 +60,14 @@ def bootstrap_pairs(
     parts: dict[str, list[Array]] = {name: [] for name in sweeps}
     rows = max(1, _CELLS // n)
     for start in range(0, draws, rows):
-        counts = _counts(n, min(rows, draws - start), rng)
+        size = min(rows, draws - start)
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=size).astype(float)  # how often each is drawn
         for name, sweep in sweeps.items():
             parts[name].append(sweep.metrics(counts, targets))
     names = ["apgr", *map(cpt_name, targets), *(f"saving{100 * target:g}" for target in targets)]
     return pd.DataFrame.from_dict(estimates, orient="index", columns=names), {
         name: pd.DataFrame(np.concatenate(part), columns=names) for name, part in parts.items()
     }
-
-
-def _counts(n: int, draws: int, rng: np.random.Generator) -> Array:
-    """(draws, n) how often each query is drawn."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float)
 
 
 class _Sweep:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rb_support.outcomes import PairScores
-from rb_support.pairs import random_curve, random_spread
+from rb_support.pairs import random_scores
 from rb_support.report.plots import panels
 from rb_support.report.style import GREY, router_style
 
@@ -57,8 +57,8 @@ def _plot_benchmark(ax: Axes, curves: pd.DataFrame, pairs: PairScores, chance: f
 def _plot_random(ax: Axes, pairs: PairScores, chance: float) -> None:
     """The random router's straight line, and where 95% of random orders lie at each share."""
     shares = np.linspace(0, 1, 101)
-    line = np.interp(shares, *random_curve(pairs.strong, pairs.weak))
-    spread = chance * random_spread(pairs.strong, pairs.weak, shares)
+    line, deviation = random_scores(pairs.strong, pairs.weak, shares)
+    spread = chance * deviation
     ax.fill_between(100 * shares, line - spread, line + spread, color=GREY, alpha=0.2, linewidth=0)
     ax.plot(100 * shares, line, color=GREY, linestyle=":", label="Random (band: 95%)")
 
