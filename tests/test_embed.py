@@ -1,10 +1,9 @@
 """Embeddings: bundled weights, cache, resumption, bare questions."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from rb_support import embed as module
 from rb_support.embed import EmbeddingError, bare_questions, embed, embed_queries
@@ -162,13 +161,12 @@ def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monke
         def encode(self, texts, **options):
             asked.append(texts)
             if len(asked) == 2:  # the other process, going forwards, has the first chunk by now
-                with module.closing(module._open(module.cache_dir() / "vectors.sqlite")) as store:
-                    longest = {hashlib.sha256(text.encode()).digest(): text for text in ("dddd", "eeeee")}
-                    module._encode_chunk(store, "made", Encoder(), longest)
+                monkeypatch.setattr(module, "_network", lambda model: Encoder())
+                embed(["dddd", "eeeee"], "made", progress=False)
             return super().encode(texts, **options)
 
     monkeypatch.setattr(module, "_network", lambda model: Shared())
-    with module._ahead() as first:
+    with FileLock(module.cache_dir() / "embeddings.lock"):  # it holds it as long as it encodes
         vectors = embed(["a", "bb", "ccc", "dddd", "eeeee"], "made", progress=False)
-    assert first and vectors[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert vectors[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert asked == [["a"], ["ccc", "bb"]], "the longest two were there already"
