@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rb_support.app.reproduce.plan import Plan
-from rb_support.cache import write_atomically
+from rb_support.cache import digest, write_atomically
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
 
@@ -36,7 +37,7 @@ class State:
         last = json.loads(self.path.read_text(encoding="utf-8"))
         written: dict[str, str] = last["outputs"]
         return bool(last["fingerprint"] == self.fingerprint) and all(
-            _digest(self.root / name) == digest for name, digest in written.items()
+            _digest(self.root / name) == sha256 for name, sha256 in written.items()
         )
 
     def save(self, outputs: Iterable[Path]) -> None:
@@ -50,7 +51,7 @@ class State:
 
 
 def _digest(path: Path) -> str | None:
-    return store.sha256(path.read_bytes()) if path.is_file() else None
+    return digest(path) if path.is_file() else None
 
 
 def fingerprint(plan: Plan, figures: Path) -> str:
@@ -63,7 +64,7 @@ def fingerprint(plan: Plan, figures: Path) -> str:
     data = str(plan.parameters.get("data", ""))
     code = code_cells(plan.path)
     made_from = [code, dict(plan.parameters), package_digest(), versions(), list(_data_digest(data))]
-    return store.sha256(store.dump_json([*made_from, str(figures)]))
+    return hashlib.sha256(store.dump_json([*made_from, str(figures)])).hexdigest()
 
 
 def _data_digest(data: str) -> Iterator[tuple[str, str | int | None]]:
