@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rb_support.app.reproduce.plan import Plan
+from rb_support.app.reproduce.plan import NotebookRun
 from rb_support.cache import digest, write_atomically
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
@@ -54,16 +54,16 @@ def _digest(path: Path) -> str | None:
     return digest(path) if path.is_file() else None
 
 
-def fingerprint(plan: Plan, figures: Path) -> str:
+def fingerprint(run: NotebookRun, figures: Path) -> str:
     """Hash of all that decides what a notebook writes.
 
     That is its code cells, parameters, the package's files, library versions, the figures folder and the
     data: a user's table by content, a folder of published files by names and sizes (its files are checked
     by hash when they are read).
     """
-    data = str(plan.parameters.get("data", ""))
-    code = code_cells(plan.path)
-    made_from = [code, dict(plan.parameters), package_digest(), versions(), list(_data_digest(data))]
+    data = str(run.parameters.get("data", ""))
+    code = code_cells(run.path)
+    made_from = [code, dict(run.parameters), package_digest(), versions(), list(_data_digest(data))]
     return hashlib.sha256(store.dump_json([*made_from, str(figures)])).hexdigest()
 
 
