@@ -5,7 +5,8 @@ Commands import what they need when they run: papermill alone takes seconds, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,9 +61,9 @@ def reproduce(
     """
     from rb_support.app import reproduce as notebooks
     from rb_support.report.store import figures_root
-    from rb_support.sources import SourceError, locate_routerbench
+    from rb_support.sources import locate_routerbench
 
-    try:
+    with _said_why():
         if data == "real":
             locate_routerbench()  # said here once rather than by every notebook
         results = notebooks.reproduce(
@@ -75,8 +76,6 @@ def reproduce(
             force=force,
             figures=out or figures_root(),
         )
-    except (notebooks.UsageError, SourceError, KeyboardInterrupt) as error:
-        raise _ended_by(error) from error
     _finish(results)
 
 
@@ -91,15 +90,13 @@ def refresh(only: Only = None, jobs: Jobs = None) -> None:
     from rb_support.app import reproduce as notebooks
     from rb_support.report.store import figures_root
 
-    try:
+    with _said_why():
         results = notebooks.refresh(
             _notebooks(),
             only=only or (),
             jobs=notebooks.DEFAULT_JOBS if jobs is None else jobs,
             figures=figures_root(),
         )
-    except (notebooks.UsageError, KeyboardInterrupt) as error:
-        raise _ended_by(error) from error
     _finish(results)
 
 
@@ -154,13 +151,20 @@ def _notebooks() -> Path:
     return (repository_root() or Path.cwd()) / "notebooks"
 
 
-def _ended_by(error: BaseException) -> typer.Exit:
-    """Say why nothing came of the command, and with which code it ends."""
-    if isinstance(error, KeyboardInterrupt):
+@contextmanager
+def _said_why() -> Iterator[None]:
+    """Say why nothing came of a command, and end it with the code for that."""
+    from rb_support.app.reproduce import UsageError
+    from rb_support.sources import SourceError
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
         typer.echo("Interrupted: kernels are stopped, nothing is half written.", err=True)
-        return typer.Exit(INTERRUPTED)
-    typer.echo(f"Error: {error}", err=True)
-    return typer.Exit(USAGE)
+        raise typer.Exit(INTERRUPTED) from error
+    except (UsageError, SourceError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE) from error
 
 
 def _finish(results: Sequence[Result]) -> None:

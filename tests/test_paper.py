@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -182,12 +183,4 @@ def test_items_cannot_be_changed_and_say_whose_they_are() -> None:
         assert key.startswith(prefix)
         assert item.title
         assert (item.section == "") == (item.paper == "own")
-
-
-def test_published_numbers_of_an_item() -> None:
-    table = paper.published("rl-tab3")
-    assert table is not None
-    assert table.query("router == 'Causal LLM' and training == 'arena + judge'")["cpt50"].item() == 0.3364
-    assert paper.published("rb-fig9") is None
-    with pytest.raises(KeyError, match="no item"):
-        paper.published("rb-fig99")
+        assert item.repeats in get_args(paper.Repeats)

@@ -19,7 +19,7 @@ from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
 from rb_support.app.reproduce import Result, UsageError, refresh, reproduce, worker
-from rb_support.app.reproduce.plan import convert, discover, left_out, make_plans
+from rb_support.app.reproduce.plan import convert, discover, left_out, plan_runs
 from rb_support.app.reproduce.state import State, fingerprint
 from rb_support.report.gallery import read_manifest
 
@@ -177,7 +177,7 @@ def test_folder_without_notebooks_is_refused(tmp_path: Path) -> None:
 
 def test_parameters_go_to_the_notebooks_that_have_them(notebooks: Path) -> None:
     settings = ["seed=7", "share=0.25", "k=4", "shown=true", 'names=["b", "c"]']
-    first, second = make_plans(discover(notebooks), data="real", scale="full", settings=settings)
+    first, second = plan_runs(discover(notebooks), data="real", scale="full", settings=settings)
     assert first.parameters == {
         "data": "real", "scale": "full", "seed": 7, "share": 0.25, "shown": True, "names": ["b", "c"],
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_own_table_and_data_folder_are_handed_over_by_full_path_and_known_by_con
     assert shown == f"my rows {tmp_path / 'data'}\n"
     assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "unchanged")]
     (tmp_path / "mine.csv").write_text("other rows")
-    plan = make_plans(discover(notebooks), data=str(tmp_path / "mine.csv"), scale=None)[0]
+    plan = plan_runs(discover(notebooks), data=str(tmp_path / "mine.csv"), scale=None)[0]
     record = tmp_path / "build" / "state" / "own-quick" / "08_own.json"
     assert not State(record, tmp_path, fingerprint(plan, tmp_path / "figures")).holds()
 
@@ -214,7 +214,7 @@ def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
     notebooks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prints(settings: tuple[str, ...] = (), data: str = "real") -> str:
-        plan = make_plans([notebooks / "01_good.ipynb"], data=data, scale="quick", settings=settings)[0]
+        plan = plan_runs([notebooks / "01_good.ipynb"], data=data, scale="quick", settings=settings)[0]
         return fingerprint(plan, tmp_path)
 
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "data"))

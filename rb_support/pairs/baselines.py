@@ -1,4 +1,4 @@
-"""What any pair of models allows: the random router with its spread, and the best router possible."""
+"""The random router of a pair of models (RouteLLM sec. 5), with its spread over random orders."""
 
 from __future__ import annotations
 
@@ -9,59 +9,41 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from rb_support.pairs.metrics import closed, columns, cpt_name, first_crossings, threshold_sweep
+from rb_support.pairs.metrics import closed, columns, cpt_name, first_crossings
 
 Array = NDArray[np.float64]
 
 _CELLS = 500_000  # numbers held at a time while permuting
 
 
-def random_curve(strong: ArrayLike, weak: ArrayLike) -> tuple[Array, Array]:
-    """Expected curve of the random router (RouteLLM sec. 5): the straight line between both models.
+def random_scores(strong: ArrayLike, weak: ArrayLike, shares: ArrayLike) -> tuple[Array, Array]:
+    """Mean and standard deviation of the random router's score at shares of strong calls, in closed form.
+
+    The mean lies on the straight line between both models. At a share c, round(c n) of the n queries go to
+    the strong model, drawn without replacement; what they gain in sum has the variance k (n - k) / (n - 1)
+    times the variance of the gains.
 
     Parameters
     ----------
     strong, weak : (n,) score of each model on each query.
+    shares : (k,) shares of strong calls in [0, 1].
 
     Returns
     -------
-    shares, scores : (2,) each, the ends of the line.
+    mean, standard deviation : (k,) each, in units of the score.
 
     Raises
     ------
     ValueError
-        If the lengths differ, there is no query, or a value is not finite.
+        If the lengths differ, there is no query, a value is not finite, or a share is outside [0, 1].
     """
     high, low = columns(strong=strong, weak=weak)
-    return np.array([0.0, 1.0]), np.array([low.mean(), high.mean()])
-
-
-def random_spread(strong: ArrayLike, weak: ArrayLike, shares: ArrayLike) -> Array:
-    """Standard deviation of the random router's mean score, in closed form.
-
-    At a share c, round(c n) of the n queries go to the strong model, drawn without replacement; what they
-    gain in sum has the variance k (n - k) / (n - 1) times the variance of the gains.
-
-    Parameters
-    ----------
-    strong, weak : (n,) score of each model on each query.
-    shares : shares of strong calls in [0, 1], of any shape.
-
-    Returns
-    -------
-    Standard deviations, in units of the score, shaped as `shares`.
-
-    Raises
-    ------
-    ValueError
-        As `random_curve`, or if a share is outside [0, 1].
-    """
-    gain, x = _gain(strong, weak), np.asarray(shares, dtype=float)
+    gain, x, n = high - low, np.asarray(shares, dtype=float), len(high)
     if not ((x >= 0) & (x <= 1)).all():
         raise ValueError("shares must be fractions in [0, 1]; divide percentages by 100")
-    n = len(gain)
     calls = np.round(x * n)
-    return gain.std() / n * np.sqrt(calls * (n - calls) / max(n - 1, 1))
+    line = np.interp(x, [0.0, 1.0], [low.mean(), high.mean()])
+    return line, gain.std() / n * np.sqrt(calls * (n - calls) / max(n - 1, 1))
 
 
 def random_apgr_spread(strong: ArrayLike, weak: ArrayLike) -> float | None:
@@ -82,38 +64,13 @@ def random_apgr_spread(strong: ArrayLike, weak: ArrayLike) -> float | None:
     Raises
     ------
     ValueError
-        As `random_curve`.
+        As `random_scores`.
     """
     gain = _gain(strong, weak)
     if closed(gain.sum(), gain):
         return None
     n = len(gain)
     return float(gain.std() * np.sqrt((n + 1) / 12) / (n * abs(gain.mean())))
-
-
-def random_cpt(
-    strong: ArrayLike, weak: ArrayLike, target: float, *, rng: np.random.Generator, draws: int = 1000
-) -> Array | None:
-    """CPT of random orders of the queries (no closed form: the first crossing of a random walk).
-
-    Parameters
-    ----------
-    strong, weak : (n,) score of each model on each query.
-    target : wanted PGR as a fraction.
-    rng : source of randomness.
-    draws : random orders.
-
-    Returns
-    -------
-    (draws,) shares of strong calls, NaN where the target (above 1) is never reached; None without a gap.
-
-    Raises
-    ------
-    ValueError
-        As `random_curve`.
-    """
-    gain = _gain(strong, weak)
-    return None if closed(gain.sum(), gain) else _cpts(gain, [target], rng, draws)[:, 0]
 
 
 def random_metrics(
@@ -130,7 +87,9 @@ def random_metrics(
     Parameters
     ----------
     strong, weak : (n,) score of each model on each query.
-    rng, draws : as in `random_cpt`; all targets see the same random orders.
+    rng : source of randomness.
+    draws : random orders, the same for all targets; CPT, the first crossing of a random walk, has no closed
+        form.
     targets : wanted PGRs.
     level : share of the random orders that the intervals cover.
 
@@ -142,7 +101,7 @@ def random_metrics(
     Raises
     ------
     ValueError
-        As `random_curve`.
+        As `random_scores`.
     """
     spread = random_apgr_spread(strong, weak)
     if spread is None:
@@ -154,28 +113,6 @@ def random_metrics(
     for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
         rows[cpt_name(target)] = (float(mean), float(low), float(high))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
-
-
-def optimal_curve(strong: ArrayLike, weak: ArrayLike) -> tuple[Array, Array]:
-    """Best score that any router can reach with at most a share of strong calls.
-
-    The queries that gain most move first, a query that loses never moves, so the curve ends flat.
-
-    Parameters
-    ----------
-    strong, weak : (n,) score of each model on each query.
-
-    Returns
-    -------
-    shares, scores : (k + 1,) each for k distinct gains; the lines between them are bounds too.
-
-    Raises
-    ------
-    ValueError
-        As `random_curve`.
-    """
-    shares, scores = threshold_sweep(_gain(strong, weak), strong, weak)
-    return shares, np.maximum.accumulate(scores)
 
 
 def _gain(strong: ArrayLike, weak: ArrayLike) -> Array:

@@ -1,5 +1,6 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
+from rb_support.report.construction import construction_figure
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
     cascade_figure,
@@ -12,11 +13,10 @@ from rb_support.report.figures import (
     plot_comparison,
 )
 from rb_support.report.plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from rb_support.report.preference import labels_figure, routers_figure
 from rb_support.report.render import shown
+from rb_support.report.routellm import commercial_figure, labels_figure, routers_figure, transfer_figure
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
-from rb_support.report.transfer import commercial_figure, transfer_figure
 
 __all__ = [
     "COST_LABEL",
@@ -27,6 +27,7 @@ __all__ = [
     "cascade_figure",
     "commercial_figure",
     "comparison_figure",
+    "construction_figure",
     "cost_axis",
     "dataset_figure",
     "labels_figure",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,12 +57,10 @@ def _draw_lane(ax: Axes, steps: pd.DataFrame, y: float, stage: str, color: str) 
 
 def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) -> None:
     corner, pad = (x, y - _HEIGHT / 2), "round,pad=0,rounding_size=0.06"
-    box = FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor=color, alpha=0.12, edgecolor="none")
-    frame = FancyBboxPatch(
-        corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor="none", edgecolor=color, linewidth=1
-    )
-    ax.add_patch(box)
-    ax.add_patch(frame)
+    tint: dict[str, Any] = {"facecolor": color, "alpha": 0.12, "edgecolor": "none"}
+    line: dict[str, Any] = {"facecolor": "none", "edgecolor": color, "linewidth": 1}
+    for filled in (tint, line):
+        ax.add_patch(FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, **filled))
     middle = x + _WIDTH / 2
     ax.text(middle, y + 0.22, step, ha="center", va="center", fontweight="bold", fontsize=7)
     ax.text(middle, y + 0.11, counts, ha="center", va="top", fontsize=6, linespacing=1.25)

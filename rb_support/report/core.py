@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rb_support.cache import write_atomically
+from rb_support.cache import digest, write_atomically
 from rb_support.outcomes import Origin
 from rb_support.outcomes.origin import Kind
 from rb_support.paper import ITEMS
 from rb_support.report import gallery, provenance, render, store
-from rb_support.report.claims import Claim, as_frame
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
 
+VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
@@ -101,7 +101,7 @@ class Report:
     seed: int | None = None
     folder: Path | None = None
     kind: Kind | None = None
-    _claims: list[Claim] = field(default_factory=list, init=False, repr=False)
+    _claims: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         use_style()
@@ -182,19 +182,21 @@ class Report:
         where : where it stands, such as "RouterBench sec. 5.3".
         ours : our number, with unit and interval.
         holds : True, False, or None if this data cannot decide.
-        data : kind of data it was checked on, if not the report's own.
+        data : kind of data it was checked on, if not the report's own; on simulated rows a verdict says what
+            the simulation does, and what was set with the papers in view is no evidence for them.
         """
+        verdict = VERDICTS[None if holds is None else bool(holds)]
+        self._claims.pop(claim, None)
         kind = data or self.origin.kind
-        checked = Claim(claim, where, ours, kind, None if holds is None else bool(holds))
-        self._claims = [other for other in self._claims if other.claim != claim] + [checked]
+        self._claims[claim] = {"claim": claim, "where": where, "ours": ours, "data": kind, "verdict": verdict}
 
     def claims(self) -> pd.DataFrame:
         """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
-        records = [claim.record() for claim in self._claims]
+        records = list(self._claims.values())
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put(f"claims/{self.notebook}.json", content)
         gallery.rebuild(self.directory, self.notebook)
-        return as_frame(self._claims)
+        return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
     def _write(
         self,
@@ -208,6 +210,8 @@ class Report:
         files = {f"{id}{ending}": content for ending, content in contents.items()}
         for name, content in files.items():
             store.check_size(name, content)
+        for name, content in files.items():
+            self._put(name, content)
         record = {
             "id": id,
             "form": form,
@@ -218,10 +222,8 @@ class Report:
             "data": provenance.describe_data(self.origin),
             "note": note,
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
-            "files": {name: store.sha256(content) for name, content in files.items()},
+            "files": {name: digest(self.directory / name) for name in files},
         }
-        for name, content in files.items():
-            self._put(name, content)
         self._put(f"{id}.json", store.dump_json(record))
         gallery.rebuild(self.directory, self.notebook)
 
@@ -236,12 +238,8 @@ def _label(id: str, title: str | None) -> dict[str, str]:
         raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
     item = ITEMS.get(id)
     if item is not None:
-        return {
-            "title": title or item.title,
-            "paper": item.paper,
-            "item": item.item,
-            "section": item.section,
-        }
+        shown = title or item.title
+        return {"title": shown, "paper": item.paper, "item": item.item, "section": item.section}
     if title is None:
         near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
         raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")

@@ -134,23 +134,20 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     return fig
 
 
-def plot_call_performance(
-    ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, *, target: float = 0.5
-) -> None:
-    """Draw a router in the call-performance plane, APGR shaded, CPT marked (RouteLLM Figure 1, right).
+def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float) -> None:
+    """Draw a router in the call-performance plane, APGR shaded, CPT(50%) marked (RouteLLM Figure 1, right).
 
     Parameters
     ----------
     shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
     weak, strong : mean score of either model alone; they must differ.
-    target : share of the gap that CPT asks for.
 
     Raises
     ------
     ValueError
         If the models score the same, or the curve is of one share only.
     """
-    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, target)
+    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
     if area is None:
         why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
         raise ValueError(f"models score {weak:g} and {strong:g}: no APGR, {why}")
@@ -159,9 +156,8 @@ def plot_call_performance(
     ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")
     ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")
     if threshold is not None:
-        height = weak + target * (strong - weak)
-        label = f"CPT({target:.0%}) = {threshold:.0%} of calls"
-        ax.plot([100 * threshold] * 2, [weak, height], color=GREEN, linestyle=":", linewidth=2, label=label)
+        half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
+        ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)
 
 
 def _star(ax: Axes, oracle: ArrayLike) -> None:
@@ -203,36 +199,31 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
     _star(ax, comparison.oracle)
     cost_axis(ax, cost_label(comparison.test))
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=6, title="AIQ", title_fontsize=6
-    )
+    small = {"title": "AIQ", "fontsize": 6, "title_fontsize": 6}
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, **small)
 
 
 def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> None:
     """AIQ minus the zero router's against the judge's error rate, with 95% intervals."""
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     rate = simulated["error_rate"]
-    ax.fill_between(
-        rate, simulated["minus_zero_low"], simulated["minus_zero_high"], color=BLUE, alpha=0.2, linewidth=0
-    )
+    low, high = simulated["minus_zero_low"], simulated["minus_zero_high"]
+    ax.fill_between(rate, low, high, color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
     ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
     ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {even:.2f}")
     for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
         # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
-        reach = np.maximum(
-            [[row["minus_zero"] - row["minus_zero_low"]], [row["minus_zero_high"] - row["minus_zero"]]], 0
-        )
-        ax.errorbar(
-            row["error_rate"],
-            row["minus_zero"],
-            yerr=reach,
-            fmt=marker,
-            color=color,
-            markersize=4,
-            label=row["router"].removeprefix("Cascade, "),
-        )
+        lead = row["minus_zero"]
+        reach = np.maximum([[lead - row["minus_zero_low"]], [row["minus_zero_high"] - lead]], 0)
+        bar = {
+            "fmt": marker,
+            "color": color,
+            "markersize": 4,
+            "label": row["router"].removeprefix("Cascade, "),
+        }
+        ax.errorbar(row["error_rate"], lead, yerr=reach, **bar)
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)
     ax.legend(loc="upper right", fontsize=6, frameon=True, framealpha=0.9, edgecolor="white")

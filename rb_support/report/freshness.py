@@ -123,17 +123,15 @@ def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Dif
 
 def _verdicts(ours: Path, theirs: Path) -> Iterator[Difference]:
     """Claims with another verdict; their numbers stand in the tables and figures that they are about."""
-    mine, other = (_claims(folder) for folder in (ours, theirs))
+    mine, other = (
+        {(claim["notebook"], claim["claim"]): claim["verdict"] for claim in read_claims(folder)}
+        for folder in (ours, theirs)
+    )
     for key in sorted(mine.keys() ^ other.keys()):
         yield Difference("claims", f"{_title(key)}: is in one folder only")
     for key, verdict in mine.items():
         if key in other and verdict != other[key] and not key[1].endswith(TIMED_CLAIM):
             yield Difference("claims", _title(key), verdict, other[key])
-
-
-def _claims(folder: Path) -> dict[tuple[str, str], str]:
-    """(notebook, claim) -> verdict."""
-    return {(claim["notebook"], claim["claim"]): claim["verdict"] for claim in read_claims(folder)}
 
 
 def _apart(ours: Array, theirs: Array) -> Array:

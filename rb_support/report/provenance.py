@@ -72,22 +72,20 @@ def describe_data(origin: Origin) -> dict[str, Any]:
     return {"kind": origin.kind, "name": origin.name, "files": files, "notes": list(origin.notes)}
 
 
-def portable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values fit for a JSON record.
+def portable(value: Any) -> Any:
+    """A value fit for a JSON record, with all values inside of it.
 
     NumPy numbers become plain, NaN null, absolute paths their names, and floats have six significant digits,
     as in a CSV file: what stands behind them is rounding.
     """
-    return {name: _portable(value) for name, value in values.items()}
-
-
-def _portable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: portable(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [portable(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
         return float(f"{value:.6g}") if np.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [_portable(part) for part in value]
     return _without_folder(str(value)) if isinstance(value, (str, Path)) else value
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from html import escape
+from importlib.resources import files
 from typing import Any
 from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
+from jinja2 import Environment
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
@@ -28,16 +31,8 @@ _METADATA: dict[str, dict[str, Any]] = {
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
 _LATEX = str.maketrans(
     {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     }
 )
 
@@ -56,27 +51,15 @@ def add_footer(fig: Figure, item: str, origin: Origin) -> None:
         text.remove()
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # keeps what was just laid out, so that nothing moves onto the footer
-    _anchor_legends(fig)
-    _part_label_and_legend(fig)
-    left, bottom = _lower_left(fig)
-    fig.text(
-        left,
-        bottom,
-        f"{data_line(origin)}  ·  {item}",
-        gid=_FOOTER,
-        ha="left",
-        va="top",
-        fontsize=7.5,
-        color=KIND_COLOR[origin.kind],
-        fontweight="bold" if origin.kind == "simulated" else "normal",
-    )
-
-
-def _anchor_legends(fig: Figure) -> None:
-    """Tie figure legends to figure coordinates: saving with a tight box would move them onto the footer."""
-    for legend in fig.legends:
+    for legend in fig.legends:  # saving with a tight box would move them onto the footer
         if legend.get_bbox_to_anchor() is fig.bbox:
             legend.set_bbox_to_anchor((0, 0, 1, 1), transform=fig.transFigure)
+    _part_label_and_legend(fig)
+    box, (width, height) = fig.get_tightbbox(), fig.get_size_inches()
+    below = box.x0 / width, (box.y0 - 1 / 12) / height  # a twelfth of an inch under the lowest thing drawn
+    words, weight = f"{data_line(origin)}  ·  {item}", "bold" if origin.kind == "simulated" else "normal"
+    color = KIND_COLOR[origin.kind]
+    fig.text(*below, words, gid=_FOOTER, ha="left", va="top", fontsize=7.5, color=color, fontweight=weight)
 
 
 def _part_label_and_legend(fig: Figure) -> None:
@@ -91,25 +74,17 @@ def _part_label_and_legend(fig: Figure) -> None:
                 legend.set_bbox_to_anchor((0, -drop, 1, 1), transform=fig.transFigure)
 
 
-def _lower_left(fig: Figure) -> tuple[float, float]:
-    """Figure coordinates a twelfth of an inch below the lowest thing drawn, at the left of the widest."""
-    box = fig.get_tightbbox()
-    width, height = fig.get_size_inches()
-    return box.x0 / width, (box.y0 - 1 / 12) / height
-
-
 def render_figure(fig: Figure) -> dict[str, bytes]:
     """PNG, SVG and PDF of a figure, by file name ending."""
-    return {f".{kind}": _image(fig, kind) for kind in ("png", "svg", "pdf")}
-
-
-def _image(fig: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
+    contents = {}
     # Ids inside an SVG are random unless salted, whatever style the user has set since.
     with mpl.rc_context({"svg.hashsalt": "rb_support"}):
-        packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
-        fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], **packed)
-    return buffer.getvalue()
+        for kind, metadata in _METADATA.items():
+            buffer = io.BytesIO()
+            packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+            fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, **packed)
+            contents[f".{kind}"] = buffer.getvalue()
+    return contents
 
 
 def render_table(
@@ -186,21 +161,17 @@ def _latex(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) ->
 
 
 def _html(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
-    classes = ["number" if number else "text" for number in numeric]
-    head = "".join(f'<th class="{c}">{escape(str(n))}</th>' for c, n in zip(classes, frame, strict=True))
-    rows = (
-        "".join(f'<td class="{c}">{escape(text)}</td>' for c, text in zip(classes, row, strict=True))
-        for row in frame.to_numpy()
-    )
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(item)}</title>\n'
-        "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}"
-        "th,td{padding:.25em .7em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
-        ".number{text-align:right}caption{caption-side:bottom;text-align:left;color:#555}</style></head><body>\n"
-        f'<table id="{escape(item)}"><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table>\n</body></html>\n"
-    )
+    kinds = ["number" if number else "text" for number in numeric]
+    rows = frame.to_numpy().tolist()
+    return fill_template("table", item=item, caption=caption, kinds=kinds, names=list(frame), rows=rows)
+
+
+def fill_template(name: str, **values: Any) -> str:
+    """A page of this package's `NAME.html.jinja`, with every value escaped."""
+    source = files("rb_support.report").joinpath(f"{name}.html.jinja").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page.filters["escape"] = page.filters["e"] = lambda text: Markup(escape(str(text)))
+    return page.from_string(source).render(**values).rstrip("\n") + "\n"
 
 
 def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:

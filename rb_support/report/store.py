@@ -1,8 +1,7 @@
-"""Files under `figures/`: where the folder lies, atomic writes, hashes, the size limit."""
+"""Files under `figures/`: where the folder lies, how JSON is written, the size limit."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -45,11 +44,6 @@ def figures_root() -> Path:
     """
     chosen = os.environ.get("RB_FIGURES_DIR")
     return Path(chosen) if chosen else (repository_root() or Path.cwd()) / "figures"
-
-
-def sha256(content: bytes) -> str:
-    """Hexadecimal sha256 of some bytes."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def note_written(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.pairs import bootstrap_pairs, dollars, share_at, threshold_for
+from rb_support.pairs import bootstrap_pairs, mixed_price, share_at, threshold_for
 from rb_support.stats import interval
 from rb_support.studies.preference import Rates
 from rb_support.studies.transfer import Pairs
@@ -103,7 +103,7 @@ def _saved(shares: Array, target: float, strong_price: float, weak_price: float)
     """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
     calls = target / shares
     mixed = shares * strong_price + (1 - shares) * weak_price
-    full = dollars(target, strong_price, weak_price) / mixed
+    full = mixed_price(target, strong_price, weak_price) / mixed
     found = {"share": float(shares[0])}
     for name, ratio in (("saving", calls), ("saving_full", full)):
         known = ratio[1:][~np.isnan(ratio[1:])]

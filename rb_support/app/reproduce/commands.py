@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tqdm import tqdm
 
-from rb_support.app.reproduce.plan import SCALES, Plan, UsageError, discover, left_out, make_plans
+from rb_support.app.reproduce.plan import SCALES, NotebookRun, UsageError, discover, left_out, plan_runs
 from rb_support.app.reproduce.runner import DEFAULT_JOBS, Ending, Runner
 from rb_support.app.reproduce.state import State, fingerprint
 from rb_support.app.reproduce.worker import Job
@@ -79,19 +79,26 @@ def reproduce(
     """
     places = _Places.of(notebooks, figures, build)
     kind = data if data in ("simulated", "real") else "own"
-    plans = make_plans(
-        discover(places.notebooks, only),
-        data=_checked_data(data),
-        scale=_checked_scale(scale),
-        settings=settings,
-    )
-    for sentence in left_out(plans, settings):
+    found = discover(places.notebooks, only)
+    if kind == "own" and not Path(data).is_file():
+        raise UsageError(f"--data {data}: neither simulated nor real, and no such file")
+    if scale not in SCALES:
+        raise UsageError(f"--scale {scale}: it is one of {', '.join(SCALES)}")
+    asked = str(Path(data).resolve()) if kind == "own" else data
+    runs = plan_runs(found, data=asked, scale=scale, settings=settings)
+    for sentence in left_out(runs, settings):
         print(sentence)
-    todo = [places.job(plan, kind) for plan in plans]
-    states = {plan.path: places.state(plan, f"{kind}-{scale}") for plan in plans}
+    todo = [places.job(run, kind) for run in runs]
+    states = {run.path: places.state(run, f"{kind}-{scale}") for run in runs}
     due = [job for job in todo if force or not states[job.source].holds()]
-    endings = _run_all(due, jobs, places, lambda ending: _settle(states[ending.job.source], ending))
-    return [_result(job, endings) for job in todo]
+
+    def remember(ending: Ending) -> None:
+        if ending.failure is None:
+            states[ending.job.source].save([*ending.written, ending.job.target])
+        else:
+            states[ending.job.source].forget()
+
+    return _run_all(todo, due, jobs, places, remember)
 
 
 def refresh(
@@ -107,10 +114,9 @@ def refresh(
     A notebook is rewritten only if all its cells passed. Parameters and errors are those of `reproduce`.
     """
     places = _Places.of(notebooks, figures, build)
-    plans = make_plans(discover(places.notebooks, only, solutions=True), data=None, scale=None)
-    todo = [replace(places.job(plan, "refresh"), target=plan.path) for plan in plans]
-    endings = _run_all(todo, jobs, places, lambda ending: None)
-    return [_result(job, endings) for job in todo]
+    runs = plan_runs(discover(places.notebooks, only, solutions=True), data=None, scale=None)
+    todo = [replace(places.job(run, "refresh"), target=run.path) for run in runs]
+    return _run_all(todo, todo, jobs, places, lambda ending: None)
 
 
 @dataclass(frozen=True)
@@ -127,61 +133,39 @@ class _Places:
         root = notebooks.parent
         return cls(notebooks, (figures or root / "figures").resolve(), (build or root / "build").resolve())
 
-    def job(self, plan: Plan, kind: str) -> Job:
-        workspace = self.build / "notebooks" / kind / plan.path.parent.relative_to(self.notebooks)
-        return Job(plan.path, workspace / plan.path.name, workspace, plan.cells, plan.parameters)
+    def job(self, run: NotebookRun, kind: str) -> Job:
+        workspace = self.build / "notebooks" / kind / run.path.parent.relative_to(self.notebooks)
+        return Job(run.path, workspace / run.path.name, workspace, run.cells, run.parameters)
 
-    def state(self, plan: Plan, run: str) -> State:
-        record = self.build / "state" / run / f"{plan.name}.json"
-        return State(record, self.notebooks.parent, fingerprint(plan, self.figures))
-
-
-def _settle(state: State, ending: Ending) -> None:
-    """Remember a good run and what it wrote; have a failed one run again."""
-    if ending.failure is None:
-        state.save([*ending.written, ending.job.target])
-    else:
-        state.forget()
-
-
-def _checked_data(data: str) -> str:
-    if data in ("simulated", "real"):
-        return data
-    if not Path(data).is_file():
-        raise UsageError(f"--data {data}: neither simulated nor real, and no such file")
-    return str(Path(data).resolve())
-
-
-def _checked_scale(scale: str) -> str:
-    if scale not in SCALES:
-        raise UsageError(f"--scale {scale}: it is one of {', '.join(SCALES)}")
-    return scale
+    def state(self, run: NotebookRun, folder: str) -> State:
+        record = self.build / "state" / folder / f"{run.name}.json"
+        return State(record, self.notebooks.parent, fingerprint(run, self.figures))
 
 
 def _run_all(
-    todo: Sequence[Job], jobs: int, places: _Places, settle: Callable[[Ending], None]
-) -> Mapping[Path, Ending]:
-    """Run notebooks, showing progress, then rebuild the gallery; endings by the notebook's path."""
+    todo: Sequence[Job], due: Sequence[Job], jobs: int, places: _Places, remember: Callable[[Ending], None]
+) -> list[Result]:
+    """Run the notebooks that are due, showing progress, and rebuild the gallery; what became of them all."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one notebook must run at a time")
-    screen = _Screen(sum(job.cells for job in todo))
+    screen = _Screen(sum(job.cells for job in due))
 
     def on_end(ending: Ending) -> None:
-        settle(ending)
+        remember(ending)
         screen.ended(ending)
 
-    longest_first = sorted(todo, key=lambda job: not job.name.startswith(_LONG))
+    longest_first = sorted(due, key=lambda job: not job.name.startswith(_LONG))
     runner = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell)
     try:
         endings = runner.run(longest_first, on_end)
     finally:
         screen.close()
         rebuild_all(places.figures)
-    return {ending.job.source: ending for ending in endings}
+    by_source = {ending.job.source: ending for ending in endings}
+    return [_result(job, by_source.get(job.source)) for job in todo]
 
 
-def _result(job: Job, endings: Mapping[Path, Ending]) -> Result:
-    ending = endings.get(job.source)
+def _result(job: Job, ending: Ending | None) -> Result:
     if ending is None:
         return Result(job.name, "unchanged")
     if ending.failure is None:

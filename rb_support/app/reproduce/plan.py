@@ -19,7 +19,7 @@ class UsageError(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class NotebookRun:
     """One notebook and the parameters it will get.
 
     Attributes
@@ -60,9 +60,9 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
     return [path for path in found if not only or path.name.startswith(tuple(only))]
 
 
-def make_plans(
+def plan_runs(
     paths: Sequence[Path], *, data: str | None, scale: str | None, settings: Sequence[str] = ()
-) -> list[Plan]:
+) -> list[NotebookRun]:
     """Give each notebook those of the wanted parameters that it has.
 
     Parameters
@@ -78,15 +78,17 @@ def make_plans(
     """
     known = {path: papermill.inspect_notebook(path) for path in paths}
     wanted = parse_settings(settings)
-    check_known(wanted, known)
+    names = sorted({name for parameters in known.values() for name in parameters} - {"data", "scale"})
+    for name in (name for name in wanted if name not in names):
+        raise UsageError(f"--set {name}: no selected notebook has it; known are {', '.join(names) or 'none'}")
     common = {name: value for name, value in (("data", data), ("scale", scale)) if value is not None}
-    plans = []
+    runs = []
     for path, parameters in known.items():
         chosen = {name: value for name, value in common.items() if name in parameters}
         for name in wanted.keys() & parameters.keys():
             chosen[name] = convert(wanted[name], parameters[name], path.stem)
-        plans.append(Plan(path, dict(sorted(chosen.items())), count_cells(path)))
-    return plans
+        runs.append(NotebookRun(path, dict(sorted(chosen.items())), count_cells(path)))
+    return runs
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -102,21 +104,11 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     return wanted
 
 
-def check_known(wanted: Mapping[str, str], known: Mapping[Path, Mapping[str, Any]]) -> None:
-    """Refuse settings that none of the notebooks has."""
-    names = sorted({name for parameters in known.values() for name in parameters} - {"data", "scale"})
-    for name in wanted:
-        if name not in names:
-            raise UsageError(
-                f"--set {name}: no selected notebook has it; known are {', '.join(names) or 'none'}"
-            )
-
-
-def left_out(plans: Sequence[Plan], settings: Sequence[str]) -> list[str]:
+def left_out(runs: Sequence[NotebookRun], settings: Sequence[str]) -> list[str]:
     """Sentences naming the notebooks that lack a setting, which keep running without it."""
     told = []
     for name in parse_settings(settings):
-        without = [plan.name for plan in plans if name not in plan.parameters]
+        without = [run.name for run in runs if name not in run.parameters]
         if without:
             told.append(f"{name} is no parameter of {', '.join(without)}: not set there")
     return told
@@ -130,7 +122,9 @@ def convert(text: str, parameter: Mapping[str, Any], notebook: str) -> Any:
     UsageError
         If the text is no such value.
     """
-    kind = _kind(parameter)
+    kind = str(parameter["inferred_type_name"])
+    if kind == "None":
+        kind = type(ast.literal_eval(parameter["default"])).__name__
     try:
         return _CONVERTERS.get(kind, ast.literal_eval)(text)
     except (ValueError, KeyError, SyntaxError) as error:
@@ -139,18 +133,12 @@ def convert(text: str, parameter: Mapping[str, Any], notebook: str) -> Any:
         ) from error
 
 
-def _kind(parameter: Mapping[str, Any]) -> str:
-    annotated = str(parameter["inferred_type_name"])
-    if annotated != "None":
-        return annotated
-    return type(ast.literal_eval(parameter["default"])).__name__
-
-
-def _boolean(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-_CONVERTERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": _boolean}
+_CONVERTERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+}
 
 
 def read_notebook(path: Path) -> Any:

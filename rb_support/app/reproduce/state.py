@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rb_support.app.reproduce.plan import Plan
-from rb_support.cache import write_atomically
+from rb_support.app.reproduce.plan import NotebookRun
+from rb_support.cache import digest, write_atomically
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
 
@@ -36,7 +37,7 @@ class State:
         last = json.loads(self.path.read_text(encoding="utf-8"))
         written: dict[str, str] = last["outputs"]
         return bool(last["fingerprint"] == self.fingerprint) and all(
-            _digest(self.root / name) == digest for name, digest in written.items()
+            _digest(self.root / name) == sha256 for name, sha256 in written.items()
         )
 
     def save(self, outputs: Iterable[Path]) -> None:
@@ -50,20 +51,20 @@ class State:
 
 
 def _digest(path: Path) -> str | None:
-    return store.sha256(path.read_bytes()) if path.is_file() else None
+    return digest(path) if path.is_file() else None
 
 
-def fingerprint(plan: Plan, figures: Path) -> str:
+def fingerprint(run: NotebookRun, figures: Path) -> str:
     """Hash of all that decides what a notebook writes.
 
     That is its code cells, parameters, the package's files, library versions, the figures folder and the
     data: a user's table by content, a folder of published files by names and sizes (its files are checked
     by hash when they are read).
     """
-    data = str(plan.parameters.get("data", ""))
-    code = code_cells(plan.path)
-    made_from = [code, dict(plan.parameters), package_digest(), versions(), list(_data_digest(data))]
-    return store.sha256(store.dump_json([*made_from, str(figures)]))
+    data = str(run.parameters.get("data", ""))
+    code = code_cells(run.path)
+    made_from = [code, dict(run.parameters), package_digest(), versions(), list(_data_digest(data))]
+    return hashlib.sha256(store.dump_json([*made_from, str(figures)])).hexdigest()
 
 
 def _data_digest(data: str) -> Iterator[tuple[str, str | int | None]]:

@@ -141,13 +141,8 @@ def finish(job: Job, executed: nbformat.NotebookNode) -> None:
         return
     refreshed = with_outputs(read_notebook(job.source), executed)
     refuse_machine_paths(refreshed, job.source.parent.parent)
-    write_atomically(job.target, as_bytes(refreshed))
-
-
-def as_bytes(notebook: nbformat.NotebookNode) -> bytes:
-    """A notebook as Jupyter writes it."""
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
-    return (text.rstrip("\n") + "\n").encode()
+    text: str = nbformat.writes(refreshed)  # type: ignore[no-untyped-call]
+    write_atomically(job.target, (text.rstrip("\n") + "\n").encode())
 
 
 def execute(job: Job, progress: Progress) -> nbformat.NotebookNode:
@@ -156,28 +151,24 @@ def execute(job: Job, progress: Progress) -> nbformat.NotebookNode:
     A kernel whose ports another process took before it bound them never answers; another one is started then,
     as long as no cell has run.
     """
-    for _ in range(_STARTS - 1):
+    starts = 0
+    while True:
+        starts += 1
         try:
-            return _execute_once(job, progress)
+            return papermill.execute_notebook(
+                job.source,
+                job.partial,
+                parameters=dict(job.parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=job.source.parent,
+                coalesce_streams=True,
+                on_cell_execute=progress.on_start,
+                on_cell_executed=progress.on_done,
+            )
         except RuntimeError:
-            if progress.started:
+            if progress.started or starts == _STARTS:
                 raise
-    return _execute_once(job, progress)
-
-
-def _execute_once(job: Job, progress: Progress) -> nbformat.NotebookNode:
-    executed: nbformat.NotebookNode = papermill.execute_notebook(
-        job.source,
-        job.partial,
-        parameters=dict(job.parameters),
-        kernel_name="python3",
-        progress_bar=False,
-        cwd=job.source.parent,
-        coalesce_streams=True,
-        on_cell_execute=progress.on_start,
-        on_cell_executed=progress.on_done,
-    )
-    return executed
 
 
 def describe(error: Exception, place: str) -> str:
@@ -242,17 +233,13 @@ def work(job: Job, environment: Mapping[str, str], connection: Connection) -> No
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is the parent's to hear
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _redirect_output(job.noise)
+    with job.noise.open("wb") as noise:
+        os.dup2(noise.fileno(), 1)
+        os.dup2(noise.fileno(), 2)
     os.environ.clear()
     os.environ.update({**environment, store.LOG_VARIABLE: str(job.log)})
     threading.Thread(target=_end_when_told, args=[connection], daemon=True).start()
     run(job, Progress(connection))
-
-
-def _redirect_output(path: Path) -> None:
-    with path.open("wb") as noise:
-        for standard in (1, 2):
-            os.dup2(noise.fileno(), standard)
 
 
 def _end_when_told(connection: Connection) -> None:
