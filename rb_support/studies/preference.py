@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
 from rb_support.embed import BUNDLED, embed
@@ -17,19 +17,15 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
-from rb_support.preference.checkpoints import fitted
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.kept import kept_rates
+from rb_support.preference.kept import fitted, kept_rates
 from rb_support.preference.sw import SWRanking
-from rb_support.preference.training_sets import GOLD, JUDGE, Material, Naming
+from rb_support.preference.training_sets import GOLD, JUDGE, Experiment, Naming
 from rb_support.preference.win_model import WinModel
 from rb_support.stats import interval
 
 Array = NDArray[np.float64]
 Router = SWRanking | WinModel
-Rates = Mapping[tuple[str, str, str], Array]
-"""(training set, router, benchmark) -> (n,) win rates on the benchmark's queries."""
-
 RANDOM = "Random"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
@@ -38,6 +34,7 @@ QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
 """Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
+_COLUMNS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 
 
 @dataclass(frozen=True)
@@ -68,9 +65,9 @@ def candidates(
     """
     full = scale == "full"
     steps, tokens, members = (600, 256, 5) if full else (40, 64, 3)
-    how: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
+    both: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
     low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
-    bert = how if full else how | low
+    bert = both if full else both | low
     return {
         "SW ranking": Candidate(lambda s, w: SWRanking(strong=s, weak=w), "tiers"),
         "Matrix factorization": Candidate(
@@ -78,7 +75,7 @@ def candidates(
         ),
         "BERT": Candidate(lambda s, w: BertClassifier(strong=s, weak=w, steps=steps, **bert), "classes"),
         "Causal LM": Candidate(
-            lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **how), "classes"
+            lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **both), "classes"
         ),
     }
 
@@ -89,14 +86,50 @@ def backbone(routers: Mapping[str, Candidate]) -> str:
     return "".join(router.backbone for router in built if isinstance(router, CausalClassifier))
 
 
+@dataclass(frozen=True, eq=False)
+class WinRates:
+    """What a trained router says of the queries of one table.
+
+    Attributes
+    ----------
+    training : name of the training set.
+    router : name of the router.
+    table : name of the benchmark, or of a pair of models on one.
+    pairs : n queries, with what the strong and the weak model scored.
+    rate : (n,) probability that the strong model wins.
+    """
+
+    training: str
+    router: str
+    table: str
+    pairs: PairScores
+    rate: Array
+
+
+def on_tables(rates: Iterable[WinRates], names: Iterable[str]) -> list[WinRates]:
+    """Win rates on some tables only, table by table in the order of the names."""
+    told = list(rates)
+    return [one for name in names for one in told if one.table == name]
+
+
+def by_table(rates: Iterable[WinRates]) -> dict[str, list[WinRates]]:
+    """Win rates by table, in the order in which tables first appear."""
+    told = list(rates)
+    return {name: on_tables(told, [name]) for name in dict.fromkeys(one.table for one in told)}
+
+
 def embed_prompts(
-    material: Material, model: str = BUNDLED, *, further: Iterable[PairScores] = (), progress: bool = True
+    experiment: Experiment,
+    model: str = BUNDLED,
+    *,
+    further: Iterable[PairScores] = (),
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """Embed every prompt of a study once.
+    """Embed every prompt of an experiment once.
 
     Parameters
     ----------
-    material : training data and benchmarks.
+    experiment : training data and benchmarks.
     model : as in `rb_support.embed.embed`; "tfidf" learns its words from the training prompts.
     further : more queries that routers are to be judged on.
     progress : show a bar while texts are encoded.
@@ -105,72 +138,153 @@ def embed_prompts(
     -------
     (prompts, d) frame indexed by prompt, so that ``X.loc[battles.frame["prompt"]]`` are rows of any table.
     """
-    learnt = _distinct(material.training.values())
-    judged = _distinct([*material.benchmarks.values(), material.gold, *further])
+    learnt = distinct_prompts(experiment.training.values())
+    judged = distinct_prompts([*experiment.benchmarks.values(), experiment.gold, *further])
     texts = list(dict.fromkeys([*learnt, *judged]))
     return pd.DataFrame(embed(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
 
 
-def train(material: Material, training: str, candidate: Candidate, X: pd.DataFrame) -> Router:
-    """Router that has learnt from a training set; what took training is kept in the cache for the next call.
+def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
+    """Prompts of several tables, each once, in the order in which they come."""
+    return list(dict.fromkeys(prompt for table in tables for prompt in table.frame["prompt"]))
+
+
+def trained(
+    experiment: Experiment,
+    candidates: Mapping[str, Candidate],
+    X: pd.DataFrame,
+    trainings: Iterable[str],
+) -> dict[tuple[str, str], Router]:
+    """Routers by training set and name; what took training is kept in the cache for the next call.
 
     Parameters
     ----------
-    material : whose battles are learnt from.
-    training : name of the training set.
-    candidate : the router.
+    experiment : whose battles are learnt from.
+    candidates : name -> router.
     X : embeddings by prompt, as `embed_prompts` gives them.
+    trainings : names of the training sets.
     """
-    router = candidate.build(*material.pair(candidate.naming))
-    battles = material.battles(training, candidate.naming)
-    read = reads(router, battles, X)
-    return fitted(router, battles, read) if isinstance(router, WinModel) else router.fit(battles, read)
+    routers: dict[tuple[str, str], Router] = {}
+    for training in dict.fromkeys(trainings):
+        for name, candidate in candidates.items():
+            router = candidate.build(*experiment.pair(candidate.naming))
+            battles = experiment.battles(training, candidate.naming)
+            read = _read(router, battles.frame["prompt"].tolist(), X)
+            if isinstance(router, WinModel):
+                routers[training, name] = fitted(router, battles, read)
+            else:
+                routers[training, name] = router.fit(battles, read)
+    return routers
 
 
-def reads(router: Router, table: Battles | PairScores, X: pd.DataFrame) -> Any:
-    """What a router reads of a table's prompts: their embeddings (n, d), or the n texts themselves."""
-    prompts = table.frame["prompt"].tolist()
+def _read(router: Router, prompts: list[str], X: pd.DataFrame) -> Any:
+    """What a router reads of n prompts: their embeddings (n, d), or the texts themselves."""
     return prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
 
 
-def rates_of(router: Router, read: Any) -> Array:
-    """(n,) win rates of a trained router on what it reads; those of texts are kept for the next call."""
+def _rate(router: Router, prompts: list[str], X: pd.DataFrame) -> Array:
+    """(n,) win rates of a trained router; those of texts are kept for the next call."""
+    read = _read(router, prompts, X)
     if isinstance(router, WinModel) and router.reads == "texts":
         return kept_rates(router, read)
     return router.win_rate(read)
 
 
 def win_rates(
-    material: Material,
-    routers: Mapping[str, Candidate],
+    experiment: Experiment,
+    candidates: Mapping[str, Candidate],
     X: pd.DataFrame,
     *,
     benchmarks: Mapping[str, PairScores] | None = None,
-    trainings: Iterable[str] | None = None,
-) -> dict[tuple[str, str, str], Array]:
+) -> list[WinRates]:
     """Win rates of every router, trained on every training set, on every benchmark.
 
     Parameters
     ----------
-    material : training data and benchmarks.
-    routers : name -> router.
+    experiment : training data and benchmarks.
+    candidates : name -> router.
     X : embeddings by prompt, as `embed_prompts` gives them.
-    benchmarks : what to judge on, if not the material's own benchmarks: the same routers on other pairs.
-    trainings : names of the training sets; None: all.
+    benchmarks : what to judge on, if not the experiment's own benchmarks, such as parts of them.
     """
-    judged = material.benchmarks if benchmarks is None else benchmarks
-    rates = {}
-    for training in trainings or material.training:
-        for name, candidate in routers.items():
-            router = train(material, training, candidate, X)
-            for benchmark, pairs in judged.items():
-                rates[training, name, benchmark] = rates_of(router, reads(router, pairs, X))
+    judged = experiment.benchmarks if benchmarks is None else benchmarks
+    return [
+        WinRates(training, name, table, pairs, _rate(router, pairs.frame["prompt"].tolist(), X))
+        for training in experiment.training
+        for (_, name), router in trained(experiment, candidates, X, [training]).items()
+        for table, pairs in judged.items()
+    ]
+
+
+def rates_on(
+    routers: Mapping[tuple[str, str], Router],
+    trainings: Mapping[str, str],
+    tables: Mapping[str, PairScores],
+    X: pd.DataFrame,
+) -> list[WinRates]:
+    """Win rates on every table of the routers whose training set its benchmark asks for.
+
+    A router judges a query and no pair of models, so a prompt that stands in several tables is scored once.
+
+    Parameters
+    ----------
+    routers : as `trained` gives them.
+    trainings : benchmark -> training set, as `rb_support.studies.transfer.augmented` names it.
+    tables : name -> queries; a name is a benchmark's, or ends with it in brackets (`benchmark_of`).
+    X : embeddings by prompt.
+    """
+    rates = []
+    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables}
+    for (training, router_name), router in routers.items():
+        mine = {name: pairs for name, pairs in tables.items() if wanted[name] == training}
+        prompts = distinct_prompts(mine.values())
+        if isinstance(router, WinModel):
+            router.progress = False  # scoring a few hundred prompts needs no bar
+        rate = pd.Series(_rate(router, prompts, X), index=prompts)
+        for name, pairs in mine.items():
+            told = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
+            rates.append(WinRates(training, router_name, name, pairs, told))
     return rates
 
 
-def results(
-    rates: Rates, benchmarks: Mapping[str, PairScores], *, rng: np.random.Generator, draws: int = 500
-) -> pd.DataFrame:
+def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
+    """Benchmark that a table is of: its name is the benchmark's, or ends with it in brackets.
+
+    Raises
+    ------
+    ValueError : if it is none of the benchmarks.
+
+    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
+    'GSM8K'
+    """
+    known = list(benchmarks)
+    for benchmark in known:
+        if name == benchmark or name.endswith(f" ({benchmark})"):
+            return benchmark
+    raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
+
+
+def resampled(
+    rates: Sequence[WinRates],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    targets: Sequence[float] = (0.5, 0.8),
+) -> list[tuple[dict[str, float], pd.DataFrame]]:
+    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples."""
+    pairs = rates[0].pairs
+    told = {f"{one.router} trained on {one.training}": one.rate for one in rates}
+    found, samples = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
+    return [({str(key): value for key, value in found.loc[name].items()}, samples[name]) for name in told]
+
+
+def known_interval(values: ArrayLike) -> tuple[float, float]:
+    """95% interval of the values that are not NaN; NaN without any."""
+    array = np.asarray(values, dtype=float)
+    known = array[~np.isnan(array)]
+    return interval(known) if len(known) else (np.nan, np.nan)
+
+
+def results(rates: Iterable[WinRates], *, rng: np.random.Generator, draws: int = 500) -> pd.DataFrame:
     """RouteLLM's Tables 1 to 3: CPT(50%), CPT(80%), APGR and improvement over random, with 95% intervals.
 
     Intervals of routers are from resampled queries, those of the random router from its own random orders.
@@ -179,7 +293,6 @@ def results(
     Parameters
     ----------
     rates : win rates, as `win_rates` gives them.
-    benchmarks : name -> scores of the pair.
     rng, draws : of resamples and random orders.
 
     Returns
@@ -189,19 +302,25 @@ def results(
     A CPT that is never reached is NaN.
     """
     rows = []
-    for benchmark, pairs in benchmarks.items():
-        mine = {(training, router): v for (training, router, on), v in rates.items() if on == benchmark}
+    for benchmark, judged in by_table(rates).items():
+        pairs = judged[0].pairs
         head = {"benchmark": benchmark, "queries": len(pairs)}
         rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
-        names = {" / ".join(key): key for key in mine}
-        estimates, samples = bootstrap_pairs(
-            {name: mine[key] for name, key in names.items()}, pairs.strong, pairs.weak, rng=rng, draws=draws
-        )
-        for name, (training, router) in names.items():
-            found = _with_interval(estimates.loc[name].to_dict(), samples[name])
-            rows.append({**head, "training": training, "router": router, **found})
+        for one, (estimate, sample) in zip(judged, resampled(judged, rng=rng, draws=draws), strict=True):
+            found: dict[str, Any] = {"training": one.training, "router": one.router}
+            for metric in METRICS:
+                low, high = known_interval(sample[metric])
+                found |= {metric: estimate[metric], f"{metric}_low": low, f"{metric}_high": high}
+            rows.append({**head, **found})
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
-    return table[["benchmark", "training", "router", "queries", *_columns(), "improvement"]]
+    return table[["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]]
+
+
+def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
+    spread = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
+    if spread is None:
+        return dict.fromkeys(_COLUMNS, np.nan)
+    return dict(zip(_COLUMNS, spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True))
 
 
 def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
@@ -245,14 +364,13 @@ def _paper_training(training: str, printed: set[str]) -> str:
     return "arena"
 
 
-def curve_table(rates: Rates, benchmarks: Mapping[str, PairScores]) -> pd.DataFrame:
+def curve_table(rates: Iterable[WinRates]) -> pd.DataFrame:
     """Call-performance curves at every percent of strong calls: benchmark, training, router, share, score."""
     shares = np.linspace(0, 1, GRID)
     frames = []
-    for (training, router, benchmark), rate in rates.items():
-        pairs = benchmarks[benchmark]
-        score = np.interp(shares, *threshold_sweep(rate, pairs.strong, pairs.weak))
-        head = {"benchmark": benchmark, "training": training, "router": router}
+    for one in rates:
+        score = np.interp(shares, *threshold_sweep(one.rate, one.pairs.strong, one.pairs.weak))
+        head = {"benchmark": one.table, "training": one.training, "router": one.router}
         frames.append(pd.DataFrame({**head, "share": shares, "score": score}))
     return pd.concat(frames, ignore_index=True)
 
@@ -262,31 +380,3 @@ def subsample(pairs: PairScores, n: int, rng: np.random.Generator) -> PairScores
     if not 0 < n < len(pairs):
         return pairs
     return pairs.take(np.sort(rng.choice(len(pairs), n, replace=False)))
-
-
-def _distinct(tables: Iterable[Battles | PairScores]) -> list[str]:
-    return list(dict.fromkeys(prompt for table in tables for prompt in table.frame["prompt"]))
-
-
-def _columns() -> list[str]:
-    return [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
-
-
-def _with_interval(estimate: Mapping[Any, float], sample: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for metric in METRICS:
-        values = sample[metric].dropna()
-        ends = interval(values) if len(values) else (np.nan, np.nan)
-        found |= dict(
-            zip((metric, f"{metric}_low", f"{metric}_high"), (estimate[metric], *ends), strict=True)
-        )
-    return found
-
-
-def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
-    spread = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
-    if spread is None:
-        return dict.fromkeys(_columns(), np.nan)
-    return dict(
-        zip(_columns(), spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True)
-    )
