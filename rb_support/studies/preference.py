@@ -274,7 +274,8 @@ def resampled(
     pairs = rates[0].pairs
     told = {f"{one.router} trained on {one.training}": one.rate for one in rates}
     found, samples = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
-    return [({str(key): value for key, value in found.loc[name].items()}, samples[name]) for name in told]
+    metrics = {name: dict(zip(found.columns, found.loc[name].tolist(), strict=True)) for name in told}
+    return [(metrics[name], samples[name]) for name in told]
 
 
 def known_interval(values: ArrayLike) -> tuple[float, float]:
