@@ -8,7 +8,7 @@ from rb_support.pairs import threshold_sweep
 from rb_support.report import commercial_figure
 from rb_support.sources import load_pairs
 from rb_support.studies.commercial import commercial, commercial_leads
-from rb_support.studies.preference import WinRates
+from rb_support.studies.preference_study import WinRates
 
 
 def test_the_figure_of_commercial_routers_names_every_line_and_point():

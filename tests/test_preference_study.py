@@ -11,7 +11,7 @@ from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.training_sets import Experiment, load_experiment, take_gold
 from rb_support.simulate import simulate_outcomes
-from rb_support.studies import labels, preference, preference_claims
+from rb_support.studies import labels, preference_claims, preference_study
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +125,14 @@ def easy_pairs(n=600):
 def test_routers_on_vectors_learn_and_are_told_from_random():
     pairs, X = easy_pairs()
     experiment = experiment_of(pairs)
-    routers = {"SW ranking": preference.candidates()["SW ranking"]}
-    rates = preference.win_rates(experiment, routers, X)
-    table = preference.results(rates, rng=np.random.default_rng(0), draws=50)
+    routers = {"SW ranking": preference_study.candidates()["SW ranking"]}
+    rates = preference_study.win_rates(experiment, routers, X)
+    table = preference_study.results(rates, rng=np.random.default_rng(0), draws=50)
     random, sw = table.set_index("router").loc[["Random", "SW ranking"]].to_dict("records")
     assert random["apgr"] == 0.5 and sw["apgr_low"] > 0.65 and sw["cpt50_high"] < random["cpt50_low"]
     assert sw["improvement"] == pytest.approx(sw["apgr"] / 0.5 - 1)
-    curve = preference.curve_table(rates)
-    assert len(curve) == preference.GRID and curve["score"].iloc[[0, -1]].tolist() == pytest.approx(
+    curve = preference_study.curve_table(rates)
+    assert len(curve) == preference_study.GRID and curve["score"].iloc[[0, -1]].tolist() == pytest.approx(
         [experiment.benchmarks["MMLU"].weak.mean(), 1]
     )
 
@@ -144,7 +144,7 @@ def test_the_papers_numbers_stand_beside_the_like():
         ("MMLU", "D_judge + D_gold", "Causal LM"),
     ]
     rows += [("GSM8K", "D_judge", "BERT"), ("GSM8K", "D_judge + D_gold", "BERT"), ("mine", "D_gold", "BERT")]
-    table = preference.beside_paper(pd.DataFrame(rows, columns=["benchmark", "training", "router"]))
+    table = preference_study.beside_paper(pd.DataFrame(rows, columns=["benchmark", "training", "router"]))
     assert table["paper_training"].tolist() == ["", "arena", "arena + gold", "arena + judge", "none", "none"]
     known = table["paper_apgr"].dropna().tolist()
     assert known == [0.5, 0.473, 0.6, 0.531]
@@ -153,9 +153,9 @@ def test_the_papers_numbers_stand_beside_the_like():
 
 def test_subsample_keeps_order_and_takes_all_where_told():
     pairs = pairs_of(np.arange(9) / 10, np.zeros(9))
-    part = preference.subsample(pairs, 4, np.random.default_rng(0))
+    part = preference_study.subsample(pairs, 4, np.random.default_rng(0))
     assert len(part) == 4 and (np.diff(part.strong) > 0).all()
-    assert preference.subsample(pairs, 0, np.random.default_rng(0)) is pairs
+    assert preference_study.subsample(pairs, 0, np.random.default_rng(0)) is pairs
 
 
 def test_choice_is_made_on_validation_queries():
@@ -222,8 +222,8 @@ def test_gains_are_paired():
     pairs = pairs_of((rng.random(400) < 0.8), (rng.random(400) < 0.6))
     guess, knowing = rng.random(400), pairs.strong - pairs.weak + 0.01 * rng.random(400)
     rates = [
-        preference.WinRates("D_arena", "BERT", "MMLU", pairs, guess),
-        preference.WinRates("D_arena + D_gold", "BERT", "MMLU", pairs, knowing),
+        preference_study.WinRates("D_arena", "BERT", "MMLU", pairs, guess),
+        preference_study.WinRates("D_arena + D_gold", "BERT", "MMLU", pairs, knowing),
     ]
     (row,) = preference_claims.gains(rates, "D_gold", rng=rng, draws=100).to_dict("records")
     assert row["gain_low"] > 0.2 and row["gain_low"] <= row["gain"] <= row["gain_high"]

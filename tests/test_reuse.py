@@ -8,7 +8,7 @@ from scores_made import scores_of
 from rb_support.outcomes import Battles
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import Experiment
-from rb_support.studies.preference import Candidate, rates_on, trained
+from rb_support.studies.preference_study import Candidate, rates_on, trained
 
 
 class Counting(SWRanking):

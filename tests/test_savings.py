@@ -5,7 +5,7 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.pairs import cost_saving, cost_saving_full, cpt, threshold_sweep
-from rb_support.studies.preference import WinRates
+from rb_support.studies.preference_study import WinRates
 from rb_support.studies.savings import calibration_table, savings
 
 

@@ -23,7 +23,7 @@ from rb_support.sources import SOURCES, MissingSourceError, load_pairs
 from rb_support.studies import pilot
 from rb_support.studies.commercial import commercial, commercial_leads
 from rb_support.studies.dataset import one_record, printed_prices
-from rb_support.studies.preference import WinRates
+from rb_support.studies.preference_study import WinRates
 
 N = 16
 """Samples of each of the three tasks."""

@@ -15,7 +15,7 @@ from rb_support.preference.training_sets import load_experiment
 from rb_support.report import transfer_figure
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies import transfer
-from rb_support.studies.preference import WinRates, benchmark_of
+from rb_support.studies.preference_study import WinRates, benchmark_of
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from rb_support import paper
 from rb_support.pairs import threshold_sweep
 from rb_support.sources import load_judgments
 from rb_support.stats import interval
-from rb_support.studies.preference import WinRates
+from rb_support.studies.preference_study import WinRates
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import pandas as pd
 from rb_support import embed
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
-from rb_support.studies.preference import Router
+from rb_support.studies.preference_study import Router
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
 _SECONDS, _MILLION = 3600, 1_000_000

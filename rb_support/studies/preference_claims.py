@@ -10,7 +10,7 @@ import pandas as pd
 
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE
 from rb_support.stats import lies
-from rb_support.studies.preference import RANDOM, WinRates, known_interval, on_tables, resampled
+from rb_support.studies.preference_study import RANDOM, WinRates, known_interval, on_tables, resampled
 
 FEWER_CALLS = 0.15
 """"About 20% fewer calls" is taken to hold from here on; the paper's own routers save 17% to 29%."""
@@ -59,7 +59,7 @@ def verdicts(
 
     Parameters
     ----------
-    found : results, as `preference.results` gives them.
+    found : results, as `preference_study.results` gives them.
     rates : win rates they come from.
     rng, draws : of the paired resamples for improvements.
     """

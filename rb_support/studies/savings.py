@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.pairs import cpt_name, dollars, share_at, threshold_for
-from rb_support.studies.preference import WinRates, by_table, known_interval, on_tables, resampled
+from rb_support.studies.preference_study import WinRates, by_table, known_interval, on_tables, resampled
 
 Array = NDArray[np.float64]
 

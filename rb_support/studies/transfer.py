@@ -25,7 +25,7 @@ from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_ord
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import lies
-from rb_support.studies.preference import WinRates, benchmark_of, known_interval, on_tables, resampled
+from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables, resampled
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
@@ -315,7 +315,7 @@ def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : as `preference.results` gives it, its benchmark named as `other_pairs` writes it.
+    table : as `preference_study.results` gives it, its benchmark named as `other_pairs` writes it.
     original : names in the table that mean the paper's own pair.
 
     Returns
