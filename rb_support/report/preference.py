@@ -26,8 +26,8 @@ def routers_figure(
 
     Parameters
     ----------
-    curves : benchmark, training, router, share, score, as `rb_support.studies.preference_study.curve_table` gives
-        them. A router has one colour; the last training set is a full line, those before it are dashed.
+    curves : benchmark, training, router, share, score, as `preference_study.curve_table` gives them.
+        A router has one colour; the last training set is a full line, those before it are dashed.
     benchmarks : name -> scores of the pair; those that `curves` names are drawn.
     chance : half the width of the random router's band, in standard deviations.
     """

@@ -274,8 +274,8 @@ def resampled(
     pairs = rates[0].pairs
     told = {f"{one.router} trained on {one.training}": one.rate for one in rates}
     found, samples = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
-    metrics = {name: dict(zip(found.columns, found.loc[name].tolist(), strict=True)) for name in told}
-    return [(metrics[name], samples[name]) for name in told]
+    metrics = (dict(zip(found.columns, row, strict=True)) for row in found.to_numpy().tolist())
+    return list(zip(metrics, samples.values(), strict=True))
 
 
 def known_interval(values: ArrayLike) -> tuple[float, float]:
