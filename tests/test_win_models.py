@@ -49,8 +49,9 @@ def accuracy(model, X, truth):
 
 def weighted(names, P, W1, w2, b=None, **chosen):
     """Factorization of one member with given weights."""
-    model = MatrixFactorization(**chosen)
-    return model.set_weights(names, *([part] for part in (P, W1, w2, np.zeros(len(w2)) if b is None else b)))
+    w2 = np.ravel(w2)
+    b = np.zeros(len(w2)) if b is None else b
+    return MatrixFactorization(**chosen).set_weights(names, [P], [W1], [w2], [b])
 
 
 def test_golden_factorization(golden):
