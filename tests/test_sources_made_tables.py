@@ -23,6 +23,7 @@ from rb_support.sources import SOURCES, MissingSourceError, load_pairs
 from rb_support.studies import pilot
 from rb_support.studies.commercial import commercial, commercial_leads
 from rb_support.studies.dataset import one_record, printed_prices
+from rb_support.studies.preference_study import WinRates
 
 N = 16
 """Samples of each of the three tasks."""
@@ -194,8 +195,8 @@ def test_commercial_routers_beside_ours(made: Place) -> None:
     assert table.loc["Martian", "score_clean"] == pytest.approx((8 * 9 + 9 * 8) / 17)
     assert table["share_in_answers"].fillna(-1).to_dict() == {"Unify": 0.5, "Martian": -1}
     gain = clean.strong - clean.weak
-    rates = {("D", "perfect", "MT Bench"): gain}
-    leads = commercial_leads(rates, clean, rng=np.random.default_rng(0), draws=50).set_index("commercial")
+    rates = [WinRates("D", "perfect", "MT Bench", clean, gain)]
+    leads = commercial_leads(rates, rng=np.random.default_rng(0), draws=50).set_index("commercial")
     share = table.loc["Unify", "strong_share"]
     ours = np.interp(share, *threshold_sweep(gain, clean.strong, clean.weak))
     assert leads.loc["Unify", "lead"] == pytest.approx(ours - 9)

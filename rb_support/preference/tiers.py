@@ -8,7 +8,6 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rb_support import paper
 from rb_support.outcomes import Battles
 from rb_support.outcomes.battles import A, B
 from rb_support.preference.sw import bradley_terry_batch
@@ -66,34 +65,6 @@ def assign_tiers(
     starts = _best_starts(_costs(-np.unique(-values), counts, criterion), k)
     tiers = np.searchsorted(starts, rank, side="right") - 1
     return dict(zip(names, tiers.tolist(), strict=True))
-
-
-def tier_spread(
-    ratings: Mapping[str, float], tiers: Mapping[str, int], criterion: Criterion = "sum_of_squares"
-) -> float:
-    """What `assign_tiers` minimises, for any partition.
-
-    Parameters
-    ----------
-    ratings : model -> rating.
-    tiers : model -> tier, for the same models.
-    criterion : as in `assign_tiers`.
-
-    Returns
-    -------
-    Sum over the tiers, in squared rating points.
-
-    Raises
-    ------
-    ValueError
-        If ratings and tiers name different models.
-    """
-    if set(ratings) != set(tiers):
-        raise ValueError(f"ratings and tiers differ in the models {sorted(set(ratings) ^ set(tiers))}")
-    groups = [
-        np.array([ratings[name] for name in tiers if tiers[name] == tier]) for tier in set(tiers.values())
-    ]
-    return float(sum(g.var() * (len(g) if criterion == "sum_of_squares" else 1) for g in groups))
 
 
 def _costs(values: Array, counts: NDArray[np.intp], criterion: Criterion) -> Array:
@@ -159,9 +130,3 @@ def _wins(battles: Battles) -> Array:
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
     return wins
-
-
-def published_tiers() -> dict[str, int]:
-    """Tier of each of the 64 Arena models as RouteLLM prints it (App. A): model -> 0 (strongest) … 9."""
-    listed = paper.routellm_tiers()
-    return dict(zip(listed["model"], listed["tier"].tolist(), strict=True))

@@ -7,27 +7,24 @@ the names of the models that fought. None of the battles is on a query that a ro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from rb_support.catalog import GSM8K, MMLU, MODELS, MT_BENCH
+from rb_support import catalog
+from rb_support.catalog import GSM8K, MMLU, MODELS
 from rb_support.load import Scale, load_outcomes
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
-from rb_support.preference.battle_sets import (
-    class_names,
-    gold_battles,
-    join,
-    prune_short,
-    relabel,
-    tier_names,
-)
+from rb_support.preference.battle_sets import gold_battles, join, join_origins, prune_short, relabel
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.simulate import simulate_arena, simulate_judge
 from rb_support.sources import load_battles, load_pairs
 
 Naming = Literal["tiers", "classes"]
+
+MT_BENCH = "MT Bench"
+"""The benchmark as RouteLLM spells it; RouterBench, whose rows `catalog.MT_BENCH` names, spells MT-Bench."""
 
 ARENA, JUDGE, GOLD = "D_arena", "D_judge", "D_gold"
 TIERS = 10
@@ -46,8 +43,8 @@ _OWN_ROWS = 30
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """Benchmarks and training data of one study.
+class Experiment:
+    """Battles to learn from and queries to be judged on, of one pair of a strong and a weak model.
 
     Attributes
     ----------
@@ -57,6 +54,7 @@ class Material:
     gold : those of them that the golden labels come from; the rest of the pool is a benchmark.
     tiers : model -> tier (0 the best) of every model that fights.
     strong, weak : names of the pair in the battles.
+    outcomes : table that the benchmarks' scores come from; None for RouteLLM's own scores of one pair.
     """
 
     benchmarks: Mapping[str, PairScores]
@@ -66,22 +64,19 @@ class Material:
     tiers: Mapping[str, int]
     strong: str
     weak: str
+    outcomes: Outcomes | None = None
 
     @property
     def origin(self) -> Origin:
         """Where all of it comes from, under one name short enough for a figure."""
-        parts = [*(pairs.origin for pairs in self.benchmarks.values())]
-        parts += [battles.origin for battles in self.training.values()]
-        names = dict.fromkeys(name for part in parts for name in part.name.split(" + "))
-        return Origin(
-            parts[0].kind,
-            _SHORT_NAMES.get(parts[0].kind) or " + ".join(names),
-            tuple(dict.fromkeys(file for part in parts for file in part.files)),
-            tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-        )
+        whole = join_origins([part.origin for part in (*self.benchmarks.values(), *self.training.values())])
+        return replace(whole, name=_SHORT_NAMES.get(whole.kind, whole.name))
 
     def battles(self, training: str, naming: Naming) -> Battles:
-        """Battles of a training set between tiers, or between the classes "strong" and "weak" alone."""
+        """Battles of a training set between tiers, or between the classes "strong" and "weak" alone.
+
+        The weak model's tier is the weak class, all tiers above it are the strong one (RouteLLM sec. 4.1).
+        """
         return relabel(self.training[training], self._names(naming), drop_unknown=naming == "classes")
 
     def pair(self, naming: Naming) -> tuple[str, str]:
@@ -91,12 +86,13 @@ class Material:
 
     def _names(self, naming: Naming) -> dict[str, str]:
         if naming == "tiers":
-            return tier_names(self.tiers)
+            return {model: f"tier {tier}" for model, tier in self.tiers.items()}
         weak = self.tiers[self.weak]
-        return class_names(self.tiers, strong=range(weak), weak=(weak,))
+        classes = {model: "strong" if tier < weak else "weak" for model, tier in self.tiers.items()}
+        return {model: name for model, name in classes.items() if self.tiers[model] <= weak}
 
 
-def load_material(
+def load_experiment(
     data: str = "simulated",
     *,
     scale: Scale = "quick",
@@ -104,7 +100,7 @@ def load_material(
     gold: int = 1500,
     strong: str = "",
     weak: str = "",
-) -> Material:
+) -> Experiment:
     """Benchmarks and training data for a notebook's `data` parameter.
 
     Parameters
@@ -123,11 +119,12 @@ def load_material(
         As `rb_support.load.load_outcomes`.
     """
     rng = np.random.default_rng(seed)
-    if data == "simulated":
-        return _simulated(scale, seed, gold, rng)
     if data == "real":
         return _real(gold, rng)
-    return _own(load_outcomes(data), gold, strong, weak, rng)
+    outcomes = load_outcomes(data, scale=scale, seed=seed)
+    if data == "simulated":
+        return _simulated(outcomes, scale, seed, gold, rng)
+    return _own(outcomes, gold, strong, weak, rng)
 
 
 def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
@@ -143,25 +140,31 @@ def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[Pair
     sizes = np.bincount(codes)
     order = rng.permutation(len(sizes))
     chosen = order[np.cumsum(sizes[order]) <= n]
-    held = np.isin(codes, chosen)
-    return pairs.take(held), pairs.take(~held)
+    taken = np.isin(codes, chosen)
+    return pairs.take(taken), pairs.take(~taken)
 
 
-def _capped(gold: int, pool: PairScores) -> int:
-    return min(gold, int(_LARGEST_GOLD * len(pool)))
+def _take_capped(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
+    return take_gold(pool, min(gold, int(_LARGEST_GOLD * len(pool))), rng)
 
 
-def _real(gold: int, rng: np.random.Generator) -> Material:
-    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA)
+def _renamed(battles: Battles, model: str, name: str) -> Battles:
+    sides = {side: {model: name} for side in ("model_a", "model_b")}
+    return replace(battles, frame=battles.frame.replace(sides))
+
+
+def _real(gold: int, rng: np.random.Generator) -> Experiment:
     pool = load_pairs("routellm-mmlu")
-    labels, mmlu = take_gold(pool, _capped(gold, pool), rng)
-    right = gold_battles(labels)
+    labels, mmlu = _take_capped(pool, gold, rng)
+    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA, mmlu.weak_model)
+    note = f"{_MIXTRAL_IN_ALPACA}, asked to be concise, stands for {mmlu.weak_model}"
+    judged, right = replace(judged, origin=judged.origin.noting([note])), gold_battles(labels)
     benchmarks = {
-        "MT Bench": load_pairs("routellm-mtbench"),
-        "MMLU": mmlu,
-        "GSM8K": load_pairs("routellm-gsm8k"),
+        MT_BENCH: load_pairs("routellm-mtbench"),
+        MMLU: mmlu,
+        GSM8K: load_pairs("routellm-gsm8k"),
     }
-    return Material(
+    return Experiment(
         benchmarks=benchmarks,
         training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, right), GOLD: right},
         pool=pool,
@@ -172,31 +175,20 @@ def _real(gold: int, rng: np.random.Generator) -> Material:
     )
 
 
-def _renamed(battles: Battles, mixtral: str) -> Battles:
-    """AlpacaEval's battles with Mixtral under the name that RouteLLM's scores give it."""
-    weak = "mistralai/Mixtral-8x7B-Instruct-v0.1"
-    frame = battles.frame.replace({"model_b": {mixtral: weak}})
-    note = f"{mixtral}, asked to be concise, stands for {weak}"
-    return Battles(frame, battles.origin.noting([note]))
-
-
-def _simulated(scale: Scale, seed: int, gold: int, rng: np.random.Generator) -> Material:
-    outcomes = load_outcomes("simulated", scale=scale, seed=seed)
+def _simulated(
+    outcomes: Outcomes, scale: Scale, seed: int, gold: int, rng: np.random.Generator
+) -> Experiment:
     strong, weak = MODELS[0], _SIMULATED_MIXTRAL
     pairs = PairScores.from_outcomes(outcomes, strong, weak)
     pool = pairs.of(MMLU)
-    labels, mmlu = take_gold(pool, _capped(gold, pool), rng)
+    labels, mmlu = _take_capped(pool, gold, rng)
     votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
-    arena = Battles(
-        votes.frame.replace({side: {_MIXTRAL_IN_ARENA: weak} for side in ("model_a", "model_b")}),
-        votes.origin,
-    )
-    judged = simulate_judge(JUDGE_BATTLES[scale], seed=seed)
-    return Material(
-        benchmarks={"MT Bench": pairs.of(MT_BENCH), "MMLU": mmlu, "GSM8K": pairs.of(GSM8K)},
+    arena = _renamed(votes, _MIXTRAL_IN_ARENA, weak)
+    return Experiment(
+        benchmarks={MT_BENCH: pairs.of(catalog.MT_BENCH), MMLU: mmlu, GSM8K: pairs.of(GSM8K)},
         training={
             ARENA: arena,
-            f"{ARENA} + {JUDGE}": join(arena, judged),
+            f"{ARENA} + {JUDGE}": join(arena, simulate_judge(JUDGE_BATTLES[scale], seed=seed)),
             f"{ARENA} + {GOLD}": join(arena, gold_battles(labels)),
         },
         pool=pool,
@@ -204,10 +196,11 @@ def _simulated(scale: Scale, seed: int, gold: int, rng: np.random.Generator) -> 
         tiers=assign_tiers(bradley_terry(arena), TIERS),
         strong=strong,
         weak=weak,
+        outcomes=outcomes,
     )
 
 
-def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Material:
+def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Experiment:
     points = outcomes.points()
     strong = strong or outcomes.models[int(points[:, 1].argmax())]
     weak = weak or next(outcomes.models[i] for i in points[:, 0].argsort() if outcomes.models[i] != strong)
@@ -218,14 +211,14 @@ def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.G
         raise TableError(
             f"{pairs.origin.name}: no dataset has {_OWN_ROWS} rows to learn from and be judged on"
         )
-    parts = {name: take_gold(pairs.of(name), _capped(gold, pairs.of(name)), rng) for name in chosen}
-    labels = {name: gold_battles(held) for name, (held, _) in parts.items()}
-    return Material(
+    parts = {name: _take_capped(pairs.of(name), gold, rng) for name in chosen}
+    return Experiment(
         benchmarks={name: rest for name, (_, rest) in parts.items()},
-        training={GOLD: join(*labels.values())},
+        training={GOLD: join(*(gold_battles(labels) for labels, _ in parts.values()))},
         pool=pairs.of(chosen[0]),
         gold=parts[chosen[0]][0],
         tiers={strong: 0, weak: 1},
         strong=strong,
         weak=weak,
+        outcomes=outcomes,
     )

@@ -26,8 +26,8 @@ def routers_figure(curves: pd.DataFrame, benchmarks: Mapping[str, PairScores]) -
 
     Parameters
     ----------
-    curves : benchmark, training, router, share, score, as `rb_support.studies.preference.curve_table` gives
-        them. A router has one colour; the last training set is a full line, those before it are dashed.
+    curves : benchmark, training, router, share, score, as `preference_study.curve_table` gives them.
+        A router has one colour; the last training set is a full line, those before it are dashed.
     benchmarks : name -> scores of the pair; those that `curves` names are drawn.
     """
     names = [name for name in benchmarks if name in set(curves["benchmark"])]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support import paper
-from rb_support.outcomes import PairScores
 from rb_support.pairs import threshold_sweep
 from rb_support.sources import load_judgments
 from rb_support.stats import interval
-from rb_support.studies.preference import Rates
+from rb_support.studies.preference_study import WinRates
 
 Array = NDArray[np.float64]
 
@@ -52,7 +51,7 @@ def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def commercial_leads(
-    rates: Rates, pair: PairScores, *, rng: np.random.Generator, draws: int = 500
+    rates: Sequence[WinRates], *, rng: np.random.Generator, draws: int = 500
 ) -> pd.DataFrame:
     """How far our routers are above the commercial ones, at the commercial ones' share of strong calls.
 
@@ -61,8 +60,7 @@ def commercial_leads(
 
     Parameters
     ----------
-    rates : win rates on MT Bench of real data, all on the questions of `pair`.
-    pair : scores on MT Bench's clean questions.
+    rates : win rates on MT Bench of real data, all on the same clean questions.
     rng, draws : of the resamples.
 
     Returns
@@ -76,17 +74,19 @@ def commercial_leads(
     """
     rows = load_judgments("routellm-commercial").frame
     theirs = rows.groupby(["model", "question_id"])["score"].mean()
+    pair = rates[0].pairs
     numbers = pair.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
     samples = rng.integers(len(pair), size=(draws, len(pair)))
     found = []
     for name, share in commercial().set_index("router")["strong_share"].items():
         scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
-        for (_, router, _), rate in rates.items():
+        for one in rates:
             drawn = [
-                _lead(rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share) for rows in samples
+                _lead(one.rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share)
+                for rows in samples
             ]
-            lead, ends = _lead(rate, pair.strong, pair.weak, scores, share), interval(drawn)
-            head = {"router": router, "commercial": name, "share": share}
+            lead, ends = _lead(one.rate, pair.strong, pair.weak, scores, share), interval(drawn)
+            head = {"router": one.router, "commercial": name, "share": share}
             found.append({**head, "lead": lead, "low": ends[0], "high": ends[1]})
     return pd.DataFrame(found)
 

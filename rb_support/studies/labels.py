@@ -84,7 +84,7 @@ def choices(views: Iterable[str]) -> list[Choice]:
 
 def choose(
     options: Iterable[Choice], labels: PairScores, validation: PairScores, views: Views, *, seed: int = 0
-) -> tuple[Choice, pd.Series[float]]:
+) -> tuple[Choice, dict[Choice, float]]:
     """The choice that, learnt from the labels, has the highest APGR on validation queries, and all of theirs.
 
     Parameters
@@ -95,14 +95,14 @@ def choose(
     views : embeddings by name.
     seed : of routers that draw.
     """
-    by_name = {str(option): option for option in options}
-    scores = pd.Series(
-        {
-            name: area(option.win_rate(labels, validation, views[option.view], seed), validation)
-            for name, option in by_name.items()
-        }
-    )
-    return by_name[str(scores.idxmax())], scores
+    rates = {option: option.win_rate(labels, validation, views[option.view], seed) for option in options}
+    scores = {option: area(rate, validation) for option, rate in rates.items()}
+    return best_of(scores), scores
+
+
+def best_of(scores: Mapping[Choice, float]) -> Choice:
+    """The first choice of the highest score; a NaN is the lowest."""
+    return max(scores, key=lambda choice: np.nan_to_num(scores[choice], nan=-np.inf))
 
 
 Method = Callable[[PairScores, PairScores, int], Choice]
@@ -111,20 +111,21 @@ Method = Callable[[PairScores, PairScores, int], Choice]
 
 def methods(views: Views, embedding: str) -> dict[str, Method]:
     """The learning curve's lines: the paper's two routers on vectors, gamma chosen, and the embedding too."""
-    options = {str(option): option for option in choices(views)}
-    gammas = [str(Choice(embedding, gamma)) for gamma in GAMMAS]
+    options = choices(views)
 
     @cache
-    def scores(labels: PairScores, held: PairScores) -> pd.Series[float]:
-        return choose(options.values(), labels, held, views)[1]
+    def scores(labels: PairScores, validation: PairScores) -> dict[Choice, float]:
+        return choose(options, labels, validation, views)[1]
+
+    def gamma_chosen(labels: PairScores, validation: PairScores, _: int) -> Choice:
+        told = scores(labels, validation)
+        return best_of({choice: told[choice] for choice in choices([embedding])})
 
     return {
         "SW ranking (gamma 10)": lambda *_: Choice(embedding, PAPER_GAMMA),
-        "SW ranking (gamma chosen)": lambda labels, held, _: options[
-            str(scores(labels, held)[gammas].idxmax())
-        ],
+        "SW ranking (gamma chosen)": gamma_chosen,
         "Matrix factorization": lambda *_: Choice(embedding),
-        "Best combination (chosen)": lambda labels, held, _: options[str(scores(labels, held).idxmax())],
+        "Best combination (chosen)": lambda labels, validation, _: best_of(scores(labels, validation)),
     }
 
 
@@ -150,11 +151,11 @@ def learning_curve(
     """
     rows = []
     for seed in seeds:
-        held, rest = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
+        validation, rest = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
         for size in sizes:
             labels, judged = take_gold(rest, size, np.random.default_rng(seed))
             for name, method in lines.items():
-                choice = method(labels, held, seed)
+                choice = method(labels, validation, seed)
                 rate = choice.win_rate(labels, judged, views[choice.view], seed)
                 rows.append((size, seed, name, area(rate, judged), str(choice), len(judged)))
     return pd.DataFrame(rows, columns=["labels", "seed", "router", "apgr", "chosen", "queries"])

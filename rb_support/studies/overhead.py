@@ -15,7 +15,7 @@ import pandas as pd
 from rb_support import embed
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
-from rb_support.studies.preference import Router
+from rb_support.studies.preference_study import Router
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
 _SECONDS, _MILLION = 3600, 1_000_000
@@ -63,9 +63,9 @@ def measure(
     rows = []
     for name, route in ways.items():
         route(texts[:1])
-        alone = median(_seconds(route, [text]) for text in spread)
+        single = median(_seconds(route, [text]) for text in spread)
         together = median(_seconds(route, texts) for _ in range(repeats))
-        for way, count, speed in ((SINGLE, singles, 1 / alone), (BATCH, len(texts), len(texts) / together)):
+        for way, count, speed in ((SINGLE, singles, 1 / single), (BATCH, len(texts), len(texts) / together)):
             rows.append({"router": name, "way": way, "prompts": count, "requests_per_second": speed})
     table = pd.DataFrame(rows)
     price = [usd_per_million(speed, usd_per_hour) for speed in table["requests_per_second"]]

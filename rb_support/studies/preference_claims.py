@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from rb_support.outcomes import PairScores
-from rb_support.pairs import bootstrap_pairs
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE
-from rb_support.stats import interval
-from rb_support.studies.preference import RANDOM, Rates
+from rb_support.stats import supports
+from rb_support.studies.preference_study import RANDOM, WinRates, known_interval, on_tables, resampled
 
 FEWER_CALLS = 0.15
 """"About 20% fewer calls" is taken to hold from here on; the paper's own routers save 17% to 29%."""
@@ -53,12 +51,7 @@ _GAINS = {
 
 
 def verdicts(
-    found: pd.DataFrame,
-    rates: Rates,
-    benchmarks: Mapping[str, PairScores],
-    *,
-    rng: np.random.Generator,
-    draws: int = 500,
+    found: pd.DataFrame, rates: Sequence[WinRates], *, rng: np.random.Generator, draws: int = 500
 ) -> list[Verdict]:
     """All statements, decided by 95% intervals over queries; None where the data at hand cannot decide.
 
@@ -66,68 +59,49 @@ def verdicts(
 
     Parameters
     ----------
-    found : results, as `preference.results` gives them.
+    found : results, as `preference_study.results` gives them.
     rates : win rates they come from.
-    benchmarks : name -> scores of the pair.
     rng, draws : of the paired resamples for improvements.
     """
-    stated = [(text, *_level(found, level)) for text, level in _LEVELS.items()]
+    stated = []
+    for text, level in _LEVELS.items():
+        rows = _rows(found, level.benchmark, level.ends)
+        rows = rows[rows["router"].isin(level.routers or rows["router"])]
+        stated.append((text, *_decided(rows, "apgr", 0.5, level.sign)))
     for text, (benchmark, ends) in _GAINS.items():
-        table = gains(rates, benchmarks, benchmark, ends, rng=rng, draws=draws)
+        table = gains(on_tables(rates, [benchmark]), ends, rng=rng, draws=draws)
         stated.append((text, *_decided(table, "gain", 0.0, 1)))
     return [*stated, _fewer(found)]
 
 
 def gains(
-    rates: Rates,
-    benchmarks: Mapping[str, PairScores],
-    benchmark: str,
-    ends: str,
-    *,
-    rng: np.random.Generator,
-    draws: int = 500,
+    rates: Sequence[WinRates], ends: str, *, rng: np.random.Generator, draws: int = 500
 ) -> pd.DataFrame:
     """APGR with the augmented training set minus APGR with the first one, on the same resamples.
 
     Parameters
     ----------
-    rates : win rates; the first training set is the one before augmentation.
-    benchmarks : name -> scores of the pair.
-    benchmark : which to judge on.
+    rates : win rates on one benchmark; the first training set is the one before augmentation.
     ends : how the augmented set's name ends.
     rng, draws : of the resamples.
 
     Returns
     -------
-    A row per router: router, gain, gain_low, gain_high; none if there is no such set or benchmark.
+    A row per router: router, gain, gain_low, gain_high; none if there is no such set.
     """
-    trainings = list(dict.fromkeys(training for training, _, on in rates if on == benchmark))
+    trainings = list(dict.fromkeys(one.training for one in rates))
     after = [name for name in trainings[1:] if name.endswith(ends)]
     columns = ["router", "gain", "gain_low", "gain_high"]
     if not after:
         return pd.DataFrame(columns=columns)
-    mine = {
-        (training, router): rate
-        for (training, router, on), rate in rates.items()
-        if on == benchmark and training in (trainings[0], after[0])
-    }
-    pairs, names = benchmarks[benchmark], {f"{key}": key for key in mine}
-    estimates, samples = bootstrap_pairs(
-        {name: mine[key] for name, key in names.items()}, pairs.strong, pairs.weak, rng=rng, draws=draws
-    )
+    both = [one for one in rates if one.training in (trainings[0], after[0])]
+    names = [(one.training, one.router) for one in both]
+    told = dict(zip(names, resampled(both, rng=rng, draws=draws), strict=True))
     rows = []
-    for router in dict.fromkeys(router for _, router in mine):
-        old, new = f"{(trainings[0], router)}", f"{(after[0], router)}"
-        low, high = interval((samples[new]["apgr"] - samples[old]["apgr"]).dropna())
-        rows.append((router, estimates["apgr"][new] - estimates["apgr"][old], low, high))
+    for router in dict.fromkeys(one.router for one in both):
+        (old, olds), (new, news) = told[trainings[0], router], told[after[0], router]
+        rows.append((router, new["apgr"] - old["apgr"], *known_interval(news["apgr"] - olds["apgr"])))
     return pd.DataFrame(rows, columns=columns)
-
-
-def _level(found: pd.DataFrame, level: _Level) -> tuple[str, bool | None]:
-    rows = _rows(found, level.benchmark, level.ends)
-    if level.routers:
-        rows = rows[rows["router"].isin(level.routers)]
-    return _decided(rows, "apgr", 0.5, level.sign)
 
 
 def _rows(found: pd.DataFrame, benchmark: str, ends: str) -> pd.DataFrame:
@@ -144,10 +118,17 @@ def _decided(rows: pd.DataFrame, column: str, level: float, sign: int) -> tuple[
     low, high = rows[f"{column}_low"], rows[f"{column}_high"]
     parts = zip(rows["router"], rows[column], low, high, strict=True)
     ours = "; ".join(f"{name} {value:.3f} [{a:.3f}, {b:.3f}]" for name, value, a, b in parts)
-    covers = (low <= level) & (high >= level)
-    if sign == 0:
-        return ours, bool(covers.all())
-    return ours, True if (low > level).all() else False if (high < level).any() else None
+    return ours, all_hold(supports(ends, sign) for ends in zip(low - level, high - level, strict=True))
+
+
+def all_hold(verdicts: Iterable[bool | None]) -> bool | None:
+    """Whether all verdicts hold: False if one does not, else None if one cannot be told.
+
+    >>> all_hold([True, None]), all_hold([None, False]), all_hold([])
+    (None, False, True)
+    """
+    told = list(verdicts)
+    return False if False in told else None if None in told else True
 
 
 def _fewer(found: pd.DataFrame) -> Verdict:

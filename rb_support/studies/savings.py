@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.pairs import bootstrap_pairs, mixed_price, share_at, threshold_for
-from rb_support.stats import interval
-from rb_support.studies.preference import Rates
-from rb_support.studies.transfer import Pairs
+from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
+from rb_support.studies.preference_study import WinRates, by_table, known_interval, on_tables, resampled
 
 Array = NDArray[np.float64]
 
 
 def savings(
-    rates: Rates,
-    benchmarks: Pairs,
+    rates: Iterable[WinRates],
     *,
     strong_price: float,
     weak_price: float,
@@ -35,7 +31,6 @@ def savings(
     Parameters
     ----------
     rates : win rates; of each benchmark its routers compete.
-    benchmarks : name -> scores of the pair.
     strong_price, weak_price : USD per million tokens.
     rng, draws : of the resamples.
     targets : recovered shares of the gap.
@@ -47,25 +42,24 @@ def savings(
     each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's).
     """
     rows = []
-    for benchmark, pairs in benchmarks.items():
-        mine = {f"{t}|{r}": rate for (t, r, on), rate in rates.items() if on == benchmark}
-        options: dict[str, Any] = {"rng": rng, "draws": draws, "targets": targets}
-        found, samples = bootstrap_pairs(mine, pairs.strong, pairs.weak, **options)
-        best = str(found["apgr"].fillna(-np.inf).idxmax())
-        training, _, router = best.partition("|")
-        head = {"benchmark": benchmark, "training": training, "router": router}
-        area, score = found.at[best, "apgr"], pairs.strong.mean()
+    for benchmark, competing in by_table(rates).items():
+        told = resampled(competing, rng=rng, draws=draws, targets=targets)
+        areas = np.array([found["apgr"] for found, _ in told])
+        place = int(np.where(np.isnan(areas), -np.inf, areas).argmax())
+        best, (found, samples) = competing[place], told[place]
+        head = {"benchmark": benchmark, "training": best.training, "router": best.router}
+        score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
         for target in targets:
-            name = f"cpt{100 * target:g}"
-            shares = np.array([found.loc[best, name], *samples[best][name]], dtype=float)
+            name = cpt_name(target)
+            shares = np.array([found[name], *samples[name]], dtype=float)
             row = _saved(shares, target, strong_price, weak_price)
-            reached = target * score + (1 - target) * pairs.weak.mean()
-            rows.append({**head, "apgr": area, "target": target, **row, "quality_share": reached / score})
+            quality = (target * score + (1 - target) * least) / score
+            rows.append({**head, "apgr": areas[place], "target": target, **row, "quality_share": quality})
     return pd.DataFrame(rows)
 
 
 def calibration_table(
-    rates: Rates,
+    rates: Sequence[WinRates],
     here: str,
     elsewhere: str,
     *,
@@ -88,14 +82,21 @@ def calibration_table(
     of strong calls that the threshold gives).
     """
     rows = []
-    for (training, router, on), rate in rates.items():
-        if on == here:
-            half = rng.permutation(len(rate)) < len(rate) // 2
-            for share in shares:
-                bar = threshold_for(rate[half], share)
-                given = {"chosen_on": share_at(rate[half], bar), "other_half": share_at(rate[~half], bar)}
-                given["elsewhere"] = share_at(rates[training, router, elsewhere], bar)
-                rows.append({"router": router, "wanted": share, "threshold": bar, **given})
+    there = {one.router: one.rate for one in on_tables(rates, [elsewhere])}
+    for one in on_tables(rates, [here]):
+        half = rng.permutation(len(one.rate)) < len(one.rate) // 2
+        for share in shares:
+            bar = threshold_for(one.rate[half], share)
+            rows.append(
+                {
+                    "router": one.router,
+                    "wanted": share,
+                    "threshold": bar,
+                    "chosen_on": share_at(one.rate[half], bar),
+                    "other_half": share_at(one.rate[~half], bar),
+                    "elsewhere": share_at(there[one.router], bar),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -106,7 +107,6 @@ def _saved(shares: Array, target: float, strong_price: float, weak_price: float)
     full = mixed_price(target, strong_price, weak_price) / mixed
     found = {"share": float(shares[0])}
     for name, ratio in (("saving", calls), ("saving_full", full)):
-        known = ratio[1:][~np.isnan(ratio[1:])]
-        low, high = interval(known) if len(known) else (np.nan, np.nan)
+        low, high = known_interval(ratio[1:])
         found |= {name: float(ratio[0]), f"{name}_low": low, f"{name}_high": high}
     return found

@@ -6,7 +6,7 @@ any pair that answered the same queries. Its win rates are computed once per que
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -17,21 +17,20 @@ from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from rb_support import paper
-from rb_support.catalog import MODELS, short_name
-from rb_support.load import Scale, load_outcomes
-from rb_support.outcomes import Origin, Outcomes, PairScores
-from rb_support.pairs import bootstrap_pairs, random_apgr_spread
+from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
+from rb_support.outcomes import Origin, PairScores
+from rb_support.outcomes.table import KEYS
+from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
-from rb_support.preference.training_sets import GOLD, JUDGE, Material
+from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
-from rb_support.stats import interval, supports
-from rb_support.studies.preference import Rates
+from rb_support.stats import supports
+from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables, resampled
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
 """Name of a pair -> what its two models scored; of one benchmark, or of several."""
 
-MT_BENCH, MMLU, GSM8K = "MT Bench", "MMLU", "GSM8K"
 MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
@@ -57,6 +56,7 @@ _SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
+_PAPER = ["paper_apgr", "paper_cpt50", "paper_cpt80"]
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
@@ -112,33 +112,47 @@ def pair_name(strong: str, weak: str, benchmark: str = "") -> str:
     return " / ".join(names) + (f" ({benchmark})" if benchmark else "")
 
 
-def score_tables(
-    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
-) -> dict[str, ModelScores]:
+def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
     """Scores of all models at hand, by benchmark; on no query that golden labels were taken from.
 
     Real data has 15 models on GSM8K (ZeroEval's answers, without the prompts that RouteLLM's training data
     holds) and four on MT Bench (without the contaminated questions). Simulated and own tables have theirs on
-    the queries of the material's benchmarks.
-
-    Parameters
-    ----------
-    material : of the same data, scale and seed, as `load_material` gives it.
-    data, scale, seed : as in `load_material`.
+    the queries of the experiment's benchmarks.
 
     Raises
     ------
-    ValueError, SourceError, TableError : as `load_material`.
+    SourceError : if real data is asked for and not at hand.
     """
-    if data == "real":
-        return {MT_BENCH: _judged(), GSM8K: _graded()}
-    outcomes = load_outcomes(data, scale=scale, seed=seed)
-    return {name: _on_queries_of(pairs, outcomes) for name, pairs in material.benchmarks.items()}
+    outcomes = experiment.outcomes
+    if outcomes is None:
+        known, clean = (load_pairs("routellm-gsm8k", decontaminate=flag) for flag in (False, True))
+        leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
+        judged, graded = mtbench_scores(), load_graded()
+        return {
+            MT_BENCH: _clean(judged, judged.frame["contaminated"], load_pairs("routellm-mtbench").scale),
+            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked), clean.scale),
+        }
+    tables = {}
+    for name, pairs in experiment.benchmarks.items():
+        part = outcomes.take(outcomes.frame["sample_id"].isin(pairs.frame["sample_id"]).to_numpy())
+        frame = part.frame[[*KEYS]]
+        tables[name] = ModelScores(frame, part.models, part.quality, part.origin, pairs.scale)
+    return tables
 
 
-def other_pairs(
-    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
-) -> dict[str, PairScores]:
+def _clean(rows: SourceRows, leaked: pd.Series[bool], scale: tuple[float, float]) -> ModelScores:
+    """Rows that are not leaked and hold a score of every model."""
+    models, kept = models_of(rows), ~leaked.to_numpy(dtype=bool)
+    scores = rows.frame[list(models)].to_numpy(dtype=float)
+    whole = kept & ~np.isnan(scores).any(axis=1)
+    notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
+    if (missing := int((kept & ~whole).sum())) > 0:
+        notes.append(f"{missing} rows lack a score of some model and were dropped")
+    frame = rows.frame.loc[whole, [*KEYS]].reset_index(drop=True)
+    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
+
+
+def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
     """The pairs of RouteLLM's Table 4, or what comes nearest to them in the data at hand.
 
     The paper judges Claude 3 Opus / Sonnet and Llama 3.1 70B / 8B on MT Bench. Those judgments are not
@@ -148,33 +162,28 @@ def other_pairs(
 
     Parameters
     ----------
-    material, data, scale, seed : as in `score_tables`.
+    experiment : whose pair the routers are trained for.
+    tables : as `score_tables` gives them.
 
     Returns
     -------
     Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
-
-    Raises
-    ------
-    ValueError, SourceError, TableError : as `load_material`.
     """
-    tables = score_tables(material, data, scale=scale, seed=seed)
-    if data not in ("real", "simulated"):
-        return _widest(material, tables)
-    named = _REAL if data == "real" else _SIMULATED
-    return {
-        f"{name} ({benchmark})": tables[benchmark].pair(*models)
-        for benchmark, pairs in named.items()
-        for name, models in pairs.items()
-    }
-
-
-def all_pairs(
-    material: Material, data: str = "simulated", *, scale: Scale = "quick", seed: int = 0
-) -> dict[str, dict[str, PairScores]]:
-    """Every pair with a gap, by benchmark and by name; parameters and errors are those of `score_tables`."""
-    tables = score_tables(material, data, scale=scale, seed=seed)
-    return {benchmark: scores.pairs() for benchmark, scores in tables.items()}
+    found = {}
+    if experiment.outcomes is not None and ARENA not in experiment.training:  # an own table: it has no votes
+        for benchmark, scores in tables.items():
+            others = [
+                pair
+                for pair in scores.pairs().values()
+                if (pair.strong_model, pair.weak_model) != (experiment.strong, experiment.weak)
+            ]
+            for pair in others[:_OWN_PAIRS]:
+                found[pair_name(pair.strong_model, pair.weak_model, benchmark)] = pair
+        return found
+    for benchmark, named in (_REAL if experiment.outcomes is None else _SIMULATED).items():
+        for name, models in named.items():
+            found[f"{name} ({benchmark})"] = tables[benchmark].pair(*models)
+    return found
 
 
 def pair_table(pairs: Pairs) -> pd.DataFrame:
@@ -195,17 +204,17 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair").reset_index()
 
 
-def whole_origin(material: Material, pairs: Pairs) -> Origin:
+def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
     """Where training data, benchmarks and other pairs come from, under one name short enough for a figure."""
-    origin = replace(material, benchmarks={**material.benchmarks, **pairs}).origin
+    origin = replace(experiment, benchmarks={**experiment.benchmarks, **pairs}).origin
     return replace(origin, name=_REAL_NAME) if origin.kind == "real" else origin
 
 
-def augmented(material: Material, benchmark: str) -> str:
+def augmented(experiment: Experiment, benchmark: str) -> str:
     """Training set that the paper takes for a benchmark: golden labels for MMLU, else the judge's."""
     wanted = GOLD if benchmark == MMLU else JUDGE
-    found = [name for name in material.training if name.endswith(wanted)]
-    return found[0] if found else list(material.training)[-1]
+    trainings = list(experiment.training)
+    return next((name for name in trainings if name.endswith(wanted)), trainings[-1])
 
 
 def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
@@ -261,22 +270,23 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
 
-def transfer_maps(rates: Rates, maps: Mapping[str, Pairs]) -> pd.DataFrame:
+def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.DataFrame:
     """`transfer_map` of every router on every benchmark, one below the other.
 
     Parameters
     ----------
-    rates : win rates on the benchmarks' queries, by the benchmarks' names.
-    maps : benchmark -> its pairs, as `all_pairs` gives them.
+    rates : win rates on the queries of the maps; the name of a table is, or ends with, its benchmark's.
+    maps : benchmark -> its pairs, as `ModelScores.pairs` gives them.
 
     Returns
     -------
     The columns benchmark, training and router, then those of `transfer_map`.
     """
     frames = []
-    for (training, router, benchmark), rate in rates.items():
-        found = transfer_map(rate, maps[benchmark])
-        head = {"benchmark": benchmark, "training": training, "router": router}
+    for one in rates:
+        benchmark = benchmark_of(one.table, maps)
+        found = transfer_map(one.rate, maps[benchmark])
+        head = {"benchmark": benchmark, "training": one.training, "router": one.router}
         frames.append(found.assign(**head)[[*head, *found.columns]])
     return pd.concat(frames, ignore_index=True)
 
@@ -290,30 +300,23 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     rows = []
     known = maps.dropna(subset="apgr").sort_values("benchmark", kind="stable")
     for (benchmark, router), part in known.groupby(["benchmark", "router"], sort=False):
+        apgr = part["apgr"]
+        row = {"benchmark": benchmark, "router": router, "pairs": len(part)}
+        row |= {"better": (apgr > part["chance_high"]).mean(), "worse": (apgr < part["chance_low"]).mean()}
         rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
-        rows.append(
-            {
-                "benchmark": benchmark,
-                "router": router,
-                "pairs": len(part),
-                "better": (part["apgr"] > part["chance_high"]).mean(),
-                "worse": (part["apgr"] < part["chance_low"]).mean(),
-                "median_apgr": part["apgr"].median(),
-                "rank_correlation": rank,
-            }
-        )
+        rows.append({**row, "median_apgr": apgr.median(), "rank_correlation": rank})
     return pd.DataFrame(rows)
 
 
-def beside_paper(table: pd.DataFrame, original: Mapping[str, str]) -> pd.DataFrame:
+def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
     """Results with the paper's CPT and APGR wherever it prints this very pair on this very benchmark.
 
     The paper's rows are those of the augmented training sets (Tables 1 to 4).
 
     Parameters
     ----------
-    table : as `preference.results` gives it, its benchmark named as `other_pairs` writes it.
-    original : name of the original pair on a benchmark -> that benchmark.
+    table : as `preference_study.results` gives it, its benchmark named as `other_pairs` writes it.
+    original : names in the table that mean the paper's own pair.
 
     Returns
     -------
@@ -321,20 +324,26 @@ def beside_paper(table: pd.DataFrame, original: Mapping[str, str]) -> pd.DataFra
     prints none).
     """
     printed = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)])
-    printed = printed[(printed["training"] != "arena")]
-    names = printed["pair"].where(printed["pair"] != _PRINTED_PAIR, "") + "|" + printed["benchmark"]
-    router = printed["router"].replace("Causal LLM", "Causal LM")
-    values = printed.set_index(names + "|" + router)[["apgr", "cpt50", "cpt80"]].add_prefix("paper_")
-    pair = table["benchmark"].str.rpartition(" (")[0]
-    benchmark = table["benchmark"].str.rpartition(" (")[2].str.removesuffix(")")
-    key = pair.mask(table["benchmark"].isin(original), "") + "|" + benchmark + "|" + table["router"]
-    found = table.assign(benchmark=benchmark).join(values.reindex(key).set_axis(table.index))
-    found.insert(0, "pair", pair)
+    printed = printed[printed["training"] != "arena"].replace({"router": {"Causal LLM": "Causal LM"}})
+    printed = printed.rename(columns={name: f"paper_{name}" for name in ("apgr", "cpt50", "cpt80")})
+    names = table["benchmark"].str.rpartition(" (")
+    pair, benchmark = names[0], names[2].str.removesuffix(")")
+    printed_pair = pair.mask(table["benchmark"].isin(list(original)), _PRINTED_PAIR)
+    keys = ["printed_pair", "benchmark", "router"]
+    theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *_PAPER]]
+    found = table.assign(benchmark=benchmark, printed_pair=printed_pair)
+    found = found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
+    found.insert(0, "pair", pair.to_list())
     return found
 
 
 def pair_differences(
-    rates: Rates, original: Mapping[str, PairScores], tables: Pairs, *, rng: np.random.Generator, draws: int
+    rates: Sequence[WinRates],
+    benchmarks: Iterable[str],
+    others: Iterable[str],
+    *,
+    rng: np.random.Generator,
+    draws: int,
 ) -> pd.DataFrame:
     """How APGR on other pairs differs from that on the original pair, averaged over the routers.
 
@@ -342,42 +351,30 @@ def pair_differences(
 
     Parameters
     ----------
-    rates : win rates on the original pairs and on the others; of a benchmark's original pair those of its
-        own training set and router.
-    original : benchmark -> original pair.
-    tables : other pair -> scores; its name ends with the benchmark in brackets, as `other_pairs` writes it.
+    rates : win rates on the benchmarks, with their original pair, and on the other pairs.
+    benchmarks : their names.
+    others : names of other pairs; each ends with its benchmark in brackets, as `other_pairs` writes it.
     rng, draws : of the resamples.
 
     Returns
     -------
     A row per other pair: pair, benchmark, original and other (mean APGR), difference, low and high.
     """
-    before = {name: _mean_apgr(rates, name, pair, rng, draws) for name, pair in original.items()}
+    before = {name: _mean_apgr(on_tables(rates, [name]), rng, draws) for name in benchmarks}
     rows = []
-    for name, pair in tables.items():
-        benchmark = benchmark_of(name, original)
-        (old, olds), (new, news) = before[benchmark], _mean_apgr(rates, name, pair, rng, draws)
-        low, high = interval((news - olds)[~np.isnan(news - olds)])
+    for name in others:
+        benchmark = benchmark_of(name, before)
+        (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
+        low, high = known_interval(news - olds)
         head = {"pair": name, "benchmark": benchmark, "original": old, "other": new}
         rows.append({**head, "difference": new - old, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
-    """Benchmark that a table is of: its name is the benchmark's, or ends with it as `other_pairs` writes it.
-
-    Raises
-    ------
-    ValueError : if it is none of the benchmarks.
-
-    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
-    'GSM8K'
-    """
-    known = list(benchmarks)
-    for benchmark in known:
-        if name == benchmark or name.endswith(f" ({benchmark})"):
-            return benchmark
-    raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
+def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
+    told = resampled(rates, rng=rng, draws=draws)
+    mean = pd.Series([found["apgr"] for found, _ in told]).mean()
+    return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
 
 
 def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
@@ -399,56 +396,3 @@ def _gap(pair: PairScores) -> float:
     """Difference of the mean scores; 0 where it is nothing but rounding."""
     gain = pair.strong - pair.weak
     return 0.0 if closed(gain.sum(), gain) else float(gain.mean())
-
-
-def _mean_apgr(
-    rates: Rates, name: str, pair: PairScores, rng: np.random.Generator, draws: int
-) -> tuple[float, Array]:
-    mine = {f"{training}|{router}": rate for (training, router, on), rate in rates.items() if on == name}
-    found, samples = bootstrap_pairs(mine, pair.strong, pair.weak, rng=rng, draws=draws)
-    return float(found["apgr"].mean()), np.mean([part["apgr"] for part in samples.values()], axis=0)
-
-
-def _widest(material: Material, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
-    found = {}
-    for benchmark, scores in tables.items():
-        others = [
-            pair
-            for pair in scores.pairs().values()
-            if (pair.strong_model, pair.weak_model) != (material.strong, material.weak)
-        ]
-        for pair in others[:_OWN_PAIRS]:
-            found[pair_name(pair.strong_model, pair.weak_model, benchmark)] = pair
-    return found
-
-
-def _on_queries_of(pairs: PairScores, outcomes: Outcomes) -> ModelScores:
-    kept = outcomes.take(outcomes.frame["sample_id"].isin(pairs.frame["sample_id"]).to_numpy())
-    frame = kept.frame[["sample_id", "dataset", "task", "prompt"]].reset_index(drop=True)
-    return ModelScores(frame, tuple(kept.models), kept.quality, kept.origin, pairs.scale)
-
-
-def _judged() -> ModelScores:
-    rows = mtbench_scores()
-    return _clean(
-        rows, ~rows.frame["contaminated"].to_numpy(dtype=bool), load_pairs("routellm-mtbench").scale
-    )
-
-
-def _graded() -> ModelScores:
-    known, clean = (load_pairs("routellm-gsm8k", decontaminate=flag) for flag in (False, True))
-    leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
-    rows = load_graded()
-    return _clean(rows, ~rows.frame["prompt"].isin(leaked).to_numpy(), clean.scale)
-
-
-def _clean(rows: SourceRows, kept: NDArray[np.bool_], scale: tuple[float, float]) -> ModelScores:
-    """Kept rows that hold a score of every model."""
-    models = models_of(rows)
-    scores = rows.frame[list(models)].to_numpy(dtype=float)
-    whole = kept & ~np.isnan(scores).any(axis=1)
-    notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
-    if (missing := int((kept & ~whole).sum())) > 0:
-        notes.append(f"{missing} rows lack a score of some model and were dropped")
-    frame = rows.frame.loc[whole, ["sample_id", "dataset", "task", "prompt"]].reset_index(drop=True)
-    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
