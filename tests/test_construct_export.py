@@ -5,15 +5,14 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from rb_support.construct.demo import demo_documents, demo_tasks
 
 from rb_support.catalog import DATASETS
 from rb_support.construct import rag
-from rb_support.construct.demo import demo_documents, demo_tasks
-from rb_support.construct.errors import ConstructError
 from rb_support.construct.export import by_model, card, is_simulated, to_outcomes
 from rb_support.construct.grading import answer_texts, grade_store, position_bias
 from rb_support.construct.loopback import serve
-from rb_support.construct.records import Answer, Model, Parameters, Query, key_of
+from rb_support.construct.records import Answer, ConstructError, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import refusals_table
 from rb_support.construct.run import run
 from rb_support.construct.store import Store

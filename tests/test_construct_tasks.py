@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rb_support.construct.demo import demo_tasks
+from rb_support.construct.published_tasks import read_published
 
 from rb_support.catalog import DATASETS
 from rb_support.construct import published_tasks, rag, tasks
-from rb_support.construct.demo import demo_tasks
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.published_tasks import read_published
+from rb_support.construct.records import ConstructError
 from rb_support.construct.task_files import TaskError, read_task, read_tasks, template, to_toml
 from rb_support.construct.tasks import Row, Task
 

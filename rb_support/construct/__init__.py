@@ -5,8 +5,19 @@ of their own, imported by name: `models` (card file), `store` (SQLite), `client`
 `loopback` (a server of simulated models), `tasks`, `grading` and `export`.
 """
 
-from rb_support.construct.errors import CallError, ConstructError, ModelCardError, StoreBusyError, StoreError
-from rb_support.construct.records import Answer, Key, Model, Parameters, Query, digest, key_of
+from rb_support.construct.records import (
+    Answer,
+    CallError,
+    ConstructError,
+    Key,
+    Model,
+    ModelCardError,
+    Parameters,
+    Query,
+    StoreBusyError,
+    StoreError,
+    key_of,
+)
 
 __all__ = [
     "Answer",
@@ -19,6 +30,5 @@ __all__ = [
     "Query",
     "StoreBusyError",
     "StoreError",
-    "digest",
     "key_of",
 ]
