@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rb_support.construct.demo import demo_tasks
 from sources_made import shelf, slice_csvs, slice_rows, slice_truth
 
 from rb_support.construct import grading, judging
@@ -14,6 +13,7 @@ from rb_support.construct.judging import parse_score, parse_winner
 from rb_support.construct.records import Answer, ConstructError, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour, marks, refusals_table
 from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks
 from rb_support.construct.tasks import queries_of
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes

@@ -12,6 +12,7 @@ is worth installing only where it is needed.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -128,14 +129,14 @@ def _openai(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[
 def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[], None]]:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it looks prices up when imported
     try:
-        import litellm
+        litellm = importlib.import_module("litellm")
     except ImportError:
         raise CallError(
             f"{model.name}: provider {model.provider!r} needs litellm; pip install 'rb-support[providers]', "
             f"or take an endpoint that is {OPENAI_COMPATIBLE}",
             whole_model=True,
         ) from None
-    litellm.suppress_debug_info = True  # else it prints advice at every error
+    vars(litellm)["suppress_debug_info"] = True  # else it prints advice at every error
     always = {"model": f"{model.provider}/{model.served_name}", "timeout": timeout_s, "max_retries": 0}
     given = {"api_base": model.endpoint, "api_key": key}
     always |= {"drop_params": True} | {name: value for name, value in given.items() if value}

@@ -147,7 +147,8 @@ def _grade_answers(
     store: Store, queries: Sequence[Query], parameters: Parameters
 ) -> list[tuple[Key, str, Query]]:
     """Grade what can be matched; return what is for a judge: key of the answer, note, question."""
-    texts, opened = answer_texts(store), []
+    texts = answer_texts(store)
+    opened: list[tuple[Key, str, Query]] = []
     for model in dict.fromkeys(key.model for key in texts):
         for query in queries:
             keys = [key_of(model, query, turn, parameters) for turn in range(len(query.turns))]

@@ -107,7 +107,7 @@ class Chat:
         }
 
     def call(self, model: SimulatedModel, messages: Messages) -> tuple[str, str, int]:
-        """Model, sample_id and turn; the hash of a prompt that belongs to no query stands for its sample_id."""
+        """Model, sample_id and turn; a prompt that belongs to no query has its hash as sample_id."""
         name = _name(messages)
         query, turn = self._known.get(name, (None, 0))
         return model.name, query.sample_id if query else name, turn

@@ -41,7 +41,14 @@ from rb_support.construct.records import ConstructError
 from rb_support.construct.tasks import METRICS, Row, Task
 
 _ENTRIES = {"task", "metric", "shots", "split", "intro", "examples", "rows"}
-_COLUMNS = {"question": str, "answer": str, "choices": list, "solution": str, "tests": list, "follow_up": str}
+_COLUMNS: dict[str, type] = {
+    "question": str,
+    "answer": str,
+    "choices": list,
+    "solution": str,
+    "tests": list,
+    "follow_up": str,
+}
 _DATA = files("rb_support.construct") / "data"
 
 DEMO_ROWS = 8
