@@ -488,6 +488,15 @@ def test_a_key_that_cannot_be_sent_is_refused_without_a_call(monkeypatch, value:
     assert raised.value.whole_model and "sk-a" not in str(raised.value)
 
 
+def test_a_key_of_the_environment_goes_to_no_endpoint_whose_card_names_none(
+    monkeypatch, store: Store
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
+    with serve(QUERIES[:1], models=[fast()], key="another-key-altogether") as server:
+        reason = ask(server, store, QUERIES[:1]).failures[0].reason
+    assert "401" in reason and "Bearer none" in reason and PLANTED not in reason
+
+
 # Other providers
 
 
