@@ -5,18 +5,18 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from faulty_server import serve
 
 from rb_support.catalog import DATASETS
 from rb_support.construct import rag
-from rb_support.construct.demo import demo_documents, demo_tasks
-from rb_support.construct.errors import ConstructError
 from rb_support.construct.export import by_model, card, is_simulated, to_outcomes
 from rb_support.construct.grading import answer_texts, grade_store, position_bias
-from rb_support.construct.loopback import serve
-from rb_support.construct.records import Answer, Model, Parameters, Query, key_of
+from rb_support.construct.rag import demo_documents
+from rb_support.construct.records import Answer, ConstructError, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import refusals_table
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks
 from rb_support.construct.tasks import queries_of
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes
@@ -236,9 +236,9 @@ def test_a_live_run_can_be_made_again_to_the_last_digit(live, tmp_path):
 
 def test_grading_again_asks_the_judge_nothing(live):
     store, server, queries, grades = live
-    before = sum(server.counts().calls.values())
+    before = sum(server.chat.calls.values())
     pd.testing.assert_frame_equal(grade_store(store, queries, server.judge()), grades)
-    assert sum(server.counts().calls.values()) == before
+    assert sum(server.chat.calls.values()) == before
 
 
 def test_simulated_refusals_are_found_in_the_live_table(live):

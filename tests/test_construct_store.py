@@ -131,11 +131,11 @@ def test_runs_tell_their_end(store: Store) -> None:
 
 
 def test_two_runs_cannot_hold_one_store(store: Store) -> None:
-    with store.held(), Store(store.path) as other:
-        with pytest.raises(StoreBusyError, match="another run is writing it"), other.held():
+    with store.writing(), Store(store.path) as other:
+        with pytest.raises(StoreBusyError, match="another run is writing it"), other.writing():
             pass
         assert other.answered() == set()
-    with store.held():
+    with store.writing():
         pass
 
 

@@ -6,20 +6,17 @@ budget is reached, 4 some calls were given up, 130 interrupted. Whatever the cod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tabulate import tabulate
 
 from rb_support.construct import ConstructError, Model, Parameters, Query
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from rb_support.construct.store import Store
 
 FAILED, USAGE, BUDGET, GIVEN_UP, INTERRUPTED = 1, 2, 3, 4, 130
 DEMO = "demo"
@@ -61,10 +58,11 @@ def plan(
 ) -> None:
     """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
     from rb_support.construct.plan import plan as make_plan
+    from rb_support.construct.store import Store
 
-    with _told():
+    with _exit_codes():
         queries = _queries(tasks)
-        with _models(models, queries) as cards, _store_if_any(store) as kept:
+        with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
             planned = make_plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
     typer.echo(
@@ -90,20 +88,19 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Ask what is missing and record each answer as it comes; run it again to go on after any stop."""
-    from rb_support.construct.run import Policy
-    from rb_support.construct.run import run as ask
+    from rb_support.construct import run as asking
     from rb_support.construct.store import Store
 
-    with _told():
+    with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            summary = ask(
+            summary = asking.run(
                 queries,
                 cards,
                 kept,
                 Parameters(max_tokens, temperature, seed),
                 budget_usd=budget,
-                policy=Policy(attempts=attempts, timeout_s=timeout),
+                policy=asking.Policy(attempts=attempts, timeout_s=timeout),
                 progress=not quiet,
             )
     typer.echo(
@@ -135,12 +132,13 @@ def grade(
     from rb_support.construct.grading import grade_store
     from rb_support.construct.store import Store
 
-    with _told(), Store(store, create=False) as kept:
+    with _exit_codes(), Store(store, create=False) as kept:
         before = len(kept.runs())
-        with _judge(judge, models) as model:
+        served = _models(models, (), judge=True) if judge else nullcontext(list[Model]())
+        with served as cards:
             table = grade_store(
                 kept,
-                judge=model,
+                judge=_named(judge, cards) if judge else None,
                 parameters=Parameters(max_tokens, temperature, seed),
                 budget_usd=budget,
                 progress=not quiet,
@@ -171,7 +169,7 @@ def export(
     if cost not in ("usd", "latency") or out.suffix not in (".csv", ".parquet"):
         raise typer.BadParameter("cost is usd or latency; FILE ends in .csv or .parquet")
     parameters = Parameters(max_tokens, temperature, seed)
-    with _told(), Store(store, create=False) as kept:
+    with _exit_codes(), Store(store, create=False) as kept:
         outcomes = exporting.to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
@@ -189,7 +187,7 @@ def status(store: StoreOption = STORE) -> None:
     """Show what the store holds: answers per model, money, runs, calls that were given up."""
     from rb_support.construct.store import Store
 
-    with _told(), Store(store, create=False) as kept:
+    with _exit_codes(), Store(store, create=False) as kept:
         answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
         charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
     sums = {"text": "count", "prompt_tokens": "sum", "answer_tokens": "sum", "cost_usd": "sum"}
@@ -209,15 +207,14 @@ def status(store: StoreOption = STORE) -> None:
 
 
 def _queries(tasks: str) -> list[Query]:
-    from rb_support.construct.demo import demo_tasks
-    from rb_support.construct.task_files import read_tasks
+    from rb_support.construct.task_files import demo_tasks, read_tasks
     from rb_support.construct.tasks import queries_of
 
     return queries_of(demo_tasks() if tasks == DEMO else read_tasks(tasks))
 
 
 @contextmanager
-def _models(models: str, queries: list[Query]) -> Iterator[list[Model]]:
+def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> Iterator[list[Model]]:
     """Model cards of a file; for the demo those of a server that runs until the block ends."""
     from rb_support.construct.loopback import serve
     from rb_support.construct.models import read_models
@@ -226,21 +223,7 @@ def _models(models: str, queries: list[Query]) -> Iterator[list[Model]]:
         yield read_models(models)
         return
     with serve(queries) as server:
-        yield server.models()
-
-
-@contextmanager
-def _judge(name: str, models: str) -> Iterator[Model | None]:
-    from rb_support.construct.loopback import serve
-    from rb_support.construct.models import read_models
-
-    if not name:
-        yield None
-    elif models == DEMO:
-        with serve() as server:
-            yield _named(name, [*server.models(), server.judge()])
-    else:
-        yield _named(name, read_models(models))
+        yield [*server.models(), server.judge()] if judge else server.models()
 
 
 def _named(name: str, models: list[Model]) -> Model:
@@ -251,24 +234,13 @@ def _named(name: str, models: list[Model]) -> Model:
     raise typer.BadParameter(f"no model is called {name!r}; there are {known}", param_hint="--judge")
 
 
-@contextmanager
-def _store_if_any(path: Path) -> Iterator[Store | None]:
-    from rb_support.construct.store import Store
-
-    if not path.is_file():
-        yield None
-        return
-    with Store(path) as store:
-        yield store
-
-
 def _show(frame: pd.DataFrame) -> None:
     shown = frame.astype(object).where(frame.notna(), "")
-    typer.echo(tabulate(shown.to_numpy().tolist(), list(frame.columns), tablefmt="simple", floatfmt=".6g"))
+    typer.echo(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_codes() -> Iterator[None]:
     """Turn an error of construction into one sentence on stderr and an exit code."""
     try:
         yield

@@ -14,12 +14,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from rb_support.catalog import dataset_of_task
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.grading import grades_of, samples, summary
-from rb_support.construct.records import Model, Parameters, Query
+from rb_support.construct.grading import grades_of, samples, summary, tally
+from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Origin, Outcomes
@@ -205,13 +203,10 @@ def by_model(
     asked = samples(store, queries)
     frame = grades_of(store, asked, parameters or Parameters())
     by = frame.groupby("model", sort=False)
-    turns = sum(len(query.turns) for query in asked)
-    marked = frame.assign(unreadable=frame["parsed"].eq(False))
-    marked = marked.assign(**{name: frame["note"].eq(name) for name in ("refusal", "echo", "empty")})
-    counts = marked.groupby("model", sort=False)[["refusal", "echo", "empty", "unreadable"]].sum()
-    table = pd.DataFrame({"answers": by.size(), "missing": turns - by.size(), "quality": by["score"].mean()})
-    table = table.join(counts.rename(columns={"refusal": "refusals", "echo": "echoes"}))
-    table["prompt_tokens"], table["answer_tokens"] = by["prompt_tokens"].mean(), by["answer_tokens"].mean()
+    counts = tally(frame, ["model"])
+    table = counts[["answers", "quality", "refusals", "echoes", "empty", "unreadable"]]
+    table.insert(1, "missing", sum(len(query.turns) for query in asked) - table["answers"])
+    table = table.join(by[["prompt_tokens", "answer_tokens"]].mean())
     table["estimated"] = by["tokens_estimated"].sum()
     table["usd"], table["usd_per_answer"] = by["cost_usd"].sum(), by["cost_usd"].mean()
     return (table.assign(latency_s=by["latency_s"].median()) if timings else table).reset_index()
@@ -221,6 +216,4 @@ def _markdown(frame: pd.DataFrame) -> str:
     cells = frame.map(
         lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
     )
-    return tabulate(
-        cells.to_numpy().tolist(), headers=list(frame.columns), tablefmt="pipe", disable_numparse=True
-    )
+    return cells.to_markdown(index=False, disable_numparse=True)

@@ -25,11 +25,10 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
-from rb_support.construct.errors import ModelCardError
-from rb_support.construct.records import OPENAI_COMPATIBLE, Model
+from rb_support.construct.records import OPENAI_COMPATIBLE, Model, ModelCardError
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _KEY_FIELD = re.compile(r"^(?!key_variable$)(api_?key|key|.*(secret|token|password|authorization))$", re.I)
@@ -40,6 +39,9 @@ _KEY_TEXT = re.compile(
 _SET_VARIABLE = 'set an environment variable to the key and write its NAME: key_variable = "…_API_KEY"'
 
 
+_FIELDS = {field.name: field for field in fields(Model)}
+
+
 def read_models(path: str | Path) -> list[Model]:
     """Models of a card file, in its order.
 
@@ -48,16 +50,6 @@ def read_models(path: str | Path) -> list[Model]:
     ModelCardError : naming file, entry, field and remedy; a key that it found is not repeated.
     """
     path = Path(path)
-    entries = _entries(path)
-    models = [_model(path, number, entry) for number, entry in enumerate(entries, 1)]
-    names = [model.name for model in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise ModelCardError(f"{path}: two models are called {name!r}; give each a name of its own")
-    return models
-
-
-def _entries(path: Path) -> list[Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -69,111 +61,92 @@ def _entries(path: Path) -> list[Any]:
     entries = content.get("model")
     if not isinstance(entries, list) or not entries:
         raise ModelCardError(f"{path}: holds no model; begin each with a line [[model]]")
-    return entries
+    models = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            models.append(_model(entry))
+        except ModelCardError as error:
+            name = entry.get("name") if isinstance(entry, dict) else None
+            known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
+            shown = f"model {number} ({name})" if known else f"model {number}"
+            raise ModelCardError(f"{path}: {shown}: {error}") from None
+    names = [model.name for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelCardError(f"{path}: two models are called {name!r}; give each a name of its own")
+    return models
 
 
-def _model(path: Path, number: int, entry: Any) -> Model:
-    def refuse(field: str, what: str, remedy: str) -> NoReturn:
-        name = entry.get("name") if isinstance(entry, dict) else None
-        known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
-        shown = f"model {number} ({name})" if known else f"model {number}"
-        raise ModelCardError(f"{path}: {shown}: {field} {what}; {remedy}")
-
+def _model(entry: Any) -> Model:
     if not isinstance(entry, dict):
-        refuse("the entry", "is no table", "begin each model with a line [[model]]")
-    _refuse_keys(entry, refuse)
-    _refuse_fields(entry, refuse)
+        raise ModelCardError("the entry is no table; begin each model with a line [[model]]")
+    for name, value in entry.items():
+        if _KEY_TEXT.search(name):
+            raise ModelCardError(f"a field's name holds a key, and no key belongs in a file; {_SET_VARIABLE}")
+        if _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
+            raise ModelCardError(f"{name} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
+        if name not in _FIELDS:
+            near = get_close_matches(name, _FIELDS, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"fields are {', '.join(_FIELDS)}"
+            raise ModelCardError(f"{name} is no field; {remedy}")
+    for name, field in _FIELDS.items():
+        if field.default is MISSING and name not in (*entry, "endpoint", "served_name"):
+            raise ModelCardError(f"{name} is missing; write it")
     given = {"endpoint": "", "served_name": entry["name"], **entry}
-    for name, check in _CHECKS.items():
-        if name in given:
-            check(name, given[name], refuse)
+    for name, value in given.items():
+        is_right, what, remedy = _CHECKS[name]
+        if not is_right(value):
+            # A text is not repeated: it may be a key.
+            shown = value if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
+            raise ModelCardError(f"{name} is {what.format(shown)}; {remedy}")
     model = Model(**given)
-    _check_endpoint(model, refuse)
+    if model.endpoint or model.provider == OPENAI_COMPATIBLE:
+        _check_endpoint(model)
     return model
 
 
-Refuse = Callable[[str, str, str], NoReturn]
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
-def _refuse_keys(entry: dict[str, Any], refuse: Refuse) -> None:
-    for name, value in entry.items():
-        is_key = _KEY_TEXT.search(name) is not None
-        if is_key or _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
-            what = "holds a key, and no key belongs in a file"
-            refuse("a field's name" if is_key else name, what, _SET_VARIABLE)
+def _is_price(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= 0
 
 
-def _refuse_fields(entry: dict[str, Any], refuse: Refuse) -> None:
-    known = [field.name for field in fields(Model)]
-    for name in entry:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            refuse(
-                name, "is no field", f"did you mean {near[0]}?" if near else f"fields are {', '.join(known)}"
-            )
-    for field in fields(Model):
-        if field.default is MISSING and field.name not in (*entry, "endpoint", "served_name"):
-            refuse(field.name, "is missing", "write it")
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
 
 
-def _text(name: str, value: Any, refuse: Refuse) -> None:
-    if not isinstance(value, str) or not value.strip():
-        refuse(name, "is no text", "write it in quotes")
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and (not value or _VARIABLE.fullmatch(value) is not None)
 
 
-def _price(name: str, value: Any, refuse: Refuse) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (math.isfinite(value) and value >= 0)
-    ):
-        refuse(name, f"is {_shown(value)}", "write a number of USD, 0 or more")
-
-
-def _shown(value: Any) -> str:
-    """A value for a message; a text is not repeated, it may be a key."""
-    return str(value) if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
-
-
-def _whole(name: str, value: Any, refuse: Refuse) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        refuse(name, f"is {_shown(value)}", "write a whole number, 1 or more")
-
-
-def _variable(name: str, value: Any, refuse: Refuse) -> None:
-    if not isinstance(value, str) or (value and not _VARIABLE.fullmatch(value)):
-        refuse(name, "is no name of an environment variable", _SET_VARIABLE)
-
-
-_CHECKS: dict[str, Callable[[str, Any, Refuse], None]] = {
-    "name": _text,
-    "served_name": _text,
-    "provider": _text,
-    "price_in_usd_per_million": _price,
-    "price_out_usd_per_million": _price,
-    "fee_usd_per_request": _price,
-    "context_tokens": _whole,
-    "concurrency": _whole,
-    "key_variable": _variable,
+_Check = tuple[Callable[[Any], bool], str, str]
+_TEXT: _Check = (_is_text, "no text", "write it in quotes")
+_PRICE: _Check = (_is_price, "{}", "write a number of USD, 0 or more")
+_COUNT: _Check = (_is_count, "{}", "write a whole number, 1 or more")
+_CHECKS: dict[str, _Check] = {
+    **dict.fromkeys(("name", "served_name", "provider"), _TEXT),
+    **dict.fromkeys([name for name in _FIELDS if "usd" in name], _PRICE),
+    **dict.fromkeys(("context_tokens", "concurrency"), _COUNT),
+    "endpoint": (lambda value: isinstance(value, str), "no text", "write it in quotes"),
+    "key_variable": (_is_variable, "no name of an environment variable", _SET_VARIABLE),
 }
 
 
-def _check_endpoint(model: Model, refuse: Refuse) -> None:
-    if not isinstance(model.endpoint, str):
-        refuse("endpoint", "is no text", "write it in quotes")
-    if not model.endpoint and model.provider != OPENAI_COMPATIBLE:
-        return
+def _check_endpoint(model: Model) -> None:
     try:
         url = urlsplit(model.endpoint)
-        host, _ = url.hostname, url.port
+        is_url = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
-        refuse("endpoint", "is no URL", 'write one such as "https://api.example.org/v1"')
-    if url.scheme not in ("http", "https") or not host:
-        refuse("endpoint", "is no URL", 'write one such as "https://api.example.org/v1"')
+        is_url = False
+    if not is_url:
+        raise ModelCardError('endpoint is no URL; write one such as "https://api.example.org/v1"')
     if url.username or url.password or url.query or url.fragment:
-        refuse("endpoint", "holds more than an address, perhaps a key", _SET_VARIABLE)
-    if url.scheme == "http" and model.key_variable and not _nearby(host):
-        refuse("endpoint", "would send the key in the clear", "write https://")
+        raise ModelCardError(f"endpoint holds more than an address, perhaps a key; {_SET_VARIABLE}")
+    if url.scheme == "http" and model.key_variable and not _nearby(url.hostname or ""):
+        raise ModelCardError("endpoint would send the key in the clear; write https://")
 
 
 def _nearby(host: str) -> bool:

@@ -8,35 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from importlib.resources import files
 
 import pandas as pd
 
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.records import Query
+from rb_support.construct.records import ConstructError, Query
 from rb_support.construct.tasks import Row, Task
 
 KINDS = ("recent", "older", "specific")
 MAKING = "make-rag"
 """Begins the tasks of queries that ask for a question; these are no samples of a table."""
 
-_ABOUT = {
-    "recent": "Ask about something that happened or changed when this text was written, and name no date.",
-    "older": "Ask about something that happened when this text was written, and say which year is meant.",
-    "specific": "Ask about a lasting detail such as a name, a size or a price, not about an event.",
-}
-_PROMPT = """Here is a text of {date}.
-
-<text>
-{text}
-</text>
-
-Write one question that this text answers. {about} A reader who has not seen the text must understand the \
-question, and the question must not contain its answer. The answer is a few words copied from the text. \
-Reply with a JSON object and nothing else: {{"question": "...", "answer": "..."}}"""
-
+_PROMPTS = tomllib.loads((files("rb_support.construct") / "prompts.toml").read_text(encoding="utf-8"))[
+    "question"
+]
 _YEAR = 365.25
 
 
@@ -84,7 +73,9 @@ def question_queries(documents: Iterable[Document], today: date) -> list[Query]:
 
 
 def _query(document: Document, kind: str) -> Query:
-    prompt = _PROMPT.format(date=document.written.isoformat(), text=document.text, about=_ABOUT[kind])
+    prompt = _PROMPTS["prompt"].format(
+        date=document.written.isoformat(), text=document.text, about=_PROMPTS[kind]
+    )
     return Query(f"{MAKING}-{kind}.{document.name}", f"{MAKING}-{kind}", (prompt,))
 
 
@@ -165,3 +156,18 @@ def _made(document: Document, kind: str, replies: Mapping[str, str]) -> tuple[st
     if pair is None:
         return document.name, kind, "", "", "the reply holds no question and answer in JSON"
     return document.name, kind, *pair, fault(*pair, document)
+
+
+def demo_documents() -> list[Document]:
+    """Six short dated texts on invented towns, two of each kind, to make retrieval questions from."""
+    return [Document(*entry) for entry in _DOCUMENTS]
+
+
+_DOCUMENTS = (
+    ("bridge", "In Ardenquay the new footbridge over the Orle was opened by Ilse Corran.", date(2023, 3, 9)),
+    ("regatta", "The autumn regatta of Ardenquay was won by the crew of Nils Abery.", date(2023, 9, 17)),
+    ("trams", "In 2020 the tram works of Brellan were bought by Norvik Rail.", date(2020, 5, 4)),
+    ("fair", "The lantern fair of Brellan in 2020 was seen by 41,000 visitors.", date(2020, 11, 11)),
+    ("inn", "A meal in a mid-priced inn of Tessmouth costs about 18 crowns.", date(2022, 1, 1), True),
+    ("light", "The old lighthouse of Tessmouth has a height of 37 metres.", date(2022, 1, 1), True),
+)

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from rb_support.answers import final_answer
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
-from rb_support.construct.reading import read_answer
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.prompts import strings
 from rb_support.outcomes.wide import ANSWER
@@ -123,7 +123,7 @@ def marks(outcomes: Outcomes, model: str) -> pd.Series[str]:
 def _mark(answer: object, prompt: str, dataset: str) -> str:
     text = "\n\n".join(strings(answer)) if isinstance(answer, str) else ""
     metric = "number" if dataset == GSM8K else "letter"
-    readable = dataset in _EXACT and read_answer(metric, text) is not None
+    readable = dataset in _EXACT and final_answer(metric, text) is not None
     return behaviour(text, prompt, readable=readable) or ("unreadable" * (dataset in _EXACT and not readable))
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rb_support.construct.records import Query
+from rb_support.construct.records import Model, Query
 
 QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
 """Mark at the end of an open answer."""
@@ -72,10 +72,10 @@ class SimulatedModel:
     silent: float = 0.01
     strengths: Mapping[str, float] = field(default_factory=dict)
 
-    def skill_at(self, task: str) -> float:
-        """Skill at one task, in [0, 1]."""
-        added = sum(more for prefix, more in self.strengths.items() if task.startswith(prefix))
-        return min(max(self.skill + added, 0.0), 1.0)
+    def card(self, url: str) -> Model:
+        """Model card on a server."""
+        prices = (self.price_in_usd_per_million, self.price_out_usd_per_million, self.fee_usd_per_request)
+        return Model(self.name, url, self.name, *prices, context_tokens=16_384)
 
 
 MODELS = (
@@ -106,16 +106,21 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     if mood < model.silent + model.refuses + model.echoes:
         return query.turns[turn].strip().splitlines()[-1]
     difficulty = draw(seed, query.sample_id, "difficulty").random()
-    margin = model.skill_at(query.task) - (difficulty + rng.random()) / 2
+    strength = sum(more for prefix, more in model.strengths.items() if query.task.startswith(prefix))
+    skill = min(max(model.skill + strength, 0.0), 1.0)
+    margin = skill - (difficulty + rng.random()) / 2
     return _SAY[query.metric](model, query, turn, margin, rng)
 
 
-def judge(prompt: str, seed: int) -> str:
-    """Reply of a judge to answers that carry quality marks; JSON.
+def reply(prompt: str, seed: int) -> str:
+    """Reply to a prompt that is no known query, as JSON.
 
-    A prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten whichever
-    stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
+    A prompt that asks for a "question" about a text gets one. To answers that carry quality marks the reply
+    is a judge's: a prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten
+    whichever stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
     """
+    if "<text>" in prompt and '"question"' in prompt:
+        return _question(prompt, seed)
     marks = [int(mark) for mark in QUALITY.findall(prompt)]
     rng = draw(seed, "judge", prompt)
     if '"winner"' in prompt:
@@ -126,7 +131,7 @@ def judge(prompt: str, seed: int) -> str:
     return json.dumps({"score": min(max(score, 1), 10)})
 
 
-def write_question(prompt: str, seed: int) -> str:
+def _question(prompt: str, seed: int) -> str:
     """Question about the text between <text> and </text>, as JSON with "question" and "answer"."""
     text = " ".join(prompt.partition("<text>")[2].partition("</text>")[0].split())
     sentence = draw(seed, "question", text).choice([part for part in text.split(". ") if part] or ["Nothing"])
@@ -153,13 +158,11 @@ def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: 
 
 
 def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
-    number = query.reference if margin > 0 else _other_number(query.reference, rng)
+    number = query.reference
+    if margin <= 0:
+        value = float(number.replace(",", "").strip("$ ") or 0)
+        number = f"{value + rng.choice((-2, -1, 1, 10)):g}"
     return " ".join([*_STEPS[: model.verbosity], rng.choice(_NUMBERS).format(number)])
-
-
-def _other_number(reference: str, rng: random.Random) -> str:
-    value = float(reference.replace(",", "").strip("$ ") or 0)
-    return f"{value + rng.choice((-2, -1, 1, 10)):g}"
 
 
 def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:

@@ -93,10 +93,10 @@ class Task:
         return [self._query(index, row) for index, row in enumerate(self.rows)]
 
     def _query(self, index: int, row: Row) -> Query:
-        turns = (self.prompt(row), *filter(None, [row.follow_up]))
+        turns = (self._prompt(row), *filter(None, [row.follow_up]))
         return Query(f"{self.name}.{self.split}.{index}", self.name, turns, row.answer, self.metric)
 
-    def prompt(self, row: Row) -> str:
+    def _prompt(self, row: Row) -> str:
         """First user turn for a row: introduction, solved examples, question."""
         intro = self.intro or _INTRO[self.metric]
         solved = [f"{self._ask(example)} {self._solve(example)}" for example in self.examples]
@@ -104,7 +104,8 @@ class Task:
 
     def _ask(self, row: Row) -> str:
         if self.metric == "judge":
-            return "\n".join([row.question, *_tests(row)])
+            tests = ["The program must pass these tests:", *row.tests] if row.tests else []
+            return "\n".join([row.question, *tests])
         choices = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, row.choices, strict=False)]
         return "\n".join([f"Question: {row.question}", *choices, "Answer:"])
 
@@ -112,10 +113,6 @@ class Task:
         if self.metric != "number":
             return row.answer
         return " ".join(filter(None, [row.solution, f"The answer is {row.answer}."]))
-
-
-def _tests(row: Row) -> list[str]:
-    return ["The program must pass these tests:", *row.tests] if row.tests else []
 
 
 def queries_of(tasks: Iterable[Task]) -> list[Query]:
