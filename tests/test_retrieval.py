@@ -292,4 +292,4 @@ def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
 def test_claims_on_other_rows_say_so():
     report = Report("05_rag_comparison", dataclasses.replace(NOWHERE, kind="own"))
     report.claim("a statement", "beyond the paper", "a number", None, data="simulated")
-    assert report._claims[0].data == "simulated"
+    assert report.claims()["data"].tolist() == ["simulated"]
