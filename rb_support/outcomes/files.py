@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rb_support.cache import written_whole
-from rb_support.outcomes.origin import TableError
+from rb_support.outcomes.checks import TableError
 
 _KEY = b"rb_support"
 
@@ -28,7 +28,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file; check the path")
     if path.suffix == ".parquet":
-        return _frame(_parquet(path))
+        frame: pd.DataFrame = _parquet(path).to_pandas()
+        return frame
     if path.suffix == ".csv":
         return _read_csv(path)
     raise TableError(
@@ -44,11 +45,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise TableError(f"{path.name}: not a CSV file in UTF-8 ({error}); save it again as one") from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise TableError(f"{path.name}: the rows have more fields than the header; name every column")
-    return frame
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
@@ -93,7 +89,7 @@ def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, A
             f"{path.name}: holds {record.get('table', 'no table of this project')}, not {kind}; "
             "read it with the class that wrote it"
         )
-    return _frame(table), record
+    return table.to_pandas(), record
 
 
 def holds(path: Path, kind: str) -> bool:

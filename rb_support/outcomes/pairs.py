@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.outcomes.checks import refuse_repeats
-from rb_support.outcomes.origin import OWN, Origin, TableError
-from rb_support.outcomes.table import Outcomes, Queries, read_only
+from rb_support.outcomes.checks import TableError, refuse_repeats
+from rb_support.outcomes.table import OWN, Origin, Outcomes, Queries, read_only
 
 _STRONG, _WEAK = "strong|score", "weak|score"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,37 @@ from numpy.typing import ArrayLike, NDArray
 from rb_support.cache import digest
 from rb_support.catalog import DATASETS
 from rb_support.outcomes import files, wide
-from rb_support.outcomes.checks import Checks, refuse_repeats, refuse_unknown
-from rb_support.outcomes.origin import OWN, Origin, TableError
+from rb_support.outcomes.checks import Checks, TableError, refuse_repeats, refuse_unknown
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
+Kind = Literal["simulated", "real", "own"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's rows come from; printed on every figure and kept in its record.
+
+    Attributes
+    ----------
+    kind : "simulated", "real" (published outcomes) or "own" (a user's table).
+    name : one line for a figure's face, such as "RouterBench 5-shot (three tasks)".
+    files : pairs (file name, sha256) of what was read; empty for simulated tables.
+    notes : sentences on what was done to the rows (merged halves, dropped rows, assumptions).
+    """
+
+    kind: Kind
+    name: str
+    files: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def noting(self, sentences: Iterable[str]) -> Origin:
+        """Origin with these sentences added to its notes."""
+        return replace(self, notes=(*self.notes, *sentences))
+
+
+OWN = Origin("own", "own table")
+"""Origin of a table whose maker named none."""
 
 
 class Rows:
@@ -61,8 +87,8 @@ class Rows:
         self._write(path, self.frame)
 
     def _write(self, path: str | Path, frame: pd.DataFrame, **record: Any) -> None:
-        origin = self.origin.as_record()
-        files.write_parquet(path, frame, {"table": type(self).__name__, **record, "origin": origin})
+        about = {"table": type(self).__name__, **record, "origin": asdict(self.origin)}
+        files.write_parquet(path, frame, about)
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> Self:
@@ -73,7 +99,11 @@ class Rows:
         TableError : if the file holds something else.
         """
         frame, record = files.read_parquet(path, cls.__name__)
-        return cls._from_record(frame, Origin.from_record(record["origin"]), record)
+        found = record["origin"]
+        origin = Origin(
+            found["kind"], found["name"], tuple(map(tuple, found["files"])), tuple(found["notes"])
+        )
+        return cls._from_record(frame, origin, record)
 
     @classmethod
     def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> Self:

@@ -98,7 +98,6 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     fighters = _fighters()
     strength = fighters["strength"].to_numpy(dtype=float)
     parts = []
@@ -133,7 +132,6 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     parts = []
     for dataset, count in _counts("judge_share", n).items():
         rngs = _streams("judge", dataset, seed)
@@ -149,11 +147,6 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     return _battles(parts, "judge", seed, origin)
 
 
-def _refuse_few(n: int) -> None:
-    if n < 100:
-        raise ValueError(f"n is {n}; simulated battles are at least 100")
-
-
 def _fighters() -> pd.DataFrame:
     """The 64 models: model, tier, strength (1 as GPT-4, 0 as Mixtral, below 0 weaker still)."""
     tiers = paper.routellm_tiers()
@@ -162,6 +155,8 @@ def _fighters() -> pd.DataFrame:
 
 def _counts(quantity: str, n: int) -> dict[str, int]:
     """Prompts per dataset by the assumed shares; the first takes what rounding leaves."""
+    if n < 100:
+        raise ValueError(f"n is {n}; simulated battles are at least 100")
     rows = table()
     shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
     counts = {str(name): int(share * n) for name, share in shares.items()}
@@ -203,27 +198,17 @@ def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
 def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Floats) -> _Asked:
     """Prompts of one dataset; open ones are dressed as chat, and some are mere greetings."""
     part = assumptions(dataset, (GPT4, MIXTRAL))
-    queries = draw_queries(part, _spread(part, count), rngs[0])
+    weight = part.topics["rows"].to_numpy(dtype=float)
+    # Prompts per topic, as even as its rows in the published file allow.
+    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
+    queries = draw_queries(part, np.diff(ends, prepend=0), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
-    topic = part.topics["topic"].to_numpy(dtype=object)[queries.topic]
-    frame = pd.DataFrame(
-        {
-            "prompt": write_prompts(part, queries, rngs[2]),
-            "dataset": dataset,
-            "topic": topic,
-            "level": queries.level,
-        }
-    )
+    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2]), "dataset": dataset})
+    topics = part.topics["topic"].to_numpy(dtype=object)
+    frame = frame.assign(topic=topics[queries.topic], level=queries.level)
     if dataset == catalog.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
     return _Asked(part, frame, queries.topic, factors, taste)
-
-
-def _spread(part: Assumptions, count: int) -> Integers:
-    """(k,) prompts per topic, as even as its rows in the published file allow."""
-    weight = part.topics["rows"].to_numpy(dtype=float)
-    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
-    return np.diff(ends, prepend=0)
 
 
 def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from io import StringIO
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,8 @@ def _text(name: str) -> str:
 @cache
 def vocabulary() -> dict[str, Any]:
     """Templates and word lists of every dataset."""
-    return cast(dict[str, Any], json.loads(_text("vocabulary.json")))
+    words: dict[str, Any] = json.loads(_text("vocabulary.json"))
+    return words
 
 
 @cache

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rb_support import catalog
 from rb_support.outcomes import Origin, Outcomes
@@ -97,9 +98,8 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
     drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
     mean_prompt = {each.part.dataset: float(each.tokens.mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
-    answers = [_answer_tokens(each, means[each.part.dataset]) for each in drawn]
     origin = Origin("simulated", f"simulated RouterBench (latent traits, seed {seed})", (), _NOTES)
-    return _outcomes(_frame(drawn, answers), drawn, answers, origin)
+    return _priced(drawn, [means[each.part.dataset] for each in drawn], origin)
 
 
 def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 0.5) -> Outcomes:
@@ -131,10 +131,9 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
         for name, count in zip(RAG_PARTS, rows, strict=True)
         if count
     ]
-    answers = [_answer_tokens(each, each.part.answer_tokens) for each in drawn]
-    frame = _frame(drawn, answers).assign(time_sensitive=np.arange(n) < news)
     origin = Origin("simulated", f"simulated RAG set (latent traits, seed {seed})", (), _RAG_NOTES)
-    return _outcomes(frame, drawn, answers, origin)
+    means = [each.part.answer_tokens for each in drawn]
+    return _priced(drawn, means, origin, time_sensitive=np.arange(n) < news)
 
 
 def _allocate(n: int) -> dict[str, int]:
@@ -169,32 +168,30 @@ def _draw(part: Assumptions, count: int, seed: int) -> _Drawn:
     return _Drawn(part, queries, factors, quality, prompts, costs.prompt_tokens(part, prompts), rngs[4])
 
 
-def _answer_tokens(drawn: _Drawn, mean: Floats) -> Integers:
-    return costs.draw_answer_tokens(drawn.part, mean, drawn.factors[:, 0], drawn.rng)
-
-
-def _frame(drawn: Sequence[_Drawn], answers: Sequence[Integers]) -> pd.DataFrame:
-    """Everything about the queries but scores and costs."""
-    parts = [_part_frame(each) for each in drawn]
-    frame = pd.concat(parts, ignore_index=True)
+def _priced(
+    drawn: Sequence[_Drawn], means: Sequence[Floats], origin: Origin, **further: NDArray[np.bool_]
+) -> Outcomes:
+    """Table of all datasets' queries, their answers' lengths drawn about (m,) mean tokens per dataset."""
+    models = drawn[0].part.models
+    frame = pd.concat([_about(each) for each in drawn], ignore_index=True)
     number = frame.groupby("task", sort=False).cumcount().astype(str)
     frame.insert(0, "sample_id", frame["task"] + "." + frame.pop("split") + "." + number)
-    tokens = [f"{model}|answer_tokens" for model in drawn[0].part.models]
-    return pd.concat([frame, pd.DataFrame(np.concatenate(answers), columns=tokens)], axis=1)
+    answers = np.concatenate(
+        [
+            costs.draw_answer_tokens(each.part, mean, each.factors[:, 0], each.rng)
+            for each, mean in zip(drawn, means, strict=True)
+        ]
+    )
+    tokens = pd.DataFrame(answers, columns=[f"{model}|answer_tokens" for model in models])
+    cost = costs.dollars(models, frame["prompt_tokens"].to_numpy(dtype=np.int64), answers)
+    quality = np.concatenate([each.quality for each in drawn])
+    return Outcomes(pd.concat([frame, tokens], axis=1).assign(**further), quality, cost, models, origin)
 
 
-def _part_frame(drawn: _Drawn) -> pd.DataFrame:
+def _about(drawn: _Drawn) -> pd.DataFrame:
+    """Everything about the queries but their numbers, scores and costs."""
     about = drawn.part.topics.iloc[drawn.queries.topic].reset_index(drop=True)
     name = catalog.RAG if drawn.part.dataset in RAG_PARTS else drawn.part.dataset
     return about[["task", "split", "topic"]].assign(
         dataset=name, prompt=drawn.prompts, level=drawn.queries.level, prompt_tokens=drawn.tokens
     )[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]
-
-
-def _outcomes(
-    frame: pd.DataFrame, drawn: Sequence[_Drawn], answers: Sequence[Integers], origin: Origin
-) -> Outcomes:
-    models = drawn[0].part.models
-    prompt = frame["prompt_tokens"].to_numpy(dtype=np.int64)
-    cost = costs.dollars(models, prompt, np.concatenate(answers))
-    return Outcomes(frame, np.concatenate([each.quality for each in drawn]), cost, models, origin)
