@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from rb_support import catalog, paper
-from rb_support.outcomes import Battles, Origin
-from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, table, value
+from rb_support.outcomes import Battles
+from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, origin, table, texts, value
 from rb_support.simulate.latent import Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
@@ -31,33 +31,6 @@ _SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
 
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
-
-_OPENERS = (
-    "Hi! ", "Hello, ", "Hey there. ", "Good evening. ", "Quick question: ", "Please help me. ",
-    "For my class: ", "I am curious. ", "For work: ", "Can you do this? ", "One more thing. ", "My task: ",
-)  # fmt: skip
-_CLOSERS = ("", "", "", " Thanks!", " Thank you.", " Cheers.", " No hurry.")
-_GREETINGS = (
-    "hi", "hello", "hey", "hello there", "good morning", "test", "ping", "who are you", "how are you?",
-    "thanks", "ok", "what's up", "tell me a joke", "are you there?", "hola", "bonjour", "sing a song",
-)  # fmt: skip
-
-_NO_EVIDENCE = (
-    "Difficulty, topics and wording are those of the simulated outcomes, and so are (with the same seed) the "
-    "tastes of GPT-4 and Mixtral for topics: what is learnt here helps there by construction, and nothing "
-    "here is evidence for the paper's statements."
-)
-_ARENA_NOTES = (
-    "Published: the 64 models and their tiers (RouteLLM, Appendix A); nothing else.",
-    "Assumed: the strength of each tier, who fights how often, noise, ties and random votes, the kinds of "
-    "prompts and how many are greetings (quantities arena_* in rb_support/simulate/data/assumptions.csv).",
-    _NO_EVIDENCE,
-)
-_JUDGE_NOTES = (
-    "Assumed: the kinds of prompts, the judge's noise and its ties (quantities judge_* in "
-    "rb_support/simulate/data/assumptions.csv); no answer was judged.",
-    _NO_EVIDENCE,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +83,7 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
-    origin = Origin("simulated", f"simulated Chatbot Arena (latent traits, seed {seed})", (), _ARENA_NOTES)
-    return _battles(parts, "arena", seed, origin)
+    return _battles(parts, "arena", "Chatbot Arena", seed)
 
 
 def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
@@ -143,8 +115,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
         near = np.abs(share - 0.5) < value("judge_tie_band")
         winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
         parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
-    origin = Origin("simulated", f"simulated judge (latent traits, seed {seed})", (), _JUDGE_NOTES)
-    return _battles(parts, "judge", seed, origin)
+    return _battles(parts, "judge", "judge", seed)
 
 
 def _fighters() -> pd.DataFrame:
@@ -215,8 +186,7 @@ def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Open prompts with an opening word, which no prompt of `simulate_outcomes` has; some only greet."""
     n = len(frame)
     opener, closer, greeting = (
-        np.array(texts, dtype=object)[rng.integers(0, len(texts), n)]
-        for texts in (_OPENERS, _CLOSERS, _GREETINGS)
+        np.array(words, dtype=object)[rng.integers(0, len(words), n)] for words in texts()["chat"].values()
     )
     greets = rng.random(n) < value("arena_greetings")
     prompt = np.where(greets, greeting, opener + frame["prompt"].to_numpy(dtype=object) + closer)
@@ -277,8 +247,8 @@ def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.ge
     return {"winner": np.where(blind, guess, fair), "random_vote": blind}
 
 
-def _battles(parts: list[pd.DataFrame], what: str, seed: int, origin: Origin) -> Battles:
+def _battles(parts: list[pd.DataFrame], what: str, title: str, seed: int) -> Battles:
     """All datasets' battles in one random order."""
     frame = pd.concat(parts, ignore_index=True)
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(what.encode()), 0)))
-    return Battles(frame.iloc[stream.permutation(len(frame))].reset_index(drop=True), origin)
+    return Battles(frame.iloc[stream.permutation(len(frame))], origin(what, title, seed))

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 
 from rb_support import catalog
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.simulate import assumptions as assumed
 from rb_support.simulate import costs
-from rb_support.simulate.assumptions import (
-    RAG_PARTS,
-    Assumptions,
-    Floats,
-    assumptions,
-    datasets,
-    rows_at_full_size,
-)
+from rb_support.simulate.assumptions import RAG_PARTS, Assumptions, Floats, assumptions, datasets
 from rb_support.simulate.latent import Integers, Queries, draw_factors, draw_latent, draw_queries, scores
 from rb_support.simulate.prompts import write_prompts
 
@@ -33,30 +27,6 @@ SMALLEST = 200
 _DEFAULT = 6000
 _FLOOR = 600
 """Rows that a dataset keeps at the default size, if it has as many."""
-
-_NOTES = (
-    "Published: models, list prices, rows per dataset, overall mean score and mean cost per model (0-shot), "
-    "means on GSM8K and MBPP; means on ARC-Challenge and Winogrande are the 5-shot ones.",
-    "Assumed: means on MMLU (but GPT-4's), MT-Bench and the other tasks; HellaSwag's balance the overall "
-    "means; answer lengths, topics and what words tell of difficulty (rb_support/simulate/data).",
-    "How much words tell was set by hand so that KNN stands to the zero router about as RouterBench's "
-    "section 5.3 says, and factor strengths so that the oracle chooses about as published: on these rows "
-    "neither is evidence for the paper's statements.",
-    "Models err together as on the real ARC-Challenge, MBPP and Winogrande rows, to which the factor "
-    "loadings were fitted; other datasets borrow these loadings.",
-    "The published listing of rows per task sums to 36,987; tasks other than the eight datasets are cut by "
-    "490 rows so that the table has the published 36,497.",
-    "Below full size small datasets are over-represented: means per dataset stay calibrated, the overall "
-    "means are the published ones at full size only.",
-)
-_RAG_NOTES = (
-    "Published: the models, their prices and request fees; You.com's token price is not printed and is "
-    "taken to be in its fee.",
-    "Assumed: every score, answer length, correlation and share of time-sensitive questions; no RAG "
-    "result is printed outside the paper's figures.",
-    "Kinds of questions follow RouterBench's Appendix A.2: news of 2023 (time_sensitive), of 2020, and "
-    "specific facts that hardly change.",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +68,7 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
     drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
     mean_prompt = {each.part.dataset: float(each.tokens.mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
-    origin = Origin("simulated", f"simulated RouterBench (latent traits, seed {seed})", (), _NOTES)
+    origin = assumed.origin("outcomes", "RouterBench", seed)
     return _priced(drawn, [means[each.part.dataset] for each in drawn], origin)
 
 
@@ -131,14 +101,14 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
         for name, count in zip(RAG_PARTS, rows, strict=True)
         if count
     ]
-    origin = Origin("simulated", f"simulated RAG set (latent traits, seed {seed})", (), _RAG_NOTES)
+    origin = assumed.origin("rag", "RAG set", seed)
     means = [each.part.answer_tokens for each in drawn]
     return _priced(drawn, means, origin, time_sensitive=np.arange(n) < news)
 
 
 def _allocate(n: int) -> dict[str, int]:
     """Rows per dataset: proportional to the published ones, but small datasets keep a floor."""
-    full = np.array([rows_at_full_size(name) for name in datasets()], dtype=float)
+    full = np.array([assumed.rows_at_full_size(name) for name in datasets()], dtype=float)
     kept = np.where(np.array(datasets()) == catalog.OTHER, 0, np.minimum(full, _FLOOR))
     floor = kept * min(1.0, n / _DEFAULT)
     share = full * n / full.sum()

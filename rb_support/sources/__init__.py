@@ -14,10 +14,10 @@ from rb_support.sources.errors import (
     UnsafePickleError,
     UnverifiedFileError,
 )
+from rb_support.sources.records import SourceRows
 from rb_support.sources.registry import SOURCES, Source, SourceFile
-from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
+from rb_support.sources.store import at_hand, fetch, locate, verify
 from rb_support.sources.tables import (
-    SourceRows,
     load_battles,
     load_graded,
     load_judgments,
@@ -31,8 +31,6 @@ from rb_support.sources.tables import (
 __all__ = [
     "SOURCES",
     "AlteredFileError",
-    "FileState",
-    "Located",
     "MissingSourceError",
     "Source",
     "SourceError",
