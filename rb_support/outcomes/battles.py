@@ -50,7 +50,7 @@ class Battles(Rows):
             self._set(frame=self.frame.assign(**{column: values[:, 0]}))
         if "score" in self.frame.columns:
             checks.refuse_scores(self.share, ("score",))
-            against = (self.share - 0.5) * (_shares(self.frame["winner"]) - 0.5) < 0
+            against = (self.share - 0.5) * (self.frame["winner"].map(_SHARE).to_numpy() - 0.5) < 0
             remedy = "score is model_a's share of the win"
             checks.refuse_own(against, ["score"], "contradicts the winner", remedy)
         if "weight" in self.frame.columns:
@@ -67,7 +67,7 @@ class Battles(Rows):
         """(n,) share of each win that goes to model_a: `score`, or 1, 0.5, 0 by the winner."""
         if "score" in self.frame.columns:
             return self.frame["score"].to_numpy(dtype=np.float64)
-        return _shares(self.frame["winner"])
+        return np.asarray(self.frame["winner"].map(_SHARE), dtype=np.float64)
 
     @property
     def weight(self) -> Floats:
@@ -100,10 +100,6 @@ class Battles(Rows):
             Checks(frame, name).need_columns(("winner",))
         kept = frame.drop(columns=[c for c in ("winner", *_FLAGS) if c in frame.columns])
         return cls(kept.assign(winner=winner), origin or Origin("own", name))
-
-
-def _shares(winner: pd.Series[str]) -> Floats:
-    return np.array([_SHARE[who] for who in winner])
 
 
 def _flagged(frame: pd.DataFrame, name: str) -> pd.Series[str]:

@@ -43,6 +43,12 @@ class Origin:
         """Origin with these sentences added to its notes."""
         return replace(self, notes=(*self.notes, *sentences))
 
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Origin:
+        """Origin whose `asdict` went through JSON."""
+        files = tuple((name, sha256) for name, sha256 in record["files"])
+        return cls(record["kind"], record["name"], files, tuple(record["notes"]))
+
 
 OWN = Origin("own", "own table")
 """Origin of a table whose maker named none."""
@@ -98,16 +104,18 @@ class Rows:
         ------
         TableError : if the file holds something else.
         """
-        frame, record = files.read_parquet(path, cls.__name__)
-        found = record["origin"]
-        origin = Origin(
-            found["kind"], found["name"], tuple(map(tuple, found["files"])), tuple(found["notes"])
-        )
-        return cls._from_record(frame, origin, record)
+        path = Path(path)
+        frame, record = files.read_parquet(path)
+        if record.get("table") != cls.__name__:
+            raise TableError(
+                f"{path.name}: holds {record.get('table', 'no table of this project')}, not {cls.__name__}; "
+                "read it with the class that wrote it"
+            )
+        return cls._from_record(frame, record)
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> Self:
-        return cls(frame, origin)  # type: ignore[call-arg]
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
+        return cls(frame, Origin.from_record(record["origin"]))  # type: ignore[call-arg]
 
 
 class Queries(Rows):
@@ -342,26 +350,24 @@ class Outcomes(Queries):
     def read(
         cls,
         path: str | Path,
-        origin: Origin | None = None,
         *,
         models: Sequence[str] | None = None,
         missing: wide.Missing = "raise",
     ) -> Outcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
-        A Parquet file that `to_parquet` wrote keeps its own origin unless one is given.
+        A Parquet file that `to_parquet` wrote keeps its own origin.
 
         Raises
         ------
         TableError : as `from_wide` and `from_long`, or if the file cannot be read.
         """
         path = Path(path)
-        if files.holds(path, cls.__name__):
-            table = cls.from_parquet(path)
-            table._set(origin=origin or table.origin)
+        frame, record = files.read(path)
+        if record.get("table") == cls.__name__:
+            table = cls._from_record(frame, record)
             return table if models is None else table.select(models)
-        frame = files.read_frame(path)
-        origin = origin or Origin("own", path.name, ((path.name, digest(path)),))
+        origin = Origin("own", path.name, ((path.name, digest(path)),))
         build = cls.from_long if "model_name" in frame.columns else cls.from_wide
         return build(frame, models=models, origin=origin, name=path.name, missing=missing)
 
@@ -372,8 +378,8 @@ class Outcomes(Queries):
         self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> Outcomes:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
         models = tuple(record["models"])
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
-        return cls(about, quality, cost, models, origin)
+        return cls(about, quality, cost, models, Origin.from_record(record["origin"]))

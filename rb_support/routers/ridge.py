@@ -31,24 +31,24 @@ class RidgeRouter:
     ----------
     penalties : candidates as multiples of the number of training rows; infinity (always among them)
         predicts each model's mean. One value and no infinity is taken as it is, without folds.
-    folds, repeats : of the cross-validation.
     seed : of the folds.
 
     Attributes
     ----------
+    folds, repeats : of the cross-validation.
     penalty : the multiple chosen, after `fit`.
     fold_aiq : {penalty: AIQ on the left-out folds}, after `fit`; empty if nothing was to choose.
     """
 
-    def __init__(
-        self, penalties: ArrayLike = PENALTIES, *, folds: int = 5, repeats: int = 2, seed: int = 0
-    ) -> None:
+    folds, repeats = 5, 2
+
+    def __init__(self, penalties: ArrayLike = PENALTIES, *, seed: int = 0) -> None:
         values = np.atleast_1d(np.asarray(penalties, dtype=float))
         if not (values > 0).all():
             raise ValueError(f"penalties must be positive, got {values.tolist()}")
         self._fixed = len(values) == 1
         self.penalties = tuple(values if self._fixed else np.unique(np.append(values, np.inf)))
-        self.folds, self.repeats, self.seed = folds, repeats, seed
+        self.seed = seed
 
     def fit(self, train: Outcomes, X: ArrayLike) -> RidgeRouter:
         """Choose the penalty on folds, then fit on all training rows.

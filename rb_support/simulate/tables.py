@@ -15,7 +15,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate import costs
 from rb_support.simulate.assumptions import RAG_PARTS, Assumptions, Floats, assumptions, datasets
-from rb_support.simulate.latent import Integers, Queries, draw_factors, draw_latent, draw_queries, scores
+from rb_support.simulate.latent import Integers, draw_factors, draw_latent, draw_queries, scores
 from rb_support.simulate.prompts import write_prompts
 
 FULL_SIZE = 36_497
@@ -34,11 +34,9 @@ class _Drawn:
     """One dataset's queries with prompts and scores, not yet priced."""
 
     part: Assumptions
-    queries: Queries
+    frame: pd.DataFrame
     factors: Floats
     quality: Floats
-    prompts: list[str]
-    tokens: Integers
     rng: np.random.Generator
 
 
@@ -66,7 +64,7 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
         raise ValueError(f"n is {n}; a simulated table has between {SMALLEST} and {FULL_SIZE} queries")
     rows = _allocate(n)
     drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
-    mean_prompt = {each.part.dataset: float(each.tokens.mean()) for each in drawn}
+    mean_prompt = {each.part.dataset: float(each.frame["prompt_tokens"].to_numpy().mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
     origin = assumed.origin("outcomes", "RouterBench", seed)
     return _priced(drawn, [means[each.part.dataset] for each in drawn], origin)
@@ -135,7 +133,18 @@ def _draw(part: Assumptions, count: int, seed: int) -> _Drawn:
     latent = draw_latent(part, queries, factors, rngs[2])
     quality = scores(latent, part.mean, part.topics["scale"].to_numpy(dtype=str)[queries.topic])
     prompts = write_prompts(part, queries, rngs[3])
-    return _Drawn(part, queries, factors, quality, prompts, costs.prompt_tokens(part, prompts), rngs[4])
+    about = (
+        part.topics.iloc[queries.topic]
+        .reset_index(drop=True)[["task", "split", "topic"]]
+        .assign(
+            dataset=catalog.RAG if part.dataset in RAG_PARTS else part.dataset,
+            prompt=prompts,
+            level=queries.level,
+            prompt_tokens=costs.prompt_tokens(part, prompts),
+        )
+    )
+    frame = about[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]
+    return _Drawn(part, frame, factors, quality, rngs[4])
 
 
 def _priced(
@@ -143,7 +152,7 @@ def _priced(
 ) -> Outcomes:
     """Table of all datasets' queries, their answers' lengths drawn about (m,) mean tokens per dataset."""
     models = drawn[0].part.models
-    frame = pd.concat([_about(each) for each in drawn], ignore_index=True)
+    frame = pd.concat([each.frame for each in drawn], ignore_index=True)
     number = frame.groupby("task", sort=False).cumcount().astype(str)
     frame.insert(0, "sample_id", frame["task"] + "." + frame.pop("split") + "." + number)
     answers = np.concatenate(
@@ -156,12 +165,3 @@ def _priced(
     cost = costs.dollars(models, frame["prompt_tokens"].to_numpy(dtype=np.int64), answers)
     quality = np.concatenate([each.quality for each in drawn])
     return Outcomes(pd.concat([frame, tokens], axis=1).assign(**further), quality, cost, models, origin)
-
-
-def _about(drawn: _Drawn) -> pd.DataFrame:
-    """Everything about the queries but their numbers, scores and costs."""
-    about = drawn.part.topics.iloc[drawn.queries.topic].reset_index(drop=True)
-    name = catalog.RAG if drawn.part.dataset in RAG_PARTS else drawn.part.dataset
-    return about[["task", "split", "topic"]].assign(
-        dataset=name, prompt=drawn.prompts, level=drawn.queries.level, prompt_tokens=drawn.tokens
-    )[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]

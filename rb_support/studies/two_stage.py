@@ -121,9 +121,10 @@ def _chance(
     """(n, g) probability of a right answer with k passages, the right one among them or not."""
     columns = []
     for each in generators:
-        memory = np.where(date <= pd.Timestamp(each.trained_to), each.knows, _GUESS)
-        with_passages = np.where(right, each.reads - each.clutter * (k - 1), memory * (1 - each.misled))
-        columns.append(with_passages if k else memory)
+        chance = np.where(date <= pd.Timestamp(each.trained_to), each.knows, _GUESS)
+        if k:
+            chance = np.where(right, each.reads - each.clutter * (k - 1), chance * (1 - each.misled))
+        columns.append(chance)
     return np.column_stack(columns)
 
 
