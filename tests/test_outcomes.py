@@ -303,7 +303,6 @@ def test_parquet_comes_back(one: Outcomes, tmp_path_factory: pytest.TempPathFact
     again = Outcomes.from_parquet(path)
     assert_same(again, one)
     assert again.origin == one.origin == Outcomes.read(path).origin
-    assert Outcomes.read(path, Origin("real", "other")).origin.name == "other"
 
 
 def test_long_frame_by_hand() -> None:

@@ -8,14 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.sources import (
-    MissingSourceError,
-    UnknownSourceError,
-    load_graded,
-    load_pairs,
-    models_of,
-    mtbench_scores,
-)
+from rb_support.sources import load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.routellm import STRONG, WEAK
 
 PUBLISHED = {

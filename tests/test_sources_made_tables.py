@@ -19,7 +19,8 @@ from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.pairs import threshold_sweep
 from rb_support.routers import free_abstention
-from rb_support.sources import SOURCES, MissingSourceError, load_pairs
+from rb_support.sources import SOURCES, load_pairs
+from rb_support.sources.errors import MissingSourceError
 from rb_support.studies import pilot
 from rb_support.studies.commercial import commercial, commercial_leads
 from rb_support.studies.dataset import one_record, printed_prices

@@ -30,15 +30,17 @@ from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.sources import (
     SOURCES,
-    MissingSourceError,
-    UnknownSourceError,
-    UnsafePickleError,
-    UnverifiedFileError,
     load_battles,
     load_graded,
     load_judgments,
     load_pairs,
     load_routerbench,
+)
+from rb_support.sources.errors import (
+    MissingSourceError,
+    UnknownSourceError,
+    UnsafePickleError,
+    UnverifiedFileError,
 )
 from rb_support.sources.records import whole
 from rb_support.sources.routellm import STRONG, WEAK

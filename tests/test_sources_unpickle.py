@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from sources_made import Call, Global, assemble, long, old_array, old_frame, wide
 
-from rb_support.sources import AlteredFileError, UnsafePickleError, unpickle
+from rb_support.sources import unpickle
+from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 from rb_support.sources.unpickle import read_frame
 
 FRAME = Global("pandas", "DataFrame")

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from tabulate import tabulate
 
-from rb_support.sources import SOURCES, Source, SourceError, UnknownSourceError, at_hand, verify
+from rb_support.sources import SOURCES, Source, SourceError, at_hand, verify
 from rb_support.sources import fetch as fetch_source
 from rb_support.sources import locate as locate_source
+from rb_support.sources.errors import UnknownSourceError
 
 FAILED, USAGE = 1, 2
 

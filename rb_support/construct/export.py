@@ -20,9 +20,8 @@ from rb_support.construct.grading import grades_of, samples, summary, tally
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
-from rb_support.outcomes import Origin, Outcomes
-from rb_support.outcomes.origin import Kind
-from rb_support.outcomes.prompts import TURN
+from rb_support.outcomes import Kind, Origin, Outcomes
+from rb_support.outcomes.wide import TURN
 
 CostAxis = Literal["usd", "latency"]
 

@@ -16,8 +16,7 @@ import pandas as pd
 from rb_support.answers import final_answer
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.outcomes import Outcomes
-from rb_support.outcomes.prompts import strings
-from rb_support.outcomes.wide import ANSWER
+from rb_support.outcomes.wide import ANSWER, strings
 
 Behaviour = Literal["", "refusal", "echo", "empty"]
 

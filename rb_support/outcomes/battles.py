@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from rb_support.outcomes.checks import Checks, Floats
-from rb_support.outcomes.origin import OWN, Origin
-from rb_support.outcomes.table import Rows
+from rb_support.outcomes.table import OWN, Origin, Rows
 
 A, B, TIE = "model_a", "model_b", "tie"
 _SHARE = {A: 1.0, TIE: 0.5, B: 0.0}
@@ -43,28 +41,21 @@ class Battles(Rows):
         checks.refuse_not_text(("prompt", A, B))
         checks.refuse_blank(("prompt", A, B))
         known = self.frame["winner"].isin(list(_SHARE))
-        self._refuse(~known, "winner", "is no winner", "write model_a, model_b or tie")
+        checks.refuse_own(~known, ["winner"], "is no winner", "write model_a, model_b or tie")
         same = self.frame[A] == self.frame[B]
-        self._refuse(same, B, "fights itself", "name two models or delete the row")
-        for column in ("score", "weight"):
-            if column in self.frame.columns:
-                values = checks.numbers((column,))
-                checks.refuse_missing(values, (column,))
-                self._check_numbers(column, values[:, 0], checks)
-                self._set(frame=self.frame.assign(**{column: values[:, 0]}))
-
-    def _check_numbers(self, column: str, values: Floats, checks: Checks) -> None:
-        if column == "score":
-            checks.refuse_scores(values, (column,))
-            against = (values - 0.5) * (_shares(self.frame["winner"]) - 0.5) < 0
-            self._refuse(against, column, "contradicts the winner", "score is model_a's share of the win")
-        else:
-            odd = ~((values > 0) & np.isfinite(values))
-            self._refuse(odd, column, "is no weight", "weights are finite and above 0")
-
-    def _refuse(self, bad: ArrayLike, column: str, what: str, remedy: str) -> None:
-        cells = self.frame[column].to_numpy(dtype=object)
-        Checks(self.frame, self.origin.name).refuse_cells(bad, (column,), what, remedy, cells=cells)
+        checks.refuse_own(same, [B], "fights itself", "name two models or delete the row")
+        for column in [name for name in ("score", "weight") if name in self.frame.columns]:
+            values = checks.numbers((column,))
+            checks.refuse_missing(values, (column,))
+            self._set(frame=self.frame.assign(**{column: values[:, 0]}))
+        if "score" in self.frame.columns:
+            checks.refuse_scores(self.share, ("score",))
+            against = (self.share - 0.5) * (self.frame["winner"].map(_SHARE).to_numpy() - 0.5) < 0
+            remedy = "score is model_a's share of the win"
+            checks.refuse_own(against, ["score"], "contradicts the winner", remedy)
+        if "weight" in self.frame.columns:
+            odd = ~((self.weight > 0) & np.isfinite(self.weight))
+            checks.refuse_own(odd, ["weight"], "is no weight", "weights are finite and above 0")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -76,7 +67,7 @@ class Battles(Rows):
         """(n,) share of each win that goes to model_a: `score`, or 1, 0.5, 0 by the winner."""
         if "score" in self.frame.columns:
             return self.frame["score"].to_numpy(dtype=np.float64)
-        return _shares(self.frame["winner"])
+        return np.asarray(self.frame["winner"].map(_SHARE), dtype=np.float64)
 
     @property
     def weight(self) -> Floats:
@@ -109,10 +100,6 @@ class Battles(Rows):
             Checks(frame, name).need_columns(("winner",))
         kept = frame.drop(columns=[c for c in ("winner", *_FLAGS) if c in frame.columns])
         return cls(kept.assign(winner=winner), origin or Origin("own", name))
-
-
-def _shares(winner: pd.Series[str]) -> Floats:
-    return np.array([_SHARE[who] for who in winner])
 
 
 def _flagged(frame: pd.DataFrame, name: str) -> pd.Series[str]:

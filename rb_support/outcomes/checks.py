@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.outcomes.origin import TableError
-
 Floats = NDArray[np.float64]
+
+
+class TableError(ValueError):
+    """A table cannot be used; the message names file, row, column and remedy."""
 
 
 class Checks:
@@ -62,6 +64,11 @@ class Checks:
             f"{self.name}: row {row + 1}{sample}, column '{columns[column]}': {cell}{what}{more}; {remedy}"
         )
 
+    def refuse_own(self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str) -> None:
+        """`refuse_cells`, printing the frame's own cells of these columns."""
+        cells = self.frame[list(columns)].to_numpy(dtype=object)
+        self.refuse_cells(bad, columns, what, remedy, cells=cells)
+
     def need_columns(self, needed: Sequence[str]) -> None:
         """Refuse a frame without rows, with a column name used twice or with a needed column missing."""
         absent = [column for column in needed if column not in self.frame.columns]
@@ -80,15 +87,13 @@ class Checks:
 
     def refuse_blank(self, columns: Sequence[str]) -> None:
         """Refuse missing or empty cells."""
-        self.refuse_cells(
-            self._where(is_absent, columns), columns, "is empty", "fill it in or delete the row"
-        )
+        empty = self._where(is_absent, columns)
+        self.refuse_cells(empty, columns, "is empty", "fill it in or delete the row")
 
     def refuse_not_text(self, columns: Sequence[str]) -> None:
         """Refuse cells that are not text."""
         odd = self._where(lambda cell: not isinstance(cell, str), columns)
-        cells = self.frame[list(columns)].to_numpy(dtype=object)
-        self.refuse_cells(odd, columns, "is not text", "turn the column into text", cells=cells)
+        self.refuse_own(odd, columns, "is not text", "turn the column into text")
 
     def refuse_same_ids(self) -> None:
         """Refuse a sample_id that stands on two rows."""
@@ -135,9 +140,7 @@ class Checks:
         if odd.any():
             cells = self.frame[list(columns)].to_numpy(dtype=object)
             odd[odd] = [not means_absent(cell) for cell in cells[odd]]
-            self.refuse_cells(
-                odd, columns, "is not a number", "write a plain number such as 0.5", cells=cells
-            )
+            self.refuse_own(odd, columns, "is not a number", "write a plain number such as 0.5")
         return values
 
     def _where(self, test: Callable[[Any], bool], columns: Sequence[str]) -> NDArray[np.bool_]:
@@ -190,8 +193,7 @@ def _floats(column: pd.Series[Any]) -> Floats:
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     # Python's float() rounds correctly; the fast parsers of pandas may be one bit off.
-    cells = column.to_numpy(dtype=object)
-    return np.fromiter(map(_float, cells), dtype=np.float64, count=len(cells))
+    return np.array([_float(cell) for cell in column.to_numpy(dtype=object)], dtype=np.float64)
 
 
 def _float(cell: Any) -> float:

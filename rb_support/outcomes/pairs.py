@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.outcomes.checks import refuse_repeats
-from rb_support.outcomes.origin import OWN, Origin, TableError
-from rb_support.outcomes.table import Outcomes, Queries, read_only
+from rb_support.outcomes.checks import TableError, refuse_repeats
+from rb_support.outcomes.table import OWN, Origin, Outcomes, Queries, read_only
 
 _STRONG, _WEAK = "strong|score", "weak|score"
 
@@ -74,7 +73,8 @@ class PairScores(Queries):
         self._write(path, frame, **names, scale=list(self.scale))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> PairScores:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> PairScores:
         strong, weak = (frame[column].to_numpy(dtype=float) for column in (_STRONG, _WEAK))
         about, (low, high) = frame.drop(columns=[_STRONG, _WEAK]), record["scale"]
-        return cls(about, strong, weak, record["strong_model"], record["weak_model"], origin, (low, high))
+        names, origin = (record["strong_model"], record["weak_model"]), Origin.from_record(record["origin"])
+        return cls(about, strong, weak, *names, origin, (low, high))

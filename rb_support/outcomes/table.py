@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,43 @@ from numpy.typing import ArrayLike, NDArray
 from rb_support.cache import digest
 from rb_support.catalog import DATASETS
 from rb_support.outcomes import files, wide
-from rb_support.outcomes.checks import Checks, refuse_repeats, refuse_unknown
-from rb_support.outcomes.origin import OWN, Origin, TableError
+from rb_support.outcomes.checks import Checks, TableError, refuse_repeats, refuse_unknown
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
+Kind = Literal["simulated", "real", "own"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's rows come from; printed on every figure and kept in its record.
+
+    Attributes
+    ----------
+    kind : "simulated", "real" (published outcomes) or "own" (a user's table).
+    name : one line for a figure's face, such as "RouterBench 5-shot (three tasks)".
+    files : pairs (file name, sha256) of what was read; empty for simulated tables.
+    notes : sentences on what was done to the rows (merged halves, dropped rows, assumptions).
+    """
+
+    kind: Kind
+    name: str
+    files: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def noting(self, sentences: Iterable[str]) -> Origin:
+        """Origin with these sentences added to its notes."""
+        return replace(self, notes=(*self.notes, *sentences))
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Origin:
+        """Origin whose `asdict` went through JSON."""
+        files = tuple((name, sha256) for name, sha256 in record["files"])
+        return cls(record["kind"], record["name"], files, tuple(record["notes"]))
+
+
+OWN = Origin("own", "own table")
+"""Origin of a table whose maker named none."""
 
 
 class Rows:
@@ -61,8 +93,8 @@ class Rows:
         self._write(path, self.frame)
 
     def _write(self, path: str | Path, frame: pd.DataFrame, **record: Any) -> None:
-        origin = self.origin.as_record()
-        files.write_parquet(path, frame, {"table": type(self).__name__, **record, "origin": origin})
+        about = {"table": type(self).__name__, **record, "origin": asdict(self.origin)}
+        files.write_parquet(path, frame, about)
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> Self:
@@ -72,12 +104,18 @@ class Rows:
         ------
         TableError : if the file holds something else.
         """
-        frame, record = files.read_parquet(path, cls.__name__)
-        return cls._from_record(frame, Origin.from_record(record["origin"]), record)
+        path = Path(path)
+        frame, record = files.read_parquet(path)
+        if record.get("table") != cls.__name__:
+            raise TableError(
+                f"{path.name}: holds {record.get('table', 'no table of this project')}, not {cls.__name__}; "
+                "read it with the class that wrote it"
+            )
+        return cls._from_record(frame, record)
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> Self:
-        return cls(frame, origin)  # type: ignore[call-arg]
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
+        return cls(frame, Origin.from_record(record["origin"]))  # type: ignore[call-arg]
 
 
 class Queries(Rows):
@@ -312,26 +350,24 @@ class Outcomes(Queries):
     def read(
         cls,
         path: str | Path,
-        origin: Origin | None = None,
         *,
         models: Sequence[str] | None = None,
         missing: wide.Missing = "raise",
     ) -> Outcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
-        A Parquet file that `to_parquet` wrote keeps its own origin unless one is given.
+        A Parquet file that `to_parquet` wrote keeps its own origin.
 
         Raises
         ------
         TableError : as `from_wide` and `from_long`, or if the file cannot be read.
         """
         path = Path(path)
-        if files.holds(path, cls.__name__):
-            table = cls.from_parquet(path)
-            table._set(origin=origin or table.origin)
+        frame, record = files.read(path)
+        if record.get("table") == cls.__name__:
+            table = cls._from_record(frame, record)
             return table if models is None else table.select(models)
-        frame = files.read_frame(path)
-        origin = origin or Origin("own", path.name, ((path.name, digest(path)),))
+        origin = Origin("own", path.name, ((path.name, digest(path)),))
         build = cls.from_long if "model_name" in frame.columns else cls.from_wide
         return build(frame, models=models, origin=origin, name=path.name, missing=missing)
 
@@ -342,8 +378,8 @@ class Outcomes(Queries):
         self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, origin: Origin, record: dict[str, Any]) -> Outcomes:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
         models = tuple(record["models"])
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
-        return cls(about, quality, cost, models, origin)
+        return cls(about, quality, cost, models, Origin.from_record(record["origin"]))

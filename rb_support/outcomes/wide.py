@@ -8,6 +8,7 @@ Long, one row per query and model: `sample_id`, `prompt`, `eval_name`, `performa
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,15 +18,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.catalog import MODELS, RAG_MODELS, dataset_of_task
-from rb_support.outcomes import prompts
-from rb_support.outcomes.checks import Checks, Floats, refuse_repeats, refuse_unknown
-from rb_support.outcomes.origin import TableError
+from rb_support.outcomes.checks import Checks, Floats, TableError, refuse_repeats, refuse_unknown
 
 COST = "|total_cost"
 ANSWER = "|model_response"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
+TURN = "\n\n"
+"""What stands between the turns of a prompt that was a list."""
 
 _ROW_NUMBERS = re.compile(r"Unnamed: \d+")
 
@@ -125,7 +126,7 @@ def _numbers(checks: Checks, models: Sequence[str]) -> tuple[Floats, Floats]:
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """Frame with this project's columns first, ids and tasks as texts and prompts decoded."""
     tasks = frame["eval_name"].astype(str)
-    texts = [prompts.TURN.join(prompts.strings(prompt)) for prompt in frame["prompt"].to_numpy(dtype=object)]
+    texts = [TURN.join(strings(prompt)) for prompt in frame["prompt"].to_numpy(dtype=object)]
     datasets = frame["dataset"] if "dataset" in frame.columns else _implied_dataset(tasks)
     head = {
         "sample_id": frame["sample_id"].astype(str),
@@ -151,7 +152,7 @@ def wide_frame(frame: pd.DataFrame, quality: Floats, cost: Floats, models: tuple
 
 
 def _keys(frame: pd.DataFrame) -> pd.DataFrame:
-    prompt = frame["prompt"].map(prompts.encoded)
+    prompt = frame["prompt"].map(encoded)
     keys = pd.DataFrame({"sample_id": frame["sample_id"], "prompt": prompt, "eval_name": frame["task"]})
     implied = _implied_dataset(frame["task"]).eq(frame["dataset"]).all()
     return keys if implied else keys.assign(dataset=frame["dataset"])
@@ -193,7 +194,7 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     sample = frame.groupby(list(KEYS), sort=False).ngroup().to_numpy()
     again = pd.DataFrame({"sample": sample, "model": frame["model_name"]}).duplicated()
     what, remedy = "answers this sample a second time", "delete one of the rows or give it its own sample_id"
-    checks.refuse_cells(again, ("model_name",), what, remedy, cells=frame["model_name"])
+    checks.refuse_own(again, ["model_name"], what, remedy)
     return _pivot(frame, values, sample)
 
 
@@ -218,3 +219,31 @@ def _scatter(cells: NDArray[Any], at: NDArray[Any], n: int, blank: float | None)
     whole = np.full(n, blank, dtype=cells.dtype)
     whole[at] = cells
     return whole
+
+
+def strings(prompt: Any) -> tuple[str, ...]:
+    """Texts a prompt consists of: a list literal's items, or the prompt itself.
+
+    >>> strings("['What is 2 + 2?', 'Why?']"), strings("[1, 2] is what?")
+    (('What is 2 + 2?', 'Why?'), ('[1, 2] is what?',))
+    """
+    if not isinstance(prompt, str):
+        return tuple(str(part) for part in prompt) if hasattr(prompt, "__iter__") else (str(prompt),)
+    if not (prompt.startswith("[") and prompt.endswith("]")):
+        return (prompt,)
+    parts = _literal(prompt)
+    if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+        return tuple(parts)
+    return (prompt,)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None  # a prompt may well start and end with brackets and be no list
+
+
+def encoded(prompt: str) -> str:
+    """Prompt as a wide file must write it so that reading it gives the same text again."""
+    return prompt if strings(prompt) == (prompt,) else repr([prompt])

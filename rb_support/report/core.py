@@ -13,8 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rb_support.cache import digest, write_atomically
-from rb_support.outcomes import Origin
-from rb_support.outcomes.origin import Kind
+from rb_support.outcomes import Kind, Origin
 from rb_support.paper import ITEMS
 from rb_support.report import gallery, provenance, render, store
 from rb_support.report.store import ReportError

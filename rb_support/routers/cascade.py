@@ -200,10 +200,9 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
     The first crossing; the first rate if there is no lead even there, the last if it is never used up.
     """
     rates, leads = np.asarray(error_rates, dtype=float), np.asarray(lead, dtype=float)
-    lost = np.flatnonzero(leads <= 0)
-    if len(lost) == 0:
+    if not (leads <= 0).any():
         return float(rates[-1])
-    after = int(lost[0])
+    after = int((leads <= 0).argmax())
     if after == 0:
         return float(rates[0])
     share = leads[after - 1] / (leads[after - 1] - leads[after])
@@ -212,18 +211,19 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
 
 def checked_rates(error_rates: ArrayLike) -> Array:
     """Error rates as an array (k,), if all lie in [0, 1]."""
-    rates = np.asarray(error_rates, dtype=float)
-    if rates.ndim != 1 or rates.size == 0 or not ((rates >= 0) & (rates <= 1)).all():
-        raise ValueError(f"error rates must be a list of numbers in [0, 1], got {rates.tolist()}")
-    return rates
+    return _checked(error_rates, 1.0, "error rates must be a list of numbers in [0, 1]")
 
 
 def _checked_budgets(budgets: ArrayLike) -> Array:
     """Budgets as an array (k,), if all are at least 0; infinity is no limit."""
-    limits = np.asarray(budgets, dtype=float)
-    if limits.ndim != 1 or limits.size == 0 or not (limits >= 0).all():
-        raise ValueError(f"budgets must be a list of USD per query, at least 0, got {limits.tolist()}")
-    return limits
+    return _checked(budgets, np.inf, "budgets must be a list of USD per query, at least 0")
+
+
+def _checked(numbers: ArrayLike, highest: float, wanted: str) -> Array:
+    values = np.asarray(numbers, dtype=float)
+    if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= highest)).all():
+        raise ValueError(f"{wanted}, got {values.tolist()}")
+    return values
 
 
 def _table(name: str, values: ArrayLike, highest: float) -> Array:

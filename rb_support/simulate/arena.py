@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from rb_support import catalog, paper
-from rb_support.outcomes import Battles, Origin
-from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, table, value
+from rb_support.outcomes import Battles
+from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, origin, table, texts, value
 from rb_support.simulate.latent import Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
@@ -31,33 +31,6 @@ _SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
 
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
-
-_OPENERS = (
-    "Hi! ", "Hello, ", "Hey there. ", "Good evening. ", "Quick question: ", "Please help me. ",
-    "For my class: ", "I am curious. ", "For work: ", "Can you do this? ", "One more thing. ", "My task: ",
-)  # fmt: skip
-_CLOSERS = ("", "", "", " Thanks!", " Thank you.", " Cheers.", " No hurry.")
-_GREETINGS = (
-    "hi", "hello", "hey", "hello there", "good morning", "test", "ping", "who are you", "how are you?",
-    "thanks", "ok", "what's up", "tell me a joke", "are you there?", "hola", "bonjour", "sing a song",
-)  # fmt: skip
-
-_NO_EVIDENCE = (
-    "Difficulty, topics and wording are those of the simulated outcomes, and so are (with the same seed) the "
-    "tastes of GPT-4 and Mixtral for topics: what is learnt here helps there by construction, and nothing "
-    "here is evidence for the paper's statements."
-)
-_ARENA_NOTES = (
-    "Published: the 64 models and their tiers (RouteLLM, Appendix A); nothing else.",
-    "Assumed: the strength of each tier, who fights how often, noise, ties and random votes, the kinds of "
-    "prompts and how many are greetings (quantities arena_* in rb_support/simulate/data/assumptions.csv).",
-    _NO_EVIDENCE,
-)
-_JUDGE_NOTES = (
-    "Assumed: the kinds of prompts, the judge's noise and its ties (quantities judge_* in "
-    "rb_support/simulate/data/assumptions.csv); no answer was judged.",
-    _NO_EVIDENCE,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +71,6 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     fighters = _fighters()
     strength = fighters["strength"].to_numpy(dtype=float)
     parts = []
@@ -111,8 +83,7 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
-    origin = Origin("simulated", f"simulated Chatbot Arena (latent traits, seed {seed})", (), _ARENA_NOTES)
-    return _battles(parts, "arena", seed, origin)
+    return _battles(parts, "arena", "Chatbot Arena", seed)
 
 
 def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
@@ -133,7 +104,6 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     parts = []
     for dataset, count in _counts("judge_share", n).items():
         rngs = _streams("judge", dataset, seed)
@@ -145,13 +115,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
         near = np.abs(share - 0.5) < value("judge_tie_band")
         winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
         parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
-    origin = Origin("simulated", f"simulated judge (latent traits, seed {seed})", (), _JUDGE_NOTES)
-    return _battles(parts, "judge", seed, origin)
-
-
-def _refuse_few(n: int) -> None:
-    if n < 100:
-        raise ValueError(f"n is {n}; simulated battles are at least 100")
+    return _battles(parts, "judge", "judge", seed)
 
 
 def _fighters() -> pd.DataFrame:
@@ -162,6 +126,8 @@ def _fighters() -> pd.DataFrame:
 
 def _counts(quantity: str, n: int) -> dict[str, int]:
     """Prompts per dataset by the assumed shares; the first takes what rounding leaves."""
+    if n < 100:
+        raise ValueError(f"n is {n}; simulated battles are at least 100")
     rows = table()
     shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
     counts = {str(name): int(share * n) for name, share in shares.items()}
@@ -203,35 +169,24 @@ def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
 def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Floats) -> _Asked:
     """Prompts of one dataset; open ones are dressed as chat, and some are mere greetings."""
     part = assumptions(dataset, (GPT4, MIXTRAL))
-    queries = draw_queries(part, _spread(part, count), rngs[0])
+    weight = part.topics["rows"].to_numpy(dtype=float)
+    # Prompts per topic, as even as its rows in the published file allow.
+    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
+    queries = draw_queries(part, np.diff(ends, prepend=0), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
-    topic = part.topics["topic"].to_numpy(dtype=object)[queries.topic]
-    frame = pd.DataFrame(
-        {
-            "prompt": write_prompts(part, queries, rngs[2]),
-            "dataset": dataset,
-            "topic": topic,
-            "level": queries.level,
-        }
-    )
+    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2]), "dataset": dataset})
+    topics = part.topics["topic"].to_numpy(dtype=object)
+    frame = frame.assign(topic=topics[queries.topic], level=queries.level)
     if dataset == catalog.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
     return _Asked(part, frame, queries.topic, factors, taste)
-
-
-def _spread(part: Assumptions, count: int) -> Integers:
-    """(k,) prompts per topic, as even as its rows in the published file allow."""
-    weight = part.topics["rows"].to_numpy(dtype=float)
-    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
-    return np.diff(ends, prepend=0)
 
 
 def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Open prompts with an opening word, which no prompt of `simulate_outcomes` has; some only greet."""
     n = len(frame)
     opener, closer, greeting = (
-        np.array(texts, dtype=object)[rng.integers(0, len(texts), n)]
-        for texts in (_OPENERS, _CLOSERS, _GREETINGS)
+        np.array(words, dtype=object)[rng.integers(0, len(words), n)] for words in texts()["chat"].values()
     )
     greets = rng.random(n) < value("arena_greetings")
     prompt = np.where(greets, greeting, opener + frame["prompt"].to_numpy(dtype=object) + closer)
@@ -292,8 +247,8 @@ def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.ge
     return {"winner": np.where(blind, guess, fair), "random_vote": blind}
 
 
-def _battles(parts: list[pd.DataFrame], what: str, seed: int, origin: Origin) -> Battles:
+def _battles(parts: list[pd.DataFrame], what: str, title: str, seed: int) -> Battles:
     """All datasets' battles in one random order."""
     frame = pd.concat(parts, ignore_index=True)
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(what.encode()), 0)))
-    return Battles(frame.iloc[stream.permutation(len(frame))].reset_index(drop=True), origin)
+    return Battles(frame.iloc[stream.permutation(len(frame))], origin(what, title, seed))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from io import StringIO
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support import catalog, paper
+from rb_support.outcomes import Origin
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +67,21 @@ def _text(name: str) -> str:
 @cache
 def vocabulary() -> dict[str, Any]:
     """Templates and word lists of every dataset."""
-    return cast(dict[str, Any], json.loads(_text("vocabulary.json")))
+    words: dict[str, Any] = json.loads(_text("vocabulary.json"))
+    return words
+
+
+@cache
+def texts() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Notes of simulated tables, and words of chat, from `texts.toml`."""
+    parts = tomllib.loads(_text("texts.toml"))
+    return {part: {name: tuple(lines) for name, lines in found.items()} for part, found in parts.items()}
+
+
+def origin(what: str, title: str, seed: int) -> Origin:
+    """Origin of a simulated table, with the notes of `texts.toml` on it."""
+    name = f"simulated {title} (latent traits, seed {seed})"
+    return Origin("simulated", name, (), texts()["notes"][what])
 
 
 @cache

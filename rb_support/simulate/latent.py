@@ -23,9 +23,9 @@ Integers = NDArray[np.int64]
 LEVELS = 5
 """Difficulty is told in five levels of wording."""
 
-_STEPS = {"binary": 1, "quarters": 4, "tenths": 10}
-_SPREAD = {"quarters": 1.5, "tenths": 1.0}
-_LOWEST = {"binary": 0.0, "quarters": 0.0, "tenths": 0.1}
+_GRADES = {"quarters": (4, 1.5, 0.0), "tenths": (10, 1.0, 0.1)}
+"""Scales by degrees: number of steps, how fast they follow the margin, lowest score."""
+
 _BISECTIONS = 45
 
 
@@ -137,9 +137,7 @@ def scores(latent: Floats, mean: Floats, scale: NDArray[np.str_]) -> Floats:
 def _graded(margin: Floats, scale: NDArray[np.str_]) -> Floats:
     """(n, m) scores from the distance to each model's threshold."""
     graded = (margin > 0).astype(float)
-    for name, spread in _SPREAD.items():
+    for name, (steps, spread, lowest) in _GRADES.items():
         rows = scale == name
-        if rows.any():
-            steps = np.rint(_STEPS[name] * ndtr(spread * margin[rows])) / _STEPS[name]
-            graded[rows] = np.maximum(steps, _LOWEST[name])
+        graded[rows] = np.maximum(np.rint(steps * ndtr(spread * margin[rows])) / steps, lowest)
     return graded

@@ -11,9 +11,9 @@ import pandas as pd
 
 from rb_support.answers import final_number, same_number
 from rb_support.catalog import GSM8K
-from rb_support.outcomes import Battles, Origin, TableError
+from rb_support.outcomes import Battles, TableError
 from rb_support.outcomes.files import read_frame
-from rb_support.sources.records import read_lines, read_list, whole
+from rb_support.sources.records import SourceRows, read_lines, read_list, whole
 from rb_support.sources.routellm import STRONG, WEAK
 from rb_support.sources.store import Located
 
@@ -104,8 +104,8 @@ def judge(located: Located) -> Battles:
     return Battles.from_frame(frame, origin=located.origin.noting([note]), name="routellm-judge")
 
 
-def zeroeval(located: Located) -> tuple[pd.DataFrame, Origin]:
-    """Answers of many models to GSM8K, graded: the rows of `load_graded`, and their origin.
+def zeroeval(located: Located) -> SourceRows:
+    """Answers of many models to GSM8K, graded: the rows of `load_graded`.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def zeroeval(located: Located) -> tuple[pd.DataFrame, Origin]:
     failures = (~parsed.astype(bool)).sum()
     counted = ", ".join(f"{model} {count}" for model, count in failures[failures > 0].items())
     note = f"answers without a readable number count as wrong, per model: {counted or 'none'}"
-    return frame.rename_axis("sample_id").reset_index(), located.origin.noting([note])
+    return SourceRows(frame.rename_axis("sample_id").reset_index(), located.origin.noting([note]))
 
 
 def _zeroeval_file(path: Path, model: str) -> pd.DataFrame:

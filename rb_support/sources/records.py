@@ -1,15 +1,27 @@
-"""JSON and JSON Lines files of records, with errors that name the row."""
+"""Records of published files, JSON or JSON Lines, with errors that name the row; a frame with its origin."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rb_support.outcomes import TableError
+import pandas as pd
+
+from rb_support.outcomes import Origin, TableError
+from rb_support.outcomes.table import Rows
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SourceRows(Rows):
+    """A frame with its origin, for sources that are none of the three tables."""
+
+    frame: pd.DataFrame
+    origin: Origin
 
 
 def read_lines(path: Path, needed: Iterable[str]) -> list[Record]:

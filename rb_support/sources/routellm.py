@@ -15,7 +15,7 @@ import pandas as pd
 from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import PairScores, TableError
 from rb_support.outcomes.files import read_frame
-from rb_support.sources.records import read_lines
+from rb_support.sources.records import SourceRows, read_lines
 from rb_support.sources.store import Located
 
 STRONG = "gpt-4-1106-preview"
@@ -67,12 +67,12 @@ def mt_bench(located: Located, decontaminate: bool) -> PairScores:
     )
 
 
-def claude(located: Located) -> pd.DataFrame:
+def claude(located: Located) -> SourceRows:
     """GPT-4's scores of what Claude models answered to MT-Bench, as `judgments` reads them."""
-    return judgments(located.paths[0])
+    return SourceRows(judgments(located.paths[0]), located.origin)
 
 
-def commercial(located: Located) -> pd.DataFrame:
+def commercial(located: Located) -> SourceRows:
     """GPT-4's scores of what two commercial routers answered to MT-Bench.
 
     Columns: model (martian or unify, the router), question_id, turn, score (1 to 10, NaN where the judge
@@ -80,7 +80,8 @@ def commercial(located: Located) -> pd.DataFrame:
     """
     scores = judgments(located.path("gpt-4_single.jsonl"))
     answers = pd.concat([_called(located.path(f"{router}.jsonl"), router) for router in ("martian", "unify")])
-    return scores.merge(answers, on=["model", "question_id"], how="left", validate="many_to_one")
+    frame = scores.merge(answers, on=["model", "question_id"], how="left", validate="many_to_one")
+    return SourceRows(frame, located.origin)
 
 
 def judgments(path: Path) -> pd.DataFrame:
@@ -110,8 +111,8 @@ def _called(path: Path, router: str) -> pd.DataFrame:
 
 def _answers(path: Path, task: str) -> pd.DataFrame:
     frame = read_frame(path)
-    found = pd.DataFrame({"sample_id": [f"{task}.{row}" for row in range(len(frame))], "task": task})
-    found["prompt"] = frame["prompt"]
+    ids = [f"{task}.{row}" for row in range(len(frame))]
+    found = pd.DataFrame({"sample_id": ids, "task": task, "prompt": frame["prompt"]})
     sides = {"strong": STRONG, "weak": WEAK}
     for side, model in sides.items():
         if f"{model}_response" in frame.columns:

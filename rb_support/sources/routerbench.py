@@ -17,8 +17,7 @@ from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin, Outcomes, TableError
 from rb_support.outcomes.checks import Checks, means_absent
 from rb_support.outcomes.files import read_frame as read_csv
-from rb_support.outcomes.prompts import strings
-from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, wide_of_long
+from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, strings, wide_of_long
 from rb_support.sources.errors import UnsafePickleError
 from rb_support.sources.store import Located
 from rb_support.sources.unpickle import read_frame
@@ -44,9 +43,7 @@ def load(located: Located) -> Outcomes:
 
 def read_wide(path: Path, *, sha256: str | None, origin: Origin) -> Outcomes:
     """Table of a published wide pickle (0-shot, 5-shot); `path` and `sha256` as in `unpickle.read_frame`."""
-    frame = read_frame(path, sha256=sha256)
-    _need_columns(frame, _WIDE, path)
-    return table(frame, origin=origin, name=path.name)
+    return table(_published(path, sha256, _WIDE), origin=origin, name=path.name)
 
 
 def read_long(path: Path, *, sha256: str | None, origin: Origin) -> Outcomes:
@@ -55,8 +52,7 @@ def read_long(path: Path, *, sha256: str | None, origin: Origin) -> Outcomes:
     The file repeats every prompt for every model. While the rows are joined, a number stands for each
     prompt, so that memory holds the file's texts once and little else (`benchmarks/raw_pickle_memory.py`).
     """
-    frame = read_frame(path, sha256=sha256)
-    _need_columns(frame, _LONG, path)
+    frame = _published(path, sha256, _LONG)
     # a dict, since pandas' own numbering of texts keeps a second copy of each text outside Latin-1
     numbers: dict[str, int] = {}
     numbered = [str(numbers.setdefault(text, len(numbers))) for text in frame.pop("prompt")]
@@ -135,10 +131,12 @@ def _refuse_no_halves(rows: pd.DataFrame, scored: pd.DataFrame, turns: pd.Series
             )
 
 
-def _need_columns(frame: pd.DataFrame, needed: tuple[str, ...], path: Path) -> None:
+def _published(path: Path, sha256: str | None, needed: tuple[str, ...]) -> pd.DataFrame:
+    frame = read_frame(path, sha256=sha256)
     absent = [column for column in needed if column not in frame.columns]
     if absent:
         raise UnsafePickleError(
             f"{path}: this is a table, but not RouterBench's: column '{absent[0]}' is missing"
             f" ({len(absent)} of {len(needed)}); fetch the published file"
         )
+    return frame

@@ -15,16 +15,8 @@ from typing import Literal
 
 import pooch
 
-from rb_support.cache import (
-    SourceError,
-    cache_dir,
-    data_dir,
-    digest,
-    downloads_dir,
-    known_digest,
-    read_record,
-    remember,
-)
+from rb_support import cache
+from rb_support.cache import SourceError, data_dir, digest, downloads_dir, known_digest
 from rb_support.outcomes import Origin
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
@@ -142,15 +134,13 @@ def fetch(
 def verify(name: str | Source) -> tuple[FileState, ...]:
     """State of every file of a source, from hashes computed anew."""
     source = _source(name)
-    search = _Search(source.name, anew=True)
-    return tuple(search.state(file) for file in source.files)
+    return tuple(map(_Search(source.name, anew=True).state, source.files))
 
 
 def at_hand(name: str | Source) -> int:
     """How many files of a source are here, told by their sizes alone: quick, and no proof."""
     source = _source(name)
-    search = _Search(source.name)
-    return sum(search.may_be_here(file) for file in source.files)
+    return sum(map(_Search(source.name).may_be_here, source.files))
 
 
 def _source(name: str | Source) -> Source:
@@ -159,7 +149,7 @@ def _source(name: str | Source) -> Source:
 
 def _expected(file: SourceFile) -> str | None:
     """Published hash, else the one recorded when the file was first trusted."""
-    return file.sha256 or read_record(TRUSTED).get(file.name)
+    return file.sha256 or cache.read_record(TRUSTED).get(file.name)
 
 
 def _named(file: SourceFile) -> list[Path]:
@@ -199,7 +189,11 @@ class _Search:
     def find(self, file: SourceFile) -> Path | None:
         named, sha256 = _named(file), _expected(file)
         if sha256 is None:
-            return self._trust(file, named[0]) if named else None
+            if named and not self.allow_unverified:
+                raise UnverifiedFileError(_unverified(file, self.owner))
+            if named:  # taken at its owner's word, and held to these bytes from now on
+                cache.remember(TRUSTED, file.name, known_digest(named[0]))
+            return named[0] if named else None
         hashed = digest if self.anew else known_digest
         found = next((path for path in self._candidates(file) if hashed(path) == sha256), None)
         if found is None and named:
@@ -213,22 +207,13 @@ class _Search:
 
     def state(self, file: SourceFile) -> FileState:
         try:
-            found = self.find(file)
-        except UnverifiedFileError as error:
-            return FileState(file.name, "unverified", str(error))
-        except AlteredFileError as error:
-            return FileState(file.name, "altered", str(error))
-        if found is not None:
-            return FileState(file.name, "verified")
+            if self.find(file) is not None:
+                return FileState(file.name, "verified")
+        except (UnverifiedFileError, AlteredFileError) as error:
+            status: Status = "altered" if isinstance(error, AlteredFileError) else "unverified"
+            return FileState(file.name, status, str(error))
         detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`"
         return FileState(file.name, "missing", detail)
-
-    def _trust(self, file: SourceFile, path: Path) -> Path:
-        """Take a file of unknown hash at its owner's word, and hold it to these bytes from now on."""
-        if not self.allow_unverified:
-            raise UnverifiedFileError(_unverified(file, self.owner))
-        remember(TRUSTED, file.name, known_digest(path))
-        return path
 
 
 def _download(file: SourceFile, progress: bool, retries: int) -> None:
@@ -266,7 +251,8 @@ def _altered(file: SourceFile, path: Path, expected: str, owner: str) -> str:
     if file.sha256 is None:
         return (
             f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on trust; "
-            f"bring back those bytes, or, to trust the new ones, delete its line in {cache_dir() / TRUSTED}"
+            "bring back those bytes, or, to trust the new ones, delete its line in "
+            f"{cache.cache_dir() / TRUSTED}"
         )
     return (
         f"{path} is not the published {file.name}: it has {path.stat().st_size:,} bytes and sha256 {found}, "

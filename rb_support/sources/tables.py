@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
@@ -22,6 +21,7 @@ from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
+from rb_support.sources.records import SourceRows
 from rb_support.sources.routellm import STRONG, WEAK
 from rb_support.sources.store import Located, fetch, locate
 
@@ -29,25 +29,20 @@ Shots = Literal["0shot", "5shot", "raw", "slice"]
 Table = TypeVar("Table", bound=Rows)
 
 _PREFERRED: tuple[Shots, ...] = ("0shot", "5shot", "slice")
-_PAIRS: dict[str, Callable[..., PairScores]] = {
-    "routellm-mmlu": routellm.mmlu,
-    "routellm-gsm8k": routellm.gsm8k,
-    "routellm-mtbench": routellm.mt_bench,
+_PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "routellm-mmlu": ("scores of a pair of models", routellm.mmlu),
+    "routellm-gsm8k": ("scores of a pair of models", routellm.gsm8k),
+    "routellm-mtbench": ("scores of a pair of models", routellm.mt_bench),
+    "alpaca-eval": ("battles", judged.alpaca_eval),
+    "arena-55k": ("battles", judged.arena),
+    "routellm-judge": ("battles", judged.judge),
+    "mtbench-claude": ("judgments", routellm.claude),
+    "routellm-commercial": ("judgments", routellm.commercial),
+    "zeroeval-gsm": ("answers to grade", judged.zeroeval),
 }
-_BATTLES: dict[str, Callable[..., Battles]] = {
-    "alpaca-eval": judged.alpaca_eval,
-    "arena-55k": judged.arena,
-    "routellm-judge": judged.judge,
-}
+"""Source -> what it holds, and what makes a table of its files."""
+
 _ABOUT = ("sample_id", "dataset", "task", "prompt", "prompt_turn_2", "category", "contaminated")
-
-
-@dataclass(frozen=True, eq=False)
-class SourceRows(Rows):
-    """A frame with its origin, for sources that are none of the three tables."""
-
-    frame: pd.DataFrame
-    origin: Origin
 
 
 def load_routerbench(
@@ -98,8 +93,7 @@ def load_pairs(name: str, *, decontaminate: bool = True, download: bool = False)
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    parse = _parser_of(name, _PAIRS, "scores of a pair of models")
-    return _parsed_once(_obtain(name, download), PairScores, parse, decontaminate=decontaminate)
+    return _load("scores of a pair of models", name, PairScores, download, decontaminate=decontaminate)
 
 
 def load_battles(name: str, *, download: bool = False, allow_unverified: bool = False) -> Battles:
@@ -115,8 +109,7 @@ def load_battles(name: str, *, download: bool = False, allow_unverified: bool = 
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    parse = _parser_of(name, _BATTLES, "battles")
-    return _parsed_once(_obtain(name, download, allow_unverified), Battles, parse)
+    return _load("battles", name, Battles, download, allow_unverified)
 
 
 def load_judgments(name: str, *, download: bool = False) -> SourceRows:
@@ -134,10 +127,7 @@ def load_judgments(name: str, *, download: bool = False) -> SourceRows:
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    parsers = {"mtbench-claude": routellm.claude, "routellm-commercial": routellm.commercial}
-    parse = _parser_of(name, parsers, "judgments")
-    located = _obtain(name, download)
-    return _parsed_once(located, SourceRows, lambda files: SourceRows(parse(files), files.origin))
+    return _load("judgments", name, SourceRows, download)
 
 
 def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> SourceRows:
@@ -155,8 +145,7 @@ def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> Source
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    parse = _parser_of(name, {"zeroeval-gsm": judged.zeroeval}, "answers to grade")
-    return _parsed_once(_obtain(name, download), SourceRows, lambda located: SourceRows(*parse(located)))
+    return _load("answers to grade", name, SourceRows, download)
 
 
 def mtbench_scores(*, download: bool = False) -> SourceRows:
@@ -197,14 +186,15 @@ def models_of(rows: SourceRows) -> tuple[str, ...]:
     return tuple(c for c in rows.frame.columns if c not in _ABOUT and not c.endswith(judged.PARSED))
 
 
-def _obtain(name: str, download: bool, allow_unverified: bool = False) -> Located:
-    return (fetch if download else locate)(name, allow_unverified=allow_unverified)
-
-
-def _parser_of(name: str, parsers: Mapping[str, Callable[..., Any]], what: str) -> Callable[..., Any]:
+def _load(
+    what: str, name: str, table: type[Table], download: bool, allow_unverified: bool = False, **options: Any
+) -> Table:
+    """Table of a source, if the source holds what is asked for."""
+    parsers = {source: parse for source, (holds, parse) in _PARSERS.items() if holds == what}
     if name not in parsers:
         raise UnknownSourceError(f"source '{name}' holds no {what}; those that do: {', '.join(parsers)}")
-    return parsers[name]
+    located = (fetch if download else locate)(name, allow_unverified=allow_unverified)
+    return _parsed_once(located, table, parsers[name], **options)
 
 
 def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Table], **options: Any) -> Table:

@@ -11,8 +11,7 @@ from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.construct.records import Model
 from rb_support.outcomes import Outcomes
-from rb_support.outcomes.prompts import strings
-from rb_support.outcomes.wide import ANSWER
+from rb_support.outcomes.wide import ANSWER, strings
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
 _WORDS = {

@@ -43,11 +43,9 @@ def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
     dearest_first = np.argsort(-outcomes.cost.mean(axis=0))
     names = [*(outcomes.models[j] for j in dearest_first), NOBODY]
     chosen = pd.Series([*outcomes.models, NOBODY]).to_numpy()[choice]
-    parts = {name: chosen[outcomes.frame["dataset"] == name] for name in outcomes.datasets}
-    counts = {
-        name: pd.Series(part).value_counts(normalize=True) for name, part in {**parts, "all": chosen}.items()
-    }
-    return pd.DataFrame(counts).reindex(names).fillna(0.0)
+    parts = {name: chosen[outcomes.frame["dataset"] == name] for name in outcomes.datasets} | {"all": chosen}
+    shares = {name: pd.Series(part).value_counts(normalize=True) for name, part in parts.items()}
+    return pd.DataFrame(shares).reindex(names).fillna(0.0)
 
 
 def solved_by(outcomes: Outcomes) -> pd.Series:
@@ -90,11 +88,9 @@ def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
     parts = []
     for name in outcomes.datasets:
         part = outcomes.of(name)
-        points = np.vstack([part.points(), oracle_rows(part).mean(axis=0)])
-        frame = pd.DataFrame(points, columns=["usd_per_query", "quality"])
-        frame.insert(0, "model", [*part.models, "oracle"])
-        frame.insert(0, "dataset", name)
-        parts.append(frame)
+        usd, quality = np.vstack([part.points(), oracle_rows(part).mean(axis=0)]).T
+        columns = {"model": [*part.models, "oracle"], "usd_per_query": usd, "quality": quality}
+        parts.append(pd.DataFrame({"dataset": name, **columns}))
     return pd.concat(parts, ignore_index=True)
 
 

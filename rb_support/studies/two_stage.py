@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval import BM25, documents, found, questions
 from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
-from rb_support.simulate.costs import dollars
+from rb_support.simulate.costs import CHARACTERS_PER_TOKEN, dollars
 from rb_support.stats import System, mean_points
 from rb_support.studies.predictive import Comparison, compare_predictions
 
@@ -55,7 +55,6 @@ PASSAGES: Mapping[str, int] = MappingProxyType({"No search": 0, "BM25 top 1": 1,
 
 _GUESS = 0.02
 _INSTRUCTION_TOKENS, _ANSWER_TOKENS = 40, 30
-_CHARACTERS_PER_TOKEN = 4.2
 _TOGETHER = 0.5
 """Share of an answer's luck that belongs to the question: models fail on the same ones."""
 
@@ -122,16 +121,17 @@ def _chance(
     """(n, g) probability of a right answer with k passages, the right one among them or not."""
     columns = []
     for each in generators:
-        memory = np.where(date <= pd.Timestamp(each.trained_to), each.knows, _GUESS)
-        with_passages = np.where(right, each.reads - each.clutter * (k - 1), memory * (1 - each.misled))
-        columns.append(with_passages if k else memory)
+        chance = np.where(date <= pd.Timestamp(each.trained_to), each.knows, _GUESS)
+        if k:
+            chance = np.where(right, each.reads - each.clutter * (k - 1), chance * (1 - each.misled))
+        columns.append(chance)
     return np.column_stack(columns)
 
 
 def _dollars(prompts: pd.Series[str], characters: ArrayLike, generators: Sequence[Generator]) -> Array:
     """(n, g) USD per query for a prompt with so many characters of passages."""
     letters = prompts.str.len().to_numpy(dtype=float) + np.asarray(characters, dtype=float)
-    tokens = np.ceil(letters / _CHARACTERS_PER_TOKEN).astype(np.int64) + _INSTRUCTION_TOKENS
+    tokens = np.ceil(letters / CHARACTERS_PER_TOKEN).astype(np.int64) + _INSTRUCTION_TOKENS
     answers = np.full((len(prompts), len(generators)), _ANSWER_TOKENS)
     return dollars([each.model for each in generators], tokens, answers)
 
