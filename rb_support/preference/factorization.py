@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, one_thread, seeded, train
+from rb_support.preference.training import Plan, Training, one_thread, seeded
 from rb_support.preference.win_model import Array, WinModel, held_out, inside
 
 
@@ -102,15 +103,9 @@ class MatrixFactorization(WinModel):
         )
         with seeded(seed):
             network = _Scores(data.models, data.x.shape[1], self.dim, self.bias, self.normalize)
-            self.history += train(
-                network,
-                lambda rows: data.losses(network, rows, self.noise),
-                rows,
-                validation,
-                plan,
-                progress=self.progress,
-                name="matrix factorization",
-            )
+            losses = partial(data.losses, network, self.noise)
+            training = Training(network, losses, rows, validation, plan)
+            self.history += training.run(progress=self.progress, name="matrix factorization")
         return network.weights(data.scale)
 
     def set_weights(
@@ -174,7 +169,7 @@ class _Data:
         self.weight = torch.tensor(battles.weight / battles.weight.mean())
         self.prompts, self.models = battles.frame["prompt"].tolist(), len(number)
 
-    def losses(self, network: _Scores, rows: Tensor, noise: float) -> Tensor:
+    def losses(self, network: _Scores, noise: float, rows: Tensor) -> Tensor:
         """Weighted cross-entropy of rows, with noise in training only."""
         x = self.x[rows]
         if noise and network.training:

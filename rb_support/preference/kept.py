@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rb_support.cache import cache_dir, locked
 from rb_support.outcomes import Battles
 from rb_support.preference.text_model import TextModel
-from rb_support.preference.training import read_sealed
 from rb_support.preference.win_model import MODEL_FILE, WinModel
 
 Array = NDArray[np.float64]
@@ -52,15 +51,15 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
     file, state = folder / MODEL_FILE, folder / STATE_FILE
     with locked(file):
         if file.exists():
-            read_sealed(file, identity)
-            return type(model).load(folder, **model.runtime)
+            model.restore(folder, identity)
+            return model
         if isinstance(model, TextModel):
             model.fit(battles, X, checkpoint=state)
         else:
             model.fit(battles, X)
         model.save(folder)
         state.unlink(missing_ok=True)
-        return model
+    return model
 
 
 def folder_of(model: WinModel, identity: str) -> Path:
