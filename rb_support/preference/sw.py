@@ -153,13 +153,9 @@ def bradley_terry_batch(totals: Array, ridge: float = 1e-5) -> Array:
     if not (total > 0).all():
         raise ValueError(f"table {int(np.argmin(total[:, 0, 0]))} holds no win between two names")
     wins = wins / total
-    return _newton(wins, wins + wins.swapaxes(1, 2), ridge)
-
-
-def _newton(wins: Array, met: Array, ridge: float) -> Array:
-    """Damped Newton steps until no rating moves: a concave problem of t unknowns per query."""
+    met = wins + wins.swapaxes(1, 2)
     ratings, diagonal = np.zeros(wins.shape[:2]), np.arange(wins.shape[1])
-    for _ in range(_STEPS):
+    for _ in range(_STEPS):  # damped Newton, until no rating moves: a concave problem of t unknowns per query
         chance = expit(ratings[:, :, None] - ratings[:, None, :])
         slope = (wins - met * chance).sum(axis=2) - ridge * ratings
         curve = -met * chance * (1 - chance)
