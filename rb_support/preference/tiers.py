@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rb_support.outcomes import Battles
-from rb_support.outcomes.battles import A, B
-from rb_support.preference.sw import bradley_terry_batch
+from rb_support.preference.sw import bradley_terry_batch, fighters
 
 Array = NDArray[np.float64]
 Criterion = Literal["sum_of_squares", "variance"]
@@ -124,9 +123,8 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
 
 def _wins(battles: Battles) -> Array:
     """(m, m) weighted wins of the row's model over the column's."""
-    at = {model: row for row, model in enumerate(battles.models)}
-    a, b = (battles.frame[side].map(at).to_numpy(dtype=np.intp) for side in (A, B))
-    wins = np.zeros((len(at), len(at)))
+    a, b = fighters(battles)
+    wins = np.zeros((len(battles.models), len(battles.models)))
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
     return wins

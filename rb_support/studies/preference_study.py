@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -170,10 +171,8 @@ def trained(
             router = candidate.build(*experiment.pair(candidate.naming))
             battles = experiment.battles(training, candidate.naming)
             read = _read(router, battles.frame["prompt"].tolist(), X)
-            if isinstance(router, WinModel):
-                routers[training, name] = fitted(router, battles, read)
-            else:
-                routers[training, name] = router.fit(battles, read)
+            fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
+            routers[training, name] = fit(battles, read)
     return routers
 
 

@@ -245,8 +245,8 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     shares = np.concatenate([[0], ends]) / len(rate)
     flat = np.array([bool(closed(row.sum(), row)) for row in gain])
     recovered = gained / np.where(flat, np.nan, gap)[:, None]
-    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]
-    reach = float(norm.ppf((1 + level) / 2)) * np.array([np.nan if s is None else s for s in spread])
+    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
     frame = pd.DataFrame(
         {
             "pair": list(tables),
