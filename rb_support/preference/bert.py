@@ -64,7 +64,6 @@ class BertClassifier(TextModel):
             raise ValueError(
                 f"pooling must be one of {' and '.join(get_args(Pooling))}, got {self.pooling!r}"
             )
-        self.encoder = str(self.encoder)
 
     network: _Classifier = field(init=False, repr=False)
 

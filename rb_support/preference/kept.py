@@ -47,7 +47,6 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
     """
     identity = model.identify(battles, X)
     folder = folder_of(model, identity)
-    folder.mkdir(parents=True, exist_ok=True)
     file, state = folder / MODEL_FILE, folder / STATE_FILE
     with locked(file):
         if file.exists():
@@ -64,7 +63,9 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
 
 def folder_of(model: WinModel, identity: str) -> Path:
     """Folder of the cache for a model of some identity."""
-    return cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder = cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
@@ -85,7 +86,6 @@ def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
     folder = folder_of(model, model.identity)
-    folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / SCORES_FILE, timeout=60)) as store:
         store.execute("CREATE TABLE IF NOT EXISTS scores (text BLOB PRIMARY KEY, rate REAL) WITHOUT ROWID")
         known = dict(store.execute("SELECT text, rate FROM scores"))

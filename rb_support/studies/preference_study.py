@@ -81,12 +81,6 @@ def candidates(
     }
 
 
-def backbone(routers: Mapping[str, Candidate]) -> str:
-    """What the causal LM classifier of these candidates is built on; empty if there is none."""
-    built = [router.build("strong", "weak") for router in routers.values()]
-    return "".join(router.backbone for router in built if isinstance(router, CausalClassifier))
-
-
 @dataclass(frozen=True, eq=False)
 class WinRates:
     """What a trained router says of the queries of one table.

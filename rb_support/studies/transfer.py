@@ -294,11 +294,11 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     known = maps.dropna(subset="apgr").sort_values("benchmark", kind="stable")
     for (benchmark, router), part in known.groupby(["benchmark", "router"], sort=False):
         apgr = part["apgr"]
-        row = {"benchmark": benchmark, "router": router, "pairs": len(part)}
-        row |= {"better": (apgr > part["chance_high"]).mean(), "worse": (apgr < part["chance_low"]).mean()}
+        better, worse = (apgr > part["chance_high"]).mean(), (apgr < part["chance_low"]).mean()
         rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
-        rows.append({**row, "median_apgr": apgr.median(), "rank_correlation": rank})
-    return pd.DataFrame(rows)
+        rows.append((benchmark, router, len(part), better, worse, apgr.median(), rank))
+    columns = ["benchmark", "router", "pairs", "better", "worse", "median_apgr", "rank_correlation"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
@@ -357,10 +357,9 @@ def pair_differences(
     for name in others:
         benchmark = benchmark_of(name, before)
         (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
-        low, high = known_interval(news - olds)
-        head = {"pair": name, "benchmark": benchmark, "original": old, "other": new}
-        rows.append({**head, "difference": new - old, "low": low, "high": high})
-    return pd.DataFrame(rows)
+        rows.append((name, benchmark, old, new, new - old, *known_interval(news - olds)))
+    columns = ["pair", "benchmark", "original", "other", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
