@@ -163,7 +163,8 @@ def test_choice_is_made_on_validation_queries():
     held, rest = take_gold(pairs, 200, np.random.default_rng(1))
     noise = pd.DataFrame(np.random.default_rng(2).normal(size=X.shape), index=X.index)
     views = {"noise": noise, "told": X}
-    chosen, scores = labels.choose(labels.choices(views), held, rest, views)
+    scores = labels.validated(labels.choices(views), held, rest, views)
+    chosen = labels.best_of(scores)
     assert chosen.view == "told" and max(scores.values()) == scores[chosen] and len(scores) == 10
 
 

@@ -22,9 +22,9 @@ from rb_support.preference.kept import STATE_FILE, fitted
 from rb_support.preference.training import (
     CheckpointError,
     Plan,
+    Training,
     read_sealed,
     seeded,
-    train,
     write_sealed,
 )
 from rb_support.preference.win_model import MODEL_FILE, held_out, oriented
@@ -85,10 +85,8 @@ def dropped_out(checkpoint=None, stop=None, plan=PLAN, identity="mine"):
 
     with seeded(3):
         network = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
-        history = train(
-            network, losses, np.arange(30), np.arange(30, 40), plan,
-            checkpoint=checkpoint, identity=identity, progress=False,
-        )  # fmt: skip
+        training = Training(network, losses, np.arange(30), np.arange(30, 40), plan)
+        history = training.run(checkpoint, identity, progress=False)
     return torch.cat([weight.detach().flatten() for weight in network.parameters()]), history, len(done)
 
 
@@ -149,7 +147,7 @@ def counted(original):
 def work(name):
     where, _, at = name.partition(" ")
     if where == "step":
-        training._Run.step = dies(training._Run.step, int(at))
+        training.Training.step = dies(training.Training.step, int(at))
     elif where == "rename":
         Path.replace = dies(Path.replace, int(at))
     elif where == "save":
@@ -293,7 +291,7 @@ def test_best_weights_are_kept_and_patience_ends():
         return nn.functional.binary_cross_entropy_with_logits(score, target, reduction="none")
 
     plan = Plan(steps=50, batch=8, learning_rate=0.1, weight_decay=0, warmup=0, decay=False, validate_every=1)
-    history = train(network, losses, np.arange(8), np.arange(8, 10), plan, progress=False)
+    history = Training(network, losses, np.arange(8), np.arange(8, 10), plan).run(progress=False)
     assert len(history) == 5  # the first look and four without a better one
     assert weight.item() == pytest.approx(0.1, abs=1e-4)
     assert history[0][1] == pytest.approx(np.log(2))

@@ -17,7 +17,7 @@ from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.kept import STATE_FILE, fitted, kept_rates
 from rb_support.preference.text_model import prompt_shares
-from rb_support.preference.training import CheckpointError, _Run
+from rb_support.preference.training import CheckpointError, Training
 
 
 @pytest.fixture(autouse=True)
@@ -123,9 +123,10 @@ def test_factorization_comes_back_from_its_file(tmp_path):
     battles, X = directed()
     model = factorization(epochs=5, members=2).fit(battles, X)
     model.save(tmp_path)
-    again = MatrixFactorization.load(tmp_path, progress=False)
+    again = factorization(epochs=5, members=2)
+    again.restore(tmp_path, model.identity)
     assert np.array_equal(again.win_rate(X), model.win_rate(X))
-    assert again.settings == model.settings and again.history == model.history
+    assert again.identity == model.identity and again.history == model.history
 
 
 def test_factorization_refuses():
@@ -212,15 +213,15 @@ def test_classifier_is_bit_for_bit_the_same(kind, encoder, tmp_path):
     whole = classifier(kind, encoder, **short).fit(battles, texts).win_rate(texts)
 
     steps = []
-    original = _Run.step
+    original = Training.step
 
-    def cut(run):
+    def cut(training, rows):
         if len(steps) == 5:
             raise KeyboardInterrupt
-        steps.append(original(run))
+        steps.append(original(training, rows))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Run, "step", cut)
+        patch.setattr(Training, "step", cut)
         patch.setattr("rb_support.preference.training.SAVE_SECONDS", 0)
         with pytest.raises(KeyboardInterrupt):
             fitted(classifier(kind, encoder, **short), battles, texts)
@@ -259,8 +260,9 @@ def test_classifier_refuses(kind, encoder, tmp_path):
     with pytest.raises(ValueError, match="6 battles but 5 texts"):
         classifier(kind, encoder).fit(battles, texts[:-1])
     factorization(epochs=1).fit(*directed(20)).save(tmp_path)
-    with pytest.raises(CheckpointError, match="holds a MatrixFactorization, not a"):
-        type(classifier(kind, encoder)).load(tmp_path)
+    with pytest.raises(CheckpointError, match="of a training with other settings or data"):
+        fresh = classifier(kind, encoder)
+        fresh.restore(tmp_path, fresh.identify(battles, texts))
 
 
 def test_bert_starts_from_the_share_of_wins(encoder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,7 +14,6 @@ from transformers import AutoModel, AutoTokenizer
 from rb_support.cache import known_digest
 from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
 from rb_support.preference.text_model import PromptShares, TextModel, quiet
-from rb_support.preference.win_model import Array
 
 Pooling = Literal["cls", "mean"]
 
@@ -66,7 +64,6 @@ class BertClassifier(TextModel):
             raise ValueError(
                 f"pooling must be one of {' and '.join(get_args(Pooling))}, got {self.pooling!r}"
             )
-        self.encoder = str(self.encoder)
 
     network: _Classifier = field(init=False, repr=False)
 
@@ -76,13 +73,8 @@ class BertClassifier(TextModel):
         weights = _folder(self.encoder) / "model.safetensors"
         return known_digest(weights) if weights.is_file() else ""
 
-    def _start(self, prompts: PromptShares) -> None:
-        self._pretrained()
-        share = np.clip(np.average(prompts.strong, weights=prompts.weight), 0.01, 0.99)
-        self.network.head.bias.data.fill_(float(np.log(share / (1 - share))))
-
-    def _pretrained(self) -> None:
-        """Set tokenizer and network with the encoder's own weights.
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        """Set tokenizer and network with the encoder's own weights, and a head that says the share of wins.
 
         Raises
         ------
@@ -116,24 +108,16 @@ class BertClassifier(TextModel):
         encoder.embeddings.requires_grad_(self.train_words)
         self.tokenizer, self.network = tokenizer, _Classifier(encoder, self.pooling)
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        return [found.ids for found in self.tokenizer.encode_batch(list(texts))]
+        if prompts is not None:
+            share = np.clip(np.average(prompts.strong, weights=prompts.weight), 0.01, 0.99)
+            self.network.head.bias.data.fill_(float(np.log(share / (1 - share))))
 
-    def _targets(self, prompts: PromptShares) -> Array:
-        return prompts.strong[:, None]
-
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        return nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")[:, 0]
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        target = shares[:, 0] + shares[:, 1] / 2
+        return nn.functional.binary_cross_entropy_with_logits(output[:, 0], target, reduction="none")
 
     def _rates(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output.double()[:, 0])
-
-    def _record(self) -> dict[str, Any]:
-        return {}
-
-    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        self._pretrained()
-        self._fill(tensors)
 
 
 class _Classifier(nn.Module):

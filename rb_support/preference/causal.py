@@ -22,7 +22,6 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaCo
 
 from rb_support.cache import known_digest
 from rb_support.preference.text_model import PromptShares, TextModel, quiet
-from rb_support.preference.win_model import Array
 
 AUTO, TINY, SMOLLM2 = "auto", "tiny", "smollm2"
 LABELS = ("win_s", "tie", "win_w")
@@ -89,38 +88,25 @@ class CausalClassifier(TextModel):
         """Sha256 of the pretrained weights; empty for the tiny model."""
         return known_digest(_gguf()) if self.model == SMOLLM2 else ""
 
-    def _start(self, prompts: PromptShares) -> None:
-        if self.model == TINY:
-            self._build(word_tokenizer(prompts.texts))
-        else:
-            self._build(*_smollm2())
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        if self.model == SMOLLM2:
+            self.tokenizer, decoder = _smollm2()
+            self.network = _NextLabel(decoder, self.train_layers)
+            return
+        self.tokenizer = word_tokenizer(prompts.texts) if prompts else Tokenizer.from_str(record["tokenizer"])
+        self.network = _NextLabel(_tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision))
 
-    def _build(self, tokenizer: Tokenizer, pretrained: Any = None) -> None:
-        """Set tokenizer and network, which is a tiny one of its own if no pretrained one is given."""
-        self.tokenizer = tokenizer
-        if pretrained is None:
-            tiny = _tiny(tokenizer.get_vocab_size(), self.max_length, self._precision)
-            self.network = _NextLabel(tiny)
-        else:
-            self.network = _NextLabel(pretrained, self.train_layers)
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def _tokens(self, texts: Sequence[str], special: bool = False) -> list[list[int]]:
         """Instruction and query; what is cut off is the end of the query, never the instruction's."""
-        before, after = (self._ids([part])[0] for part in _AROUND[self.model])
+        before, after = super()._tokens(_AROUND[self.model], special)
         room = self.max_length - len(before) - len(after)
         if room < 1:
             raise ValueError(f"max_length {self.max_length} leaves no room for a query; the least is "
                              f"{len(before) + len(after) + 1}")  # fmt: skip
-        return [before + ids[:room] + after for ids in self._ids(texts)]
+        return [before + ids[:room] + after for ids in super()._tokens(texts, special)]
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [found.ids for found in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    def _targets(self, prompts: PromptShares) -> Array:
-        return prompts.shares
-
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(output, target, reduction="none")
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output, shares, reduction="none")
 
     def _rates(self, output: Tensor) -> Tensor:
         wins, ties, _ = torch.softmax(output.double(), dim=1).unbind(1)
@@ -128,13 +114,6 @@ class CausalClassifier(TextModel):
 
     def _record(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer.to_str()} if self.model == TINY else {}
-
-    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        if self.model == TINY:
-            self._build(Tokenizer.from_str(record["tokenizer"]))
-        else:
-            self._build(*_smollm2())
-        self._fill(tensors)
 
 
 class _NextLabel(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, one_thread, seeded, train
+from rb_support.preference.sw import fighters
+from rb_support.preference.training import Plan, Training, one_thread, seeded
 from rb_support.preference.win_model import Array, WinModel, held_out, inside
 
 
@@ -102,15 +104,9 @@ class MatrixFactorization(WinModel):
         )
         with seeded(seed):
             network = _Scores(data.models, data.x.shape[1], self.dim, self.bias, self.normalize)
-            self.history += train(
-                network,
-                lambda rows: data.losses(network, rows, self.noise),
-                rows,
-                validation,
-                plan,
-                progress=self.progress,
-                name="matrix factorization",
-            )
+            losses = partial(data.losses, network, self.noise)
+            training = Training(network, losses, rows, validation, plan)
+            self.history += training.run(progress=self.progress, name="matrix factorization")
         return network.weights(data.scale)
 
     def set_weights(
@@ -161,20 +157,16 @@ class _Data:
     """Battles as tensors."""
 
     def __init__(self, battles: Battles, X: NDArray[Any]) -> None:
-        number = {name: i for i, name in enumerate(battles.models)}
         vectors = X.astype(np.float64)
         # Entries of about 1, whatever the encoder's scale, so that one learning rate serves all.
         self.scale = float(np.sqrt(np.mean(vectors**2))) or 1.0
         self.x = torch.from_numpy(vectors / self.scale)
-        self.a, self.b = (
-            torch.tensor(battles.frame[side].map(number).to_numpy(dtype=np.int64))
-            for side in ("model_a", "model_b")
-        )
+        self.a, self.b = (torch.from_numpy(side) for side in fighters(battles))
         self.share = torch.tensor(battles.share)
         self.weight = torch.tensor(battles.weight / battles.weight.mean())
-        self.prompts, self.models = battles.frame["prompt"].tolist(), len(number)
+        self.prompts, self.models = battles.frame["prompt"].tolist(), len(battles.models)
 
-    def losses(self, network: _Scores, rows: Tensor, noise: float) -> Tensor:
+    def losses(self, network: _Scores, noise: float, rows: Tensor) -> Tensor:
         """Weighted cross-entropy of rows, with noise in training only."""
         x = self.x[rows]
         if noise and network.training:

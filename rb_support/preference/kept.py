@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rb_support.cache import cache_dir, locked
 from rb_support.outcomes import Battles
 from rb_support.preference.text_model import TextModel
-from rb_support.preference.training import read_sealed
 from rb_support.preference.win_model import MODEL_FILE, WinModel
 
 Array = NDArray[np.float64]
@@ -48,24 +47,25 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
     """
     identity = model.identify(battles, X)
     folder = folder_of(model, identity)
-    folder.mkdir(parents=True, exist_ok=True)
     file, state = folder / MODEL_FILE, folder / STATE_FILE
     with locked(file):
         if file.exists():
-            read_sealed(file, identity)
-            return type(model).load(folder, **model.runtime)
+            model.restore(folder, identity)
+            return model
         if isinstance(model, TextModel):
             model.fit(battles, X, checkpoint=state)
         else:
             model.fit(battles, X)
         model.save(folder)
         state.unlink(missing_ok=True)
-        return model
+    return model
 
 
 def folder_of(model: WinModel, identity: str) -> Path:
     """Folder of the cache for a model of some identity."""
-    return cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder = cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
@@ -86,7 +86,6 @@ def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
     folder = folder_of(model, model.identity)
-    folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / SCORES_FILE, timeout=60)) as store:
         store.execute("CREATE TABLE IF NOT EXISTS scores (text BLOB PRIMARY KEY, rate REAL) WITHOUT ROWID")
         known = dict(store.execute("SELECT text, rate FROM scores"))

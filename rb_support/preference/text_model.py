@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, seeded, train
+from rb_support.preference.training import Plan, Training, seeded, trained_weights
 from rb_support.preference.win_model import Array, WinModel, held_out, inside, oriented
 
 _SCORED_AT_ONCE = 8  # what a layer makes of a few prompts stays in the processor's cache
@@ -91,24 +91,20 @@ class TextModel(WinModel, Plan):
         return torch.float64 if torch.device(self.device).type == "cpu" else torch.float32
 
     @abstractmethod
-    def _start(self, prompts: PromptShares) -> None:
-        """Set tokenizer and network as they are before training."""
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        """Set tokenizer and network, for training on prompts or for the weights that a record came with."""
 
     @abstractmethod
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token numbers of each text, at most `max_length`."""
-
-    @abstractmethod
-    def _targets(self, prompts: PromptShares) -> Array:
-        """What the network shall say about each prompt, (n, k)."""
-
-    @abstractmethod
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy of (n, k) outputs against (n, k) targets, (n,)."""
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        """Cross-entropy of (n, k) outputs against (n, 3) shares won, tied and lost, (n,)."""
 
     @abstractmethod
     def _rates(self, output: Tensor) -> Tensor:
         """P(strong beats weak) from (n, k) outputs, (n,)."""
+
+    def _tokens(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        """Token numbers of each text, at most `max_length`."""
+        return [found.ids for found in self.tokenizer.encode_batch(list(texts), add_special_tokens=special)]
 
     def fit(self, battles: Battles, X: Sequence[str], *, checkpoint: Path | None = None) -> Self:
         """Train on the battles between `strong` and `weak`, and keep the best weights.
@@ -131,34 +127,26 @@ class TextModel(WinModel, Plan):
         prompts = prompt_shares(battles, texts, self.strong, self.weak)
         self.identity = self.identify(battles, texts)
         with seeded(self.seed, self.device):
-            self._start(prompts)
+            self._build(prompts)
             self.network.to(self.device)
             self.history = self._train(prompts, checkpoint)
         return self
 
     def _train(self, prompts: PromptShares, checkpoint: Path | None) -> list[tuple[int, float, float]]:
-        tokens = self._tokens(prompts.texts)
-        precision = next(self.network.parameters()).dtype
-        target, weight = (
+        tokens, precision = self._tokens(prompts.texts), next(self.network.parameters()).dtype
+        shares, weight = (
             torch.tensor(part, dtype=precision, device=self.device)
-            for part in (self._targets(prompts), prompts.weight)
+            for part in (prompts.shares, prompts.weight)
         )
 
         def losses(rows: Tensor) -> Tensor:
             output = self._outputs([tokens[row] for row in rows.tolist()])
-            return self._losses(output, target[rows]) * weight[rows]
+            return self._losses(output, shares[rows]) * weight[rows]
 
-        return train(
-            self.network,
-            losses,
-            *held_out(prompts.texts, self.validation_share, self.seed),
-            self,
-            lengths=np.array([len(row) for row in tokens]),
-            checkpoint=checkpoint,
-            identity=self.identity,
-            progress=self.progress,
-            name=type(self).__name__,
-        )
+        rows, validation = held_out(prompts.texts, self.validation_share, self.seed)
+        lengths = np.array([len(row) for row in tokens])
+        training = Training(self.network, losses, rows, validation, self, lengths)
+        return training.run(checkpoint, self.identity, progress=self.progress, name=type(self).__name__)
 
     @torch.inference_mode()
     def win_rate(self, X: Sequence[str]) -> Array:
@@ -184,13 +172,11 @@ class TextModel(WinModel, Plan):
         return output
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        return trained_weights(self.network)
 
-    @torch.no_grad()
-    def _fill(self, tensors: dict[str, Tensor]) -> None:
-        """Put trained weights into the network, which is of the right shape."""
-        for name, weight in self._tensors().items():
-            weight.copy_(tensors[name])
+    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        self._build(**record)
+        self.network.load_state_dict(tensors, strict=False)
         self.network.to(self.device).eval()
 
 

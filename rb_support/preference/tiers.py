@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rb_support.outcomes import Battles
-from rb_support.outcomes.battles import A, B
-from rb_support.preference.sw import bradley_terry_batch
+from rb_support.preference.sw import bradley_terry_batch, fighters
 
 Array = NDArray[np.float64]
 Criterion = Literal["sum_of_squares", "variance"]
@@ -117,16 +116,9 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
     """
     if not ridge > 0:
         raise ValueError(f"ridge is {ridge}; give a small number above 0, such as 0.001")
-    wins = _wins(battles)
-    strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
-    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))
-
-
-def _wins(battles: Battles) -> Array:
-    """(m, m) weighted wins of the row's model over the column's."""
-    at = {model: row for row, model in enumerate(battles.models)}
-    a, b = (battles.frame[side].map(at).to_numpy(dtype=np.intp) for side in (A, B))
-    wins = np.zeros((len(at), len(at)))
+    a, b = fighters(battles)
+    wins = np.zeros((len(battles.models), len(battles.models)))  # weighted, of the row's over the column's
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
-    return wins
+    strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
+    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))

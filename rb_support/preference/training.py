@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -106,78 +107,72 @@ class Progress:
     done: bool = False
 
 
-def train(
-    network: nn.Module,
-    losses: Losses,
-    rows: Rows,
-    validation: Rows,
-    plan: Plan,
-    *,
-    lengths: NDArray[np.int64] | None = None,
-    checkpoint: Path | None = None,
-    identity: str = "",
-    progress: bool = True,
-    name: str = "training",
-) -> list[tuple[int, float, float]]:
-    """Train a network, going on where an earlier run was cut off, and leave it with the best weights seen.
+@dataclass(eq=False)
+class Training:
+    """A network, its optimizer and the progress of both.
 
-    Parameters
+    Attributes
     ----------
     network : its parameters that require a gradient are trained, in place.
     losses : weighted loss of given rows under the network as it is; the mean is minimised.
     rows, validation : row numbers to train on and to judge by. With none of these the last weights are kept.
     plan : how.
     lengths : of all rows; batches are then made of rows of about the same length, to pad little.
-    checkpoint : file of the state, for one process at a time; None keeps nothing.
-    identity : digest of settings and data; a state of other ones is refused.
-    progress, name : show a bar, and its label.
-
-    Returns
-    -------
-    (step, training loss, validation loss) at every look.
-
-    Raises
-    ------
-    CheckpointError : if the state file is damaged or belongs to another training.
     """
-    run = _Run(network, losses, rows, validation, plan, lengths)
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, identity)
-    saved = monotonic()
-    with tqdm(total=plan.steps, initial=run.at.step, desc=name, unit="step", disable=not progress) as bar:
-        while not run.at.done:
-            run.step()
-            bar.update()
-            late = monotonic() - saved >= SAVE_SECONDS
-            if checkpoint is not None and (late or run.at.done):
-                run.save(checkpoint, identity)
-                saved = monotonic()
-    run.take_best()
-    return run.at.history
-
-
-@dataclass(eq=False)
-class _Run:
-    """A network, its optimizer and the progress of both."""
 
     network: nn.Module
     losses: Losses
     rows: Rows
     validation: Rows
     plan: Plan
-    lengths: NDArray[np.int64] | None
+    lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        self.weights = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+        self.weights = trained_weights(self.network)
         decay = self.plan.weight_decay
         self.optimizer = torch.optim.AdamW(self.weights.values(), weight_decay=decay, fused=True)
         self.device = next(iter(self.weights.values())).device
         self.best = self._copy()
         self.at = Progress(done=self.plan.steps < 1)
-        self._epoch, self._batches = -1, [self.rows]
 
-    def step(self) -> None:
-        rows = self._batch(self.at.step)
+    def run(
+        self, checkpoint: Path | None = None, identity: str = "", *, progress: bool = True, name: str = ""
+    ) -> list[tuple[int, float, float]]:
+        """Train, going on where an earlier run was cut off, and leave the network with the best weights seen.
+
+        Parameters
+        ----------
+        checkpoint : file of the state, for one process at a time; None keeps nothing.
+        identity : digest of settings and data; a state of other ones is refused.
+        progress, name : show a bar, and its label.
+
+        Returns
+        -------
+        (step, training loss, validation loss) at every look.
+
+        Raises
+        ------
+        CheckpointError : if the state file is damaged or belongs to another training.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint, identity)
+        saved, batches = monotonic(), islice(self._batches(), self.at.step, None)
+        with tqdm(
+            total=self.plan.steps, initial=self.at.step, desc=name, unit="step", disable=not progress
+        ) as bar:
+            while not self.at.done:
+                self.step(next(batches))
+                bar.update()
+                late = monotonic() - saved >= SAVE_SECONDS
+                if checkpoint is not None and (late or self.at.done):
+                    self._save(checkpoint, identity)
+                    saved = monotonic()
+        self.network.load_state_dict(self.best, strict=False)
+        self.network.eval()
+        return self.at.history
+
+    def step(self, rows: Rows) -> None:
+        """One step of the optimizer, and a look at the validation rows when it is time."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate(self.at.step)
         self.network.train()
@@ -193,15 +188,14 @@ class _Run:
             self._look()
         self.at.done = last or self.at.waited >= self.plan.patience
 
-    def _batch(self, step: int) -> Rows:
-        epoch, number = divmod(step, math.ceil(len(self.rows) / self.plan.batch))
-        if epoch != self._epoch:  # a function of seed and epoch alone: the order need not be saved
+    def _batches(self) -> Iterator[Rows]:
+        """Rows of every step: a function of the seed alone, so the order need not be saved."""
+        for epoch in count():
             rng = np.random.default_rng([self.plan.seed, epoch])
-            self._epoch, self._batches = epoch, _shuffled(self.rows, self.plan.batch, self.lengths, rng)
-        return self._batches[number]
+            yield from _shuffled(self.rows, self.plan.batch, self.lengths, rng)
 
     def _look(self) -> None:
-        loss = self._validation_loss()
+        loss = self._validation_loss() if len(self.validation) else math.nan
         self.at.history.append((self.at.step, self.at.total / self.at.seen, loss))
         self.at.total, self.at.seen = 0.0, 0
         if math.isnan(loss) or self.at.best is None or loss < self.at.best:
@@ -212,25 +206,17 @@ class _Run:
     @torch.no_grad()
     def _validation_loss(self) -> float:
         self.network.eval()
-        total = 0.0
-        size = max(64, self.plan.batch)
-        for start in range(0, len(self.validation), size):
-            rows = torch.from_numpy(self.validation[start : start + size]).to(self.device)
-            total += float(self.losses(rows).double().sum())
-        return total / len(self.validation) if len(self.validation) else math.nan
+        rows, total = torch.from_numpy(self.validation).to(self.device), 0.0
+        for part in rows.split(max(64, self.plan.batch)):
+            total += float(self.losses(part).double().sum())
+        return total / len(rows)
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in self.weights.items()}
 
-    @torch.no_grad()
-    def take_best(self) -> None:
-        for name, weight in self.weights.items():
-            weight.copy_(self.best[name])
-        self.network.eval()
-
-    def save(self, path: Path, identity: str) -> None:
+    def _save(self, path: Path, identity: str) -> None:
         moments = self.optimizer.state_dict()["state"]
-        tensors = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}
+        tensors = {f"weight.{name}": weight for name, weight in self.weights.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
         tensors |= {f"moment.{i}.{key}": value for i, of in moments.items() for key, value in of.items()}
         tensors["generator.cpu"] = torch.get_rng_state()
@@ -238,24 +224,26 @@ class _Run:
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         write_sealed(path, tensors, {"identity": identity, "progress": asdict(self.at)})
 
-    @torch.no_grad()
-    def restore(self, path: Path, identity: str) -> None:
+    def _restore(self, path: Path, identity: str) -> None:
         tensors, record = read_sealed(path, identity)
         self.at = Progress(**record["progress"])
         self.at.history = [(step, seen, unseen) for step, seen, unseen in self.at.history]
-        for name, weight in self.weights.items():
-            weight.copy_(tensors[f"weight.{name}"])
-            self.best[name].copy_(tensors[f"best.{name}"])
-        moments: dict[int, dict[str, Tensor]] = {}
+        self.best = {name: tensors[f"best.{name}"].to(self.device) for name in self.weights}
+        self.network.load_state_dict({name: tensors[f"weight.{name}"] for name in self.weights}, strict=False)
+        state = self.optimizer.state_dict()
         for name, value in tensors.items():
             if name.startswith("moment."):
                 _, number, key = name.split(".")
-                moments.setdefault(int(number), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+                state["state"].setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict(state)
         torch.set_rng_state(tensors["generator.cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["generator.cuda"], self.device)
+
+
+def trained_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network that training changes, by name."""
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
 
 
 def _shuffled(

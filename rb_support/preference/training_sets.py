@@ -154,25 +154,16 @@ def _renamed(battles: Battles, model: str, name: str) -> Battles:
 
 
 def _real(gold: int, rng: np.random.Generator) -> Experiment:
-    pool = load_pairs("routellm-mmlu")
+    pool, mt_bench, gsm8k = (load_pairs(f"routellm-{name}") for name in ("mmlu", "mtbench", "gsm8k"))
     labels, mmlu = _take_capped(pool, gold, rng)
-    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA, mmlu.weak_model)
-    note = f"{_MIXTRAL_IN_ALPACA}, asked to be concise, stands for {mmlu.weak_model}"
+    strong, weak = mmlu.strong_model, mmlu.weak_model
+    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA, weak)
+    note = f"{_MIXTRAL_IN_ALPACA}, asked to be concise, stands for {weak}"
     judged, right = replace(judged, origin=judged.origin.noting([note])), gold_battles(labels)
-    benchmarks = {
-        MT_BENCH: load_pairs("routellm-mtbench"),
-        MMLU: mmlu,
-        GSM8K: load_pairs("routellm-gsm8k"),
-    }
-    return Experiment(
-        benchmarks=benchmarks,
-        training={JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, right), GOLD: right},
-        pool=pool,
-        gold=labels,
-        tiers=assign_tiers(bradley_terry(judged), TIERS),
-        strong=mmlu.strong_model,
-        weak=mmlu.weak_model,
-    )
+    benchmarks = {MT_BENCH: mt_bench, MMLU: mmlu, GSM8K: gsm8k}
+    training = {JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, right), GOLD: right}
+    tiers = assign_tiers(bradley_terry(judged), TIERS)
+    return Experiment(benchmarks, training, pool, labels, tiers, strong, weak)
 
 
 def _simulated(
@@ -184,20 +175,12 @@ def _simulated(
     labels, mmlu = _take_capped(pool, gold, rng)
     votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
     arena = _renamed(votes, _MIXTRAL_IN_ARENA, weak)
-    return Experiment(
-        benchmarks={MT_BENCH: pairs.of(catalog.MT_BENCH), MMLU: mmlu, GSM8K: pairs.of(GSM8K)},
-        training={
-            ARENA: arena,
-            f"{ARENA} + {JUDGE}": join(arena, simulate_judge(JUDGE_BATTLES[scale], seed=seed)),
-            f"{ARENA} + {GOLD}": join(arena, gold_battles(labels)),
-        },
-        pool=pool,
-        gold=labels,
-        tiers=assign_tiers(bradley_terry(arena), TIERS),
-        strong=strong,
-        weak=weak,
-        outcomes=outcomes,
-    )
+    judged = join(arena, simulate_judge(JUDGE_BATTLES[scale], seed=seed))
+    benchmarks = {MT_BENCH: pairs.of(catalog.MT_BENCH), MMLU: mmlu, GSM8K: pairs.of(GSM8K)}
+    right = join(arena, gold_battles(labels))
+    training = {ARENA: arena, f"{ARENA} + {JUDGE}": judged, f"{ARENA} + {GOLD}": right}
+    tiers = assign_tiers(bradley_terry(arena), TIERS)
+    return Experiment(benchmarks, training, pool, labels, tiers, strong, weak, outcomes)
 
 
 def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Experiment:
@@ -212,13 +195,7 @@ def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.G
             f"{pairs.origin.name}: no dataset has {_OWN_ROWS} rows to learn from and be judged on"
         )
     parts = {name: _take_capped(pairs.of(name), gold, rng) for name in chosen}
-    return Experiment(
-        benchmarks={name: rest for name, (_, rest) in parts.items()},
-        training={GOLD: join(*(gold_battles(labels) for labels, _ in parts.values()))},
-        pool=pairs.of(chosen[0]),
-        gold=parts[chosen[0]][0],
-        tiers={strong: 0, weak: 1},
-        strong=strong,
-        weak=weak,
-        outcomes=outcomes,
-    )
+    benchmarks = {name: rest for name, (_, rest) in parts.items()}
+    training = {GOLD: join(*(gold_battles(labels) for labels, _ in parts.values()))}
+    pool, labels = pairs.of(chosen[0]), parts[chosen[0]][0]
+    return Experiment(benchmarks, training, pool, labels, {strong: 0, weak: 1}, strong, weak, outcomes)

@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import FORMAT, CheckpointError, read_sealed, write_sealed
+from rb_support.preference.training import FORMAT, read_sealed, write_sealed
 
 Array = NDArray[np.float64]
 
 MODEL_FILE = "model.safetensors"
 _RUNTIME = ("device", "progress")
+"""Parameters that change neither what is learnt nor from what."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -61,9 +62,9 @@ class WinModel(ABC):
     def _tensors(self) -> dict[str, Tensor]:
         """Trained weights."""
 
-    @abstractmethod
     def _record(self) -> dict[str, Any]:
         """What else a reader of the weights needs."""
+        return {}
 
     @abstractmethod
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -74,11 +75,6 @@ class WinModel(ABC):
         """Parameters that the trained weights depend on."""
         names = [item.name for item in fields(self) if item.init]
         return {name: getattr(self, name) for name in names if name not in _RUNTIME}
-
-    @property
-    def runtime(self) -> dict[str, Any]:
-        """Parameters that change neither what is learnt nor from what: the device, the progress bar."""
-        return {name: getattr(self, name) for name in _RUNTIME if hasattr(self, name)}
 
     @property
     def foundation(self) -> str:
@@ -124,28 +120,22 @@ class WinModel(ABC):
         }
         write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
 
-    @classmethod
-    def load(cls, folder: str | Path, **runtime: Any) -> Self:
-        """Model that `save` wrote.
+    def restore(self, folder: str | Path, identity: str) -> None:
+        """Take over what `save` wrote of a model with these settings.
 
         Parameters
         ----------
         folder : where.
-        runtime : parameters that do not belong to the trained weights, such as ``device="cuda"``.
+        identity : as `identify` gives it for the battles that were learnt from.
 
         Raises
         ------
-        CheckpointError : if the file is missing, damaged or another model's.
+        CheckpointError : if the file is missing, damaged or of a model with other settings or data.
         """
-        path = Path(folder) / MODEL_FILE
-        tensors, record = read_sealed(path)
-        if record.get("model") != cls.__name__:
-            raise CheckpointError(f"{path} holds a {record.get('model')}, not a {cls.__name__}")
-        model = cls(**record["settings"], **runtime)
-        model.identity = record["identity"]
-        model.history = [(step, seen, unseen) for step, seen, unseen in record["history"]]
-        model._restore(tensors, record["more"])
-        return model
+        tensors, record = read_sealed(Path(folder) / MODEL_FILE, identity)
+        self.identity = identity
+        self.history = [(step, seen, unseen) for step, seen, unseen in record["history"]]
+        self._restore(tensors, record["more"])
 
     def _refuse_unknown(self, battles: Battles) -> None:
         unknown = [name for name in (self.strong, self.weak) if name not in battles.models]

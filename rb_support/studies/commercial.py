@@ -85,10 +85,9 @@ def commercial_leads(
                 _lead(one.rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share)
                 for rows in samples
             ]
-            lead, ends = _lead(one.rate, pair.strong, pair.weak, scores, share), interval(drawn)
-            head = {"router": one.router, "commercial": name, "share": share}
-            found.append({**head, "lead": lead, "low": ends[0], "high": ends[1]})
-    return pd.DataFrame(found)
+            lead = _lead(one.rate, pair.strong, pair.weak, scores, share)
+            found.append((one.router, name, share, lead, *interval(drawn)))
+    return pd.DataFrame(found, columns=["router", "commercial", "share", "lead", "low", "high"])
 
 
 def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> float:

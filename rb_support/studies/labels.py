@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.sw import SWRanking, unit
 from rb_support.preference.training_sets import take_gold
+from rb_support.studies.preference_study import Router
 
 Array = NDArray[np.float64]
 Views = Mapping[str, pd.DataFrame]
@@ -49,12 +50,11 @@ class Choice:
     def win_rate(self, labels: PairScores, queries: PairScores, X: pd.DataFrame, seed: int = 0) -> Array:
         """(n,) win rates on queries, learnt from labels; X holds the vectors of this view by prompt."""
         learnt, asked = (X.loc[table.frame["prompt"]].to_numpy() for table in (labels, queries))
-        strong, weak, battles = labels.strong_model, labels.weak_model, gold_battles(labels)
+        strong, weak = labels.strong_model, labels.weak_model
+        router: Router = MatrixFactorization(strong=strong, weak=weak, seed=seed, progress=False)
         if self.gamma:
-            ranking = SWRanking(strong=strong, weak=weak, gamma=self.gamma)
-            return ranking.fit(battles, learnt).win_rate(asked)
-        model = MatrixFactorization(strong=strong, weak=weak, seed=seed, progress=False)
-        return model.fit(battles, learnt).win_rate(asked)
+            router = SWRanking(strong=strong, weak=weak, gamma=self.gamma)
+        return router.fit(gold_battles(labels), learnt).win_rate(asked)
 
 
 def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -78,14 +78,14 @@ def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[
 
 
 def choices(views: Iterable[str]) -> list[Choice]:
-    """Everything that `choose` looks at for the best combination: SW ranking at five gammas on each view."""
+    """Everything among which the best combination is chosen: SW ranking at five gammas on each view."""
     return [Choice(view, gamma) for view in views for gamma in GAMMAS]
 
 
-def choose(
-    options: Iterable[Choice], labels: PairScores, validation: PairScores, views: Views, *, seed: int = 0
-) -> tuple[Choice, dict[Choice, float]]:
-    """The choice that, learnt from the labels, has the highest APGR on validation queries, and all of theirs.
+def validated(
+    options: Iterable[Choice], labels: PairScores, validation: PairScores, views: Views
+) -> dict[Choice, float]:
+    """APGR on validation queries of choices of SW ranking, learnt from the labels.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def choose(
     labels : to learn from.
     validation : labelled queries to choose by; in none of the other parts.
     views : embeddings by name.
-    seed : of routers that draw.
     """
-    rates = {option: option.win_rate(labels, validation, views[option.view], seed) for option in options}
-    scores = {option: area(rate, validation) for option, rate in rates.items()}
-    return best_of(scores), scores
+    return {
+        option: area(option.win_rate(labels, validation, views[option.view]), validation)
+        for option in options
+    }
 
 
 def best_of(scores: Mapping[Choice, float]) -> Choice:
@@ -111,11 +111,7 @@ Method = Callable[[PairScores, PairScores, int], Choice]
 
 def methods(views: Views, embedding: str) -> dict[str, Method]:
     """The learning curve's lines: the paper's two routers on vectors, gamma chosen, and the embedding too."""
-    options = choices(views)
-
-    @cache
-    def scores(labels: PairScores, validation: PairScores) -> dict[Choice, float]:
-        return choose(options, labels, validation, views)[1]
+    scores = cache(partial(validated, choices(views), views=views))
 
     def gamma_chosen(labels: PairScores, validation: PairScores, _: int) -> Choice:
         told = scores(labels, validation)

@@ -66,10 +66,9 @@ def measure(
         single = median(_seconds(route, [text]) for text in spread)
         together = median(_seconds(route, texts) for _ in range(repeats))
         for way, count, speed in ((SINGLE, singles, 1 / single), (BATCH, len(texts), len(texts) / together)):
-            rows.append({"router": name, "way": way, "prompts": count, "requests_per_second": speed})
-    table = pd.DataFrame(rows)
-    price = [usd_per_million(speed, usd_per_hour) for speed in table["requests_per_second"]]
-    return table.assign(usd_per_million_requests=price)
+            rows.append((name, way, count, speed, usd_per_million(speed, usd_per_hour)))
+    columns = ["router", "way", "prompts", "requests_per_second", "usd_per_million_requests"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def usd_per_million(requests_per_second: float, usd_per_hour: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,6 @@ def candidates(
             lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **both), "classes"
         ),
     }
-
-
-def backbone(routers: Mapping[str, Candidate]) -> str:
-    """What the causal LM classifier of these candidates is built on; empty if there is none."""
-    built = [router.build("strong", "weak") for router in routers.values()]
-    return "".join(router.backbone for router in built if isinstance(router, CausalClassifier))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +165,8 @@ def trained(
             router = candidate.build(*experiment.pair(candidate.naming))
             battles = experiment.battles(training, candidate.naming)
             read = _read(router, battles.frame["prompt"].tolist(), X)
-            if isinstance(router, WinModel):
-                routers[training, name] = fitted(router, battles, read)
-            else:
-                routers[training, name] = router.fit(battles, read)
+            fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
+            routers[training, name] = fit(battles, read)
     return routers
 
 
@@ -339,20 +332,23 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     -------
     The table with the columns paper_training, paper_cpt50, paper_cpt80, paper_apgr; NaN without the like.
     """
-    printed = pd.concat([paper.routellm_results(number) for number in (1, 2, 3)])
-    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}}).fillna({"training": ""})
+    printed = printed_results(1, 2, 3).fillna({"training": ""})
     sets = printed.groupby("benchmark")["training"].agg(set)
     like = [
         _paper_training(training, sets.get(benchmark, set()))
         for benchmark, training in table[["benchmark", "training"]].itertuples(index=False)
     ]
-    keys, values = ["benchmark", "training", "router"], ["cpt50", "cpt80", "apgr"]
-    theirs = printed[[*keys, *values]].rename(
-        columns={name: f"paper_{name}" for name in ["training", *values]}
-    )
-    return table.assign(paper_training=like).merge(
-        theirs, on=["benchmark", "paper_training", "router"], how="left", validate="many_to_one"
-    )
+    keys = ["benchmark", "paper_training", "router"]
+    theirs = printed.rename(columns={"training": "paper_training"})
+    theirs = theirs[[*keys, "paper_cpt50", "paper_cpt80", "paper_apgr"]]
+    return table.assign(paper_training=like).merge(theirs, on=keys, how="left", validate="many_to_one")
+
+
+def printed_results(*numbers: int) -> pd.DataFrame:
+    """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
+    printed = pd.concat([paper.routellm_results(number) for number in numbers])
+    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}})
+    return printed.rename(columns={metric: f"paper_{metric}" for metric in METRICS})
 
 
 def _paper_training(training: str, printed: set[str]) -> str:

@@ -87,17 +87,10 @@ def calibration_table(
         half = rng.permutation(len(one.rate)) < len(one.rate) // 2
         for share in shares:
             bar = threshold_for(one.rate[half], share)
-            rows.append(
-                {
-                    "router": one.router,
-                    "wanted": share,
-                    "threshold": bar,
-                    "chosen_on": share_at(one.rate[half], bar),
-                    "other_half": share_at(one.rate[~half], bar),
-                    "elsewhere": share_at(there[one.router], bar),
-                }
-            )
-    return pd.DataFrame(rows)
+            called = (one.rate[half], one.rate[~half], there[one.router])
+            rows.append((one.router, share, bar, *(share_at(rate, bar) for rate in called)))
+    columns = ["router", "wanted", "threshold", "chosen_on", "other_half", "elsewhere"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:

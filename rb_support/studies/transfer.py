@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support import paper
 from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
@@ -25,7 +24,8 @@ from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_ord
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import supports
-from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables, resampled
+from rb_support.studies import preference_study
+from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
@@ -34,29 +34,24 @@ Pairs = Mapping[str, PairScores]
 MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
-_OPUS, _SONNET, _SONNET_35 = (
-    "claude-3-opus-20240229",
-    "claude-3-sonnet-20240229",
-    "claude-3-5-sonnet-20240620",
-)
-_LARGE, _SMALL = "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"
-_MIXTRAL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
+_OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
 _REAL = {
     MT_BENCH: {
         "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
-        "Claude 3.5 Sonnet / Mixtral": (_SONNET_35, _MIXTRAL),
+        "Claude 3.5 Sonnet / Mixtral": ("claude-3-5-sonnet-20240620", _MIXTRAL),
     },
-    GSM8K: {"Claude 3 Opus / Sonnet": (_OPUS, _SONNET), "Llama 3.1 70B / 8B": (_LARGE, _SMALL)},
+    GSM8K: {
+        "Claude 3 Opus / Sonnet": (_OPUS, "claude-3-sonnet-20240229"),
+        "Llama 3.1 70B / 8B": ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+    },
 }
 _ALIKE = {
     "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
     "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
 }
-_SIMULATED = {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
-_PAPER = ["paper_apgr", "paper_cpt50", "paper_cpt80"]
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
@@ -96,20 +91,18 @@ class ModelScores:
 
     def pairs(self) -> dict[str, PairScores]:
         """Every pair whose first model scores more than its second; the widest gap first."""
-        found = [self.pair(*models) for models in permutations(self.models, 2)]
-        gaps = {pair_name(pair.strong_model, pair.weak_model): (_gap(pair), pair) for pair in found}
-        widest = sorted(gaps, key=lambda name: -gaps[name][0])
-        return {name: gaps[name][1] for name in widest if gaps[name][0] > 0}
+        found = {pair_name(*models): self.pair(*models) for models in permutations(self.models, 2)}
+        gaps = {name: _gap(pair) for name, pair in found.items()}
+        return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
 
 
-def pair_name(strong: str, weak: str, benchmark: str = "") -> str:
-    """Name of a pair of models, on a benchmark if one is given.
+def pair_name(strong: str, weak: str) -> str:
+    """Name of a pair of models.
 
-    >>> pair_name("claude-v2", "claude-instant-v1", "GSM8K")
-    'Claude v2 / Claude Instant (GSM8K)'
+    >>> pair_name("claude-v2", "claude-instant-v1")
+    'Claude v2 / Claude Instant'
     """
-    names = [_SHORT.get(model) or short_name(model) for model in (strong, weak)]
-    return " / ".join(names) + (f" ({benchmark})" if benchmark else "")
+    return " / ".join(_SHORT.get(model) or short_name(model) for model in (strong, weak))
 
 
 def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
@@ -169,21 +162,19 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
     -------
     Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
     """
-    found = {}
     if experiment.outcomes is not None and ARENA not in experiment.training:  # an own table: it has no votes
-        for benchmark, scores in tables.items():
-            others = [
-                pair
-                for pair in scores.pairs().values()
-                if (pair.strong_model, pair.weak_model) != (experiment.strong, experiment.weak)
-            ]
-            for pair in others[:_OWN_PAIRS]:
-                found[pair_name(pair.strong_model, pair.weak_model, benchmark)] = pair
-        return found
-    for benchmark, named in (_REAL if experiment.outcomes is None else _SIMULATED).items():
-        for name, models in named.items():
-            found[f"{name} ({benchmark})"] = tables[benchmark].pair(*models)
-    return found
+        own = pair_name(experiment.strong, experiment.weak)
+        return {
+            f"{name} ({benchmark})": pairs[name]
+            for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
+            for name in [name for name in pairs if name != own][:_OWN_PAIRS]
+        }
+    named = _REAL if experiment.outcomes is None else {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
+    return {
+        f"{name} ({benchmark})": tables[benchmark].pair(*models)
+        for benchmark, pairs in named.items()
+        for name, models in pairs.items()
+    }
 
 
 def pair_table(pairs: Pairs) -> pd.DataFrame:
@@ -192,16 +183,18 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
     random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
     """
-    rows = {}
-    for name, pair in pairs.items():
-        rows[name] = {
+    rows = [
+        {
+            "pair": name,
             "queries": len(pair),
             "strong": pair.strong.mean(),
             "weak": pair.weak.mean(),
             "gap": _gap(pair),
             "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair").reset_index()
+        for name, pair in pairs.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
@@ -252,8 +245,8 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     shares = np.concatenate([[0], ends]) / len(rate)
     flat = np.array([bool(closed(row.sum(), row)) for row in gain])
     recovered = gained / np.where(flat, np.nan, gap)[:, None]
-    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]
-    reach = float(norm.ppf((1 + level) / 2)) * np.array([np.nan if s is None else s for s in spread])
+    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
     frame = pd.DataFrame(
         {
             "pair": list(tables),
@@ -301,11 +294,11 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     known = maps.dropna(subset="apgr").sort_values("benchmark", kind="stable")
     for (benchmark, router), part in known.groupby(["benchmark", "router"], sort=False):
         apgr = part["apgr"]
-        row = {"benchmark": benchmark, "router": router, "pairs": len(part)}
-        row |= {"better": (apgr > part["chance_high"]).mean(), "worse": (apgr < part["chance_low"]).mean()}
+        better, worse = (apgr > part["chance_high"]).mean(), (apgr < part["chance_low"]).mean()
         rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
-        rows.append({**row, "median_apgr": apgr.median(), "rank_correlation": rank})
-    return pd.DataFrame(rows)
+        rows.append((benchmark, router, len(part), better, worse, apgr.median(), rank))
+    columns = ["benchmark", "router", "pairs", "better", "worse", "median_apgr", "rank_correlation"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
@@ -323,14 +316,13 @@ def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
     The table with the columns pair, benchmark and paper_apgr, paper_cpt50, paper_cpt80 (NaN where the paper
     prints none).
     """
-    printed = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)])
-    printed = printed[printed["training"] != "arena"].replace({"router": {"Causal LLM": "Causal LM"}})
-    printed = printed.rename(columns={name: f"paper_{name}" for name in ("apgr", "cpt50", "cpt80")})
+    printed = preference_study.printed_results(1, 2, 3, 4).query("training != 'arena'")
     names = table["benchmark"].str.rpartition(" (")
     pair, benchmark = names[0], names[2].str.removesuffix(")")
     printed_pair = pair.mask(table["benchmark"].isin(list(original)), _PRINTED_PAIR)
     keys = ["printed_pair", "benchmark", "router"]
-    theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *_PAPER]]
+    values = ["paper_apgr", "paper_cpt50", "paper_cpt80"]
+    theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *values]]
     found = table.assign(benchmark=benchmark, printed_pair=printed_pair)
     found = found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
     found.insert(0, "pair", pair.to_list())
@@ -365,14 +357,13 @@ def pair_differences(
     for name in others:
         benchmark = benchmark_of(name, before)
         (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
-        low, high = known_interval(news - olds)
-        head = {"pair": name, "benchmark": benchmark, "original": old, "other": new}
-        rows.append({**head, "difference": new - old, "low": low, "high": high})
-    return pd.DataFrame(rows)
+        rows.append((name, benchmark, old, new, new - old, *known_interval(news - olds)))
+    columns = ["pair", "benchmark", "original", "other", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
-    told = resampled(rates, rng=rng, draws=draws)
+    told = preference_study.resampled(rates, rng=rng, draws=draws)
     mean = pd.Series([found["apgr"] for found, _ in told]).mean()
     return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
 
