@@ -123,8 +123,7 @@ def test_factorization_comes_back_from_its_file(tmp_path):
     battles, X = directed()
     model = factorization(epochs=5, members=2).fit(battles, X)
     model.save(tmp_path)
-    again = factorization(epochs=5, members=2)
-    again.restore(tmp_path, model.identity)
+    again = MatrixFactorization.load(tmp_path, progress=False)
     assert np.array_equal(again.win_rate(X), model.win_rate(X))
     assert again.identity == model.identity and again.history == model.history
 
@@ -260,6 +259,8 @@ def test_classifier_refuses(kind, encoder, tmp_path):
     with pytest.raises(ValueError, match="6 battles but 5 texts"):
         classifier(kind, encoder).fit(battles, texts[:-1])
     factorization(epochs=1).fit(*directed(20)).save(tmp_path)
+    with pytest.raises(CheckpointError, match="holds a MatrixFactorization, not a"):
+        type(classifier(kind, encoder)).load(tmp_path)
     with pytest.raises(CheckpointError, match="of a training with other settings or data"):
         fresh = classifier(kind, encoder)
         fresh.restore(tmp_path, fresh.identify(battles, texts))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import FORMAT, read_sealed, write_sealed
+from rb_support.preference.training import FORMAT, CheckpointError, read_sealed, write_sealed
 
 Array = NDArray[np.float64]
 
@@ -119,6 +119,27 @@ class WinModel(ABC):
             "more": self._record(),
         }
         write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
+
+    @classmethod
+    def load(cls, folder: str | Path, **runtime: Any) -> Self:
+        """Model that `save` wrote, with the settings it was saved with.
+
+        Parameters
+        ----------
+        folder : where.
+        runtime : parameters that do not belong to the trained weights, such as ``device="cuda"``.
+
+        Raises
+        ------
+        CheckpointError : if the file is missing, damaged or another model's.
+        """
+        path = Path(folder) / MODEL_FILE
+        record = read_sealed(path)[1]
+        if record["model"] != cls.__name__:
+            raise CheckpointError(f"{path} holds a {record['model']}, not a {cls.__name__}")
+        model = cls(**record["settings"], **runtime)
+        model.restore(folder, record["identity"])
+        return model
 
     def restore(self, folder: str | Path, identity: str) -> None:
         """Take over what `save` wrote of a model with these settings.
