@@ -20,23 +20,37 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """One notebook and the parameters it will get.
+    """A notebook to run, with the parameters it will get.
 
     Attributes
     ----------
     path : the notebook.
     parameters : values handed to it; those not named keep the notebook's defaults.
-    cells : number of code cells that will run.
+    cells : number of its code cells that will run.
+    target : where the executed notebook goes; the notebook itself to refresh its outputs.
+    folder : for what exists only while it runs, and for the notebook if a cell fails.
     """
 
     path: Path
     parameters: Mapping[str, Any]
     cells: int
+    target: Path
+    folder: Path
 
     @property
     def name(self) -> str:
         """File name without ending, such as "03_predictive_routers"."""
         return self.path.stem
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of what exists only while the notebook runs."""
+        return self.folder / f".{self.name}"
+
+    @property
+    def failed(self) -> Path:
+        """Where the notebook is kept when a cell fails."""
+        return self.folder / f"{self.name}.failed.ipynb"
 
 
 def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = False) -> list[Path]:
@@ -61,13 +75,19 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
 
 
 def plan_runs(
-    paths: Sequence[Path], *, data: str | None, scale: str | None, settings: Sequence[str] = ()
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    data: str | None = None,
+    scale: str | None = None,
+    settings: Sequence[str] = (),
 ) -> list[NotebookRun]:
     """Give each notebook those of the wanted parameters that it has.
 
     Parameters
     ----------
     paths : notebooks to run.
+    folder : for the executed notebooks.
     data, scale : values of the parameters of these names; None leaves the notebooks' defaults.
     settings : "name=value" texts, converted to the type of the notebook's parameter.
 
@@ -87,7 +107,9 @@ def plan_runs(
         chosen = {name: value for name, value in common.items() if name in parameters}
         for name in wanted.keys() & parameters.keys():
             chosen[name] = convert(wanted[name], parameters[name], path.stem)
-        runs.append(NotebookRun(path, dict(sorted(chosen.items())), count_cells(path)))
+        code = [cell for cell in read_notebook(path).cells if cell.cell_type == "code"]
+        cells = sum(bool(cell.source.strip()) for cell in code)
+        runs.append(NotebookRun(path, dict(sorted(chosen.items())), cells, folder / path.name, folder))
     return runs
 
 
@@ -144,9 +166,3 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
 def read_notebook(path: Path) -> Any:
     """A notebook, as nbformat represents it."""
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-
-
-def count_cells(path: Path) -> int:
-    """Number of code cells of a notebook that are not empty."""
-    cells = read_notebook(path).cells
-    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,6 @@ class State:
         written = {os.path.relpath(path, self.root): _digest(path) for path in sorted(set(outputs))}
         write_atomically(self.path, store.dump_json({"fingerprint": self.fingerprint, "outputs": written}))
 
-    def forget(self) -> None:
-        """Have the notebook run next time, whatever happens."""
-        self.path.unlink(missing_ok=True)
-
 
 def _digest(path: Path) -> str | None:
     return digest(path) if path.is_file() else None
@@ -61,16 +57,12 @@ def fingerprint(run: NotebookRun, figures: Path) -> str:
     data: a user's table by content, a folder of published files by names and sizes (its files are checked
     by hash when they are read).
     """
-    data = str(run.parameters.get("data", ""))
-    code = code_cells(run.path)
-    made_from = [code, dict(run.parameters), package_digest(), versions(), list(_data_digest(data))]
-    return hashlib.sha256(store.dump_json([*made_from, str(figures)])).hexdigest()
-
-
-def _data_digest(data: str) -> Iterator[tuple[str, str | int | None]]:
-    if data == "real" and os.environ.get("RB_DATA_DIR"):
-        folder = Path(os.environ["RB_DATA_DIR"])
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            yield path.relative_to(folder).as_posix(), path.stat().st_size
+    data, given = str(run.parameters.get("data", "")), os.environ.get("RB_DATA_DIR")
+    files: list[tuple[str, str | int | None]] = []
+    if data == "real" and given:
+        found = sorted(path for path in Path(given).rglob("*") if path.is_file())
+        files = [(path.relative_to(given).as_posix(), path.stat().st_size) for path in found]
     elif Path(data).is_file():
-        yield data, _digest(Path(data))
+        files = [(data, digest(Path(data)))]
+    code = [code_cells(run.path), package_digest(), versions()]
+    return hashlib.sha256(store.dump_json([*code, dict(run.parameters), files, str(figures)])).hexdigest()
