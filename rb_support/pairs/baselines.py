@@ -66,7 +66,8 @@ def random_apgr_spread(strong: ArrayLike, weak: ArrayLike) -> float | None:
     ValueError
         As `random_scores`.
     """
-    gain = _gain(strong, weak)
+    high, low = columns(strong=strong, weak=weak)
+    gain = high - low
     if closed(gain.sum(), gain):
         return None
     n = len(gain)
@@ -108,24 +109,14 @@ def random_metrics(
         return None
     width = float(norm.ppf((1 + level) / 2)) * spread
     rows = {"apgr": (0.5, 0.5 - width, 0.5 + width)}
-    drawn = _cpts(_gain(strong, weak), targets, rng, draws)
+    walks = _walks(np.subtract(strong, weak, dtype=float), draws, rng)
+    drawn = np.concatenate(
+        [np.column_stack([first_crossings(*walk, target) for target in targets]) for walk in walks]
+    )
     ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
         rows[cpt_name(target)] = (float(mean), float(low), float(high))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
-
-
-def _gain(strong: ArrayLike, weak: ArrayLike) -> Array:
-    high, low = columns(strong=strong, weak=weak)
-    return high - low
-
-
-def _cpts(gain: Array, targets: Sequence[float], rng: np.random.Generator, draws: int) -> Array:
-    """(draws, t) CPT of random orders at each target."""
-    walks = _walks(gain, draws, rng)
-    return np.concatenate(
-        [np.column_stack([first_crossings(x, walk, target) for target in targets]) for x, walk in walks]
-    )
 
 
 def _walks(gain: Array, draws: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:

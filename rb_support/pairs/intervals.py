@@ -55,43 +55,44 @@ def bootstrap_pairs(
         raise ValueError("there is no router; give win rates of at least one")
     if not all(target > 0 for target in targets):
         raise ValueError(f"targets are {list(targets)}; give fractions above 0")
-    sweeps = {name: _Sweep(name, rate, strong, weak) for name, rate in win_rates.items()}
-    n = next(iter(sweeps.values())).n
-    estimates = {name: sweep.metrics(np.ones((1, n)), targets)[0] for name, sweep in sweeps.items()}
+    sweeps = {}
+    for name, win_rate in win_rates.items():
+        rate, high, low = columns(**{name: win_rate, "strong score": strong, "weak score": weak})
+        order, ends = sweep_order(rate)
+        sweeps[name] = order, ends, (high - low)[order]
+    n = len(order)
+    estimates = {name: _metrics(np.ones((1, n)), *sweep, targets)[0] for name, sweep in sweeps.items()}
     parts: dict[str, list[Array]] = {name: [] for name in sweeps}
     rows = max(1, _CELLS // n)
     for start in range(0, draws, rows):
         counts = bootstrap_weights(n, min(rows, draws - start), rng).astype(float)
         for name, sweep in sweeps.items():
-            parts[name].append(sweep.metrics(counts, targets))
+            parts[name].append(_metrics(counts, *sweep, targets))
     names = ["apgr", *map(cpt_name, targets), *(f"saving{100 * target:g}" for target in targets)]
     return pd.DataFrame.from_dict(estimates, orient="index", columns=names), {
         name: pd.DataFrame(np.concatenate(part), columns=names) for name, part in parts.items()
     }
 
 
-class _Sweep:
-    """One router's order of the queries, ready for any weights."""
+def _metrics(
+    counts: Array, order: NDArray[np.intp], ends: NDArray[np.intp], gain: Array, targets: Sequence[float]
+) -> Array:
+    """(b, 1 + 2 t) metrics of b resamples, given as (b, n) counts, of a router.
 
-    def __init__(self, name: str, win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> None:
-        rate, high, low = columns(**{name: win_rate, "strong score": strong, "weak score": weak})
-        self.n = len(rate)
-        self.order, self.ends = sweep_order(rate)
-        self.gain = (high - low)[self.order]
+    It moves queries in `order`, (n,); `ends` are those of `sweep_order`, `gain` is (n,) in that order.
+    """
+    ordered = counts[:, order]
+    shares = _summed(ordered, ends) / len(order)
+    gained = _summed(ordered * gain, ends)
+    gap = gained[:, -1:]
+    recovered = gained / np.where(closed(gap, gain), np.nan, gap)
+    cpts = [first_crossings(shares, recovered, target) for target in targets]
+    savings = [target / share for target, share in zip(targets, cpts, strict=True)]
+    return np.column_stack([trapezoid(recovered, shares, axis=1), *cpts, *savings])
 
-    def metrics(self, counts: Array, targets: Sequence[float]) -> Array:
-        """(b, 1 + 2 t) metrics of b resamples given as (b, n) counts."""
-        ordered = counts[:, self.order]
-        shares = self._summed(ordered) / self.n
-        gained = self._summed(ordered * self.gain)
-        gap = gained[:, -1:]
-        recovered = gained / np.where(closed(gap, self.gain), np.nan, gap)
-        cpts = [first_crossings(shares, recovered, target) for target in targets]
-        savings = [target / share for target, share in zip(targets, cpts, strict=True)]
-        return np.column_stack([trapezoid(recovered, shares, axis=1), *cpts, *savings])
 
-    def _summed(self, ordered: Array) -> Array:
-        """(b, k + 1) sums from the first query to each place where a threshold can stop."""
-        sums = np.zeros((len(ordered), len(self.ends) + 1))
-        sums[:, 1:] = np.cumsum(ordered, axis=1)[:, self.ends - 1]
-        return sums
+def _summed(ordered: Array, ends: NDArray[np.intp]) -> Array:
+    """(b, k + 1) sums from the first query to each place where a threshold can stop."""
+    sums = np.zeros((len(ordered), len(ends)))
+    sums[:, 1:] = np.cumsum(ordered, axis=1)[:, ends[1:] - 1]
+    return sums

@@ -139,10 +139,9 @@ class Report:
         ReportError
             For an unknown id, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, title)
+        label = _label(id, "figure", title)
         render.add_footer(fig, id, self.origin)
-        contents = {**render.render_figure(fig), ".csv": render.render_csv(data)}
-        self._write("figure", id, label, contents, note, versus)
+        self._write(label, {**render.render_figure(fig), ".csv": render.render_csv(data)}, note, versus)
 
     def save_table(
         self,
@@ -164,11 +163,11 @@ class Report:
         ReportError
             For an unknown id or column, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, title)
-        rendered = render.render_table(
+        label = _label(id, "table", title)
+        pages = render.render_table(
             frame, item=id, title=label["title"], origin=self.origin, formats=formats or {}
         )
-        self._write("table", id, label, {".csv": render.render_csv(frame), **rendered}, note, versus)
+        self._write(label, {".csv": render.render_csv(frame), **pages}, note, versus)
         return frame
 
     def claim(
@@ -185,7 +184,7 @@ class Report:
         data : kind of data it was checked on, if not the report's own; on simulated rows a verdict says what
             the simulation does, and what was set with the papers in view is no evidence for them.
         """
-        verdict = VERDICTS[None if holds is None else bool(holds)]
+        verdict = VERDICTS[holds]
         self._claims.pop(claim, None)
         kind = data or self.origin.kind
         self._claims[claim] = {"claim": claim, "where": where, "ours": ours, "data": kind, "verdict": verdict}
@@ -199,22 +198,14 @@ class Report:
         return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
     def _write(
-        self,
-        form: str,
-        id: str,
-        label: dict[str, str],
-        contents: dict[str, bytes],
-        note: str,
-        versus: Sequence[Versus],
+        self, label: dict[str, str], contents: dict[str, bytes], note: str, versus: Sequence[Versus]
     ) -> None:
-        files = {f"{id}{ending}": content for ending, content in contents.items()}
+        files = {f"{label['id']}{ending}": content for ending, content in contents.items()}
         for name, content in files.items():
             store.check_size(name, content)
         for name, content in files.items():
             self._put(name, content)
         record = {
-            "id": id,
-            "form": form,
             **label,
             "notebook": self.notebook,
             "parameters": provenance.portable(self.parameters),
@@ -224,7 +215,7 @@ class Report:
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: digest(self.directory / name) for name in files},
         }
-        self._put(f"{id}.json", store.dump_json(record))
+        self._put(f"{label['id']}.json", store.dump_json(record))
         gallery.rebuild(self.directory, self.notebook)
 
     def _put(self, name: str, content: bytes) -> None:
@@ -232,15 +223,14 @@ class Report:
         store.note_written(self.directory / name)
 
 
-def _label(id: str, title: str | None) -> dict[str, str]:
-    """Title, paper, the paper's label and section of an id."""
+def _label(id: str, form: str, title: str | None) -> dict[str, str]:
+    """What a record begins with: id, form, title, paper, the paper's label and section."""
     if not _ID.fullmatch(id):
         raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
     item = ITEMS.get(id)
-    if item is not None:
-        shown = title or item.title
-        return {"title": shown, "paper": item.paper, "item": item.item, "section": item.section}
-    if title is None:
+    if item is None and title is None:
         near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
         raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
-    return {"title": title, "paper": "own", "item": "", "section": ""}
+    where = (item.title, item.paper, item.item, item.section) if item else ("", "own", "", "")
+    label = dict(zip(("title", "paper", "item", "section"), where, strict=True))
+    return {"id": id, "form": form, **label, "title": title or label["title"]}

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from rb_support.cache import write_atomically
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
-from rb_support.report.render import fill_template
+from rb_support.report.render import cell, fill_template
 from rb_support.report.style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
@@ -120,7 +120,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
     """The gallery page: one file that needs nothing but the files beside it."""
     return fill_template(
         "gallery",
-        number=_number,
+        number=cell,
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
         colors=KIND_COLOR,
@@ -138,9 +138,3 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
         return None
     page = path.read_text(encoding="utf-8")
     return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
-
-
-def _number(value: float | str | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
