@@ -61,8 +61,7 @@ def reproduce(
     """
     from rb_support.app import reproduce as notebooks
 
-    options = {"data": data, "scale": scale, "settings": set_ or (), "force": force}
-    _run(notebooks.reproduce, only, jobs, out, options)
+    _run(notebooks.reproduce, only, jobs, out, data=data, scale=scale, settings=set_ or (), force=force)
 
 
 @app.command()
@@ -75,7 +74,7 @@ def refresh(only: Only = None, jobs: Jobs = None) -> None:
     """
     from rb_support.app import reproduce as notebooks
 
-    _run(notebooks.refresh, only, jobs, None, {})
+    _run(notebooks.refresh, only, jobs, None)
 
 
 @app.command()
@@ -121,13 +120,7 @@ def compare(
         raise typer.Exit(FAILED)
 
 
-def _run(
-    command: Callable[..., list[Result]],
-    only: list[str] | None,
-    jobs: int | None,
-    out: Path | None,
-    options: dict[str, Any],
-) -> None:
+def _run(command: Callable[..., list[Result]], only: Only, jobs: Jobs, out: Out, **options: Any) -> None:
     """Run notebooks of the repository around the working directory, and say what became of them.
 
     Unless all passed it says why, and ends the process with the exit code for that.

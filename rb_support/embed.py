@@ -101,7 +101,14 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
     if model == TFIDF:
         return _tfidf(fit_on)
     network = _network(model)
-    return lambda texts: _vectors(network, texts)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        vectors = network.encode(
+            list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    return encode
 
 
 def embed_queries(outcomes: Outcomes, model: str = BUNDLED, *, progress: bool = True) -> pd.DataFrame:
@@ -183,13 +190,6 @@ def _network(model: str) -> SentenceTransformer:
     return network.double() if network.device.type == "cpu" else network  # on a GPU it would crawl
 
 
-def _vectors(network: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    vectors = network.encode(
-        list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
-    )
-    return np.asarray(vectors, dtype=np.float32)
-
-
 @cache
 def bundled_folder() -> Path:
     """Folder of the packaged MiniLM, once its weights are known to be the official ones.
@@ -218,7 +218,7 @@ def _encode(
     Of several processes that encode at once the first goes forwards and the others backwards, each leaving
     out what another has done meanwhile: so two share the work.
     """
-    network = _network(model)
+    encode = encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
     chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
     found: dict[bytes, Vectors] = {}
@@ -231,7 +231,7 @@ def _encode(
             found |= _read(store, model, part)
             missing = [key for key in part if key not in found]
             if missing:
-                fresh = _vectors(network, [texts[key] for key in missing])
+                fresh = encode([texts[key] for key in missing])
                 found |= dict(zip(missing, fresh, strict=True))
                 rows = [(model, key, found[key].tobytes()) for key in missing]
                 with store:

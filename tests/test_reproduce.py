@@ -19,8 +19,7 @@ from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
 from rb_support.app.reproduce import Result, UsageError, refresh, reproduce, worker
-from rb_support.app.reproduce.plan import convert, discover, left_out, plan_runs
-from rb_support.app.reproduce.state import State, fingerprint
+from rb_support.app.reproduce.plan import State, convert, discover, fingerprint, left_out, plan_runs
 from rb_support.report.gallery import read_manifest
 
 ENVIRONMENT = "import os; print(os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()), data, seed)"
@@ -207,7 +206,7 @@ def test_own_table_and_data_folder_are_handed_over_by_full_path_and_known_by_con
     (tmp_path / "mine.csv").write_text("other rows")
     plan = plan_runs(discover(notebooks), tmp_path, data=str(tmp_path / "mine.csv"))[0]
     record = tmp_path / "build" / "state" / "own-quick" / "08_own.json"
-    assert not State(record, tmp_path, fingerprint(plan, tmp_path / "figures")).holds()
+    assert not State(record, fingerprint(plan, tmp_path / "figures")).holds()
 
 
 def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
@@ -240,7 +239,7 @@ def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
 def test_state_holds_while_outputs_lie_unaltered(tmp_path: Path) -> None:
     output = tmp_path / "a.csv"
     output.write_text("1")
-    state, other = (State(tmp_path / "state.json", tmp_path, made_from) for made_from in ("f", "g"))
+    state, other = (State(tmp_path / "state.json", made_from) for made_from in ("f", "g"))
     assert not state.holds()
     state.save([output])
     assert state.holds() and not other.holds()

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rb_support.cache import digest, write_atomically
+from rb_support.cache import digest
 from rb_support.outcomes import Origin
 from rb_support.outcomes.origin import Kind
 from rb_support.paper import ITEMS
@@ -61,13 +61,10 @@ def beside(
     source, why : as in `Versus`.
     """
     both = pd.DataFrame({"ours": ours, "paper": published}).reindex(ours.index).dropna(subset="paper")
-    pairs = zip(both.index, both.to_numpy(dtype=float).tolist(), strict=True)
-
-    def label(key: object) -> str:
-        words = ", ".join(str(part) for part in key if part != "") if isinstance(key, tuple) else key
-        return what.format(words)
-
-    return [Versus(label(key), mine, theirs, source, why) for key, (mine, theirs) in pairs]
+    parts = [key if isinstance(key, tuple) else (key,) for key in both.index]
+    labels = [what.format(", ".join(str(part) for part in key if part != "")) for key in parts]
+    pairs = zip(labels, both.to_numpy(dtype=float).tolist(), strict=True)
+    return [Versus(label, mine, theirs, source, why) for label, (mine, theirs) in pairs]
 
 
 @dataclass
@@ -193,7 +190,7 @@ class Report:
         """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
         records = list(self._claims.values())
         content = store.dump_json({"notebook": self.notebook, "claims": records})
-        self._put(f"claims/{self.notebook}.json", content)
+        self._put({f"claims/{self.notebook}.json": content})
         gallery.rebuild(self.directory, self.notebook)
         return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
@@ -201,10 +198,7 @@ class Report:
         self, label: dict[str, str], contents: dict[str, bytes], note: str, versus: Sequence[Versus]
     ) -> None:
         files = {f"{label['id']}{ending}": content for ending, content in contents.items()}
-        for name, content in files.items():
-            store.check_size(name, content)
-        for name, content in files.items():
-            self._put(name, content)
+        self._put(files)
         record = {
             **label,
             "notebook": self.notebook,
@@ -215,12 +209,12 @@ class Report:
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: digest(self.directory / name) for name in files},
         }
-        self._put(f"{label['id']}.json", store.dump_json(record))
+        self._put({f"{label['id']}.json": store.dump_json(record)})
         gallery.rebuild(self.directory, self.notebook)
 
-    def _put(self, name: str, content: bytes) -> None:
-        write_atomically(self.directory / name, content)
-        store.note_written(self.directory / name)
+    def _put(self, contents: Mapping[str, bytes]) -> None:
+        store.write(self.directory, contents)
+        store.note_written(self.directory / name for name in contents)
 
 
 def _label(id: str, form: str, title: str | None) -> dict[str, str]:

@@ -10,7 +10,6 @@ import pandas as pd
 from filelock import FileLock
 from markupsafe import Markup
 
-from rb_support.cache import write_atomically
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.render import cell, fill_template
@@ -49,9 +48,7 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
-        for name, content in contents.items():
-            store.check_size(name, content)
-            write_atomically(folder / name, content)
+        store.write(folder, contents)
     return len(records)
 
 
@@ -70,8 +67,8 @@ def read_records(folder: Path) -> list[Record]:
 def read_manifest(folder: Path) -> Record:
     """Manifest of a folder: `made_by` and `items`, both empty if there is none."""
     path = folder / "manifest.json"
-    found = _read(path) if path.is_file() else {}
-    return found if isinstance(found, dict) and "made_by" in found else {"made_by": [], "items": []}
+    found: Record = _read(path) if path.is_file() else {"made_by": [], "items": []}
+    return found
 
 
 def _made_by(folder: Path, notebooks: set[str], notebook: str | None) -> list[Record]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib.resources import files
 from typing import Any
 from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
@@ -156,10 +155,10 @@ def _markdown(frame: pd.DataFrame, numeric: list[bool]) -> str:
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.html.jinja`, with every value escaped."""
-    source = files("rb_support.report").joinpath(f"{name}.html.jinja").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page.filters["escape"] = page.filters["e"] = lambda text: Markup(escape(str(text)))
-    return page.from_string(source).render(**values).rstrip("\n") + "\n"
+    folder = PackageLoader("rb_support.report", "")
+    pages = Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    pages.filters["escape"] = pages.filters["e"] = lambda text: Markup(escape(str(text)))
+    return pages.get_template(f"{name}.html.jinja").render(**values).rstrip("\n") + "\n"
 
 
 def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:

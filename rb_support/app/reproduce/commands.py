@@ -10,9 +10,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rb_support.app.reproduce.plan import SCALES, NotebookRun, UsageError, discover, left_out, plan_runs
+from rb_support.app.reproduce.plan import (
+    SCALES,
+    NotebookRun,
+    State,
+    UsageError,
+    discover,
+    fingerprint,
+    left_out,
+    plan_runs,
+)
 from rb_support.app.reproduce.runner import DEFAULT_JOBS, Result, Runner
-from rb_support.app.reproduce.state import State, fingerprint
 from rb_support.report.gallery import rebuild_all
 
 _LONG = ("03", "06", "07")
@@ -69,10 +77,7 @@ def reproduce(
     for sentence in left_out(runs, settings):
         print(sentence)
     records = build / "state" / f"{kind}-{scale}"
-    states = {
-        run.path: State(records / f"{run.name}.json", notebooks.parent, fingerprint(run, figures))
-        for run in runs
-    }
+    states = {run.path: State(records / f"{run.name}.json", fingerprint(run, figures)) for run in runs}
 
     def remember(run: NotebookRun, result: Result) -> None:
         if result.status == "done":

@@ -20,7 +20,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rb_support.app.reproduce.plan import NotebookRun, read_notebook
+from rb_support.app.reproduce.plan import NotebookRun
 from rb_support.cache import write_atomically
 from rb_support.report import store
 
@@ -113,7 +113,7 @@ def refresh_outputs(path: Path, executed: nbformat.NotebookNode) -> None:
     ReportError
         Naming the code cell whose output shows a folder of this machine, mostly by a warning.
     """
-    notebook = read_notebook(path)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     pairs = zip(notebook.cells, executed.cells, strict=True)
     for number, (cell, ran) in enumerate((pair for pair in pairs if pair[0].cell_type == "code"), start=1):
         cell.outputs = [_steady(output) for output in ran.outputs if _WIDGET not in output.get("data", {})]
