@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -111,24 +111,18 @@ def random_metrics(
         return None
     width = float(norm.ppf((1 + level) / 2)) * spread
     rows = {"apgr": (0.5, 0.5 - width, 0.5 + width)}
-    walks = _walks(np.subtract(strong, weak, dtype=float), draws, rng)
-    drawn = np.concatenate(
-        [np.column_stack([first_crossings(*walk, target) for target in targets]) for walk in walks]
-    )
+    gain = np.subtract(strong, weak, dtype=float)
+    shares, drawn = np.arange(len(gain) + 1)[None] / len(gain), np.empty((0, len(targets)))
+    for size in _batches(draws, len(gain)):
+        walks = np.zeros((size, len(gain) + 1))
+        np.cumsum(rng.permuted(np.tile(gain, (size, 1)), axis=1), axis=1, out=walks[:, 1:])
+        recovered = walks / walks[:, -1:]
+        found = np.column_stack([first_crossings(shares, recovered, target) for target in targets])
+        drawn = np.concatenate([drawn, found])
     ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
         rows[cpt_name(target)] = (float(mean), float(low), float(high))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
-
-
-def _walks(gain: Array, draws: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """PGR of random orders query by query, (1, n + 1) shares and (b, n + 1) walks at a time."""
-    n = len(gain)
-    shares, rows = np.arange(n + 1)[None] / n, max(1, _CELLS // n)
-    for start in range(0, draws, rows):
-        walk = np.zeros((min(rows, draws - start), n + 1))
-        np.cumsum(rng.permuted(np.tile(gain, (len(walk), 1)), axis=1), axis=1, out=walk[:, 1:])
-        yield shares, walk / walk[:, -1:]
 
 
 def bootstrap_pairs(
@@ -177,9 +171,8 @@ def bootstrap_pairs(
     n = len(order)
     estimates = {name: _metrics(np.ones((1, n)), *sweep, targets)[0] for name, sweep in sweeps.items()}
     parts: dict[str, list[Array]] = {name: [] for name in sweeps}
-    rows = max(1, _CELLS // n)
-    for start in range(0, draws, rows):
-        counts = bootstrap_weights(n, min(rows, draws - start), rng).astype(float)
+    for size in _batches(draws, n):
+        counts = bootstrap_weights(n, size, rng).astype(float)
         for name, sweep in sweeps.items():
             parts[name].append(_metrics(counts, *sweep, targets))
     names = ["apgr", *map(cpt_name, targets), *(f"saving{100 * target:g}" for target in targets)]
@@ -210,3 +203,9 @@ def _summed(ordered: Array, ends: NDArray[np.intp]) -> Array:
     sums = np.zeros((len(ordered), len(ends)))
     sums[:, 1:] = np.cumsum(ordered, axis=1)[:, ends[1:] - 1]
     return sums
+
+
+def _batches(draws: int, n: int) -> list[int]:
+    """Sizes of the batches in which draws of n queries each fit into memory."""
+    rows = max(1, _CELLS // n)
+    return [min(rows, draws - start) for start in range(0, draws, rows)]

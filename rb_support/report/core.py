@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rb_support.cache import digest
 from rb_support.outcomes import Origin
 from rb_support.outcomes.origin import Kind
-from rb_support.paper import ITEMS
+from rb_support.paper import ITEMS, Item
 from rb_support.report import gallery, provenance, render, store
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
@@ -221,10 +221,9 @@ def _label(id: str, form: str, title: str | None) -> dict[str, str]:
     """What a record begins with: id, form, title, paper, the paper's label and section."""
     if not _ID.fullmatch(id):
         raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
-    item = ITEMS.get(id)
-    if item is None and title is None:
+    if id not in ITEMS and title is None:
         near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
         raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
-    where = (item.title, item.paper, item.item, item.section) if item else ("", "own", "", "")
-    label = dict(zip(("title", "paper", "item", "section"), where, strict=True))
-    return {"id": id, "form": form, **label, "title": title or label["title"]}
+    item = ITEMS.get(id) or Item(id, title or "", "own", "", "", "", "exactly")
+    shown = {"title": title or item.title, "paper": item.paper, "item": item.item, "section": item.section}
+    return {"id": id, "form": form, **shown}
