@@ -10,16 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rb_support.app.reproduce.plan import (
-    SCALES,
-    NotebookRun,
-    State,
-    UsageError,
-    discover,
-    fingerprint,
-    left_out,
-    plan_runs,
-)
+from rb_support.app.reproduce import plan
+from rb_support.app.reproduce.plan import NotebookRun, UsageError
 from rb_support.app.reproduce.runner import DEFAULT_JOBS, Result, Runner
 from rb_support.report.gallery import rebuild_all
 
@@ -67,17 +59,19 @@ def reproduce(
     """
     notebooks, figures, build = _folders(notebooks, figures, build)
     kind = data if data in ("simulated", "real") else "own"
-    found = discover(notebooks, only)
+    found = plan.discover(notebooks, only)
     if kind == "own" and not Path(data).is_file():
         raise UsageError(f"--data {data}: neither simulated nor real, and no such file")
-    if scale not in SCALES:
-        raise UsageError(f"--scale {scale}: it is one of {', '.join(SCALES)}")
+    if scale not in plan.SCALES:
+        raise UsageError(f"--scale {scale}: it is one of {', '.join(plan.SCALES)}")
     asked = str(Path(data).resolve()) if kind == "own" else data
-    runs = plan_runs(found, build / "notebooks" / kind, data=asked, scale=scale, settings=settings)
-    for sentence in left_out(runs, settings):
+    runs = plan.plan_runs(found, build / "notebooks" / kind, data=asked, scale=scale, settings=settings)
+    for sentence in plan.left_out(runs, settings):
         print(sentence)
     records = build / "state" / f"{kind}-{scale}"
-    states = {run.path: State(records / f"{run.name}.json", fingerprint(run, figures)) for run in runs}
+    states = {
+        run.path: plan.State(records / f"{run.name}.json", plan.fingerprint(run, figures)) for run in runs
+    }
 
     def remember(run: NotebookRun, result: Result) -> None:
         if result.status == "done":
@@ -103,11 +97,11 @@ def refresh(
     A notebook is rewritten only if all its cells passed. Parameters and errors are those of `reproduce`.
     """
     notebooks, figures, build = _folders(notebooks, figures, build)
-    found = discover(notebooks, only, solutions=True)
+    found = plan.discover(notebooks, only, solutions=True)
     folder = build / "notebooks" / "refresh"
     runs = [  # a solution has the name of its notebook, and both may run at once
         replace(run, target=run.path, folder=folder / run.path.parent.relative_to(notebooks))
-        for run in plan_runs(found, folder)
+        for run in plan.plan_runs(found, folder)
     ]
     results = _run_all(runs, jobs, figures, lambda run, result: None)
     return [results[run.path] for run in runs]
