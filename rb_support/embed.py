@@ -16,7 +16,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,28 +101,32 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
     if model == TFIDF:
         return _tfidf(fit_on)
     network = _network(model)
-    return lambda texts: _vectors(network, texts)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        vectors = network.encode(
+            list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    return encode
 
 
-def embed_queries(
-    outcomes: Outcomes, model: str = BUNDLED, *, bare: bool = True, progress: bool = True
-) -> pd.DataFrame:
-    """Embed the prompts of an outcome table.
+def embed_queries(outcomes: Outcomes, model: str = BUNDLED, *, progress: bool = True) -> pd.DataFrame:
+    """Embed the questions of an outcome table, without the examples that few-shot prompts share.
 
     Parameters
     ----------
     outcomes : n queries.
     model : as in `embed`.
-    bare : embed the question alone, without the examples that few-shot prompts share.
     progress : show a progress bar while texts are encoded.
 
     Returns
     -------
     (n, d) frame indexed by sample_id, so that ``X.loc[part.frame.sample_id]`` gives the rows of any part.
     """
-    prompts = outcomes.frame["prompt"].tolist()
-    texts = bare_questions(prompts, outcomes.frame["task"].tolist()) if bare else prompts
-    return pd.DataFrame(embed(texts, model, progress=progress), index=outcomes.frame["sample_id"])
+    frame = outcomes.frame
+    texts = bare_questions(frame["prompt"].tolist(), frame["task"].tolist())
+    return pd.DataFrame(embed(texts, model, progress=progress), index=frame["sample_id"])
 
 
 def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:
@@ -186,13 +190,6 @@ def _network(model: str) -> SentenceTransformer:
     return network.double() if network.device.type == "cpu" else network  # on a GPU it would crawl
 
 
-def _vectors(network: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    vectors = network.encode(
-        list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
-    )
-    return np.asarray(vectors, dtype=np.float32)
-
-
 @cache
 def bundled_folder() -> Path:
     """Folder of the packaged MiniLM, once its weights are known to be the official ones.
@@ -221,27 +218,25 @@ def _encode(
     Of several processes that encode at once the first goes forwards and the others backwards, each leaving
     out what another has done meanwhile: so two share the work.
     """
-    network = _network(model)
+    encode = encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
     chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
     found: dict[bytes, Vectors] = {}
     lock = FileLock(cache_dir() / "embeddings.lock", blocking=False)
-    with suppress(Timeout):
-        lock.acquire()
-    try:
-        with tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress) as bar:
-            for part in chunks if lock.is_locked else chunks[::-1]:
-                found |= _read(store, model, part)
-                missing = [key for key in part if key not in found]
-                if missing:
-                    fresh = _vectors(network, [texts[key] for key in missing])
-                    found |= dict(zip(missing, fresh, strict=True))
-                    rows = [(model, key, found[key].tobytes()) for key in missing]
-                    with store:
-                        store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-                bar.update(len(part))
-    finally:
-        lock.release()
+    bar = tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress)
+    with ExitStack() as held, bar:
+        with suppress(Timeout):
+            held.enter_context(lock)
+        for part in chunks if lock.is_locked else chunks[::-1]:
+            found |= _read(store, model, part)
+            missing = [key for key in part if key not in found]
+            if missing:
+                fresh = encode([texts[key] for key in missing])
+                found |= dict(zip(missing, fresh, strict=True))
+                rows = [(model, key, found[key].tobytes()) for key in missing]
+                with store:
+                    store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            bar.update(len(part))
     return found
 
 

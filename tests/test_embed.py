@@ -149,8 +149,6 @@ def test_embed_queries_is_indexed_by_sample(encoder):
     )
     table = Outcomes(frame, np.ones((2, 1)), np.ones((2, 1)), ("m",), Origin("own", "test"))
     assert embed_queries(table, "m", progress=False).loc["b"].tolist() == [7, 1]
-    whole = embed_queries(table, "m", bare=False, progress=False)
-    assert whole.loc["b"].tolist() == [len(few_shot("Why so?")), 1]
 
 
 def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monkeypatch):

@@ -302,7 +302,7 @@ def test_random_walks_in_blocks_are_those_in_one(monkeypatch):
         return random_metrics(*CASE, rng=np.random.default_rng(1), draws=7)
 
     whole = drawn()
-    monkeypatch.setattr("rb_support.pairs.baselines._CELLS", 10)
+    monkeypatch.setattr("rb_support.pairs.chance._CELLS", 10)
     pd.testing.assert_frame_equal(whole, drawn())
 
 
@@ -347,7 +347,7 @@ def test_bootstrap_in_blocks_is_the_bootstrap_in_one(monkeypatch):
     rng = np.random.default_rng(0)
     rate, strong, weak = rng.random(30), rng.random(30), rng.random(30) / 2
     whole = bootstrap_pairs({"r": rate}, strong, weak, rng=np.random.default_rng(1), draws=9)
-    monkeypatch.setattr("rb_support.pairs.intervals._CELLS", 60)
+    monkeypatch.setattr("rb_support.pairs.chance._CELLS", 60)
     parts = bootstrap_pairs({"r": rate}, strong, weak, rng=np.random.default_rng(1), draws=9)
     pd.testing.assert_frame_equal(whole[1]["r"], parts[1]["r"])
     assert whole[0].columns.tolist() == ["apgr", "cpt50", "cpt80", "saving50", "saving80"]

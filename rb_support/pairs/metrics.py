@@ -66,7 +66,6 @@ def threshold_sweep(win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> 
     rate, high, low = columns(win_rate=win_rate, strong=strong, weak=weak)
     order, ends = sweep_order(rate)
     gain = np.concatenate([[0.0], np.cumsum((high - low)[order])])
-    ends = np.concatenate([[0], ends])
     return ends / len(rate), low.mean() + gain[ends] / len(rate)
 
 
@@ -76,13 +75,13 @@ def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     Returns
     -------
     order : (n,) queries by falling win rate.
-    ends : (k,) number of queries moved after each of the k win rates that differ by more than `TIE`; the
-        last is n.
+    ends : (k + 1,) number of queries moved before and after each of the k win rates that differ by more than
+        `TIE`, from 0 to n.
     """
     order = np.argsort(-rate, kind="stable")
     falling = rate[order]
     apart = falling[:-1] - falling[1:] > TIE * np.maximum(np.abs(falling[:-1]), 1.0)
-    return order, np.concatenate([np.flatnonzero(apart) + 1, [len(rate)]])
+    return order, np.concatenate([[0], np.flatnonzero(apart) + 1, [len(rate)]])
 
 
 def threshold_for(win_rate: ArrayLike, share: float) -> float:
@@ -110,9 +109,8 @@ def threshold_for(win_rate: ArrayLike, share: float) -> float:
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share}; give a fraction in [0, 1]")
     order, ends = sweep_order(rate)
-    calls = np.concatenate([[0], ends])
-    thresholds = np.concatenate([[np.inf], rate[order][ends - 1]])
-    return float(thresholds[np.argmax(calls >= share * len(rate) - _SLACK)])
+    thresholds = np.concatenate([[np.inf], rate[order][ends[1:] - 1]])
+    return float(thresholds[np.argmax(ends >= share * len(rate) - _SLACK)])
 
 
 def share_at(win_rate: ArrayLike, threshold: float) -> float:

@@ -12,14 +12,13 @@ from rb_support.report.figures import (
     plot_cascades,
     plot_comparison,
 )
-from rb_support.report.plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.render import shown
 from rb_support.report.routellm import commercial_figure, labels_figure, routers_figure, transfer_figure
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
 
 __all__ = [
-    "COST_LABEL",
     "Report",
     "ReportError",
     "Versus",

@@ -84,8 +84,7 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
     areas, names = comparison.aiq(), [ZERO, *routers]
     for name in names:
         plot_curve(ax, comparison.points(name), name, router=name)
-    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
-    _star(ax, comparison.oracle)
+    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     ax.set_title(f"{title} (n = {len(comparison.test):,})")
     below = [f"AIQ {areas[name]:.3f} {name}" for name in names]
     cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
@@ -110,8 +109,7 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
     fig, (ax,) = panels(1, width=6.4, height=3.6)
     plot_curve(ax, oracle_points(outcomes), "Oracle at every budget", router="oracle")
     plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
-    plot_models(ax, outcomes.points(), outcomes.models)
-    _star(ax, oracle_rows(outcomes).mean(axis=0))
+    _plot_models_and_oracle(ax, outcomes, oracle_rows(outcomes).mean(axis=0), 34)
     cost_axis(ax, cost_label(outcomes))
     ax.set_ylabel("mean quality")
     model_legend(fig, outcomes.models, curves=ax)
@@ -124,8 +122,7 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     for ax, name in zip(axes, outcomes.datasets, strict=True):
         part = outcomes.of(name)
         plot_curve(ax, part.points(), ZERO, router=ZERO)
-        plot_models(ax, part.points(), part.models, size=22)
-        _star(ax, oracle_rows(part).mean(axis=0))
+        _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 22)
         ax.set_title(f"{name} (n = {len(part):,})")
         cost_axis(ax, "")
     fig.supxlabel(cost_label(outcomes), fontsize=8)
@@ -160,7 +157,8 @@ def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: 
         ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)
 
 
-def _star(ax: Axes, oracle: ArrayLike) -> None:
+def _plot_models_and_oracle(ax: Axes, outcomes: Outcomes, oracle: ArrayLike, size: float) -> None:
+    plot_models(ax, outcomes.points(), outcomes.models, size=size)
     cost, quality = np.asarray(oracle, dtype=float)
     ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle")
 
@@ -196,11 +194,11 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     for name, rate in rates.items():
         color, label = shade(0.95 * rate / max(*rates.values(), 1e-9)), f"error {rate:g}: {areas[name]:.3f}"
         plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
-    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
-    _star(ax, comparison.oracle)
+    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     cost_axis(ax, cost_label(comparison.test))
-    small = {"title": "AIQ", "fontsize": 6, "title_fontsize": 6}
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, **small)
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, title="AIQ", fontsize=6, title_fontsize=6
+    )
 
 
 def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> None:
@@ -217,13 +215,8 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
         # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
         lead = row["minus_zero"]
         reach = np.maximum([[lead - row["minus_zero_low"]], [row["minus_zero_high"] - lead]], 0)
-        bar = {
-            "fmt": marker,
-            "color": color,
-            "markersize": 4,
-            "label": row["router"].removeprefix("Cascade, "),
-        }
-        ax.errorbar(row["error_rate"], lead, yerr=reach, **bar)
+        name = row["router"].removeprefix("Cascade, ")
+        ax.errorbar(row["error_rate"], lead, yerr=reach, fmt=marker, color=color, markersize=4, label=name)
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)
     ax.legend(loc="upper right", fontsize=6, frameon=True, framealpha=0.9, edgecolor="white")

@@ -10,10 +10,9 @@ import pandas as pd
 from filelock import FileLock
 from markupsafe import Markup
 
-from rb_support.cache import write_atomically
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
-from rb_support.report.render import fill_template
+from rb_support.report.render import cell, fill_template
 from rb_support.report.style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
@@ -49,9 +48,7 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
-        for name, content in contents.items():
-            store.check_size(name, content)
-            write_atomically(folder / name, content)
+        store.write(folder, contents)
     return len(records)
 
 
@@ -70,8 +67,8 @@ def read_records(folder: Path) -> list[Record]:
 def read_manifest(folder: Path) -> Record:
     """Manifest of a folder: `made_by` and `items`, both empty if there is none."""
     path = folder / "manifest.json"
-    found = _read(path) if path.is_file() else {}
-    return found if isinstance(found, dict) and "made_by" in found else {"made_by": [], "items": []}
+    found: Record = _read(path) if path.is_file() else {"made_by": [], "items": []}
+    return found
 
 
 def _made_by(folder: Path, notebooks: set[str], notebook: str | None) -> list[Record]:
@@ -120,7 +117,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
     """The gallery page: one file that needs nothing but the files beside it."""
     return fill_template(
         "gallery",
-        number=_number,
+        number=cell,
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
         colors=KIND_COLOR,
@@ -138,9 +135,3 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
         return None
     page = path.read_text(encoding="utf-8")
     return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
-
-
-def _number(value: float | str | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

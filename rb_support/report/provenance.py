@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
 from typing import Any
@@ -23,17 +23,10 @@ from rb_support.report.store import repository_root
 _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib")
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python, this package and the libraries behind a figure's numbers; None if absent."""
-    found = {name: _version(name) for name in _PACKAGES}
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries behind a figure's numbers."""
+    found = {name: version(name) for name in _PACKAGES}
     return {"python": python_version(), "rb_support": rb_support.__version__, **found}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def code_digest(root: Path | None = None) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib.resources import files
 from typing import Any
 from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
@@ -97,10 +96,26 @@ def render_table(
     ReportError
         If `formats` names a column that the table does not have.
     """
-    shown, numeric = _as_text(plain(frame), formats)
+    flat = plain(frame)
+    unknown = sorted(set(formats) - set(flat.columns))
+    if unknown:
+        raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
+    text = {name: [cell(value, formats.get(name)) for value in flat[name]] for name in map(str, flat)}
+    words = pd.DataFrame(text, columns=flat.columns, dtype=object)
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes]
     caption = f"{title}. {data_line(origin)} · {item}"
-    kinds: dict[str, Callable[..., str]] = {".md": _markdown, ".tex": _latex, ".html": _html}
-    return {ending: make(shown, numeric, caption, item).encode() for ending, make in kinds.items()}
+    latex = words.to_latex(
+        index=False,
+        escape=True,
+        position="htbp",
+        caption=caption.translate(_LATEX),
+        label=f"tab:{item}",
+        column_format="".join("r" if number else "l" for number in numeric),
+    )
+    kinds, rows = ["number" if number else "text" for number in numeric], words.to_numpy().tolist()
+    page = fill_template("table", item=item, caption=caption, kinds=kinds, names=list(words), rows=rows)
+    pages = {".md": f"{_markdown(words, numeric)}\n\n*{caption}*\n", ".tex": latex, ".html": page}
+    return {ending: content.encode() for ending, content in pages.items()}
 
 
 def render_csv(frame: pd.DataFrame) -> bytes:
@@ -118,17 +133,8 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return (flat if only_counts else flat.reset_index()).rename(columns=str)
 
 
-def _as_text(frame: pd.DataFrame, formats: Formats) -> tuple[pd.DataFrame, list[bool]]:
-    names = [str(name) for name in frame.columns]
-    unknown = sorted(set(formats) - set(names))
-    if unknown:
-        raise ReportError(f"formats for columns the table lacks: {unknown}; it has {names}")
-    numeric = [bool(pd.api.types.is_numeric_dtype(dtype)) for dtype in frame.dtypes]
-    text = {name: [_cell(value, formats.get(name)) for value in frame[name]] for name in names}
-    return pd.DataFrame(text, columns=pd.Index(names), dtype=object), numeric
-
-
-def _cell(value: Any, spec: str | None) -> str:
+def cell(value: Any, spec: str | None = None) -> str:
+    """A value as every page shows it: by a format specification, else floats with four significant digits."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return "–"
     if spec is not None and not isinstance(value, str):
@@ -136,42 +142,23 @@ def _cell(value: Any, spec: str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _markdown(frame: pd.DataFrame, numeric: list[bool], caption: str, _item: str) -> str:
+def _markdown(frame: pd.DataFrame, numeric: list[bool]) -> str:
     safe = frame.map(lambda text: text.replace("|", r"\|").replace("\n", " "))
-    align = ["right" if number else "left" for number in numeric]
-    body = tabulate(
+    return tabulate(
         safe.to_numpy().tolist(),
         headers=[name.replace("|", r"\|") for name in safe.columns],
         tablefmt="pipe",
-        colalign=align if len(safe) else None,
+        colalign=["right" if number else "left" for number in numeric] if len(safe) else None,
         disable_numparse=True,
     )
-    return f"{body}\n\n*{caption}*\n"
-
-
-def _latex(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
-    return frame.to_latex(
-        index=False,
-        escape=True,
-        position="htbp",
-        caption=caption.translate(_LATEX),
-        label=f"tab:{item}",
-        column_format="".join("r" if number else "l" for number in numeric),
-    )
-
-
-def _html(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
-    kinds = ["number" if number else "text" for number in numeric]
-    rows = frame.to_numpy().tolist()
-    return fill_template("table", item=item, caption=caption, kinds=kinds, names=list(frame), rows=rows)
 
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.html.jinja`, with every value escaped."""
-    source = files("rb_support.report").joinpath(f"{name}.html.jinja").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page.filters["escape"] = page.filters["e"] = lambda text: Markup(escape(str(text)))
-    return page.from_string(source).render(**values).rstrip("\n") + "\n"
+    folder = PackageLoader("rb_support.report", "")
+    pages = Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    pages.filters["escape"] = pages.filters["e"] = lambda text: Markup(escape(str(text)))
+    return pages.get_template(f"{name}.html.jinja").render(**values).rstrip("\n") + "\n"
 
 
 def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from typing import Any
 from zlib import crc32
 
@@ -50,8 +49,7 @@ _OTHER_LINES = ("-.", ":", "--")
 
 def use_style() -> None:
     """Apply the project's style sheet to every figure made from here on."""
-    with as_file(files("rb_support.report") / "rb.mplstyle") as sheet:
-        plt.style.use(sheet)
+    plt.style.use("rb_support.report.rb")
 
 
 def model_style(name: str) -> Style:

@@ -240,9 +240,9 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     order, ends = sweep_order(rate)
     gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
     gap = gain.mean(axis=1)
-    gained = np.zeros((len(gain), len(ends) + 1))
-    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends - 1] / len(rate)
-    shares = np.concatenate([[0], ends]) / len(rate)
+    gained = np.zeros((len(gain), len(ends)))
+    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
+    shares = ends / len(rate)
     flat = np.array([bool(closed(row.sum(), row)) for row in gain])
     recovered = gained / np.where(flat, np.nan, gap)[:, None]
     spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap

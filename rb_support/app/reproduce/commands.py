@@ -5,38 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from tqdm import tqdm
 
-from rb_support.app.reproduce.plan import SCALES, NotebookRun, UsageError, discover, left_out, plan_runs
-from rb_support.app.reproduce.runner import DEFAULT_JOBS, Ending, Runner
-from rb_support.app.reproduce.state import State, fingerprint
-from rb_support.app.reproduce.worker import Job
+from rb_support.app.reproduce import plan
+from rb_support.app.reproduce.plan import NotebookRun, UsageError
+from rb_support.app.reproduce.runner import DEFAULT_JOBS, Result, Runner
 from rb_support.report.gallery import rebuild_all
 
 _LONG = ("03", "06", "07")
 """Beginnings of the names of notebooks that are begun first: one begun last would run alone at the end."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one notebook.
-
-    Attributes
-    ----------
-    notebook : its name.
-    status : "done", "unchanged" (skipped: its files are as its last run left them) or "failed".
-    failure : one line naming cell and error; empty unless failed.
-    kept : where a notebook that failed is kept, with its outputs so far.
-    """
-
-    notebook: str
-    status: Literal["done", "unchanged", "failed"]
-    failure: str = ""
-    kept: Path | None = None
 
 
 def reproduce(
@@ -77,28 +57,31 @@ def reproduce(
     UsageError
         Before anything runs, if a notebook, a parameter or a value does not fit.
     """
-    places = _Places.of(notebooks, figures, build)
+    notebooks, figures, build = _folders(notebooks, figures, build)
     kind = data if data in ("simulated", "real") else "own"
-    found = discover(places.notebooks, only)
+    found = plan.discover(notebooks, only)
     if kind == "own" and not Path(data).is_file():
         raise UsageError(f"--data {data}: neither simulated nor real, and no such file")
-    if scale not in SCALES:
-        raise UsageError(f"--scale {scale}: it is one of {', '.join(SCALES)}")
+    if scale not in plan.SCALES:
+        raise UsageError(f"--scale {scale}: it is one of {', '.join(plan.SCALES)}")
     asked = str(Path(data).resolve()) if kind == "own" else data
-    runs = plan_runs(found, data=asked, scale=scale, settings=settings)
-    for sentence in left_out(runs, settings):
+    runs = plan.plan_runs(found, build / "notebooks" / kind, data=asked, scale=scale, settings=settings)
+    for sentence in plan.left_out(runs, settings):
         print(sentence)
-    todo = [places.job(run, kind) for run in runs]
-    states = {run.path: places.state(run, f"{kind}-{scale}") for run in runs}
-    due = [job for job in todo if force or not states[job.source].holds()]
+    records = build / "state" / f"{kind}-{scale}"
+    states = {
+        run.path: plan.State(records / f"{run.name}.json", plan.fingerprint(run, figures)) for run in runs
+    }
 
-    def remember(ending: Ending) -> None:
-        if ending.failure is None:
-            states[ending.job.source].save([*ending.written, ending.job.target])
+    def remember(run: NotebookRun, result: Result) -> None:
+        if result.status == "done":
+            states[run.path].save([*result.written, run.target])
         else:
-            states[ending.job.source].forget()
+            states[run.path].path.unlink(missing_ok=True)  # so that it runs next time
 
-    return _run_all(todo, due, jobs, places, remember)
+    due = [run for run in runs if force or not states[run.path].holds()]
+    results = _run_all(due, jobs, figures, remember)
+    return [results.get(run.path, Result(run.name, "unchanged")) for run in runs]
 
 
 def refresh(
@@ -113,88 +96,53 @@ def refresh(
 
     A notebook is rewritten only if all its cells passed. Parameters and errors are those of `reproduce`.
     """
-    places = _Places.of(notebooks, figures, build)
-    runs = plan_runs(discover(places.notebooks, only, solutions=True), data=None, scale=None)
-    todo = [replace(places.job(run, "refresh"), target=run.path) for run in runs]
-    return _run_all(todo, todo, jobs, places, lambda ending: None)
+    notebooks, figures, build = _folders(notebooks, figures, build)
+    found = plan.discover(notebooks, only, solutions=True)
+    folder = build / "notebooks" / "refresh"
+    runs = [  # a solution has the name of its notebook, and both may run at once
+        replace(run, target=run.path, folder=folder / run.path.parent.relative_to(notebooks))
+        for run in plan.plan_runs(found, folder)
+    ]
+    results = _run_all(runs, jobs, figures, lambda run, result: None)
+    return [results[run.path] for run in runs]
 
 
-@dataclass(frozen=True)
-class _Places:
-    """The folders of a run."""
-
-    notebooks: Path
-    figures: Path
-    build: Path
-
-    @classmethod
-    def of(cls, notebooks: Path, figures: Path | None, build: Path | None) -> _Places:
-        notebooks = notebooks.resolve()
-        root = notebooks.parent
-        return cls(notebooks, (figures or root / "figures").resolve(), (build or root / "build").resolve())
-
-    def job(self, run: NotebookRun, kind: str) -> Job:
-        workspace = self.build / "notebooks" / kind / run.path.parent.relative_to(self.notebooks)
-        return Job(run.path, workspace / run.path.name, workspace, run.cells, run.parameters)
-
-    def state(self, run: NotebookRun, folder: str) -> State:
-        record = self.build / "state" / folder / f"{run.name}.json"
-        return State(record, self.notebooks.parent, fingerprint(run, self.figures))
+def _folders(notebooks: Path, figures: Path | None, build: Path | None) -> tuple[Path, Path, Path]:
+    """The three folders from the root, the latter two beside the notebooks if not given."""
+    notebooks = notebooks.resolve()
+    root = notebooks.parent
+    return notebooks, (figures or root / "figures").resolve(), (build or root / "build").resolve()
 
 
 def _run_all(
-    todo: Sequence[Job], due: Sequence[Job], jobs: int, places: _Places, remember: Callable[[Ending], None]
-) -> list[Result]:
-    """Run the notebooks that are due, showing progress, and rebuild the gallery; what became of them all."""
+    runs: Sequence[NotebookRun],
+    jobs: int,
+    figures: Path,
+    remember: Callable[[NotebookRun, Result], None],
+) -> dict[Path, Result]:
+    """Run notebooks and rebuild the gallery, with a bar over all cells on a terminal, a line as each ends."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one notebook must run at a time")
-    screen = _Screen(sum(job.cells for job in due))
+    bar = tqdm(
+        total=sum(run.cells for run in runs), unit="cell", leave=False, disable=not sys.stderr.isatty()
+    )
+    done, lock = dict.fromkeys((run.path for run in runs), 0), threading.Lock()
 
-    def on_end(ending: Ending) -> None:
-        remember(ending)
-        screen.ended(ending)
+    def on_cell(run: NotebookRun, cells: int) -> None:
+        with lock:
+            bar.set_postfix_str(run.name, refresh=False)
+            bar.update(cells - done[run.path])
+            done[run.path] = cells
 
-    longest_first = sorted(due, key=lambda job: not job.name.startswith(_LONG))
-    runner = Runner(jobs, {"RB_FIGURES_DIR": str(places.figures)}, screen.on_cell)
-    try:
-        endings = runner.run(longest_first, on_end)
-    finally:
-        screen.close()
-        rebuild_all(places.figures)
-    by_source = {ending.job.source: ending for ending in endings}
-    return [_result(job, by_source.get(job.source)) for job in todo]
-
-
-def _result(job: Job, ending: Ending | None) -> Result:
-    if ending is None:
-        return Result(job.name, "unchanged")
-    if ending.failure is None:
-        return Result(job.name, "done")
-    return Result(job.name, "failed", ending.failure, job.failed if job.failed.exists() else None)
-
-
-class _Screen:
-    """One bar over all cells on a terminal, and a line per notebook as it ends, everywhere."""
-
-    def __init__(self, cells: int) -> None:
-        self._bar = tqdm(total=cells, unit="cell", leave=False, disable=not sys.stderr.isatty())
-        self._done: dict[Path, int] = {}
-        self._lock = threading.Lock()
-
-    def on_cell(self, job: Job, cells: int) -> None:
-        """Move the bar: `cells` of the job are done."""
-        with self._lock:
-            self._bar.set_postfix_str(job.name, refresh=False)
-            self._bar.update(cells - self._done.get(job.source, 0))
-            self._done[job.source] = cells
-
-    def ended(self, ending: Ending) -> None:
-        """Say how a notebook ended."""
-        name = ending.job.name
-        outcome = f"FAILED {name}: {ending.failure}" if ending.failure else f"done   {name}"
-        tqdm.write(f"{outcome}  ({ending.seconds:.0f} s)")
+    def on_end(run: NotebookRun, result: Result) -> None:
+        remember(run, result)
+        outcome = f"FAILED {run.name}: {result.failure}" if result.failure else f"done   {run.name}"
+        tqdm.write(f"{outcome}  ({result.seconds:.0f} s)")
         sys.stdout.flush()
 
-    def close(self) -> None:
-        """Take the bar away."""
-        self._bar.close()
+    longest_first = sorted(runs, key=lambda run: not run.name.startswith(_LONG))
+    try:
+        return Runner(jobs, {"RB_FIGURES_DIR": str(figures)}, on_cell).run(longest_first, on_end)
+    finally:
+        bar.close()
+        rebuild_all(figures)

@@ -1,15 +1,24 @@
-"""What is to be run: notebooks found, settings checked against their parameters before anything starts."""
+"""What is to be run: notebooks found, settings checked against their parameters before anything starts.
+
+And what need not: a notebook whose last good run was made from the same and wrote what lies there.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
+
+from rb_support.cache import digest, write_atomically
+from rb_support.report import store
+from rb_support.report.provenance import code_cells, package_digest, versions
 
 SCALES = ("quick", "full")
 
@@ -20,23 +29,37 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """One notebook and the parameters it will get.
+    """A notebook to run, with the parameters it will get.
 
     Attributes
     ----------
     path : the notebook.
     parameters : values handed to it; those not named keep the notebook's defaults.
-    cells : number of code cells that will run.
+    cells : number of its code cells that will run.
+    target : where the executed notebook goes; the notebook itself to refresh its outputs.
+    folder : for what exists only while it runs, and for the notebook if a cell fails.
     """
 
     path: Path
     parameters: Mapping[str, Any]
     cells: int
+    target: Path
+    folder: Path
 
     @property
     def name(self) -> str:
         """File name without ending, such as "03_predictive_routers"."""
         return self.path.stem
+
+    @property
+    def scratch(self) -> Path:
+        """Folder of what exists only while the notebook runs."""
+        return self.folder / f".{self.name}"
+
+    @property
+    def failed(self) -> Path:
+        """Where the notebook is kept when a cell fails."""
+        return self.folder / f"{self.name}.failed.ipynb"
 
 
 def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = False) -> list[Path]:
@@ -61,13 +84,19 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
 
 
 def plan_runs(
-    paths: Sequence[Path], *, data: str | None, scale: str | None, settings: Sequence[str] = ()
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    data: str | None = None,
+    scale: str | None = None,
+    settings: Sequence[str] = (),
 ) -> list[NotebookRun]:
     """Give each notebook those of the wanted parameters that it has.
 
     Parameters
     ----------
     paths : notebooks to run.
+    folder : for the executed notebooks.
     data, scale : values of the parameters of these names; None leaves the notebooks' defaults.
     settings : "name=value" texts, converted to the type of the notebook's parameter.
 
@@ -87,7 +116,8 @@ def plan_runs(
         chosen = {name: value for name, value in common.items() if name in parameters}
         for name in wanted.keys() & parameters.keys():
             chosen[name] = convert(wanted[name], parameters[name], path.stem)
-        runs.append(NotebookRun(path, dict(sorted(chosen.items())), count_cells(path)))
+        cells = sum(bool(source.strip()) for source in code_cells(path))
+        runs.append(NotebookRun(path, dict(sorted(chosen.items())), cells, folder / path.name, folder))
     return runs
 
 
@@ -141,12 +171,49 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def read_notebook(path: Path) -> Any:
-    """A notebook, as nbformat represents it."""
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+@dataclass(frozen=True)
+class State:
+    """Record of a notebook's last good run, one file of `build/state/`.
+
+    Attributes
+    ----------
+    path : the record's file.
+    fingerprint : hash of what the notebook would be made from now.
+    """
+
+    path: Path
+    fingerprint: str
+
+    def holds(self) -> bool:
+        """Whether the last run was made from the same and all it wrote still lies there unaltered."""
+        if not self.path.is_file():
+            return False
+        last = json.loads(self.path.read_text(encoding="utf-8"))
+        return bool(last == self._record(last["outputs"]))
+
+    def save(self, outputs: Iterable[Path]) -> None:
+        """Remember a good run and the files it wrote."""
+        record = self._record(sorted({str(path.resolve()) for path in outputs}))
+        write_atomically(self.path, store.dump_json(record))
+
+    def _record(self, outputs: Iterable[str]) -> dict[str, Any]:
+        found = {name: digest(Path(name)) if Path(name).is_file() else None for name in outputs}
+        return {"fingerprint": self.fingerprint, "outputs": found}
 
 
-def count_cells(path: Path) -> int:
-    """Number of code cells of a notebook that are not empty."""
-    cells = read_notebook(path).cells
-    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)
+def fingerprint(run: NotebookRun, figures: Path) -> str:
+    """Hash of all that decides what a notebook writes.
+
+    That is its code cells, parameters, the package's files, library versions, the figures folder and the
+    data: a user's table by content, a folder of published files by names and sizes (its files are checked
+    by hash when they are read).
+    """
+    data, given = str(run.parameters.get("data", "")), os.environ.get("RB_DATA_DIR")
+    files: list[tuple[str, str | int | None]] = []
+    if data == "real" and given:
+        found = sorted(path for path in Path(given).rglob("*") if path.is_file())
+        files = [(path.relative_to(given).as_posix(), path.stat().st_size) for path in found]
+    elif Path(data).is_file():
+        files = [(data, digest(Path(data)))]
+    code = [code_cells(run.path), package_digest(), versions()]
+    return hashlib.sha256(store.dump_json([*code, dict(run.parameters), files, str(figures)])).hexdigest()

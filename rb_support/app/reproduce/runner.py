@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Literal
 
 from rb_support.app.reproduce import worker
-from rb_support.app.reproduce.worker import Job
+from rb_support.app.reproduce.plan import NotebookRun
 
 DEFAULT_JOBS = min(2, os.cpu_count() or 1)
 """A notebook takes one core and up to a gigabyte (torch, embeddings): two at once suit any laptop."""
@@ -34,35 +35,39 @@ _GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a notebook's run ended.
+class Result:
+    """What became of one notebook.
 
     Attributes
     ----------
-    job : what was run.
+    notebook : its name.
+    status : "done", "unchanged" (skipped: its files are as its last run left them) or "failed".
+    failure : one line naming cell and error; empty unless failed.
+    kept : where a notebook that failed is kept, with its outputs so far.
     seconds : how long it took.
-    failure : one line saying what went wrong; None if nothing did.
     written : files that its reports wrote.
     """
 
-    job: Job
-    seconds: float
-    failure: str | None
-    written: list[Path]
+    notebook: str
+    status: Literal["done", "unchanged", "failed"]
+    failure: str = ""
+    kept: Path | None = None
+    seconds: float = field(default=0.0, compare=False)
+    written: Sequence[Path] = field(default=(), compare=False, repr=False)
 
 
 class Runner:
-    """Runs jobs, a number of them at a time.
+    """Runs notebooks, a number of them at a time.
 
     Parameters
     ----------
     jobs : processes at once.
     environment : variables the kernels get beside this process's own.
-    on_cell : called with a job and the number of its cells done so far, from any thread.
+    on_cell : called from any thread with a run and the number of its cells done so far.
     """
 
     def __init__(
-        self, jobs: int, environment: Mapping[str, str], on_cell: Callable[[Job, int], None]
+        self, jobs: int, environment: Mapping[str, str], on_cell: Callable[[NotebookRun, int], None]
     ) -> None:
         self._jobs = jobs
         self._environment = {**os.environ, **_absolute_folders(), **environment, **_ENVIRONMENT}
@@ -71,59 +76,64 @@ class Runner:
         self._running: dict[BaseProcess, Connection] = {}
         self._stopping = False
 
-    def run(self, jobs: Sequence[Job], on_end: Callable[[Ending], None]) -> list[Ending]:
-        """Run all jobs, calling `on_end` as each ends; their endings in the order of the jobs.
+    def run(
+        self, runs: Sequence[NotebookRun], on_end: Callable[[NotebookRun, Result], None]
+    ) -> dict[Path, Result]:
+        """Run all, calling `on_end` as each ends; notebook -> what became of it.
 
         An interruption stops every kernel, removes what is half written, and is raised again.
         """
         with ThreadPoolExecutor(self._jobs) as pool:
-            futures = [pool.submit(self._run_one, job) for job in jobs]
+            futures = {pool.submit(self._run_one, run): run for run in runs}
             try:
                 for future in as_completed(futures):
-                    on_end(future.result())
+                    on_end(futures[future], future.result())
             except BaseException:
                 for future in futures:
                     future.cancel()
                 self._stop_all()
                 raise
-        return [future.result() for future in futures]
+        return {run.path: future.result() for future, run in futures.items()}
 
-    def _run_one(self, job: Job) -> Ending:
+    def _run_one(self, run: NotebookRun) -> Result:
         start = perf_counter()
-        job.prepare()
+        shutil.rmtree(run.scratch, ignore_errors=True)  # a process that was killed may have left it
+        run.scratch.mkdir(parents=True)
         try:
-            process, connection = self._start(job)
-            failure = self._follow(process, connection, job)
-            return Ending(job, perf_counter() - start, failure, job.written())
+            failure = self._follow(run, *self._start(run))
+            log = run.scratch / worker.LOG
+            lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         finally:
-            job.clear()
+            shutil.rmtree(run.scratch, ignore_errors=True)
+        kept = run.failed if failure and run.failed.exists() else None
+        seconds, written = perf_counter() - start, [Path(line) for line in lines]
+        return Result(run.name, "failed" if failure else "done", failure, kept, seconds, written)
 
-    def _start(self, job: Job) -> tuple[BaseProcess, Connection]:
+    def _start(self, run: NotebookRun) -> tuple[BaseProcess, Connection]:
         with self._lock:
             if self._stopping:
                 raise InterruptedError("no notebook is started while the others are being stopped")
             ours, theirs = multiprocessing.Pipe()
-            process = _context().Process(target=worker.work, args=(job, self._environment, theirs))
+            process = _context().Process(target=worker.work, args=(run, self._environment, theirs))
             process.start()
             theirs.close()  # so that reading ends when the worker does
             self._running[process] = ours
         return process, ours
 
-    def _follow(self, process: BaseProcess, connection: Connection, job: Job) -> str | None:
-        """Read a worker's messages to its end: what went wrong in one line, None if nothing did."""
-        last: dict[str, Any] = {}
+    def _follow(self, run: NotebookRun, process: BaseProcess, connection: Connection) -> str:
+        """Read a worker's messages to its end: what went wrong in one line, empty if nothing did."""
         try:
-            while "done" not in last and "failure" not in last:
-                last = connection.recv()
-                if "cells" in last:
-                    self._on_cell(job, last["cells"])
+            while isinstance(message := connection.recv(), int):
+                self._on_cell(run, message)
         except EOFError:
             process.join()
-            last = {"failure": f"its process ended with code {process.exitcode}: {job.last_words()}"}
+            noise = (run.scratch / worker.NOISE).read_text(encoding="utf-8", errors="replace")
+            said = [line for line in noise.split("\n") if line.strip()] or ["no message"]
+            message = f"its process ended with code {process.exitcode}: {said[-1]}"
         process.join()
         with self._lock:
             del self._running[process]
-        return last.get("failure")
+        return str(message)
 
     def _stop_all(self) -> None:
         """Tell every worker to stop its kernel and end; kill those that linger."""
