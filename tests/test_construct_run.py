@@ -28,13 +28,13 @@ from processes import start
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
-from rb_support.construct import CallError, ConstructError, Model, Parameters, Query, client, key_of
+from rb_support.construct import client
 from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
 from rb_support.construct.plan import plan, worst_usd
-from rb_support.construct.records import TryAgain
+from rb_support.construct.records import CallError, ConstructError, Model, Parameters, Query, TryAgain, key_of
 from rb_support.construct.run import Budget, BudgetReached, Policy, run
 from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel
 from rb_support.construct.store import Store
