@@ -127,8 +127,11 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
     with serve(QUERIES, models=slow, faults=Faults.all(0.06)) as server:
         cards = write_cards(tmp_path / "models.toml", server.models())
         while kills < 6:
+            before = sum(server.chat.calls.values())
             process = worker(cards, path, budget)
-            time.sleep(rng.uniform(0.05, 0.35))
+            while sum(server.chat.calls.values()) == before and process.poll() is None:
+                time.sleep(0.005)  # until it has begun to ask, however slow the machine
+            time.sleep(rng.uniform(0.05, 0.25))
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
             with Store(path) as store:

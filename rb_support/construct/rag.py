@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 
 import pandas as pd
 
-from rb_support.construct.records import ConstructError, Query
+from rb_support.construct.records import ConstructError, Query, texts_of
 from rb_support.construct.tasks import Row, Task
 
 KINDS = ("recent", "older", "specific")
 MAKING = "make-rag"
 """Begins the tasks of queries that ask for a question; these are no samples of a table."""
 
-_PROMPTS = tomllib.loads((files("rb_support.construct") / "prompts.toml").read_text(encoding="utf-8"))[
-    "question"
-]
+_PROMPTS = texts_of("prompts.toml")["question"]
 _YEAR = 365.25
 
 
@@ -160,14 +156,4 @@ def _made(document: Document, kind: str, replies: Mapping[str, str]) -> tuple[st
 
 def demo_documents() -> list[Document]:
     """Six short dated texts on invented towns, two of each kind, to make retrieval questions from."""
-    return [Document(*entry) for entry in _DOCUMENTS]
-
-
-_DOCUMENTS = (
-    ("bridge", "In Ardenquay the new footbridge over the Orle was opened by Ilse Corran.", date(2023, 3, 9)),
-    ("regatta", "The autumn regatta of Ardenquay was won by the crew of Nils Abery.", date(2023, 9, 17)),
-    ("trams", "In 2020 the tram works of Brellan were bought by Norvik Rail.", date(2020, 5, 4)),
-    ("fair", "The lantern fair of Brellan in 2020 was seen by 41,000 visitors.", date(2020, 11, 11)),
-    ("inn", "A meal in a mid-priced inn of Tessmouth costs about 18 crowns.", date(2022, 1, 1), True),
-    ("light", "The old lighthouse of Tessmouth has a height of 37 metres.", date(2022, 1, 1), True),
-)
+    return [Document(**entry) for entry in texts_of("phrases.toml")["document"]]

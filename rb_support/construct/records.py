@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
@@ -208,3 +210,8 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def texts_of(name: str) -> dict[str, Any]:
+    """Content of one of this package's own TOML files, such as "prompts.toml"."""
+    return tomllib.loads((files("rb_support.construct") / name).read_text(encoding="utf-8"))

@@ -15,38 +15,15 @@ import pandas as pd
 
 from rb_support.answers import final_answer
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
+from rb_support.construct.records import texts_of
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.prompts import strings
 from rb_support.outcomes.wide import ANSWER
 
 Behaviour = Literal["", "refusal", "echo", "empty"]
 
-_LEAD = r"(?:(?:unfortunately|sorry|my apologies|apologies|well|hmm|thank you[^.!]*)[ ,.!]+(?:but )?)*"
-_OPENINGS = (
-    r"i (?:(?:do|can|could|will|would) ?n[o']t|can[no]*t|won't|am unable|lack)\b",
-    r"i(?:'m| am)(?: \w+)? (?:sorry|unable|afraid|not (?:sure|able|certain|familiar|confident|qualified))\b",
-    r"i (?:apologi[sz]e|regret)\b",
-    r"as an? (?:ai|artificial|language model|assistant)\b",
-    r"(?:there is|there's|you have|the \w+)[^.]{0,40} (?:not|no|insufficient|never)"
-    r"[^.]{0,30} (?:enough|information|context|provided?|given|specif\w+|sufficient)\b",
-    r"(?:based on|given|without)[^.]{0,60} "
-    r"(?:i can ?not|i can't|i do ?n[o']t|there is no|it is (?:not|im)possible)\b",
-)
-_REFUSAL = re.compile(rf"{_LEAD}(?:{'|'.join(_OPENINGS)})")
-_PHRASES = (
-    "i do not have enough information",
-    "i don't know",
-    "i cannot answer",
-    "i can't answer",
-    "i am not sure",
-    "i'm not sure",
-    "i apologize but",
-    "unfortunately i do not have enough",
-    "unfortunately there is not enough",
-    "there is not enough information",
-    "based on the information given i cannot",
-    "you have not given",
-)
+_FORMS = texts_of("phrases.toml")["refusal"]
+_REFUSAL = re.compile(_FORMS["lead"] + f"(?:{'|'.join(_FORMS['openings'])})")
 _SURE = 8
 """Letters that a single word needs to be told as the opening of a refusal."""
 _WORDS = 4
@@ -89,7 +66,7 @@ def _is_echo(plain: str, prompt: str) -> bool:
 def _is_cut_refusal(plain: str) -> bool:
     bare = " ".join(re.sub(r"[,.:!]", " ", plain).split())
     told = len(bare.split()) > 1 or "'" in bare or len(bare) >= _SURE
-    return told and any(f"{phrase} ".startswith(f"{bare} ") for phrase in _PHRASES)
+    return told and any(f"{phrase} ".startswith(f"{bare} ") for phrase in _FORMS["phrases"])
 
 
 def refusals_table(outcomes: Outcomes) -> pd.DataFrame:
