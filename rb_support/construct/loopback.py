@@ -108,9 +108,8 @@ class Chat:
 
     def call(self, model: SimulatedModel, messages: Messages) -> tuple[str, str, int]:
         """Model, sample_id and turn; a prompt that belongs to no query has its hash as sample_id."""
-        name = _name(messages)
-        query, turn = self._known.get(name, (None, 0))
-        return model.name, query.sample_id if query else name, turn
+        query, turn = self._known.get(_name(messages), (None, 0))
+        return model.name, query.sample_id if query else _name(messages), turn
 
     def completion(self, model: SimulatedModel, messages: Messages, max_tokens: int) -> dict[str, Any]:
         """Body of a response, in the OpenAI shape."""

@@ -68,7 +68,7 @@ def plan(
         means = store.answers().groupby("model")[["answer_tokens", "latency_s"]].mean()
     rows = []
     for model in models:
-        known = means.loc[[model.name]].to_numpy()[0].tolist() if model.name in means.index else None
+        known = tuple(means.loc[model.name]) if model.name in means.index else None
         rows.append(_row(model, queries, answered, parameters, known))
     columns = ["model", "calls", "answered", "missing", "prompt_tokens", "answer_tokens"]
     frame = pd.DataFrame(rows, columns=[*columns, "usd", "usd_most", "seconds"])

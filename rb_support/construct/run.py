@@ -241,8 +241,7 @@ class _Run:
                 if not missing:
                     continue
                 bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
-                asked = _Asked(self, model, stack.enter_context(bar))
-                stack.callback(asked.close)
+                asked = _Asked(self, model, stack.enter_context(bar), stack)
                 workers = stack.enter_context(ThreadPoolExecutor(model.concurrency))
                 pending |= {workers.submit(asked.ask, query) for query in missing}
             try:
@@ -263,22 +262,19 @@ class _Asked:
     run : what they share with those of other models.
     model : whom they ask.
     bar : of progress, one step a call.
+    stack : closes the connection at its end.
     """
 
-    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
+    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn], stack: ExitStack) -> None:
         self.run, self.model, self.bar = run, model, bar
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
         self.connection: Connection | None = None
         try:
             self.connection = Connection(model, run.policy.timeout_s)
+            stack.callback(self.connection.close)
         except CallError as error:
             self.refused = str(error)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if self.connection is not None:
-            self.connection.close()
 
     def ask(self, query: Query) -> None:
         """Ask the turns of a query that have no answer, one after the other, until one has none."""

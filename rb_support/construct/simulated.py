@@ -102,7 +102,9 @@ def reply(prompt: str, seed: int) -> str:
     marks = [int(mark) for mark in QUALITY.findall(prompt)]
     rng = draw(seed, "judge", prompt)
     if '"winner"' in prompt:
-        return json.dumps({"winner": _winner(marks, rng)})
+        favours_the_first = rng.random() < 0.1 or len(marks) < 2
+        first, last = (1, 0) if favours_the_first else (marks[0], marks[-1])
+        return json.dumps({"winner": "A" if first > last else "B" if first < last else "tie"})
     if not marks:
         return json.dumps({"score": rng.choice((1, 1, 2))})
     score = round(sum(marks) / len(marks)) + rng.choice((0, 0, 0, 0, -1, 1))
@@ -117,12 +119,6 @@ def _question(prompt: str, seed: int) -> str:
     cut = max(len(words) - 3, 1)
     question = f"How does this go on: {' '.join(words[:cut])} …?"
     return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
-
-
-def _winner(marks: list[int], rng: random.Random) -> str:
-    if rng.random() < 0.1 or len(marks) < 2:
-        return "A"
-    return "A" if marks[0] > marks[-1] else "B" if marks[0] < marks[-1] else "tie"
 
 
 def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
