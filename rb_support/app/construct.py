@@ -27,7 +27,7 @@ from rb_support.construct.store import Store
 from rb_support.construct.task_files import demo_tasks, read_tasks
 from rb_support.construct.tasks import queries_of
 
-FAILED, USAGE, BUDGET, GIVEN_UP, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
 CODES = {"done": 0, "budget": BUDGET, "failed": GIVEN_UP}
 

@@ -118,13 +118,9 @@ class Chat:
         cut = text.encode()[: max_tokens * BYTES_PER_TOKEN].decode(errors="ignore")
         prompt, said = estimate_prompt(messages), estimate(cut)
         message = {"role": "assistant", "content": cut}
-        reason = "stop" if cut == text else "length"
-        return {
-            "object": "chat.completion",
-            "model": model.name,
-            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-            "usage": {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said},
-        }
+        choice = {"index": 0, "message": message, "finish_reason": "stop" if cut == text else "length"}
+        usage = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+        return {"object": "chat.completion", "model": model.name, "choices": [choice], "usage": usage}
 
 
 class ChatHandler(RequestHandler):

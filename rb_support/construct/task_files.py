@@ -71,10 +71,11 @@ def demo_tasks(rows: int = DEMO_ROWS, *, seed: int = 0) -> list[Task]:
     with as_file(_DATA) as folder:
         tasks = sorted(read_tasks(folder), key=lambda task: DATASETS.index(task.dataset))
     rng = np.random.default_rng(seed)
-    drawn = [sorted(rng.choice(len(task.rows), rows, replace=False).tolist()) for task in tasks]
-    return [
-        replace(task, rows=tuple(task.rows[i] for i in kept)) for task, kept in zip(tasks, drawn, strict=True)
-    ]
+    shorter = []
+    for task in tasks:
+        drawn = sorted(rng.choice(len(task.rows), rows, replace=False).tolist())
+        shorter.append(replace(task, rows=tuple(task.rows[i] for i in drawn)))
+    return shorter
 
 
 def template(metric: str) -> str:
@@ -136,10 +137,8 @@ def _task(record: Mapping[str, Any]) -> Task:
     if not rows:
         raise TaskError("there are no rows; add at least one [[rows]]")
     if record.get("shots", len(examples)) != len(examples):
-        raise TaskError(
-            f"shots = {record['shots']}, but there are {len(examples)} examples; "
-            "add or delete [[examples]] or change shots"
-        )
+        here = f"shots = {record['shots']}, but there are {len(examples)} examples"
+        raise TaskError(f"{here}; add or delete [[examples]] or change shots")
     for i, row in enumerate(examples, start=1):
         if not row.answer.strip():
             raise TaskError(f"example {i}, column 'answer': is empty; an example shows its answer, write it")
