@@ -28,13 +28,13 @@ from processes import start
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
-from rb_support.construct import CallError, ConstructError, Model, Parameters, Query, client, key_of
+from rb_support.construct import client
 from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
 from rb_support.construct.plan import plan, worst_usd
-from rb_support.construct.records import TryAgain
+from rb_support.construct.records import CallError, ConstructError, Model, Parameters, Query, TryAgain, key_of
 from rb_support.construct.run import Budget, BudgetReached, Policy, run
 from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel
 from rb_support.construct.store import Store
@@ -127,8 +127,11 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
     with serve(QUERIES, models=slow, faults=Faults.all(0.06)) as server:
         cards = write_cards(tmp_path / "models.toml", server.models())
         while kills < 6:
+            before = sum(server.chat.calls.values())
             process = worker(cards, path, budget)
-            time.sleep(rng.uniform(0.05, 0.35))
+            while sum(server.chat.calls.values()) == before and process.poll() is None:
+                time.sleep(0.005)  # until it has begun to ask, however slow the machine
+            time.sleep(rng.uniform(0.05, 0.25))
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
             with Store(path) as store:

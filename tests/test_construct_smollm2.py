@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rb_support.construct import Model, Parameters, Query
+from rb_support.construct.records import Model, Parameters, Query
 from rb_support.construct.run import Policy, run
 from rb_support.construct.store import Store
 

@@ -16,7 +16,16 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rb_support.construct import Answer, Key, Model, Parameters, Query, StoreBusyError, StoreError, key_of
+from rb_support.construct.records import (
+    Answer,
+    Key,
+    Model,
+    Parameters,
+    Query,
+    StoreBusyError,
+    StoreError,
+    key_of,
+)
 from rb_support.construct.store import APPLICATION, VERSION, Store
 
 ONE = Query("mmlu.test.1", "mmlu", ("What is 1 + 1?",), "2", "number")

@@ -136,7 +136,7 @@ HEAD = 'task = "own"\nmetric = "{}"\n'
             HEAD.format("letter") + "[[rows]]\nquestion = 'Q'\nanswer = 'C'\nchoices = ['a', 'b']",
             "'C' is none of A to B",
         ),
-        ("task = ", "not a TOML file"),
+        ("task = ", "is no TOML"),
     ],
 )
 def test_a_bad_task_file_is_told_what_to_do(tmp_path, text, says):

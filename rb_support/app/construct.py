@@ -9,16 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 
-from rb_support.construct import ConstructError, Model, Parameters, Query
+from rb_support.construct.export import card as make_card
+from rb_support.construct.export import to_outcomes
+from rb_support.construct.grading import grade_store
+from rb_support.construct.loopback import serve
+from rb_support.construct.models import read_models
+from rb_support.construct.plan import plan as make_plan
+from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.run import Policy
+from rb_support.construct.run import run as ask
+from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks, read_tasks
+from rb_support.construct.tasks import queries_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-FAILED, USAGE, BUDGET, GIVEN_UP, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
 CODES = {"done": 0, "budget": BUDGET, "failed": GIVEN_UP}
 
@@ -57,9 +66,6 @@ def plan(
     seed: Seed = None,
 ) -> None:
     """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
-    from rb_support.construct.plan import plan as make_plan
-    from rb_support.construct.store import Store
-
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
@@ -88,24 +94,13 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Ask what is missing and record each answer as it comes; run it again to go on after any stop."""
-    from rb_support.construct import run as asking
-    from rb_support.construct.store import Store
-
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            summary = asking.run(
-                queries,
-                cards,
-                kept,
-                Parameters(max_tokens, temperature, seed),
-                budget_usd=budget,
-                policy=asking.Policy(attempts=attempts, timeout_s=timeout),
-                progress=not quiet,
-            )
-    typer.echo(
-        f"{summary.answers:,} answers in {summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
-    )
+            asked, policy = Parameters(max_tokens, temperature, seed), Policy(attempts, timeout_s=timeout)
+            summary = ask(queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet)
+    took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
+    typer.echo(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
     typer.echo(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
     typer.echo(summary.message, err=summary.state != "done")
@@ -129,19 +124,16 @@ def grade(
 
     The parameters are those with which the answers were asked.
     """
-    from rb_support.construct.grading import grade_store
-    from rb_support.construct.store import Store
-
     with _exit_codes(), Store(store, create=False) as kept:
         before = len(kept.runs())
-        served = _models(models, (), judge=True) if judge else nullcontext(list[Model]())
-        with served as cards:
+        with _models(models, (), judge=True) if judge else nullcontext(list[Model]()) as listed:
+            cards = {card.name: card for card in listed}
+            if judge and judge not in cards:
+                known = f"no model is called {judge!r}; there are {', '.join(cards)}"
+                raise typer.BadParameter(known, param_hint="--judge")
+            asked = Parameters(max_tokens, temperature, seed)
             table = grade_store(
-                kept,
-                judge=_named(judge, cards) if judge else None,
-                parameters=Parameters(max_tokens, temperature, seed),
-                budget_usd=budget,
-                progress=not quiet,
+                kept, judge=cards.get(judge), parameters=asked, budget_usd=budget, progress=not quiet
             )
         states = kept.runs()["state"].iloc[before:].tolist()
     _show(table)
@@ -163,20 +155,17 @@ def export(
     seed: Seed = None,
 ) -> None:
     """Write the outcome table in the published schema, and a dataset card."""
-    from rb_support.construct import export as exporting
-    from rb_support.construct.store import Store
-
     if cost not in ("usd", "latency") or out.suffix not in (".csv", ".parquet"):
         raise typer.BadParameter("cost is usd or latency; FILE ends in .csv or .parquet")
     parameters = Parameters(max_tokens, temperature, seed)
     with _exit_codes(), Store(store, create=False) as kept:
-        outcomes = exporting.to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
+        outcomes = to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
             (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
         if card is not None:
-            card.write_text(exporting.card(kept, parameters=parameters), encoding="utf-8")
+            card.write_text(make_card(kept, parameters=parameters), encoding="utf-8")
     typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
         typer.echo(f"note: {note}")
@@ -185,8 +174,6 @@ def export(
 @app.command()
 def status(store: StoreOption = STORE) -> None:
     """Show what the store holds: answers per model, money, runs, calls that were given up."""
-    from rb_support.construct.store import Store
-
     with _exit_codes(), Store(store, create=False) as kept:
         answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
         charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
@@ -196,9 +183,8 @@ def status(store: StoreOption = STORE) -> None:
     typer.echo(f"{len(queries):,} queries, {len(answers):,} answers, ${spent:.6f} spent")
     if len(charges):
         most = charges["usd"].sum()
-        typer.echo(
-            f"of these up to ${most:.6f} for {len(charges):,} calls without an answer that may be billed"
-        )
+        unanswered = f"{len(charges):,} calls without an answer that may be billed"
+        typer.echo(f"of these up to ${most:.6f} for {unanswered}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
@@ -207,31 +193,17 @@ def status(store: StoreOption = STORE) -> None:
 
 
 def _queries(tasks: str) -> list[Query]:
-    from rb_support.construct.task_files import demo_tasks, read_tasks
-    from rb_support.construct.tasks import queries_of
-
     return queries_of(demo_tasks() if tasks == DEMO else read_tasks(tasks))
 
 
 @contextmanager
 def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> Iterator[list[Model]]:
     """Model cards of a file; for the demo those of a server that runs until the block ends."""
-    from rb_support.construct.loopback import serve
-    from rb_support.construct.models import read_models
-
     if models != DEMO:
         yield read_models(models)
         return
     with serve(queries) as server:
         yield [*server.models(), server.judge()] if judge else server.models()
-
-
-def _named(name: str, models: list[Model]) -> Model:
-    for model in models:
-        if model.name == name:
-            return model
-    known = ", ".join(model.name for model in models)
-    raise typer.BadParameter(f"no model is called {name!r}; there are {known}", param_hint="--judge")
 
 
 def _show(frame: pd.DataFrame) -> None:

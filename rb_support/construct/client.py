@@ -15,7 +15,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -138,8 +139,8 @@ def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[
         ) from None
     vars(litellm)["suppress_debug_info"] = True  # else it prints advice at every error
     always = {"model": f"{model.provider}/{model.served_name}", "timeout": timeout_s, "max_retries": 0}
-    given = {"api_base": model.endpoint, "api_key": key}
-    always |= {"drop_params": True} | {name: value for name, value in given.items() if value}
+    always |= {"drop_params": True} | ({"api_base": model.endpoint} if model.endpoint else {})
+    always |= {"api_key": key} if key else {}
     return lambda asked: litellm.completion(**always, **asked).model_dump(), lambda: None
 
 
@@ -175,33 +176,20 @@ def read_reply(response: Any, model: Model, key: str = "") -> Reply:
     """
     try:
         choice = response["choices"][0]
-        text = _text(choice["message"])
+        content = choice["message"].get("content")
+        if isinstance(content, list):
+            content = "".join(part.get("text") or "" for part in content)
+        texts = [content or choice["message"].get("refusal") or "", str(choice.get("finish_reason") or "")]
+        texts = [text.encode(errors="replace").decode() for text in texts]
     except (KeyError, IndexError, TypeError, AttributeError):
         raise TryAgain("malformed", billed=True) from None
+    raw = json.dumps(response, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    text, finish_reason, raw = (without_key(part, key) for part in (*texts, raw))
     usage = response.get("usage") if isinstance(response.get("usage"), dict) else {}
-    raw = json.dumps(response, ensure_ascii=False, default=str)
-    text, finish_reason, raw = (
-        without_key(part.encode(errors="replace").decode(), key)
-        for part in (text, str(choice.get("finish_reason") or ""), raw)
-    )
-    prompt_tokens = _count(usage.get("prompt_tokens"), 1, model)
-    return Reply(
-        text, prompt_tokens, _count(usage.get("completion_tokens"), bool(text), model), finish_reason, raw
-    )
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content)
-    content = content or message.get("refusal") or ""
-    if not isinstance(content, str):
-        raise TypeError
-    return content
-
-
-def _count(tokens: object, least: int, model: Model) -> int | None:
-    return tokens if type(tokens) is int and least <= tokens <= model.context_tokens else None
+    prompt, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    prompt = prompt if type(prompt) is int and 1 <= prompt <= model.context_tokens else None
+    said = said if type(said) is int and bool(text) <= said <= model.context_tokens else None
+    return Reply(text, prompt, said, finish_reason, raw)
 
 
 def _problem(model: Model, error: Exception, key: str) -> Exception:
@@ -222,17 +210,11 @@ def _problem(model: Model, error: Exception, key: str) -> Exception:
         return CallError(f"{model.name}: {kind}: {says}")
     if status in _AGAIN or status >= 500:
         headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", {})
+        asked = re.fullmatch(r"\s*(\d*\.?\d+)\s*", headers.get("retry-after") or "")
         # litellm says 500 of a cut connection and of a broken answer too
         billed = status in _GATEWAY or (status >= 500 and model.provider != OPENAI_COMPATIBLE)
-        return TryAgain(str(status), wait_s=_seconds(headers.get("retry-after")), billed=billed)
+        return TryAgain(str(status), wait_s=float(asked[1]) if asked else 0.0, billed=billed)
     remedy = _REMEDIES.get(status, "look at the endpoint in the model card")
     remedy = remedy.format(variable=model.key_variable or "key_variable of the model card")
     message = f"{model.name}: the endpoint answered {status}: {remedy} (it says: {says})"
     return CallError(message, whole_model=status in _WHOLE_MODEL or status < 400)
-
-
-def _seconds(retry_after: str | None) -> float:
-    try:
-        return max(float(retry_after or 0), 0.0)
-    except ValueError:
-        return 0.0

@@ -77,7 +77,7 @@ def part_judge(cards: Sequence[Model], judge: str) -> tuple[list[Model], Model |
     answering = [card for card in cards if card.name != judge]
     if not answering:
         raise ConstructError("no card is left to answer; add one beside the judge's")
-    return answering, next((card for card in cards if card.name == judge), None)
+    return answering, cards[names.index(judge)] if judge else None
 
 
 def grade_store(
@@ -113,34 +113,32 @@ def grade_store(
     """
     parameters = parameters or Parameters()
     asked = samples(store, queries)
-    _refuse_another_judge(store, judge)
+    kind = _JUDGED + (judge.name if judge else "")
+    before = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)} - {kind}
+    if judge and before:
+        raise ConstructError(
+            f"{store.path.name}: {min(before).removeprefix(_JUDGED)} graded these answers already; "
+            "name that judge, or grade a copy of the store"
+        )
     opened = _grade_answers(store, asked, parameters)
-    if grades_of(store, asked, parameters).empty:
+    table = summary(store, asked, parameters)
+    if table.empty:
         used = "; ".join(map(str, store.runs()["parameters"].unique())) or "none, run it first"
         raise ConstructError(
             f"{store.path.name}: no answer to these queries was asked with {parameters}; "
             f"parameters of its runs: {used}"
         )
-    if judge is not None and opened:
-        questions = [question for _, _, question in opened]
-        run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
-        texts = answer_texts(store)
-        for key, note, question in opened:
-            verdict = texts.get(key_of(judge, question, 0, judge_parameters))
-            if verdict is not None:
-                score = parse_score(verdict)
-                store.put_grade(key, _JUDGED + judge.name, score or 0.0, score is not None, note)
+    if judge is None or not opened:
+        return table
+    questions = [question for *_, question in opened]
+    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
+    verdicts = answer_texts(store)
+    for key, note, question in opened:
+        verdict = verdicts.get(key_of(judge, question, 0, judge_parameters))
+        if verdict is not None:
+            score = parse_score(verdict)
+            store.put_grade(key, kind, score or 0.0, score is not None, note)
     return summary(store, asked, parameters)
-
-
-def _refuse_another_judge(store: Store, judge: Model | None) -> None:
-    kinds = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)}
-    others = sorted(kinds - {_JUDGED + judge.name}) if judge else []
-    if others:
-        raise ConstructError(
-            f"{store.path.name}: {others[0].removeprefix(_JUDGED)} graded these answers already; "
-            "name that judge, or grade a copy of the store"
-        )
 
 
 def _grade_answers(
@@ -173,9 +171,8 @@ def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]
 
 def answer_texts(store: Store) -> dict[Key, str]:
     """Text of every recorded answer by its key."""
-    frame = store.answers()
-    columns = (frame[name] for name in (*Key._fields, "text"))
-    return {Key(*key): text for *key, text in zip(*columns, strict=True)}
+    rows = store.answers()[[*Key._fields, "text"]].itertuples(index=False)
+    return {Key(*key): text for *key, text in rows}
 
 
 def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) -> pd.DataFrame:
@@ -184,13 +181,10 @@ def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) ->
     Columns: those of `Answer` without parameters_digest and raw, then task, kind, score, parsed and note of
     the grade (blank where there is none).
     """
-    wanted = [
-        (query.sample_id, turn, key_of("", query, turn, parameters).parameters_digest, query.task)
-        for query in queries
-        for turn in range(len(query.turns))
-    ]
-    keys = pd.DataFrame(wanted, columns=["sample_id", "turn", "parameters_digest", "task"])
-    answers = store.answers().merge(keys, on=list(keys.columns[:3]))
+    turns = [(query, turn) for query in queries for turn in range(len(query.turns))]
+    wanted = [(*key_of("", query, turn, parameters)[1:], query.task) for query, turn in turns]
+    keys = pd.DataFrame(wanted, columns=[*Key._fields[1:], "task"])
+    answers = store.answers().merge(keys, on=list(Key._fields[1:]))
     frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
     return frame.drop(columns=["parameters_digest", "raw"])
 
@@ -213,16 +207,12 @@ def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Columns answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes, empty, quality
     (mean score of the graded answers).
     """
-    counts = {
-        "answers": True,
-        "ungraded": grades["kind"].isna(),
-        "unreadable": grades["parsed"].eq(False),
-        "refusals": grades["note"].eq("refusal"),
-        "echoes": grades["note"].eq("echo"),
-        "empty": grades["note"].eq("empty"),
-    }
-    groups = [grades[column] for column in by]
-    table = pd.DataFrame(counts, index=grades.index).astype(int).groupby(groups, sort=False).sum()
+    counts = grades[by].assign(
+        answers=1, ungraded=grades["kind"].isna(), unreadable=grades["parsed"].eq(False)
+    )
+    for column, note in (("refusals", "refusal"), ("echoes", "echo"), ("empty", "empty")):
+        counts[column] = grades["note"].eq(note)
+    table = counts.groupby(by, sort=False).sum().astype(int)
     return table.assign(quality=grades.groupby(by)["score"].mean())
 
 
@@ -256,25 +246,21 @@ def position_bias(
     ConstructError : if there is no such query.
     """
     parameters, texts = parameters or Parameters(), answer_texts(store)
-    compared = []
+    orders, compared = (pair, pair[::-1]), []
     for query in samples(store, queries):
-        first, second = (texts.get(key_of(model, query, 0, parameters)) for model in pair)
-        if query.metric == "judge" and first is not None and second is not None:
-            straight = pair_query(query, *pair, (first, second))
-            compared.append((query.sample_id, straight, pair_query(query, *pair[::-1], (second, first))))
+        one, other = (texts.get(key_of(model, query, 0, parameters)) for model in pair)
+        if query.metric == "judge" and one is not None and other is not None:
+            both = pair_query(query, *pair, (one, other)), pair_query(query, *pair[::-1], (other, one))
+            compared.append((query.sample_id, both))
     if not compared:
         raise ConstructError(f"no judged question is answered by both {' and '.join(pair)}; run them first")
-    questions = [question for _, *both in compared for question in both]
+    questions = [question for _, both in compared for question in both]
     run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=False)
-    verdicts = answer_texts(store)
-
-    def better(question: Query, order: tuple[str, str]) -> str:
-        verdict = parse_winner(verdicts.get(key_of(judge, question, 0, judge_parameters), ""))
-        return {"A": order[0], "B": order[1], "tie": "tie", None: ""}[verdict]
-
-    rows = [
-        (name, better(straight, pair), better(swapped, pair[::-1])) for name, straight, swapped in compared
-    ]
-    table = pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped"])
-    read = table["better"].ne("") & table["better_swapped"].ne("")
-    return table.assign(consistent=read & table["better"].eq(table["better_swapped"]))
+    verdicts, rows = answer_texts(store), []
+    for name, both in compared:
+        better = []
+        for question, (first, second) in zip(both, orders, strict=True):
+            verdict = parse_winner(verdicts.get(key_of(judge, question, 0, judge_parameters), ""))
+            better.append({"A": first, "B": second, "tie": "tie", None: ""}[verdict])
+        rows.append((name, *better, "" not in better and better[0] == better[1]))
+    return pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped", "consistent"])

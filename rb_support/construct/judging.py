@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
-from importlib.resources import files
 
 from rb_support.answers import one_told
-from rb_support.construct.records import Query
+from rb_support.construct.records import Query, texts_of
 
 SINGLE, PAIR = "judge-score", "judge-pair"
 """Tasks of the two kinds of questions to a judge."""
@@ -20,9 +18,7 @@ SINGLE, PAIR = "judge-score", "judge-pair"
 SCALE = 10
 """Best score that a judge can give; the worst is 1. Divided by it, as the published scores 0.1 to 1 are."""
 
-_PROMPTS = tomllib.loads((files("rb_support.construct") / "prompts.toml").read_text(encoding="utf-8"))[
-    "judge"
-]
+_PROMPTS = texts_of("prompts.toml")["judge"]
 _SCORE = (
     re.compile(r"""["']?\bscore["']?\s*[:=]\s*["']?(\d+(?:\.\d+)?)(?![\d.]*\d)""", re.IGNORECASE),
     re.compile(r"\[\[(\d+(?:\.\d+)?)\]\]"),

@@ -108,9 +108,8 @@ class Chat:
 
     def call(self, model: SimulatedModel, messages: Messages) -> tuple[str, str, int]:
         """Model, sample_id and turn; a prompt that belongs to no query has its hash as sample_id."""
-        name = _name(messages)
-        query, turn = self._known.get(name, (None, 0))
-        return model.name, query.sample_id if query else name, turn
+        query, turn = self._known.get(_name(messages), (None, 0))
+        return model.name, query.sample_id if query else _name(messages), turn
 
     def completion(self, model: SimulatedModel, messages: Messages, max_tokens: int) -> dict[str, Any]:
         """Body of a response, in the OpenAI shape."""
@@ -119,13 +118,9 @@ class Chat:
         cut = text.encode()[: max_tokens * BYTES_PER_TOKEN].decode(errors="ignore")
         prompt, said = estimate_prompt(messages), estimate(cut)
         message = {"role": "assistant", "content": cut}
-        reason = "stop" if cut == text else "length"
-        return {
-            "object": "chat.completion",
-            "model": model.name,
-            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-            "usage": {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said},
-        }
+        choice = {"index": 0, "message": message, "finish_reason": "stop" if cut == text else "length"}
+        usage = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+        return {"object": "chat.completion", "model": model.name, "choices": [choice], "usage": usage}
 
 
 class ChatHandler(RequestHandler):

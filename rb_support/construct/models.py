@@ -20,15 +20,13 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-import tomllib
-from collections.abc import Callable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rb_support.construct.records import OPENAI_COMPATIBLE, Model, ModelCardError
+from rb_support.construct.records import OPENAI_COMPATIBLE, ConstructError, Model, ModelCardError, read_toml
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _KEY_FIELD = re.compile(r"^(?!key_variable$)(api_?key|key|.*(secret|token|password|authorization))$", re.I)
@@ -37,8 +35,6 @@ _KEY_TEXT = re.compile(
     r"|\beyJ[\w-]{20,}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])\b[A-Za-z0-9]{32,}\b"
 )
 _SET_VARIABLE = 'set an environment variable to the key and write its NAME: key_variable = "…_API_KEY"'
-
-
 _FIELDS = {field.name: field for field in fields(Model)}
 
 
@@ -49,19 +45,16 @@ def read_models(path: str | Path) -> list[Model]:
     ------
     ModelCardError : naming file, entry, field and remedy; a key that it found is not repeated.
     """
-    path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelCardError(f"{path}: cannot be read ({error.strerror}); name a model card file") from None
-    except UnicodeDecodeError:
-        raise ModelCardError(f"{path}: is not text in UTF-8; save it as such") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ModelCardError(f"{path}: is no TOML ({error}); correct that line") from None
-    entries = content.get("model")
+        return _models(read_toml(Path(path)).get("model"))
+    except ConstructError as error:
+        raise ModelCardError(f"{path}: {error}") from None
+
+
+def _models(entries: Any) -> list[Model]:
     if not isinstance(entries, list) or not entries:
-        raise ModelCardError(f"{path}: holds no model; begin each with a line [[model]]")
-    models = []
+        raise ModelCardError("holds no model; begin each with a line [[model]]")
+    models: list[Model] = []
     for number, entry in enumerate(entries, 1):
         try:
             models.append(_model(entry))
@@ -69,11 +62,11 @@ def read_models(path: str | Path) -> list[Model]:
             name = entry.get("name") if isinstance(entry, dict) else None
             known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
             shown = f"model {number} ({name})" if known else f"model {number}"
-            raise ModelCardError(f"{path}: {shown}: {error}") from None
+            raise ModelCardError(f"{shown}: {error}") from None
     names = [model.name for model in models]
     for name in names:
         if names.count(name) > 1:
-            raise ModelCardError(f"{path}: two models are called {name!r}; give each a name of its own")
+            raise ModelCardError(f"two models are called {name!r}; give each a name of its own")
     return models
 
 
@@ -94,45 +87,28 @@ def _model(entry: Any) -> Model:
             raise ModelCardError(f"{name} is missing; write it")
     given = {"endpoint": "", "served_name": entry["name"], **entry}
     for name, value in given.items():
-        is_right, what, remedy = _CHECKS[name]
-        if not is_right(value):
-            # A text is not repeated: it may be a key.
-            shown = value if isinstance(value, bool | int | float) else f"a {type(value).__name__}"
-            raise ModelCardError(f"{name} is {what.format(shown)}; {remedy}")
+        if fault := _fault(name, value):
+            raise ModelCardError(f"{name} is {fault}")
     model = Model(**given)
     if model.endpoint or model.provider == OPENAI_COMPATIBLE:
         _check_endpoint(model)
     return model
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_price(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, str) and (not value or _VARIABLE.fullmatch(value) is not None)
-
-
-_Check = tuple[Callable[[Any], bool], str, str]
-_TEXT: _Check = (_is_text, "no text", "write it in quotes")
-_PRICE: _Check = (_is_price, "{}", "write a number of USD, 0 or more")
-_COUNT: _Check = (_is_count, "{}", "write a whole number, 1 or more")
-_CHECKS: dict[str, _Check] = {
-    **dict.fromkeys(("name", "served_name", "provider"), _TEXT),
-    **dict.fromkeys([name for name in _FIELDS if "usd" in name], _PRICE),
-    **dict.fromkeys(("context_tokens", "concurrency"), _COUNT),
-    "endpoint": (lambda value: isinstance(value, str), "no text", "write it in quotes"),
-    "key_variable": (_is_variable, "no name of an environment variable", _SET_VARIABLE),
-}
+def _fault(name: str, value: Any) -> str:
+    """What is wrong with a field, and the remedy; empty if nothing is. A text may be a key: none is shown."""
+    kind, is_number = _FIELDS[name].type, isinstance(value, int | float)
+    shown = value if is_number else f"a {type(value).__name__}"
+    if kind == "float" and not (is_number and not isinstance(value, bool) and 0 <= value < math.inf):
+        return f"{shown}; write a number of USD, 0 or more"
+    if kind == "int" and not (type(value) is int and value >= 1):
+        return f"{shown}; write a whole number, 1 or more"
+    may_be_empty = name in ("endpoint", "key_variable")
+    if kind == "str" and not (isinstance(value, str) and (may_be_empty or value.strip())):
+        return "no text; write it in quotes"
+    if name == "key_variable" and value and not _VARIABLE.fullmatch(value):
+        return f"no name of an environment variable; {_SET_VARIABLE}"
+    return ""
 
 
 def _check_endpoint(model: Model) -> None:

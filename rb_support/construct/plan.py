@@ -68,14 +68,13 @@ def plan(
         means = store.answers().groupby("model")[["answer_tokens", "latency_s"]].mean()
     rows = []
     for model in models:
-        known = means.loc[[model.name]].to_numpy()[0].tolist() if model.name in means.index else None
+        known = tuple(means.loc[model.name]) if model.name in means.index else None
         rows.append(_row(model, queries, answered, parameters, known))
     columns = ["model", "calls", "answered", "missing", "prompt_tokens", "answer_tokens"]
     frame = pd.DataFrame(rows, columns=[*columns, "usd", "usd_most", "seconds"])
-    sums = frame[["missing", "usd", "usd_most"]].sum()
+    missing, usd, most = frame[["missing", "usd", "usd_most"]].sum().tolist()
     slowest = float(frame["seconds"].max()) if rows else 0.0
-    spent = store.spent_usd() if store else 0.0
-    return Plan(frame, spent, int(sums["missing"]), float(sums["usd"]), float(sums["usd_most"]), slowest)
+    return Plan(frame, store.spent_usd() if store else 0.0, int(missing), usd, most, slowest)
 
 
 def _row(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
@@ -208,3 +211,25 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def texts_of(name: str) -> dict[str, Any]:
+    """Content of one of this package's own TOML files, such as "prompts.toml"."""
+    return tomllib.loads((files("rb_support.construct") / name).read_text(encoding="utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Content of a TOML file of a user.
+
+    Raises
+    ------
+    ConstructError : if it cannot be read; says why, but does not name the file.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConstructError(f"cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise ConstructError("is not text in UTF-8; save it as such") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConstructError(f"is no TOML ({error}); correct that line") from None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
@@ -39,11 +39,7 @@ SLACK = 1e-12
 
 
 class BudgetReached(Exception):
-    """No call fits into the budget any more; carries the most that the next one may cost, USD."""
-
-    def __init__(self, usd: float) -> None:
-        super().__init__(f"the next call may cost ${usd:.6f}")
-        self.usd = usd
+    """No call fits into the budget any more; says the most that the next one may cost."""
 
 
 class Budget:
@@ -71,7 +67,7 @@ class Budget:
         with self._changed:
             while self.spent_usd + sum(self._reserved) + usd > limit:
                 if not self._reserved:
-                    raise BudgetReached(usd)
+                    raise BudgetReached(f"the next call may cost ${usd:.6f}")
                 self._changed.wait()
             self._reserved.append(usd)
 
@@ -115,21 +111,21 @@ class Policy:
         return max(min(self.first_wait_s * 2 ** (attempt - 1) * vary, self.longest_wait_s), asked_s)
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A call that was given up, and why; the next run tries it again."""
 
     key: Key
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Summary:
-    """How a run went.
+    """How a run goes; its workers count, each under the run's lock.
 
     Attributes
     ----------
-    state : "done", "failed" (some calls were given up) or "budget" (it stopped before the budget's end).
+    state : "done", "failed" (some calls were given up), "budget" (it stopped before the budget's end) or
+        "interrupted".
     message : the same in a sentence.
     answers : answers recorded.
     attempts : requests sent.
@@ -140,15 +136,15 @@ class Summary:
     seconds : how long it took.
     """
 
-    state: str
-    message: str
-    answers: int
-    attempts: int
-    retries: dict[str, int]
-    failures: tuple[Failure, ...]
-    spent_usd: float
-    total_usd: float
-    seconds: float
+    state: str = "interrupted"
+    message: str = ""
+    answers: int = 0
+    attempts: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    spent_usd: float = 0.0
+    total_usd: float = 0.0
+    seconds: float = 0.0
 
 
 def run(
@@ -189,83 +185,65 @@ def run(
     with store.writing():
         store.put_queries(queries)
         store.put_models(models)
-        budget = Budget(budget_usd, store.spent_usd())
-        return _Run(store, parameters or Parameters(), policy or Policy(), budget).go(
-            queries, models, progress
-        )
+        asking = _Run(store, parameters or Parameters(), policy or Policy(), budget_usd)
+        return asking.go(queries, models, progress)
 
 
-@dataclass
 class _Run:
-    """What the workers of all models share; numbers are changed under `lock`."""
+    """What the workers of all models share; the summary is changed under `lock`."""
 
-    store: Store
-    parameters: Parameters
-    policy: Policy
-    budget: Budget
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    answers: int = 0
-    attempts: int = 0
-    retries: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
+    def __init__(
+        self, store: Store, parameters: Parameters, policy: Policy, budget_usd: float | None
+    ) -> None:
+        self.store, self.parameters, self.policy = store, parameters, policy
+        self.budget, self.summary = Budget(budget_usd, store.spent_usd()), Summary()
+        self.answered = store.answered()
+        self.stop, self.lock = threading.Event(), threading.Lock()
 
     def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
         """Do all the work and tell how it went; the store is held."""
-        began, spent = time.perf_counter(), self.budget.spent_usd
+        began, before, told = time.perf_counter(), self.budget.spent_usd, self.summary
         number = self.store.start_run(self.parameters, self.budget.limit_usd)
-        self.answered = self.store.answered()
-        state, short_usd = "interrupted", 0.0
+        short = ""
         try:
             self._ask_all(queries, models, progress)
-            state = "failed" if self.failures else "done"
+            told.state = "failed" if told.failures else "done"
         except BudgetReached as reached:
-            state, short_usd = "budget", reached.usd
+            told.state, short = "budget", str(reached)
         except ConstructError:
-            state = ""  # a store that could not be written is left as it is
+            raise  # a store that could not be written is left as it is
+        except BaseException:
+            self.store.end_run(number, told.state)
             raise
-        finally:
-            if state:
-                self.store.end_run(number, state)
-        total = self.store.spent_usd()
-        return Summary(
-            state,
-            self._message(state, total, short_usd),
-            self.answers,
-            self.attempts,
-            dict(self.retries),
-            tuple(sorted(self.failures, key=lambda failure: failure.key)),
-            total - spent,
-            total,
-            time.perf_counter() - began,
-        )
-
-    def _message(self, state: str, total: float, short_usd: float) -> str:
-        if state == "budget":
-            spent = f"${total:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            more = f"the next call may cost ${short_usd:.6f}; raise the budget to go on"
-            return f"stopped within the budget: {spent}, and {more}"
-        if state == "failed":
-            first = self.failures[0].reason
-            return f"{len(self.failures)} calls were given up, such as: {first}; run again to retry them"
-        return f"all is answered; ${total:.6f} spent in all"
+        self.store.end_run(number, told.state)
+        told.total_usd = self.store.spent_usd()
+        told.spent_usd, told.seconds = told.total_usd - before, time.perf_counter() - began
+        told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
+        if told.state == "budget":
+            spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
+            told.message = f"stopped within the budget: {spent}, and {short}; raise the budget to go on"
+        elif told.state == "failed":
+            many, such = len(told.failures), told.failures[0].reason
+            told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
+        told.failures.sort()
+        return told
 
     def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
         """Hand every query with missing turns to the workers of each model, and wait for them."""
         pending: set[Future[None]] = set()
         with ExitStack() as stack:  # its end waits for the workers
             for model in models:
-                missing = [
-                    len(list(missing_turns(model, q, self.answered, self.parameters))) for q in queries
-                ]
-                if not any(missing):
+                missing = {
+                    query: count
+                    for query in queries
+                    if (count := len(list(missing_turns(model, query, self.answered, self.parameters))))
+                }
+                if not missing:
                     continue
-                bar = tqdm(total=sum(missing), desc=model.name, unit="call", disable=not progress)
-                asked = _Asked(self, model, stack.enter_context(bar))
-                stack.callback(asked.close)
+                bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
+                asked = _Asked(self, model, stack.enter_context(bar), stack)
                 workers = stack.enter_context(ThreadPoolExecutor(model.concurrency))
-                jobs = [query for query, turns in zip(queries, missing, strict=True) if turns]
-                pending |= {workers.submit(asked.ask, query) for query in jobs}
+                pending |= {workers.submit(asked.ask, query) for query in missing}
             try:
                 while pending:  # in short waits, which Ctrl-C can end everywhere
                     done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
@@ -284,22 +262,19 @@ class _Asked:
     run : what they share with those of other models.
     model : whom they ask.
     bar : of progress, one step a call.
+    stack : closes the connection at its end.
     """
 
-    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
+    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn], stack: ExitStack) -> None:
         self.run, self.model, self.bar = run, model, bar
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
         self.connection: Connection | None = None
         try:
             self.connection = Connection(model, run.policy.timeout_s)
+            stack.callback(self.connection.close)
         except CallError as error:
             self.refused = str(error)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if self.connection is not None:
-            self.connection.close()
 
     def ask(self, query: Query) -> None:
         """Ask the turns of a query that have no answer, one after the other, until one has none."""
@@ -323,23 +298,23 @@ class _Asked:
     def _call(self, messages: Messages, key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
         try:
-            if self.refused:
+            if self.refused or self.connection is None:
                 raise CallError(self.refused)
             for attempt in range(1, self.run.policy.attempts + 1):
                 if self.run.stop.is_set():
                     return None
                 try:
-                    return self._attempt(messages, key, attempt)
+                    return self._attempt(self.connection, messages, key, attempt)
                 except TryAgain as again:
                     self._wait(key, attempt, again)
         except CallError as error:
             self.run.store.put_failure(key, str(error))
             with self.run.lock:
-                self.run.failures.append(Failure(key, str(error)))
+                self.run.summary.failures.append(Failure(key, str(error)))
                 self.refused = str(error) if error.whole_model else self.refused
         return None
 
-    def _attempt(self, messages: Messages, key: Key, attempt: int) -> Answer:
+    def _attempt(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
         """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
         run, most = self.run, worst_usd(self.model, messages, self.run.parameters)
         run.budget.reserve(most)
@@ -347,7 +322,7 @@ class _Asked:
         try:
             charge = run.store.charge(key, most)
             try:
-                answer = self._send(messages, key, attempt)
+                answer = self._send(connection, messages, key, attempt)
             except (TryAgain, CallError) as error:
                 if isinstance(error, TryAgain) and error.billed:
                     run.store.keep_charge(charge, error.kind)
@@ -360,16 +335,15 @@ class _Asked:
         finally:
             run.budget.settle(most, spent)
         with run.lock:
-            run.answers += 1
+            run.summary.answers += 1
             self.in_a_row = 0
         return answer
 
-    def _send(self, messages: Messages, key: Key, attempt: int) -> Answer:
-        assert self.connection is not None  # or the model is refused
+    def _send(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
         with self.run.lock:
-            self.run.attempts += 1
+            self.run.summary.attempts += 1
         asked_at, began = now(), time.perf_counter()
-        reply = self.connection.ask(messages, self.run.parameters)
+        reply = connection.ask(messages, self.run.parameters)
         latency_s = time.perf_counter() - began
         prompt, said = reply.prompt_tokens, reply.answer_tokens
         estimated = prompt is None or said is None
@@ -398,18 +372,17 @@ class _Asked:
         """
         policy = self.run.policy
         with self.run.lock:
-            self.run.retries[again.kind] += 1
+            self.run.summary.retries[again.kind] += 1
             self.in_a_row += attempt == policy.attempts
             calls = self.in_a_row
         if attempt == policy.attempts:
-            reason = (
-                f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
-            )
+            reason = f"no answer after {attempt} attempts, the last ended with: {again.kind}"
             if calls < policy.in_a_row:
-                raise CallError(reason)
-            raise CallError(f"{reason}; so it was with {calls} calls in a row", whole_model=True)
-        if again.wait_s > policy.longest_wait_s:
+                raise CallError(f"{self.model.name}: {reason}")
             raise CallError(
-                f"{self.model.name}: the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
+                f"{self.model.name}: {reason}; so it was with {calls} calls in a row", whole_model=True
             )
+        if again.wait_s > policy.longest_wait_s:
+            wait = f"the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
+            raise CallError(f"{self.model.name}: {wait}")
         self.run.stop.wait(policy.wait_s(key, attempt, again.wait_s))

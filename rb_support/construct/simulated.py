@@ -13,34 +13,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rb_support.construct.records import Model, Query
+from rb_support.construct.records import Model, Query, texts_of
 
 QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
 """Mark at the end of an open answer."""
 
-_LETTERS = (
-    "{0}",
-    "{0}.",
-    "({0})",
-    "The answer is {0}.",
-    "Answer: {0}",
-    "**{0}**",
-    "It must be {0}, I think.",
-)
-_NUMBERS = ("The answer is {0}.", "So the result is {0}.", "#### {0}", "That makes **{0}** in all.", "{0}")
-_STEPS = ("First I write down what is given.", "Then I add up the parts.", "Next I check the units.")
-_PROSE = (
-    "Here is a first thought on it.",
-    "The main point comes before the details.",
-    "An example makes it plain.",
-    "There is another side to weigh.",
-    "In short, the simple way is enough.",
-)
-_REFUSALS = (
-    "I do not understand the question.",
-    "I am not sure about this and cannot answer.",
-    "I apologize, but I cannot help with that.",
-)
+_SAYS = texts_of("phrases.toml")["simulated"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +80,7 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     if mood < model.silent:
         return ""
     if mood < model.silent + model.refuses:
-        return rng.choice(_REFUSALS)
+        return rng.choice(_SAYS["refusals"])
     if mood < model.silent + model.refuses + model.echoes:
         return query.turns[turn].strip().splitlines()[-1]
     difficulty = draw(seed, query.sample_id, "difficulty").random()
@@ -124,7 +102,9 @@ def reply(prompt: str, seed: int) -> str:
     marks = [int(mark) for mark in QUALITY.findall(prompt)]
     rng = draw(seed, "judge", prompt)
     if '"winner"' in prompt:
-        return json.dumps({"winner": _winner(marks, rng)})
+        favours_the_first = rng.random() < 0.1 or len(marks) < 2
+        first, last = (1, 0) if favours_the_first else (marks[0], marks[-1])
+        return json.dumps({"winner": "A" if first > last else "B" if first < last else "tie"})
     if not marks:
         return json.dumps({"score": rng.choice((1, 1, 2))})
     score = round(sum(marks) / len(marks)) + rng.choice((0, 0, 0, 0, -1, 1))
@@ -141,19 +121,13 @@ def _question(prompt: str, seed: int) -> str:
     return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
 
 
-def _winner(marks: list[int], rng: random.Random) -> str:
-    if rng.random() < 0.1 or len(marks) < 2:
-        return "A"
-    return "A" if marks[0] > marks[-1] else "B" if marks[0] < marks[-1] else "tie"
-
-
 def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
     question = query.turns[turn].rpartition("Question:")[2]
     offered = re.findall(r"^([A-Z])[.)] ", question, re.MULTILINE) or list("ABCD")
     wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
     letter = query.reference if margin > 0 else rng.choice(wrong)
-    said = rng.choice(_LETTERS).format(letter)
-    thoughts = " ".join(rng.sample(_PROSE, min(model.verbosity - 1, len(_PROSE))))
+    said = rng.choice(_SAYS["letters"]).format(letter)
+    thoughts = " ".join(rng.sample(_SAYS["prose"], min(model.verbosity - 1, len(_SAYS["prose"]))))
     return f"{thoughts}\n{said}".strip()
 
 
@@ -162,12 +136,12 @@ def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: 
     if margin <= 0:
         value = float(number.replace(",", "").strip("$ ") or 0)
         number = f"{value + rng.choice((-2, -1, 1, 10)):g}"
-    return " ".join([*_STEPS[: model.verbosity], rng.choice(_NUMBERS).format(number)])
+    return " ".join([*_SAYS["steps"][: model.verbosity], rng.choice(_SAYS["numbers"]).format(number)])
 
 
 def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
     quality = min(max(round(6 + 8 * margin), 1), 10)
-    sentences = rng.sample(_PROSE, min(1 + model.verbosity, len(_PROSE)))
+    sentences = rng.sample(_SAYS["prose"], min(1 + model.verbosity, len(_SAYS["prose"])))
     known = [query.reference] if query.reference and margin > 0 else []
     return "\n".join([*known, " ".join(sentences), f"[draft quality {quality}/10]"])
 

@@ -16,7 +16,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,8 @@ _KEY_COLUMNS = (
     "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
 )
 _ANSWER = ", ".join(field.name for field in fields(Answer))
+_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)
+FROM pragma_application_id, pragma_user_version"""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
@@ -88,14 +90,11 @@ class Store:
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: no store is there; `construct run` makes one")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained():
+        with self._explained(), ExitStack() as if_it_fails:
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
-            with self._explained():
-                self._set_up(fsync)
-        except BaseException:
-            self._db.close()
-            raise
+            if_it_fails.callback(self._db.close)
+            self._set_up(fsync)
+            if_it_fails.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -135,34 +134,30 @@ class Store:
         ------
         StoreError : if a sample_id stands for another text already.
         """
-        known = {query.sample_id: query for query in self.queries()}
-        rows = []
+        known, rows = {query.sample_id: query for query in self.queries()}, []
         for query in queries:
             if known.setdefault(query.sample_id, query) != query:
                 raise StoreError(
                     f"{self.path}: sample_id {query.sample_id!r} stands for another query there; "
                     "rename the sample or take another store"
                 )
-            turns = json.dumps(query.turns, ensure_ascii=False)
-            rows.append((query.sample_id, query.task, turns, query.reference, query.metric, query.system))
-        self._write_many("INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, ?)", rows)
+            rows.append(vars(query) | {"turns": json.dumps(query.turns, ensure_ascii=False)})
+        columns = "(:sample_id, :task, :turns, :reference, :metric, :system)"
+        self._write_many(f"INSERT OR IGNORE INTO queries VALUES {columns}", rows)
 
     def queries(self) -> list[Query]:
         """Every query, in the order in which they came."""
         rows = self._rows("SELECT * FROM queries ORDER BY rowid")
-        return [
-            Query(sample_id, task, tuple(json.loads(turns)), *rest) for sample_id, task, turns, *rest in rows
-        ]
+        return [Query(name, task, tuple(json.loads(turns)), *rest) for name, task, turns, *rest in rows]
 
     def put_models(self, models: Iterable[Model]) -> None:
         """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
-        rows = [(model.name, json.dumps(asdict(model))) for model in models]
-        self._write_many("INSERT OR REPLACE INTO models VALUES (?, ?)", rows)
+        rows = [{"name": model.name, "card": json.dumps(asdict(model))} for model in models]
+        self._write_many("INSERT OR REPLACE INTO models VALUES (:name, :card)", rows)
 
     def models(self) -> list[Model]:
         """Card of every model that was asked."""
-        rows = self._rows("SELECT card FROM models ORDER BY rowid")
-        return [Model(**json.loads(card)) for (card,) in rows]
+        return [Model(**json.loads(card)) for (card,) in self._rows("SELECT card FROM models ORDER BY rowid")]
 
     # Answers
 
@@ -270,26 +265,23 @@ class Store:
     # SQLite
 
     def _set_up(self, fsync: bool) -> None:
-        application = self._rows("PRAGMA application_id")[0][0]
-        tables = self._rows("SELECT COUNT(*) FROM sqlite_master")[0][0]
+        """Make the tables of a file that has none; refuse one that is not ours, before a write."""
+        application, version, tables = self._rows(_STATE)[0]
         if tables or application:
-            self._refuse_other(application, self._rows("PRAGMA user_version")[0][0])
+            if application != APPLICATION:
+                raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
+            if version != VERSION:
+                raise StoreError(
+                    f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
+                    "use the package's version that wrote it, or begin another store"
+                )
+            found = self._rows("PRAGMA quick_check(1)")[0][0]
+            if found != "ok":
+                raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
         self._rows("PRAGMA journal_mode = WAL")
         self._rows(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
         if not tables:
             self._db.executescript(_SCHEMA)
-
-    def _refuse_other(self, application: int, version: int) -> None:
-        if application != APPLICATION:
-            raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
-        if version != VERSION:
-            raise StoreError(
-                f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
-                "use the package's version that wrote it, or begin another store"
-            )
-        found = self._rows("PRAGMA quick_check(1)")[0][0]
-        if found != "ok":
-            raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -308,16 +300,11 @@ class Store:
         with self._explained():
             return self._db.execute(sql, values).fetchall()
 
-    def _write_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+    def _write_many(self, sql: str, rows: list[dict[str, Any]]) -> None:
         """All rows in one transaction."""
-        with self._explained():
+        with self._explained(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany(sql, rows)
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            self._db.executemany(sql, rows)
 
     def _frame(self, sql: str) -> pd.DataFrame:
         with self._explained():

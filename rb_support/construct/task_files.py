@@ -26,9 +26,8 @@ retrieval task are invented.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from string import ascii_uppercase
@@ -37,18 +36,14 @@ from typing import Any
 import numpy as np
 
 from rb_support.catalog import DATASETS
-from rb_support.construct.records import ConstructError
+from rb_support.construct.records import ConstructError, read_toml
 from rb_support.construct.tasks import METRICS, Row, Task
 
-_ENTRIES = {"task", "metric", "shots", "split", "intro", "examples", "rows"}
-_COLUMNS: dict[str, type] = {
-    "question": str,
-    "answer": str,
-    "choices": list,
-    "solution": str,
-    "tests": list,
-    "follow_up": str,
-}
+_TEXT, _TEXTS, _TABLES, _NUMBER = 'a text in "quotes"', "a list of texts", "a list of tables", "a number"
+_ITEMS = {_TEXTS: str, _TABLES: dict}
+_ENTRIES = dict.fromkeys(("task", "metric", "split", "intro"), _TEXT)
+_ENTRIES |= {"shots": _NUMBER, "examples": _TABLES, "rows": _TABLES}
+_COLUMNS = {column.name: _TEXT if column.type == "str" else _TEXTS for column in fields(Row)}
 _DATA = files("rb_support.construct") / "data"
 
 DEMO_ROWS = 8
@@ -76,10 +71,11 @@ def demo_tasks(rows: int = DEMO_ROWS, *, seed: int = 0) -> list[Task]:
     with as_file(_DATA) as folder:
         tasks = sorted(read_tasks(folder), key=lambda task: DATASETS.index(task.dataset))
     rng = np.random.default_rng(seed)
-    drawn = [sorted(rng.choice(len(task.rows), rows, replace=False).tolist()) for task in tasks]
-    return [
-        replace(task, rows=tuple(task.rows[i] for i in kept)) for task, kept in zip(tasks, drawn, strict=True)
-    ]
+    shorter = []
+    for task in tasks:
+        drawn = sorted(rng.choice(len(task.rows), rows, replace=False).tolist())
+        shorter.append(replace(task, rows=tuple(task.rows[i] for i in drawn)))
+    return shorter
 
 
 def template(metric: str) -> str:
@@ -124,99 +120,87 @@ def read_task(path: str | Path) -> Task:
     """
     path = Path(path)
     try:
-        return _task(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise TaskError(f"{path.name}: cannot be read ({error.strerror}); check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path.name}: not a TOML file in UTF-8 ({error}); correct that line") from error
-    except TaskError as error:
+        return _task(read_toml(path))
+    except ConstructError as error:
         raise TaskError(f"{path.name}: {error}") from None
 
 
 def _task(record: Mapping[str, Any]) -> Task:
-    _refuse_unknown(record, _ENTRIES, "entry")
-    name, metric = _text(record, "task"), _text(record, "metric")
+    _check("entry", record, _ENTRIES)
+    for needed in ("task", "metric"):
+        if not record.get(needed, "").strip():
+            raise TaskError(f"entry '{needed}' is missing; write {needed} = \"…\"")
+    metric = record["metric"]
     if metric not in METRICS:
         raise TaskError(f"metric '{metric}' is none of {', '.join(METRICS)}; write one of these")
     rows, examples = _rows(record, "rows", metric), _rows(record, "examples", metric)
     if not rows:
         raise TaskError("there are no rows; add at least one [[rows]]")
     if record.get("shots", len(examples)) != len(examples):
-        raise TaskError(
-            f"shots = {record['shots']}, but there are {len(examples)} examples; "
-            "add or delete [[examples]] or change shots"
-        )
+        here = f"shots = {record['shots']}, but there are {len(examples)} examples"
+        raise TaskError(f"{here}; add or delete [[examples]] or change shots")
     for i, row in enumerate(examples, start=1):
         if not row.answer.strip():
             raise TaskError(f"example {i}, column 'answer': is empty; an example shows its answer, write it")
-    return Task(name, metric, rows, examples, _text(record, "split", "test"), _text(record, "intro", ""))
+    return Task(record["task"], metric, rows, examples, record.get("split", "test"), record.get("intro", ""))
 
 
-def _refuse_unknown(record: Mapping[str, Any], known: set[str], what: str) -> None:
-    odd = sorted(set(record) - known)
-    if odd:
-        raise TaskError(
-            f"{what} '{odd[0]}' is unknown; known: {', '.join(sorted(known))}; rename or delete it"
-        )
+def _check(what: str, record: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    """Refuse an entry or a column that is unknown, or not of its kind.
 
-
-def _text(record: Mapping[str, Any], key: str, default: str | None = None) -> str:
-    value = record.get(key, default)
-    if not isinstance(value, str) or (default is None and not value.strip()):
-        raise TaskError(f"entry '{key}' is missing or no text; write {key} = \"…\"")
-    return value
+    Raises
+    ------
+    TaskError : naming it, its value and the remedy.
+    """
+    for name, value in record.items():
+        if name not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise TaskError(f"{what} '{name}' is unknown; known: {known}; rename or delete it")
+        kind = kinds[name]
+        if kind in _ITEMS:
+            is_right = isinstance(value, list) and all(isinstance(item, _ITEMS[kind]) for item in value)
+        else:
+            is_right = isinstance(value, int if kind == _NUMBER else str)
+        if not is_right:
+            remedy = f"write each as [[{name}]]" if kind == _TABLES else "write it as one"
+            raise TaskError(f"{what} '{name}': {value!r} is not {kind}; {remedy}")
 
 
 def _rows(record: Mapping[str, Any], key: str, metric: str) -> tuple[Row, ...]:
-    listed = record.get(key, [])
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise TaskError(f"'{key}' is no list of tables; write each as [[{key}]]")
     rows = []
-    for i, item in enumerate(listed, start=1):
+    for i, item in enumerate(record.get(key, []), start=1):
         try:
-            rows.append(_row(item, metric))
+            _check("column", item, _COLUMNS)
+            texts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+            row = Row(**{"question": "", **texts})
+            if fault := _fault(row, metric):
+                raise TaskError(f"column {fault}")
         except TaskError as error:
             raise TaskError(f"{key.removesuffix('s')} {i}, {error}") from None
+        rows.append(row)
     return tuple(rows)
 
 
-def _row(item: Mapping[str, Any], metric: str) -> Row:
-    _refuse_unknown(item, set(_COLUMNS), "column")
-    for column, value in item.items():
-        texts = value if isinstance(value, list) else [value]
-        if not isinstance(value, _COLUMNS[column]) or not all(isinstance(text, str) for text in texts):
-            kind = "a list of texts" if _COLUMNS[column] is list else 'a text in "quotes"'
-            raise TaskError(f"column '{column}': {value!r} is not {kind}; write it as one")
-    if not item.get("question", "").strip():
-        raise TaskError("column 'question': is empty; write what is asked")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
-    row = Row(**values)
-    if metric == "judge" and row.choices:
-        raise TaskError(
-            "column 'choices': a judged question has none; delete them or set metric = \"letter\""
-        )
-    if metric == "letter":
-        _check_letter(row)
-    elif metric == "number":
-        _check_number(row)
-    return row
-
-
-def _check_letter(row: Row) -> None:
-    if not 2 <= len(row.choices) <= len(ascii_uppercase):
-        raise TaskError(f"column 'choices': {len(row.choices)} are given; give 2 to 26")
+def _fault(row: Row, metric: str) -> str:
+    """Column in which a row does not fit its metric, and the remedy; empty if it fits."""
     letters = ascii_uppercase[: len(row.choices)]
-    if row.answer not in list(letters):
-        raise TaskError(
-            f"column 'answer': {row.answer!r} is none of {letters[0]} to {letters[-1]}; "
-            "write the letter of the right choice"
-        )
+    if not row.question.strip():
+        return "'question': is empty; write what is asked"
+    if metric == "judge" and row.choices:
+        return "'choices': a judged question has none; delete them or set metric = \"letter\""
+    if metric == "letter" and not 2 <= len(row.choices) <= len(ascii_uppercase):
+        return f"'choices': {len(row.choices)} are given; give 2 to 26"
+    if metric == "letter" and row.answer not in list(letters):
+        wrong = f"{row.answer!r} is none of {letters[0]} to {letters[-1]}"
+        return f"'answer': {wrong}; write the letter of the right choice"
+    if metric == "number" and not _is_number(row.answer):
+        return f"'answer': {row.answer!r} is no number; write a plain one such as \"12.5\""
+    return ""
 
 
-def _check_number(row: Row) -> None:
+def _is_number(text: str) -> bool:
     try:
-        float(row.answer.replace(",", ""))
+        float(text.replace(",", ""))
     except ValueError:
-        raise TaskError(
-            f"column 'answer': {row.answer!r} is no number; write a plain one such as \"12.5\""
-        ) from None
+        return False
+    return True

@@ -57,8 +57,8 @@ def prices_of(models: Sequence[Model], outcomes: Outcomes) -> pd.DataFrame:
     usd_per_query (blank for a model that the table lacks).
     """
     columns = ["price_in_usd_per_million", "price_out_usd_per_million", "fee_usd_per_request"]
-    rows = [(model.name, *(getattr(model, column) for column in columns)) for model in models]
-    return _with_costs(pd.DataFrame(rows, columns=["model", *columns]), outcomes)
+    cards = pd.DataFrame(models, columns=["name", *columns])
+    return _with_costs(cards.rename(columns={"name": "model"}), outcomes)
 
 
 def printed_prices(outcomes: Outcomes) -> pd.DataFrame:
