@@ -10,6 +10,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOWEST := .venv-lowest/bin
+TORCH ?= --torch-backend cpu
 
 # Processes that run side by side work on one thread each: with more they fight for the cores.
 ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -18,7 +20,7 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS
 SSE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 OPENBLAS_CORETYPE=Prescott
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lab bench clean
+.PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lowest lab bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -71,6 +73,12 @@ unit: $(READY)
 notebooks: $(READY)
 	$(BIN)/python -m pytest tests/test_notebooks.py -m notebook --durations=0
 
+lowest: ## Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+	@test -x $(LOWEST)/python || $(PYTHON) -m venv .venv-lowest
+	@$(LOWEST)/python -m pip install --quiet uv
+	@$(LOWEST)/python -m uv pip install --quiet --python $(LOWEST)/python --resolution lowest-direct $(TORCH) --editable '.[test]'
+	$(ALONE) $(LOWEST)/python -m pytest -n $(JOBS) --dist loadfile -m "not notebook"
+
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
@@ -78,4 +86,4 @@ bench: $(READY) ## Time the hot paths, as ratios taken in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove .venv and everything built
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-lowest build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

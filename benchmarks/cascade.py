@@ -8,7 +8,7 @@ from timeit import repeat
 
 import numpy as np
 
-from rb_support.routers import budget_grid, expected
+from rb_support.routers import Cascade, budget_grid
 
 GOAL = 0.1
 
@@ -24,9 +24,7 @@ def main() -> None:
     cost = np.geomspace(5e-5, 3e-3, 11) * rng.lognormal(size=(n, 11))
     budgets, rates = budget_grid(cost, 11), np.linspace(0, 0.7, 8)
     plain = min(repeat(lambda: (quality.mean(axis=0), cost.mean(axis=0)), number=5, repeat=5)) / 5
-    grid = min(
-        repeat(lambda: expected(quality, cost, budgets=budgets, error_rates=rates), number=1, repeat=7)
-    )
+    grid = min(repeat(lambda: Cascade(quality, cost).expected(budgets, rates), number=1, repeat=7))
     print(f"11 budgets x 8 error rates on {n:,} x 11: {grid * 1e3:.1f} ms")
     print(f"one plain pass over the table: {plain * 1e3:.2f} ms, ratio {grid / plain:.0f}")
     print(f"goal under {GOAL} s: {'met' if grid < GOAL else 'MISSED'}")

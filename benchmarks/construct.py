@@ -1,14 +1,17 @@
-"""Throughput of construction: 10,000 calls to a 20 ms endpoint, 64 at once, each answer committed.
+"""Throughput of construction: 4,000 calls to a 200 ms endpoint, 64 at once, each answer committed.
 
-The endpoint is the loopback server in a process of its own. The ideal time is calls x 20 ms / 64. Goal:
+The endpoint is the loopback server in a process of its own. The ideal time is calls x 200 ms / 64. Goal:
 within 1.5 times the ideal, with memory flat. Two processes have work to do, so this needs two idle cores; on
-busy ones look at the processor time per call, which must be under 1.5 x 20 ms / 64 = 469 us.
+busy ones look at the processor time per call, which must be under 1.5 x 200 ms / 64 = 4.7 ms.
 """
 
 import argparse
+import multiprocessing
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,7 +23,7 @@ from rb_support.construct.simulated import SimulatedModel
 from rb_support.construct.store import Store
 
 GOAL = 1.5
-LATENCY_S = 0.02
+LATENCY_S = 0.2
 CONCURRENCY = 64
 MB = 2**20
 
@@ -29,21 +32,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--calls", type=int, default=4_000)
     calls = parser.parse_args().calls
     question = "Which of these rivers is the longest?\nA. Elbe\nB. Danube\nC. Rhine\nD. Oder\nAnswer:"
     queries = [Query(f"river.test.{i}", "river", (f"{i}. {question}",), "B", "letter") for i in range(calls)]
     fast = SimulatedModel("fast", 0.7, latency_s=LATENCY_S, spread=0.0)
     with (
         tempfile.TemporaryDirectory() as folder,
-        serve(queries, models=[fast], process=True) as server,
+        served(queries, fast) as model,
         Store(Path(folder, "store.sqlite")) as store,
     ):
-        run(queries[:200], server.models(concurrency=CONCURRENCY), store, Parameters(seed=1), progress=False)
+        run(queries[:200], [model], store, Parameters(seed=1), progress=False)
         before, cpu = resident(), time.process_time()
-        summary, peak = watched(
-            lambda: run(queries, server.models(concurrency=CONCURRENCY), store, progress=False)
-        )
+        summary, peak = watched(lambda: run(queries, [model], store, progress=False))
         cpu = time.process_time() - cpu
         stored = sum(path.stat().st_size for path in Path(folder).glob("store.sqlite*"))
     ideal = calls * LATENCY_S / CONCURRENCY
@@ -57,6 +58,24 @@ def main() -> None:
     print(f"memory {before / MB:.0f} MB before, at most {peak / MB:.0f} MB while running")
     print(f"store {stored / (calls + 200) * 1000 / 1e6:.2f} MB per 1,000 answers")
     print(f"goal under {GOAL} times the ideal: {'met' if ratio < GOAL else 'MISSED'}")
+
+
+@contextmanager
+def served(queries, fast):
+    """Card of a model that a process of its own serves, so that timings are not shared with the caller."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve_until_told, args=(theirs, queries, fast), daemon=True)
+    process.start()
+    yield replace(ours.recv(), concurrency=CONCURRENCY)
+    ours.send("stop")
+    process.join()
+
+
+def serve_until_told(pipe, queries, fast):
+    with serve(queries, models=[fast]) as server:
+        pipe.send(server.models()[0])
+        pipe.recv()
 
 
 def watched(work):

@@ -41,7 +41,8 @@ def main() -> None:
     P, W1, w2 = (
         rng.normal(size=shape) for shape in ((options.models, options.dim), (options.dim, 384), options.dim)
     )
-    model = MatrixFactorization.from_weights(names, P, W1, w2, strong=names[0], weak=names[1])
+    model = MatrixFactorization(strong=names[0], weak=names[1])
+    model.set_weights(names, P[None], W1[None], w2[None], np.zeros((1, options.dim)))
     vector = rng.normal(size=384)
     for size, goal in GOALS.items():
         X = rng.normal(size=(size, 384)).astype(np.float32)

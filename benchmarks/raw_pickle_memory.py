@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rb_support.names import MODELS
+from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin
 from rb_support.sources.routerbench import read_long
 
@@ -78,7 +78,9 @@ def make_raw(path: Path, rows: int, wide_share: float) -> None:
         "cost": rng.uniform(1e-5, 1e-2, rows),
     }
     texts = {name: pd.Series(cells, dtype=object) for name, cells in frame.items() if isinstance(cells, list)}
-    pd.DataFrame({**frame, **texts}).to_pickle(path)
+    raw = pd.DataFrame({**frame, **texts})
+    raw.columns = pd.Index(list(raw.columns), dtype=object)  # as pandas 2 wrote them
+    raw.to_pickle(path)
 
 
 def _prompt(query: int, wide: bool) -> str:

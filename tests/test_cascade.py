@@ -11,38 +11,33 @@ from hypothesis.extra.numpy import arrays
 from sources_made import shelf, slice_csvs, slice_rows
 
 from rb_support.embed import embed_queries
-from rb_support.frontier import aiq
+from rb_support.frontier import aiq, shared_domain
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import (
-    ZERO,
     Cascade,
-    Comparison,
     LearnedJudge,
     best_chains,
     best_order,
     break_even,
     budget_grid,
     cascade_name,
-    cascade_study,
-    cascade_systems,
     chains,
     cross_judged,
-    expected,
     judge_error,
     judged_split,
     learned_cascades,
     model_points,
     oracle,
     rerank,
-    rerank_system,
     rerank_table,
-    together,
 )
 from rb_support.routers.judge import answer_features, chosen
 from rb_support.routers.rerank import pick
 from rb_support.simulate import simulate_outcomes
-from rb_support.stats import bootstrap_aiq
+from rb_support.stats import bootstrap_aiq, joined
+from rb_support.studies import cascades
+from rb_support.studies.predictive import ZERO, Comparison
 
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])
 COSTS = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 5.0])
@@ -58,6 +53,10 @@ def tables(draw, scores=SCORES, most=4):
 @pytest.fixture(scope="module")
 def table():
     return simulate_outcomes(600, seed=3).of("GSM8K")
+
+
+def expected(quality, cost, *, budgets, error_rates, **rules):
+    return Cascade(quality, cost, **rules).expected(budgets, error_rates)
 
 
 def brute_force(quality, cost, budget, rate, *, threshold=0.5, stopping="cap", judge="decision"):
@@ -204,16 +203,18 @@ def test_per_query_and_weights(table):
 
 
 def test_cascades_stand_in_a_comparison(table):
-    systems = {ZERO: model_points(table)} | cascade_systems(
-        Cascade.on(table), budget_grid(table.cost, 10), [0, 0.5]
-    )
+    rules, grid = Cascade.on(table), budget_grid(table.cost, 10)
+    systems = {ZERO: model_points(table)} | {
+        cascade_name(rate): rules.system(grid, rate) for rate in (0, 0.5)
+    }
     comparison = Comparison(table, systems)
     areas = comparison.aiq()
     assert areas[cascade_name(0)] > areas[ZERO] > areas["Cascade, error 0.5"]
     estimates, _ = bootstrap_aiq(systems, len(table), rng=np.random.default_rng(0), draws=3)
     assert estimates == areas
-    merged = together([systems["Cascade, error 0"], systems["Cascade, error 0.5"]])
-    assert aiq(merged(None), *comparison.domain) == pytest.approx(areas["Cascade, error 0"])
+    both = joined([systems["Cascade, error 0"], systems["Cascade, error 0.5"]])
+    domain = shared_domain(*(comparison.points(name) for name in systems))
+    assert aiq(both(None), *domain) == pytest.approx(areas["Cascade, error 0"])
 
 
 def paper_mode(case, run):
@@ -360,13 +361,9 @@ def test_rerank_is_that_of_every_pattern_of_errors(rows, rate):
 
 def test_rerank_without_error_is_the_oracle_at_the_price_of_all(table):
     spent, scored = rerank(table.quality, table.cost, error_rates=[0, 1])
+    assert spent == pytest.approx(table.cost.sum(axis=1).mean())
     best = table.quality[np.arange(len(table)), oracle(table.quality, table.cost)].mean()
     assert scored[0] == pytest.approx(best) and scored[1] <= best
-    points = rerank_system(table.quality, table.cost, error_rate=0)(None)
-    assert points[-1] == pytest.approx([spent, best]) and len(points) == len(table.models)
-    assert (np.diff(points, axis=0) >= -1e-12).all()
-    cheapest = table.points()[table.points()[:, 0].argmin()]
-    assert points[0] == pytest.approx(cheapest)
 
 
 def test_rerank_table(table):
@@ -382,31 +379,31 @@ def test_rerank_table(table):
 
 def test_the_study_on_a_simulated_table(table):
     rates = np.array([0.0, 0.2, 0.5])
-    even = cascade_study.break_even_interval(table, rates, rng=np.random.default_rng(0), draws=20)
+    even = cascades.break_even_interval(table, rates, rng=np.random.default_rng(0), draws=20)
     assert 0 < even["break_even_low"] <= even["break_even"] <= even["break_even_high"] < 0.5
-    systems = cascade_study.error_systems(table, rates) | cascade_study.judged_systems(table, table.quality)
+    systems = cascades.error_systems(table, rates) | cascades.judged_systems(table, table.quality)
     areas = Comparison(table, systems).aiq()
-    assert areas[cascade_study.JUDGED] == pytest.approx(areas[cascade_name(0)])  # the truth as a judge
-    assert areas[cascade_study.JUDGED_ANY] <= areas[cascade_name(0)] + 1e-9
-    reach = cascade_study.oracle_reach(Comparison(table, systems))
+    assert areas[cascades.JUDGED] == pytest.approx(areas[cascade_name(0)])  # the truth as a judge
+    assert areas[cascades.JUDGED_ANY] <= areas[cascade_name(0)] + 1e-9
+    reach = cascades.oracle_reach(Comparison(table, systems))
     assert 0.5 < reach["share"] < 1 and reach["gap"] == pytest.approx(0, abs=1e-9) and reach["times"] > 1
-    falls = cascade_study.largest_falls(table, rates)
+    falls = cascades.largest_falls(table, rates)
     assert falls[0] == pytest.approx(0, abs=1e-9) and (falls >= 0).all()
 
 
 def test_the_study_of_orders_judges_and_stops(table):
-    compared = cascade_study.compare_orders(table, 0.1, seed=0, at_random=3)
+    compared = cascades.compare_orders(table, 0.1, seed=0, at_random=3)
     areas = compared.aiq()
     assert len(areas) == 6 and areas["best"] > areas[ZERO] and len(compared.test) < len(table)
-    judges = cascade_study.judge_table({"GSM8K": table.quality}, {"GSM8K": table})
+    judges = cascades.judge_table({"GSM8K": table.quality}, {"GSM8K": table})
     assert judges.loc["GSM8K", ["learned_judge", "on_cheapest_model"]].tolist() == [0, 0]
     assert 0 < judges.loc["GSM8K", "says_what_is_commoner"] <= 0.5
     budgets = budget_grid(table.cost, 4)
-    stops = cascade_study.stopping_table(table, budgets)
+    stops = cascades.stopping_table(table, budgets)
     exact = expected(table.quality, table.cost, budgets=budgets, error_rates=[0], stopping="paper")
     assert stops["usd_per_query", "paper"].to_numpy() == pytest.approx(exact[0][:, 0])
     assert (stops["usd_per_query", "cap"] <= stops["usd_per_query", "paper"]).all()
-    by_t = cascade_study.threshold_table(table, table.quality, [0.2, 0.5])
+    by_t = cascades.threshold_table(table, table.quality, [0.2, 0.5])
     assert by_t["error_rate"].tolist() == [0, 0] and by_t["quality"].iloc[1] == pytest.approx(
         exact[1][-1].item(), abs=1e-9
     )

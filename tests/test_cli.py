@@ -10,12 +10,12 @@ import pytest
 from notebook_maker import REPORTING, make_repository, write_notebook
 from typer.testing import CliRunner
 
-import rb_support.reproduce
+import rb_support.app.reproduce
 import rb_support.sources
 from rb_support.__main__ import app
+from rb_support.app.reproduce import Result
 from rb_support.outcomes import Origin
 from rb_support.report import Report
-from rb_support.reproduce import Result
 
 runner = CliRunner()
 
@@ -66,7 +66,7 @@ def test_options_are_handed_on(repository: Path, monkeypatch: pytest.MonkeyPatch
         handed.update(options, notebooks=notebooks)
         return [Result("01_good", "done"), Result("02_x", "unchanged")]
 
-    monkeypatch.setattr(rb_support.reproduce, "reproduce", recorded)
+    monkeypatch.setattr(rb_support.app.reproduce, "reproduce", recorded)
     monkeypatch.setattr(rb_support.sources, "locate_routerbench", lambda: None)
     options = ["--data", "real", "--scale", "full", "--only", "01", "--only", "02", "--jobs", "3"]
     result = runner.invoke(
@@ -84,7 +84,7 @@ def test_a_failed_notebook_exits_with_1_and_is_named(
 ) -> None:
     kept = repository / "build" / "01_good.failed.ipynb"
     failed = Result("01_good", "failed", "code cell 2 (In [2]): ValueError: bad", kept)
-    monkeypatch.setattr(rb_support.reproduce, "refresh", lambda *_, **__: [failed])
+    monkeypatch.setattr(rb_support.app.reproduce, "refresh", lambda *_, **__: [failed])
     result = runner.invoke(app, ["refresh"])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
@@ -98,7 +98,7 @@ def test_interruption_exits_with_130(repository: Path, monkeypatch: pytest.Monke
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rb_support.reproduce, "reproduce", interrupted)
+    monkeypatch.setattr(rb_support.app.reproduce, "reproduce", interrupted)
     assert runner.invoke(app, ["reproduce"]).exit_code == 130
 
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from rb_support.pairs import threshold_sweep
-from rb_support.preference.commercial import commercial, commercial_leads
 from rb_support.report import commercial_figure
 from rb_support.sources import load_pairs
+from rb_support.studies.commercial import commercial, commercial_leads
+from rb_support.studies.preference_study import WinRates
 
 
 def test_the_figure_of_commercial_routers_names_every_line_and_point():
@@ -34,8 +35,8 @@ def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypa
     assert table["judged"].tolist() == pytest.approx(table["score"].tolist(), abs=1e-6)
     assert table["score_clean"].between(8, 9).all()
     assert table["share_in_answers"].fillna(-1).tolist() == [0.5, -1]
-    best = {("D", "perfect", "MT Bench"): clean.strong - clean.weak}
-    leads = commercial_leads(best, clean, rng=np.random.default_rng(0), draws=50)
+    best = [WinRates("D", "perfect", "MT Bench", clean, clean.strong - clean.weak)]
+    leads = commercial_leads(best, rng=np.random.default_rng(0), draws=50)
     score = np.interp(0.45625, *threshold_sweep(clean.strong - clean.weak, clean.strong, clean.weak))
     assert leads["lead"][0] == pytest.approx(score - table.loc["Unify", "score_clean"], abs=0.02)
     assert ((leads["low"] < leads["lead"]) & (leads["lead"] < leads["high"])).all()

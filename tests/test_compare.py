@@ -4,22 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.frontier import aiq
+from rb_support.frontier import aiq, shared_domain
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.routers import (
+from rb_support.routers import KNNRouter, RidgeRouter
+from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, supports
+from rb_support.studies.predictive import (
     ZERO,
     ZERO_TRAINED,
     Comparison,
-    KNNRouter,
-    RidgeRouter,
     aiq_table,
     compare,
     compare_predictions,
     curve_table,
     repeat_splits,
-    stated,
+    verdict,
 )
-from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, lies
 
 
 def table(quality, cost, start=0):
@@ -68,8 +67,9 @@ def test_each_system_is_evaluated_once(parts):
         return points
 
     comparison = Comparison(test, {name: counting(name) for name in calls})
-    values, domain = comparison.aiq(), comparison.domain
-    assert set(calls.values()) == {2}
+    values = comparison.aiq()
+    assert set(calls.values()) == {1}
+    domain = shared_domain(*(comparison.points(name) for name in calls))
     assert values == {name: aiq(comparison.points(name), *domain) for name in calls}
     calls.update(dict.fromkeys(calls, 0))
     bootstrap_aiq(comparison.systems, len(test), rng=np.random.default_rng(0), draws=3)
@@ -79,8 +79,6 @@ def test_each_system_is_evaluated_once(parts):
 def test_oracle_bounds_every_router(parts):
     comparison = compare(*parts, {"KNN": KNNRouter(20)})
     assert comparison.oracle[1] >= max(comparison.points(name)[:, 1].max() for name in comparison.systems)
-    low, high = comparison.domain
-    assert (low, high) == pytest.approx((1, 4))
 
 
 def test_constant_predictions_make_the_trained_zero_router(parts):
@@ -137,15 +135,15 @@ def test_weighted_points_are_those_of_the_repeated_rows(parts):
 
 
 @pytest.mark.parametrize(
-    ("interval", "sign", "told"),
+    ("interval", "sign", "says"),
     [
         ((0.1, 0.2), 1, True), ((-0.2, -0.1), 1, False), ((-0.1, 0.2), 1, None),
         ((0.1, 0.2), -1, False), ((-0.2, -0.1), -1, True), ((-0.1, 0.2), -1, None),
         ((0.1, 0.2), 0, False), ((-0.1, 0.2), 0, True), ((0.0, 0.2), 0, True),
     ],
 )  # fmt: skip
-def test_lies(interval, sign, told):
-    assert lies(interval, sign) is told
+def test_supports(interval, sign, says):
+    assert supports(interval, sign) is says
 
 
 def test_repeat_splits(parts):
@@ -161,7 +159,7 @@ def test_curves_hold_what_a_figure_shows(parts):
     curves = comparison.curves()
     assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", "a", "b", "Oracle"]
     shown = curves.loc[curves["router"] == "KNN", ["usd_per_query", "quality"]].to_numpy()
-    assert aiq(shown, *comparison.domain) == pytest.approx(comparison.aiq()["KNN"])
+    assert aiq(shown, 1, 4) == pytest.approx(comparison.aiq()["KNN"])
 
 
 def rows(*triples):
@@ -169,14 +167,14 @@ def rows(*triples):
     return pd.DataFrame([("D", f"r{i}", *t) for i, t in enumerate(triples)], columns=columns)
 
 
-def test_stated():
+def test_verdict():
     up, unsure, down = (0.02, 0.01, 0.03), (0.01, -0.01, 0.03), (-0.02, -0.03, -0.01)
-    assert stated(rows(up, up), 1) == ("D r0 +0.020 [+0.010, +0.030]; D r1 +0.020 [+0.010, +0.030]", True)
-    text, holds = stated(rows(up, unsure), 1)
+    assert verdict(rows(up, up), 1) == ("D r0 +0.020 [+0.010, +0.030]; D r1 +0.020 [+0.010, +0.030]", True)
+    text, holds = verdict(rows(up, unsure), 1)
     assert holds is None and text.endswith("too few rows to tell")
-    assert stated(rows(unsure, down), 1)[1] is False
-    assert stated(rows(unsure, unsure), 0)[1] is True
-    assert stated(rows(), -1) == ("no rows of it in this data", None)
+    assert verdict(rows(unsure, down), 1)[1] is False
+    assert verdict(rows(unsure, unsure), 0)[1] is True
+    assert verdict(rows(), -1) == ("no rows of it in this data", None)
 
 
 def test_leads(parts):
@@ -196,11 +194,3 @@ def test_tables_of_several_datasets(parts):
     table = aiq_table(both, rng=np.random.default_rng(0), draws=10)
     assert table["dataset"].tolist() == ["A"] * 3 + ["B"] * 3
     assert table.columns[0] == "dataset" == curve_table(both).columns[0]
-
-
-def test_decisions_may_weigh_another_cost_but_pay_the_real_one(parts):
-    """Told that the cheap model is the dear one, a blind router starts with the other and pays for it."""
-    train, test, _ = parts
-    blind = np.tile([0.6, 0.5], (len(test), 1))
-    points = compare_predictions(train, test, {"blind": blind}, cost=[4.0, 1.0]).points("blind")
-    np.testing.assert_allclose(points[:, 0], [4, 1])

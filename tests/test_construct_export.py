@@ -5,24 +5,25 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from faulty_server import serve
 
-from rb_support.construct import published, rag
-from rb_support.construct.demo import demo_documents, demo_tasks
-from rb_support.construct.errors import ConstructError
+from rb_support.catalog import DATASETS
+from rb_support.construct import rag
 from rb_support.construct.export import by_model, card, is_simulated, to_outcomes
 from rb_support.construct.grading import answer_texts, grade_store, position_bias
-from rb_support.construct.loopback import serve
-from rb_support.construct.records import Answer, Model, Parameters, Query, key_of
+from rb_support.construct.rag import demo_documents
+from rb_support.construct.records import Answer, ConstructError, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import refusals_table
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks
 from rb_support.construct.tasks import queries_of
 from rb_support.load import load_outcomes
-from rb_support.names import DATASETS
 from rb_support.outcomes import Outcomes
 from rb_support.paper import task_rows
-from rb_support.pilot import oracle_points
 from rb_support.report.construction import construction_figure
+from rb_support.studies import dataset
+from rb_support.studies.pilot import oracle_points
 
 LETTER = Query("arc-challenge.test.0", "arc-challenge", ("Which?",), "B", "letter")
 CHAT = Query("mtbench.test.0", "mtbench", ("Say it.", "Say it again."))
@@ -149,7 +150,7 @@ def test_the_card_tells_everything_and_the_same_twice(store):
 
 
 def test_the_datasets_of_a_table_stand_beside_the_papers_rows(store):
-    table = published.datasets_of(to_outcomes(store)).set_index("dataset")
+    table = dataset.datasets_of(to_outcomes(store)).set_index("dataset")
     assert table.loc["ARC-Challenge", ["tasks", "rows", "shots", "metric"]].tolist() == [
         1,
         1,
@@ -164,7 +165,7 @@ def test_the_datasets_of_a_table_stand_beside_the_papers_rows(store):
 
 
 def test_one_record_shows_every_attribute_shortened(store):
-    record = published.one_record(to_outcomes(store), sample=1, model="large", width=12)
+    record = dataset.one_record(to_outcomes(store), sample=1, model="large", width=12)
     assert record["attribute"].tolist() == [
         "sample_id",
         "model_name",
@@ -182,11 +183,11 @@ def test_one_record_shows_every_attribute_shortened(store):
 
 def test_a_record_of_an_unknown_model_is_refused(store):
     with pytest.raises(ValueError, match="no model 'huge'; known: large, small"):
-        published.one_record(to_outcomes(store), sample=0, model="huge")
+        dataset.one_record(to_outcomes(store), sample=0, model="huge")
 
 
 def test_prices_stand_beside_what_was_paid(store):
-    listed = published.prices_of(MODELS, to_outcomes(store)).set_index("model")
+    listed = dataset.prices_of(MODELS, to_outcomes(store)).set_index("model")
     assert listed.loc["large", "price_out_usd_per_million"] == 2
     assert listed.loc["large", "usd_per_query"] == pytest.approx(0.003)
 
@@ -195,11 +196,11 @@ def test_printed_prices_stand_beside_the_published_costs(shared_data, monkeypatc
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
     table = load_outcomes("real")
-    listed = published.printed_prices(table).set_index("model")
+    listed = dataset.printed_prices(table).set_index("model")
     assert len(listed) == 14 and listed["usd_per_query"].notna().sum() == 11
     dear = listed["usd_per_query"].idxmax()
     assert dear == "gpt-4-1106-preview"
-    assert pd.notna(published.one_record(table, sample=0, model=dear)["example"]).all()
+    assert pd.notna(dataset.one_record(table, sample=0, model=dear)["example"]).all()
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +236,9 @@ def test_a_live_run_can_be_made_again_to_the_last_digit(live, tmp_path):
 
 def test_grading_again_asks_the_judge_nothing(live):
     store, server, queries, grades = live
-    before = sum(server.counts().calls.values())
+    before = sum(server.chat.calls.values())
     pd.testing.assert_frame_equal(grade_store(store, queries, server.judge()), grades)
-    assert sum(server.counts().calls.values()) == before
+    assert sum(server.chat.calls.values()) == before
 
 
 def test_simulated_refusals_are_found_in_the_live_table(live):

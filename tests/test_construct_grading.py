@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from sources_made import shelf, slice_csvs, slice_rows, slice_truth
 
 from rb_support.construct import grading, judging
-from rb_support.construct.demo import demo_tasks
-from rb_support.construct.errors import ConstructError
 from rb_support.construct.grading import Grade, grade_exact, grade_store, letters_of, position_bias
 from rb_support.construct.judging import parse_score, parse_winner
-from rb_support.construct.records import Answer, Model, Parameters, Query, key_of
+from rb_support.construct.records import Answer, ConstructError, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour, marks, refusals_table
 from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks
 from rb_support.construct.tasks import queries_of
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes

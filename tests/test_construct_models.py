@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rb_support.construct import Model, ModelCardError
 from rb_support.construct.models import read_models
+from rb_support.construct.records import Model, ModelCardError
 
 CARD = """
 [[model]]

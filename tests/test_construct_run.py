@@ -21,26 +21,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ROOT
+from faulty_server import KINDS, Faults, serve
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import start
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
-from rb_support.construct import CallError, ConstructError, Model, Parameters, Query, client, key_of
+from rb_support.construct import client
 from rb_support.construct import run as running
-from rb_support.construct.budget import Budget, BudgetReached
-from rb_support.construct.client import Reply, connect, read_reply
-from rb_support.construct.demo import demo_tasks
-from rb_support.construct.errors import TryAgain
+from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
-from rb_support.construct.loopback import KINDS, Faults, serve
 from rb_support.construct.plan import plan, worst_usd
-from rb_support.construct.run import Policy, run
-from rb_support.construct.secrets import strike
+from rb_support.construct.records import CallError, ConstructError, Model, Parameters, Query, TryAgain, key_of
+from rb_support.construct.run import Budget, BudgetReached, Policy, run
 from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel
 from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks
 from rb_support.construct.tasks import queries_of
 
 QUERIES = queries_of(demo_tasks(4))
@@ -74,10 +72,11 @@ def seen(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
 
 WORKER = """
     import sys
-    from rb_support.construct.demo import demo_tasks
+    import openai.resources.chat  # before it is ready, so that kills meet calls
     from rb_support.construct.models import read_models
     from rb_support.construct.run import Policy, run
     from rb_support.construct.store import Store
+    from rb_support.construct.task_files import demo_tasks
     from rb_support.construct.tasks import queries_of
 
     cards, path, budget = sys.argv[1:]
@@ -128,31 +127,34 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
     with serve(QUERIES, models=slow, faults=Faults.all(0.06)) as server:
         cards = write_cards(tmp_path / "models.toml", server.models())
         while kills < 6:
+            before = sum(server.chat.calls.values())
             process = worker(cards, path, budget)
-            time.sleep(rng.uniform(0.05, 0.35))
+            while sum(server.chat.calls.values()) == before and process.poll() is None:
+                time.sleep(0.005)  # until it has begun to ask, however slow the machine
+            time.sleep(rng.uniform(0.05, 0.25))
             process.send_signal(signal.SIGKILL)
             kills += process.wait() == -signal.SIGKILL
             with Store(path) as store:
                 here = seen(store.answers())
-            calls = server.counts().calls
+            calls = server.chat.calls.copy()
             lost += len(set(committed) - here)
             again += sum(calls[call] - count for call, count in committed.items())
             committed = {call: calls[call] for call in here}
         at_last_kill = len(committed)
         assert worker(cards, path, budget).wait() == 0
-        counts = server.counts()
     with Store(path) as store:
         answers, spent = store.answers(), store.spent_usd()
     lost += len(set(committed) - seen(answers))
-    again += sum(counts.calls[call] - count for call, count in committed.items())
-    over = max(0.0, counts.billed_usd - budget)
+    again += sum(server.chat.calls[call] - count for call, count in committed.items())
+    over = max(0.0, server.chat.billed_usd - budget)
     with capsys.disabled():
-        print(f"\ncalls {sum(counts.calls.values())}, faults {sorted(counts.faults.items())}, kills {kills}")
+        faults = sorted(server.chat.injected.items())
+        print(f"\ncalls {sum(server.chat.calls.values())}, faults {faults}, kills {kills}")
         print(f"answers lost {lost}, answers asked twice {again}, dollars over budget {over:g}")
     assert 0 < at_last_kill < len(answers) == CALLS * len(MODELS)
-    assert set(counts.faults) == set(KINDS)
+    assert set(server.chat.injected) == set(KINDS)
     assert (lost, again, over) == (0, 0, 0.0)
-    assert counts.billed_usd <= spent <= budget
+    assert server.chat.billed_usd <= spent <= budget
     pd.testing.assert_frame_equal(answers[[*KEY_COLUMNS, *SAME]], calm[[*KEY_COLUMNS, *SAME]])
     ours, theirs = graded(path), graded(tmp_path / "calm.sqlite")
     assert (ours.quality == theirs.quality).all() and (ours.cost == theirs.cost).all()
@@ -164,9 +166,8 @@ def test_each_fault_is_survived(store: Store, kind: str) -> None:
     queries = QUERIES[:6]
     with serve(queries, models=[fast()], faults=Faults({kind: 1.0}, in_a_row=1)) as server:
         summary = ask(server, store, queries)
-        counts = server.counts()
     assert (summary.state, summary.answers) == ("done", 6)
-    assert counts.faults == {kind: 6}
+    assert server.chat.injected == {kind: 6}
     answers = store.answers()
     assert answers["tokens_estimated"].all() == (kind == "usage")
     assert set(answers["attempts"]) == {1 if kind == "usage" else 2}
@@ -183,7 +184,7 @@ def test_a_second_run_asks_only_for_what_is_missing(store: Store) -> None:
         assert ask(server, store).answers == 2 * (CALLS - 5)
         assert ask(server, store).attempts == 0
         assert ask(server, store, parameters=Parameters(max_tokens=9)).answers == 2 * CALLS
-        assert set(server.counts().calls.values()) == {2}
+        assert set(server.chat.calls.values()) == {2}
 
 
 def test_empty_answers_are_answers(store: Store) -> None:
@@ -217,7 +218,7 @@ class Recorder:
 
 
 def test_the_second_turn_carries_the_models_own_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "connect", Recorder)
+    monkeypatch.setattr(running, "Connection", Recorder)
     monkeypatch.setattr(Recorder, "asked", [])
     query = Query("mtbench.test.1", "mtbench", ("Write a poem.", "Now in prose."))
     run([query], [Model("small", "", "small", 1, 1)], store, progress=False)
@@ -237,7 +238,7 @@ def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with serve(QUERIES, models=[replace(fast(), latency_s=0.3)]) as server:
         process = worker(write_cards(tmp_path / "models.toml", server.models()), path, 9.0)
-        while not server.counts().calls:
+        while not server.chat.calls:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         assert process.wait() != 0
@@ -253,7 +254,7 @@ def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
 def test_a_dry_run_sends_nothing_and_bounds_the_cost(tmp_path: Path, store: Store) -> None:
     with serve(QUERIES) as server:
         planned = plan(QUERIES, server.models(), None)
-        assert (server.counts().calls, server.counts().refused) == ({}, 0)
+        assert (server.chat.calls, server.chat.refused) == ({}, 0)
         ask(server, store)
         after = plan(QUERIES, server.models(), store)
     assert planned.missing == CALLS * len(MODELS) and after.missing == 0
@@ -267,7 +268,7 @@ def test_the_budget_is_never_exceeded(store: Store, budget: float, seed: int) ->
     with serve(QUERIES, seed=seed, faults=Faults.all(0.05)) as server:
         first = ask(server, store, budget_usd=budget)
         second = ask(server, store, budget_usd=budget)
-        billed = server.counts().billed_usd
+        billed = server.chat.billed_usd
     assert (first.state, second.state) == ("budget", "budget")
     assert "raise the budget" in first.message
     assert billed <= store.spent_usd() <= budget
@@ -304,7 +305,7 @@ def test_the_worst_case_bounds_every_call(store: Store) -> None:
     queries = {query.sample_id: query for query in QUERIES}
     for row in store.answers().itertuples():
         if row.turn == 0:
-            most = worst_usd(cards[row.model], queries[row.sample_id].messages, Parameters())
+            most = worst_usd(cards[row.model], queries[row.sample_id].conversation(()), Parameters())
             assert row.cost_usd <= most
 
 
@@ -316,7 +317,7 @@ def test_a_refused_model_is_asked_once_and_the_rest_goes_on(store: Store) -> Non
         (good,) = server.models()
         bad = replace(good, name="bad", served_name="unheard-of", concurrency=1)
         summary = run(QUERIES, [good, bad], store, policy=QUICK, progress=False)
-        assert server.counts().refused == 1
+        assert server.chat.refused == 1
         assert (summary.state, summary.answers, len(summary.failures)) == ("failed", CALLS, len(QUERIES))
         assert "404: look at endpoint and served_name" in summary.failures[0].reason
         assert len(store.failures()) == len(QUERIES)
@@ -376,7 +377,7 @@ def test_a_store_that_cannot_be_written_stops_the_run(store: Store, monkeypatch:
         monkeypatch.setattr(store, "put_answer", full)
         with pytest.raises(ConstructError, match="disk full"):
             ask(server, store)
-        assert sum(server.counts().calls.values()) <= 8
+        assert sum(server.chat.calls.values()) <= 8
 
 
 def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
@@ -444,7 +445,9 @@ def test_a_key_is_nowhere_but_in_the_environment(tmp_path, monkeypatch, capfd, c
     with Store(tmp_path / "store.sqlite") as store:
         for right in (PLANTED, "another-key-altogether"):  # a wrong key is told back by the server
             with serve(QUERIES, models=[fast()], key=right) as server:
-                cards = [replace(card, name=right[:4]) for card in server.models(key_variable="PLANTED_KEY")]
+                cards = [
+                    replace(card, name=right[:4], key_variable="PLANTED_KEY") for card in server.models()
+                ]
                 told += [
                     run(QUERIES, cards, store, policy=QUICK),
                     cards,
@@ -452,14 +455,14 @@ def test_a_key_is_nowhere_but_in_the_environment(tmp_path, monkeypatch, capfd, c
                     store,
                     plan(QUERIES, cards, store),
                 ]
-                refused = server.counts().refused
+                refused = server.chat.refused
         assert told[0].state == "done" and len(store.answers()) == CALLS
         assert told[5].state == "failed" and 0 < refused <= 8
         assert "401: the key is refused" in told[5].message and "[key]" in told[5].failures[0].reason
         with serve(QUERIES, models=[fast()], key="another-key-altogether") as server:
-            line = connect(server.models(key_variable="PLANTED_KEY")[0], 5.0)
+            line = Connection(replace(server.models()[0], key_variable="PLANTED_KEY"), 5.0)
             with pytest.raises(CallError) as raised:
-                line.ask(QUERIES[0].messages, Parameters())
+                line.ask(QUERIES[0].conversation(()), Parameters())
             told += [line, *traceback.format_exception(raised.value), raised.value.__context__]
         told += [store.failures().to_csv(), store.runs().to_csv(), store.answers().to_csv()]
     captured = capfd.readouterr()
@@ -475,7 +478,7 @@ def test_a_key_in_an_answer_is_struck_out() -> None:
         reply = read_reply(json.loads(json.dumps(response(f"Your key is {key}."))), CARD, key)
         assert reply.text == "Your key is [key]."
         assert key not in reply.raw and json.dumps(key)[1:-1] not in reply.raw
-    assert strike("EMPTY is no secret", "EMPTY") == "EMPTY is no secret"
+    assert without_key("EMPTY is no secret", "EMPTY") == "EMPTY is no secret"
 
 
 @pytest.mark.parametrize(
@@ -483,10 +486,18 @@ def test_a_key_in_an_answer_is_struck_out() -> None:
 )
 def test_a_key_that_cannot_be_sent_is_refused_without_a_call(monkeypatch, value: str, message: str) -> None:
     monkeypatch.setenv("PLANTED_KEY", value)
-    line = connect(replace(CARD, key_variable="PLANTED_KEY"), 1.0)
     with pytest.raises(CallError, match=f"PLANTED_KEY.*{message}") as raised:
-        line.ask(QUERIES[0].messages, Parameters())
+        Connection(replace(CARD, key_variable="PLANTED_KEY"), 1.0)
     assert raised.value.whole_model and "sk-a" not in str(raised.value)
+
+
+def test_a_key_of_the_environment_goes_to_no_endpoint_whose_card_names_none(
+    monkeypatch, store: Store
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
+    with serve(QUERIES[:1], models=[fast()], key="another-key-altogether") as server:
+        reason = ask(server, store, QUERIES[:1]).failures[0].reason
+    assert "401" in reason and "Bearer none" in reason and PLANTED not in reason
 
 
 # Other providers
@@ -513,7 +524,7 @@ def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.Monke
     monkeypatch.setenv("PLANTED_KEY", PLANTED)
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
-    reply = connect(card, 5.0).ask((("user", "Hello?"),), Parameters(seed=3))
+    reply = Connection(card, 5.0).ask((("user", "Hello?"),), Parameters(seed=3))
     assert (reply.text, reply.prompt_tokens) == ("B, says [key]", 9)
     assert asked["model"] == "anthropic/other-1" and asked["max_retries"] == 0 and asked["seed"] == 3
     assert "api_base" not in asked
@@ -527,7 +538,7 @@ def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
     with pytest.raises(CallError, match="401: the key is refused") as raised:
-        connect(card, 5.0).ask((("user", "Hello?"),), Parameters())
+        Connection(card, 5.0).ask((("user", "Hello?"),), Parameters())
     assert PLANTED not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
 
@@ -542,14 +553,14 @@ def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.Monke
 
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     with pytest.raises(TryAgain, match="500") as raised:
-        connect(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
     assert (raised.value.billed, raised.value.wait_s) == (True, 7.0)
 
 
 def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)
     with pytest.raises(CallError, match=r"needs litellm; pip install 'rb-support\[providers\]'"):
-        connect(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
     assert "litellm" not in vars(client)
 
 
@@ -558,10 +569,12 @@ def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_server_repeats_itself() -> None:
     texts = []
-    for process in (False, True):
-        with serve(QUERIES, process=process) as server:
-            lines = [connect(card, 5.0) for card in server.models()]
-            texts.append([line.ask(q.messages, Parameters()).text for line in lines for q in QUERIES[::9]])
+    for _ in range(2):
+        with serve(QUERIES) as server:
+            lines = [Connection(card, 5.0) for card in server.models()]
+            texts.append(
+                [line.ask(q.conversation(()), Parameters()).text for line in lines for q in QUERIES[::9]]
+            )
     assert texts[0] == texts[1] and len(set(texts[0])) > 5
 
 
@@ -576,7 +589,7 @@ def test_better_models_answer_better(store: Store) -> None:
 
 def test_the_judge_reads_the_quality_mark() -> None:
     with serve(models=[JUDGE]) as server:
-        line = connect(server.judge(), 5.0)
+        line = Connection(server.judge(), 5.0)
         scores = [
             json.loads(line.ask((("user", f"Grade: [draft quality {mark}/10]"),), Parameters()).text)["score"]
             for mark in (1, 5, 10)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rb_support.construct import Model, Parameters, Query
+from rb_support.construct.records import Model, Parameters, Query
 from rb_support.construct.run import Policy, run
 from rb_support.construct.store import Store
 
@@ -81,7 +81,7 @@ def served(log: Path) -> Iterator[int]:
 
 
 def command() -> list[str]:
-    from rb_support.preference import causal  # torch comes with it: not where the tests are skipped
+    from rb_support.preference import causal
 
     options = {"model": causal._gguf(), "model_alias": NAME, "n_ctx": CONTEXT, "api_key": KEY}
     given = [part for name, value in options.items() for part in (f"--{name}", str(value))]

@@ -16,7 +16,16 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rb_support.construct import Answer, Key, Model, Parameters, Query, StoreBusyError, StoreError, key_of
+from rb_support.construct.records import (
+    Answer,
+    Key,
+    Model,
+    Parameters,
+    Query,
+    StoreBusyError,
+    StoreError,
+    key_of,
+)
 from rb_support.construct.store import APPLICATION, VERSION, Store
 
 ONE = Query("mmlu.test.1", "mmlu", ("What is 1 + 1?",), "2", "number")
@@ -131,11 +140,11 @@ def test_runs_tell_their_end(store: Store) -> None:
 
 
 def test_two_runs_cannot_hold_one_store(store: Store) -> None:
-    with store.held(), Store(store.path) as other:
-        with pytest.raises(StoreBusyError, match="another run is writing it"), other.held():
+    with store.writing(), Store(store.path) as other:
+        with pytest.raises(StoreBusyError, match="another run is writing it"), other.writing():
             pass
         assert other.answered() == set()
-    with store.held():
+    with store.writing():
         pass
 
 

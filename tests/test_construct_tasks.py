@@ -3,24 +3,15 @@
 import json
 from datetime import date
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rb_support.construct import published_tasks, rag, tasks
-from rb_support.construct.demo import demo_tasks
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.published_tasks import read_published
-from rb_support.construct.task_files import (
-    TaskError,
-    read_task,
-    read_tasks,
-    template,
-    to_toml,
-)
+from rb_support.catalog import DATASETS
+from rb_support.construct import rag, tasks
+from rb_support.construct.records import ConstructError
+from rb_support.construct.task_files import TaskError, demo_tasks, read_task, read_tasks, template
 from rb_support.construct.tasks import Row, Task
-from rb_support.names import DATASETS
 
 TOWN = rag.Document("bridge", "The new footbridge of Ardenquay opened in March 2023.", date(2023, 3, 9))
 
@@ -84,7 +75,23 @@ def test_no_built_in_question_is_also_an_example_and_no_letter_is_always_right()
 @pytest.mark.parametrize("metric", tasks.METRICS)
 def test_a_template_reads_back(tmp_path, metric):
     path = write(tmp_path, template(metric))
-    assert to_toml(read_task(path)) == template(metric)
+    task = read_task(path)
+    assert task.metric == metric and task.rows and to_toml(task) == template(metric)
+
+
+def to_toml(task):
+    """Text of a task file."""
+    head = {"task": task.name, "metric": task.metric, "shots": task.shots, "split": task.split}
+    parts = [lines(head | ({"intro": task.intro} if task.intro else {}))]
+    parts += [f"[[examples]]\n{lines(vars(row))}" for row in task.examples]
+    return "\n".join([*parts, *[f"[[rows]]\n{lines(vars(row))}" for row in task.rows]])
+
+
+def lines(entries):
+    # JSON writes texts, numbers and lists of texts as TOML does, but for the delete character.
+    kept = {key: value for key, value in entries.items() if value or key in ("question", "shots")}
+    written = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in kept.items())
+    return written.replace("\x7f", "\\u007F")
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
@@ -118,7 +125,7 @@ HEAD = 'task = "own"\nmetric = "{}"\n'
         (HEAD.format("judge") + "[[rows]]\nquestion = 'Q'\ntests = ['a', 1]", "not a list of texts"),
         (
             HEAD.format("judge") + "[[rows]]\nquestion = 'Q'\nanwser = 'A'",
-            "row 1: column 'anwser'",
+            "row 1, column 'anwser'",
         ),
         (HEAD.format("judge") + "[[rows]]\nquestion = 'Q'\nchoices = ['a', 'b']", 'set metric = "letter"'),
         (HEAD.format("judge") + "[[rows]]\nquestion = 'Q'\n[[examples]]\nquestion = 'E'", "example 1"),
@@ -129,7 +136,7 @@ HEAD = 'task = "own"\nmetric = "{}"\n'
             HEAD.format("letter") + "[[rows]]\nquestion = 'Q'\nanswer = 'C'\nchoices = ['a', 'b']",
             "'C' is none of A to B",
         ),
-        ("task = ", "not a TOML file"),
+        ("task = ", "is no TOML"),
     ],
 )
 def test_a_bad_task_file_is_told_what_to_do(tmp_path, text, says):
@@ -158,85 +165,6 @@ def test_a_missing_file_and_an_unknown_metric(tmp_path):
         read_task(tmp_path / "no.toml")
     with pytest.raises(TaskError, match="choose one"):
         template("grade")
-
-
-PUBLISHED = {
-    "mmlu": (
-        {"question": "Q", "choices": ["a", "b", "c", "d"], "answer": 2, "subject": "world_religions"},
-        Row("Q", "C", ("a", "b", "c", "d")),
-        "mmlu-world-religions",
-    ),
-    "gsm8k": (
-        {"question": "Q", "answer": "One and one.\n#### 1,200"},
-        Row("Q", "1200", solution="One and one."),
-        "grade-school-math",
-    ),
-    "arc": (
-        {"question": "Q", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"},
-        Row("Q", "B", ("a", "b")),
-        "arc-challenge",
-    ),
-    "hellaswag": (
-        {"ctx": "He", "endings": ["sits.", "flies."], "label": "1"},
-        Row("How does it go on? He", "B", ("sits.", "flies.")),
-        "hellaswag",
-    ),
-    "winogrande": (
-        {"sentence": "The _ fell.", "option1": "cup", "option2": "sea", "answer": "1"},
-        Row("What belongs in the gap? The _ fell.", "A", ("cup", "sea")),
-        "winogrande",
-    ),
-    "mbpp": (
-        {"text": "Write f.", "code": "def f(): …", "test_list": ["assert f()"]},
-        Row("Write f.", "def f(): …", tests=("assert f()",)),
-        "mbpp",
-    ),
-    "mt-bench": ({"turns": ["One.", "Two."]}, Row("One.", follow_up="Two."), "mtbench"),
-}
-
-
-@pytest.mark.parametrize("suffix", ["parquet", "json", "jsonl"])
-@pytest.mark.parametrize("dataset", PUBLISHED)
-def test_published_columns_become_rows(tmp_path, dataset, suffix):
-    record, row, name = PUBLISHED[dataset]
-    path = tmp_path / f"file.{suffix}"
-    frame = pd.DataFrame([record] * 3)
-    if suffix == "parquet":
-        frame.to_parquet(path)
-    else:
-        frame.to_json(path, orient="records", lines=suffix == "jsonl")
-    (task,) = read_published(dataset, path, shots=1, split="val")
-    assert task.name == name and task.examples == (row,) and task.rows == (row, row)
-    assert task.queries()[0].sample_id == f"{name}.val.0"
-
-
-def test_published_files_that_cannot_be_used(tmp_path):
-    path = write(tmp_path, json.dumps([{"question": "Q"}] * 9), "a.json")
-    with pytest.raises(TaskError, match=r"a\.json: row 1: KeyError\('answer'\).*columns are question"):
-        read_published("gsm8k", path)
-    good = write(tmp_path, json.dumps([PUBLISHED["gsm8k"][0]] * 5), "b.json")
-    with pytest.raises(TaskError, match="5 rows; with 5 shots it needs more"):
-        read_published("gsm8k", good)
-    with pytest.raises(TaskError, match="unknown; known: mmlu"):
-        read_published("squad", good)
-    with pytest.raises(TaskError, match="save the file"):
-        read_published("gsm8k", tmp_path / "a.xlsx")
-    with pytest.raises(TaskError, match="cannot be read"):
-        read_published("gsm8k", tmp_path / "none.parquet")
-
-
-def test_mmlu_has_a_task_per_subject(tmp_path):
-    record = PUBLISHED["mmlu"][0]
-    frame = pd.DataFrame([record] * 6 + [{**record, "subject": "anatomy"}] * 7)
-    frame.to_parquet(tmp_path / "mmlu.parquet")
-    found = read_published("mmlu", tmp_path / "mmlu.parquet")
-    assert [(t.name, t.shots, len(t.rows)) for t in found] == [
-        ("mmlu-anatomy", 5, 2),
-        ("mmlu-world-religions", 5, 1),
-    ]
-    assert tasks.datasets_table(found).to_dict("records") == [
-        {"dataset": "MMLU", "tasks": 2, "shots": "5", "metric": "letter", "rows": 3}
-    ]
 
 
 @pytest.mark.parametrize(
@@ -292,9 +220,3 @@ def test_made_questions_become_a_task_and_the_rest_is_told():
     assert table["fault"].tolist() == ["", "no reply", "the reply holds no question and answer in JSON"]
     with pytest.raises(ConstructError, match="none of 2"):
         rag.rag_task(others, replies, date(2023, 6, 1))
-
-
-def test_every_published_reader_has_a_known_dataset():
-    for dataset, (_, _, name) in PUBLISHED.items():
-        assert tasks.dataset_of_task(name) in DATASETS, dataset
-    assert set(PUBLISHED) == set(published_tasks._PUBLISHED)

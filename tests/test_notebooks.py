@@ -15,11 +15,11 @@ import papermill
 import pytest
 from conftest import ROOT
 
+from rb_support.app.reproduce import reproduce
 from rb_support.paper import ITEMS
 from rb_support.report.freshness import differences
 from rb_support.report.gallery import read_manifest, read_records
 from rb_support.report.provenance import code_digest
-from rb_support.reproduce import reproduce
 
 NOTEBOOKS = ROOT / "notebooks"
 MAIN = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes.splits import hold_out
 
 SIMULATED = Origin("simulated", "made for a test", (("a.csv", "00"),), ("first note",))
 
@@ -34,27 +35,6 @@ def wide(**changes: object) -> pd.DataFrame:
         "oracle_model_to_route_to": ["a", "b", "b"],
     }
     return pd.DataFrame(columns | changes)
-
-
-def halves() -> pd.DataFrame:
-    """One sample on rows 1 and 3, as in the published 5-shot file: row 3 asks twice, for model b alone."""
-    return pd.DataFrame(
-        {
-            "sample_id": ["s", "t", "s"],
-            "prompt": ["['Q']", "['R']", "['Q', 'Q']"],
-            "eval_name": "arc-challenge",
-            "a": ["1.0", "0.0", ""],
-            "b": ["", "1.0", "0.0"],
-            "c": ["0.5", "1.0", ""],
-            "a|model_response": ["['a once']", "['-']", "['a twice']"],
-            "b|model_response": ["['b once']", "['-']", "['b twice']"],
-            "c|model_response": ["['c once']", "['-']", "['c twice']"],
-            "a|total_cost": [0.1, 1.0, 0.2],
-            "b|total_cost": [0.3, 1.0, 0.6],
-            "c|total_cost": [0.5, 1.0, 1.0],
-            "oracle_model_to_route_to": ["a", "b", "b"],
-        }
-    )
 
 
 def table(tasks: list[str], prompts: list[str] | None = None, ids: list[str] | None = None) -> Outcomes:
@@ -125,73 +105,11 @@ def test_models_are_chosen_in_the_order_asked() -> None:
     assert Outcomes.from_wide(wide(), models=["b", "a"]).models == ("b", "a")
 
 
-def test_halves_of_a_sample_are_merged_and_said() -> None:
-    got = Outcomes.from_wide(halves(), origin=SIMULATED)
-    assert got.frame["sample_id"].tolist() == ["s", "t"]
-    assert got.frame["prompt"].tolist() == ["Q", "R"]
-    np.testing.assert_array_equal(got.quality, [[1, 0, 0.5], [0, 1, 1]])
-    # Each cost from the row that asks once, b's too although its score stands on the other row.
-    np.testing.assert_array_equal(got.cost, [[0.1, 0.3, 0.5], [1, 1, 1]])
-    answers = got.frame.loc[0, ["a|model_response", "b|model_response", "c|model_response"]].tolist()
-    assert answers == ["['a once']", "['b twice']", "['c once']"]
-    assert got.frame.loc[0, "oracle_model_to_route_to"] == "a"
-    assert got.origin.notes[0] == "first note"
-    assert got.origin.notes[1].endswith(
-        "sample_id: 1 (from 2 rows); each cost is from the row that holds the question once"
-    )
-
-
-def test_the_fuller_half_may_be_the_one_that_asks_twice() -> None:
-    got = Outcomes.from_wide(halves().assign(prompt=["['Q', 'Q']", "['R']", "['Q']"]))
-    assert got.frame["prompt"].tolist() == ["Q", "R"]
-    np.testing.assert_array_equal(got.quality[0], [1, 0, 0.5])
-    np.testing.assert_array_equal(got.cost[0], [0.2, 0.6, 1.0])
-    assert got.frame.loc[0, "oracle_model_to_route_to"] == "a"
-
-
-def test_halves_whose_costs_are_halved_too() -> None:
-    frame = halves()
-    frame.loc[0, "b|total_cost"] = np.nan
-    frame.loc[2, ["a|total_cost", "c|total_cost"]] = np.nan
-    np.testing.assert_array_equal(Outcomes.from_wide(frame).cost[0], [0.1, 0.6, 0.5])
-
-
-def test_halves_that_ask_alike_pay_where_they_score() -> None:
-    frame = halves().assign(prompt=["Q", "R", "Q"])
-    np.testing.assert_array_equal(Outcomes.from_wide(frame).cost[0], [0.1, 0.6, 0.5])
-
-
-def test_merging_leaves_the_callers_frame_alone() -> None:
-    frame = halves()
-    Outcomes.from_wide(frame)
-    pd.testing.assert_frame_equal(frame, halves())
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "said"),
-    [
-        ("a", "0.0", r"row 3 \(sample_id s\), column 'a': .*row 1 too, and both rows score"),
-        ("prompt", "['other']", r"row 3 \(sample_id s\), column 'prompt': differs from row 1"),
-        ("eval_name", "mbpp", r"row 3 \(sample_id s\), column 'eval_name': differs from row 1"),
-    ],
-)
-def test_rows_that_are_no_halves_are_refused(column: str, value: str, said: str) -> None:
-    frame = halves()
-    frame.loc[2, column] = value
-    with pytest.raises(TableError, match=said + ".*; give each row its own sample_id"):
-        Outcomes.from_wide(frame)
-
-
-def test_a_score_missing_after_merging_is_named_by_its_row() -> None:
-    frame = halves()[["sample_id", "prompt", "eval_name", *"abc", *(f"{m}|total_cost" for m in "abc")]]
-    late = frame.iloc[[1]].assign(sample_id="u", b="")
-    frame = pd.concat([frame, late], ignore_index=True)
-    with pytest.raises(TableError, match=r"^table: row 4 \(sample_id u\), column 'b': is missing; .*'drop'"):
-        Outcomes.from_wide(frame)
-    got = Outcomes.from_wide(frame, missing="drop")
-    assert got.frame["sample_id"].tolist() == ["s", "t"]
-    assert got.origin.notes[-1] == "rows dropped for a missing score or cost: 1"
-    assert Outcomes.from_wide(frame, models=["a", "c"]).frame["sample_id"].tolist() == ["s", "t", "u"]
+def test_rows_that_lack_a_score_are_dropped_and_counted() -> None:
+    got = Outcomes.from_wide(wide(a=[1, "NA", 0]), origin=SIMULATED, missing="drop")
+    assert got.frame["task"].tolist() == ["mmlu-law", "mtbench"]
+    np.testing.assert_array_equal(got.cost, [[0.001, 1e-5], [0.003, 3e-5]])
+    assert got.origin.notes == ("first note", "rows dropped for a missing score or cost: 1")
 
 
 def test_dropping_every_row_is_refused() -> None:
@@ -213,7 +131,7 @@ def test_dropping_every_row_is_refused() -> None:
         ({"a|total_cost": [np.nan, 0, 0]}, r"row 1 .*column 'a\|total_cost': is missing"),
         ({"a|total_cost": ["$1", 0, 0]}, r"row 1 .*column 'a\|total_cost': '\$1' is not a number"),
         ({"sample_id": ["x", None, "y"]}, r"row 2 .*column 'sample_id': is empty; fill it in"),
-        ({"sample_id": ["x", "y", "x"]}, r"row 3 \(sample_id x\), column 'a': .*both rows score"),
+        ({"sample_id": ["x", "y", "x"]}, r"row 3 \(sample_id x\), column 'sample_id': stands on a row ab"),
         ({"prompt": ["x", "y", " "]}, r"row 3 .*column 'prompt': is empty"),
         ({"dataset": ["x", None, "y"]}, r"row 2 .*column 'dataset': is empty"),
         ({"task": "x"}, r"column 'task' stands beside 'eval_name'"),
@@ -385,7 +303,6 @@ def test_parquet_comes_back(one: Outcomes, tmp_path_factory: pytest.TempPathFact
     again = Outcomes.from_parquet(path)
     assert_same(again, one)
     assert again.origin == one.origin == Outcomes.read(path).origin
-    assert Outcomes.read(path, Origin("real", "other")).origin.name == "other"
 
 
 def test_long_frame_by_hand() -> None:
@@ -417,7 +334,7 @@ def test_long_frame_by_hand() -> None:
         ({"cost": [1, 1, 1, "free"]}, r"^t: row 4 .*column 'cost': 'free' is not a number"),
         ({"model_name": ["a", "a", "b", "a"]}, r"^t: row 4 .*column 'model_name': 'a' answers this"),
         ({"sample_id": ["s", "t", "s", "u"]}, r"^t \(one row per sample\): row 2 .*column 'b': is missing"),
-        ({"prompt": ["Q", "R", "Q", "S"]}, r"sample_id t\), column 'prompt': differs"),
+        ({"prompt": ["Q", "R", "Q", "S"]}, r"sample_id t\), column 'sample_id': stands on a row above"),
     ):  # fmt: skip
         with pytest.raises(TableError, match=said):
             Outcomes.from_long(frame.assign(**changes), name="t")
@@ -575,6 +492,21 @@ def test_prompts_equal_across_tasks_stay_together() -> None:
         assert not set(train.frame["prompt"]) & set(test.frame["prompt"])
 
 
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 40), st.booleans())
+def test_rows_are_held_out_by_whole_texts(texts: list[str], n: int, fill: bool) -> None:
+    held = hold_out(texts, n, np.random.default_rng(1), fill=fill)
+    inside = {text for text, out in zip(texts, held, strict=True) if out}
+    assert held.tolist() == [text in inside for text in texts]
+    assert held.sum() <= n
+    if n >= len(texts):
+        assert held.all()
+    order = np.random.default_rng(2).permutation(len(texts))
+    again = hold_out(np.array(texts)[order], n, np.random.default_rng(1), fill=fill)
+    np.testing.assert_array_equal(again, held[order])
+    if fill:  # nothing that is left would still fit
+        assert all(held.sum() + texts.count(text) > n for text in set(texts) - inside)
+
+
 def test_out_of_domain_leaves_test_prompts_out() -> None:
     whole = table(["t-1", "t-1", "u-1", "v-1"], ["same", "x", " same\n", "y"])
     train, test = whole.out_of_domain("t")
@@ -713,71 +645,3 @@ def test_battles_without_one_winner_are_refused() -> None:
         Battles.from_frame(flags.drop(columns="winner_tie"))
     with pytest.raises(TableError, match="no rows"):
         Battles(battles().iloc[:0])
-
-
-# --- the published rows ----------------------------------------------------------------------------------
-
-MEANS = {  # 5-shot, from the data set's own statement: ARC-Challenge, MBPP, Winogrande
-    "gpt-4-1106-preview": (0.954, 0.686, 0.859),
-    "zero-one-ai/Yi-34B-Chat": (0.903, 0.386, 0.754),
-    "claude-v1": (0.908, 0.597, 0.562),
-    "claude-v2": (0.587, 0.642, 0.478),
-    "gpt-3.5-turbo-1106": (0.834, 0.653, 0.641),
-    "claude-instant-v1": (0.829, 0.604, 0.517),
-    "mistralai/mixtral-8x7b-chat": (0.854, 0.541, 0.679),
-    "meta/llama-2-70b-chat": (0.803, 0.330, 0.503),
-    "WizardLM/WizardLM-13B-V1.2": (0.659, 0.370, 0.529),
-    "mistralai/mistral-7b-chat": (0.670, 0.344, 0.566),
-    "meta/code-llama-instruct-34b-chat": (0.661, 0.518, 0.585),
-}
-
-
-@pytest.fixture(scope="module")
-def slice_rows(shared_data: Path) -> pd.DataFrame:
-    paths = sorted((shared_data / "routerbench").glob("*.csv"))
-    if not paths:
-        pytest.skip("the published RouterBench rows are not here")
-    frames = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
-    return pd.concat(frames, ignore_index=True)
-
-
-def test_the_published_rows_give_the_published_means(slice_rows: pd.DataFrame) -> None:
-    got = Outcomes.from_wide(slice_rows)
-    assert len(got) == 3164 and len(got.models) == 11
-    assert got.origin.notes[0].startswith(
-        "samples whose models were scored on different rows, merged by sample_id: 14"
-    )
-    assert set(got.models) == set(MEANS)
-    for i, dataset in enumerate(("ARC-Challenge", "MBPP", "Winogrande")):
-        means = dict(zip(got.models, got.of(dataset).points()[:, 1], strict=True))
-        for model, published in MEANS.items():
-            assert means[model] == pytest.approx(published[i], abs=0.0005001)
-
-
-def test_merged_published_rows_hold_one_question(slice_rows: pd.DataFrame) -> None:
-    got = Outcomes.from_wide(slice_rows)
-    split = slice_rows.loc[slice_rows["sample_id"].duplicated(), "sample_id"]
-    merged = got.frame["sample_id"].isin(split).to_numpy()
-    assert merged.sum() == 14
-    first = got.frame.loc[merged, "prompt"].str[:40]
-    assert (first == first.iloc[0]).all()  # the shared examples stand at the start, and only there
-    assert [p.count(head) for p, head in zip(got.frame.loc[merged, "prompt"], first, strict=True)] == [1] * 14
-    arc = got.of("ARC-Challenge")
-    halved = arc.frame["sample_id"].isin(split).to_numpy()
-    # A question asked twice would cost about twice the others.
-    ratio = arc.cost[halved].mean(axis=0) / arc.cost[~halved].mean(axis=0)
-    assert ((ratio > 0.8) & (ratio < 1.2)).all()
-    best = np.where(got.quality == got.quality.max(axis=1, keepdims=True), got.cost, np.inf).argmin(axis=1)
-    oracle = got.frame["oracle_model_to_route_to"].to_numpy()
-    assert [got.models[j] for j in best[merged]] == oracle[merged].tolist()
-
-
-def test_the_published_repeats_stay_on_one_side(slice_rows: pd.DataFrame) -> None:
-    got = Outcomes.from_wide(slice_rows)
-    repeated = got.frame.loc[got.frame["prompt"].duplicated(), "prompt"]
-    assert len(repeated) == 2
-    for seed in range(3):
-        train, test = got.split(seed=seed)
-        assert not set(train.frame["prompt"]) & set(test.frame["prompt"])
-        for dataset in got.datasets:
-            assert len(train.of(dataset)) == round(0.7 * len(got.of(dataset)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rb_support import embed, paper
-from rb_support.preference import overhead
+from rb_support.studies import overhead
 
 
 class Slow:
@@ -61,7 +61,7 @@ def test_overhead_of_the_papers_machines():
 
 
 def test_the_encoder_for_timing_is_that_of_embed_without_its_bar(capfd):
-    embed._encoder.cache_clear()
+    embed._network.cache_clear()
     vectors = overhead.encoder()(["how far is the moon"])
     assert capfd.readouterr().err == ""
     assert (vectors == embed.encoder()(["how far is the moon"])).all()

@@ -16,14 +16,11 @@ from rb_support.pairs import (
     cost_saving,
     cost_saving_full,
     cpt,
-    dollars,
-    optimal_curve,
+    mixed_price,
     pgr,
     random_apgr_spread,
-    random_cpt,
-    random_curve,
     random_metrics,
-    random_spread,
+    random_scores,
     share_at,
     threshold_for,
     threshold_sweep,
@@ -31,6 +28,12 @@ from rb_support.pairs import (
 from rb_support.sources import load_pairs
 
 TENTHS = np.arange(11) / 10
+
+
+def optimal_curve(strong, weak):
+    """Best score at each share of calls: what gains most moves first, what loses never moves."""
+    shares, scores = threshold_sweep(np.asarray(strong) - weak, strong, weak)
+    return shares, np.maximum.accumulate(scores)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +94,6 @@ def test_no_gap_has_no_number():
     assert cpt([0, 1], [0.5, 0.5], 0.5, 0.5, 0.5) is None
     strong, weak = [1.0, 0.0], [0.0, 1.0]
     assert random_apgr_spread(strong, weak) is None
-    assert random_cpt(strong, weak, 0.5, rng=np.random.default_rng(0)) is None
     assert random_metrics(strong, weak, rng=np.random.default_rng(0)) is None
     estimates, samples = bootstrap_pairs(
         {"r": [0.2, 0.9]}, strong, weak, rng=np.random.default_rng(0), draws=5
@@ -217,7 +219,7 @@ def test_golden_curves_of_the_real_pair(real, golden, name, key, unit):
     assert apgr(*coarse, weak, strong, rule="eq8") == pytest.approx(exact["eq8_c=10..100"], abs=1e-9)
     for target, percent in exact["cpt_min_percent"].items():
         assert cpt(*coarse, weak, strong, int(target) / 100) == pytest.approx(percent / 100, abs=1e-9)
-    line = np.interp(TENTHS, *random_curve(pairs.strong, pairs.weak))
+    line, _ = random_scores(pairs.strong, pairs.weak, TENTHS)
     assert unit * line == pytest.approx(expected["random_router_expected_0..100_by_10"], abs=1e-9)
 
 
@@ -270,8 +272,9 @@ def orders(strong, weak):
 def test_random_router_is_the_mean_over_all_orders():
     strong, weak = CASE
     scores, shares = orders(strong, weak), np.arange(6) / 5
-    np.testing.assert_allclose(scores.mean(axis=0), np.interp(shares, *random_curve(strong, weak)))
-    np.testing.assert_allclose(scores.std(axis=0), random_spread(strong, weak, shares), atol=1e-12)
+    mean, deviation = random_scores(strong, weak, shares)
+    np.testing.assert_allclose(scores.mean(axis=0), mean)
+    np.testing.assert_allclose(scores.std(axis=0), deviation, atol=1e-12)
     areas = [apgr(shares, curve, weak.mean(), strong.mean()) for curve in scores]
     assert np.mean(areas) == pytest.approx(0.5)
     assert np.std(areas) == pytest.approx(random_apgr_spread(strong, weak))
@@ -279,27 +282,28 @@ def test_random_router_is_the_mean_over_all_orders():
 
 def test_spread_rounds_shares_to_whole_queries():
     strong, weak = CASE
-    np.testing.assert_array_equal(random_spread(strong, weak, [0.25]), random_spread(strong, weak, [0.2]))
-    assert random_spread([1.0], [0.0], [0.0, 1.0]).tolist() == [0, 0]
+    assert random_scores(strong, weak, [0.25])[1] == random_scores(strong, weak, [0.2])[1]
+    assert random_scores([1.0], [0.0], [0.0, 1.0])[1].tolist() == [0, 0]
     with pytest.raises(ValueError, match="divide percentages by 100"):
-        random_spread(strong, weak, [50])
+        random_scores(strong, weak, [50])
 
 
 def test_drawn_cpt_has_the_distribution_of_all_orders():
     strong, weak = CASE
     shares = np.arange(6) / 5
     every = [cpt(shares, curve, weak.mean(), strong.mean(), 0.8) for curve in orders(strong, weak)]
-    drawn = random_cpt(strong, weak, 0.8, rng=np.random.default_rng(0), draws=4000)
-    assert drawn.shape == (4000,)
-    assert set(drawn.round(9)) == set(np.round(every, 9))
-    assert drawn.mean() == pytest.approx(np.mean(every), abs=5 * np.std(every) / np.sqrt(4000))
+    drawn = random_metrics(strong, weak, rng=np.random.default_rng(0), draws=4000, level=0.5).loc["cpt80"]
+    assert drawn["mean"] == pytest.approx(np.mean(every), abs=5 * np.std(every) / np.sqrt(4000))
+    assert drawn[["low", "high"]].tolist() == pytest.approx(np.quantile(every, [0.25, 0.75]))
 
 
 def test_random_walks_in_blocks_are_those_in_one(monkeypatch):
-    strong, weak = CASE
-    whole = random_cpt(strong, weak, 0.5, rng=np.random.default_rng(1), draws=7)
-    monkeypatch.setattr("rb_support.pairs.baselines._CELLS", 10)
-    np.testing.assert_array_equal(whole, random_cpt(strong, weak, 0.5, rng=np.random.default_rng(1), draws=7))
+    def drawn():
+        return random_metrics(*CASE, rng=np.random.default_rng(1), draws=7)
+
+    whole = drawn()
+    monkeypatch.setattr("rb_support.pairs.chance._CELLS", 10)
+    pd.testing.assert_frame_equal(whole, drawn())
 
 
 def test_random_row_of_a_table():
@@ -343,7 +347,7 @@ def test_bootstrap_in_blocks_is_the_bootstrap_in_one(monkeypatch):
     rng = np.random.default_rng(0)
     rate, strong, weak = rng.random(30), rng.random(30), rng.random(30) / 2
     whole = bootstrap_pairs({"r": rate}, strong, weak, rng=np.random.default_rng(1), draws=9)
-    monkeypatch.setattr("rb_support.pairs.intervals._CELLS", 60)
+    monkeypatch.setattr("rb_support.pairs.chance._CELLS", 60)
     parts = bootstrap_pairs({"r": rate}, strong, weak, rng=np.random.default_rng(1), draws=9)
     pd.testing.assert_frame_equal(whole[1]["r"], parts[1]["r"])
     assert whole[0].columns.tolist() == ["apgr", "cpt50", "cpt80", "saving50", "saving80"]
@@ -370,7 +374,7 @@ def test_bootstrap_refuses_what_it_cannot_use():
         bootstrap_pairs({"mf": [0.5, np.nan]}, [1, 0], [0, 0], rng=rng)
 
 
-@pytest.mark.parametrize("curve", [random_curve, optimal_curve, random_apgr_spread])
+@pytest.mark.parametrize("curve", [lambda *pair: random_scores(*pair, [0.5]), random_apgr_spread])
 def test_baselines_name_bad_input(curve):
     with pytest.raises(ValueError, match="lengths"):
         curve([1.0, 0.0], [1.0])
@@ -386,8 +390,8 @@ def test_prices_of_appendix_d():
         ].tolist()
     )
     assert round(gpt4, 1) == printed["gpt-4 average price"]
-    assert dollars(0.25, 24, 0.24) == pytest.approx(6.18)
-    assert dollars(0, 24, 0.24) == 0.24
+    assert mixed_price(0.25, 24, 0.24) == pytest.approx(6.18)
+    assert mixed_price(0, 24, 0.24) == 0.24
 
 
 @pytest.mark.parametrize("metric", ["cpt50", "cpt80"])
@@ -413,8 +417,8 @@ def test_savings_by_hand():
     [
         (lambda: cost_saving(0.0, 0.5), "cpt is 0.0; give a share above 0"),
         (lambda: cost_saving(0.5, -1.0), "target is -1.0"),
-        (lambda: dollars(1.5, 1, 1), "share is 1.5"),
-        (lambda: dollars(0.5, -1, 1), "strong_price is -1"),
+        (lambda: mixed_price(1.5, 1, 1), "share is 1.5"),
+        (lambda: mixed_price(0.5, -1, 1), "strong_price is -1"),
         (lambda: average_price(1, 1, 0, 0), "both 0"),
     ],
 )
@@ -428,9 +432,6 @@ def test_threshold_by_hand():
     assert threshold_for(rate, 0.0) == np.inf
     assert threshold_for(rate, 0.25) == 0.9
     assert threshold_for(rate, 0.3) == 0.5
-    assert threshold_for(rate, 0.3, "nearest") == 0.9
-    assert threshold_for(rate, 0.5, "nearest") == 0.9  # as near as 0.5, and cheaper
-    assert threshold_for(rate, 0.51, "nearest") == 0.5
     assert threshold_for(np.arange(10) / 10, 0.1 + 0.2) == 0.7
     assert share_at([0.95, 0.6, 0.5, 0.4], 0.5) == 0.75
 
@@ -441,19 +442,16 @@ def test_threshold_meets_the_share_with_no_call_to_spare(rate, percent):
     possible = np.array([np.mean(np.array(rate) >= t) for t in [np.inf, *set(rate)]])
     reached = share_at(rate, threshold_for(rate, share))
     assert reached == possible[possible >= share - 1e-9].min()
-    near = share_at(rate, threshold_for(rate, share, "nearest"))
-    assert abs(near - share) == pytest.approx(np.abs(possible - share).min())
 
 
 @pytest.mark.parametrize(
-    ("rate", "share", "rule", "match"),
+    ("rate", "share", "match"),
     [
-        ([0.5], 50, "at_least", "share is 50"),
-        ([0.5], 0.5, "most", "rule is 'most'; take one of at_least, nearest"),
-        ([], 0.5, "at_least", "win_rate"),
-        ([[0.5]], 0.5, "at_least", "lengths"),
+        ([0.5], 50, "share is 50"),
+        ([], 0.5, "win_rate"),
+        ([[0.5]], 0.5, "lengths"),
     ],
 )
-def test_threshold_names_what_is_wrong(rate, share, rule, match):
+def test_threshold_names_what_is_wrong(rate, share, match):
     with pytest.raises(ValueError, match=match):
-        threshold_for(rate, share, rule)
+        threshold_for(rate, share)

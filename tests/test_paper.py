@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support import names, paper
+from rb_support import catalog, paper
 
 TABLES: tuple[Callable[[], pd.DataFrame], ...] = (
     paper.model_means,
@@ -45,15 +46,15 @@ def test_a_caller_cannot_change_the_published_numbers(table: Callable[[], pd.Dat
 
 def test_models_are_the_eleven_spelled_as_everywhere() -> None:
     means = paper.model_means()
-    assert set(means["model"]) == set(names.MODELS)
-    assert means.sort_values("cost_usd_per_query")["model"].tolist()[::-1] == list(names.MODELS)
-    assert set(paper.rag_prices()["model"]) < set(names.RAG_MODELS)
+    assert set(means["model"]) == set(catalog.MODELS)
+    assert means.sort_values("cost_usd_per_query")["model"].tolist()[::-1] == list(catalog.MODELS)
+    assert set(paper.rag_prices()["model"]) < set(catalog.RAG_MODELS)
 
 
 def test_price_list_has_all_models_and_only_retrieval_asks_a_fee() -> None:
     prices = paper.prices().set_index("model")
-    assert set(prices.index) == {*names.MODELS, *names.RAG_MODELS}
-    assert (prices["fee_usd_per_request"] > 0).equals(~prices.index.to_series().isin(names.MODELS))
+    assert set(prices.index) == {*catalog.MODELS, *catalog.RAG_MODELS}
+    assert (prices["fee_usd_per_request"] > 0).equals(~prices.index.to_series().isin(catalog.MODELS))
     assert prices.loc["gpt-4-1106-preview", "price_out_usd_per_million"] == 30
     assert prices.index[prices["price_in_usd_per_million"].isna()].tolist() == ["you.com-api"]
 
@@ -61,12 +62,12 @@ def test_price_list_has_all_models_and_only_retrieval_asks_a_fee() -> None:
 def test_oracle_choices_cover_every_row_of_the_file() -> None:
     choices = paper.oracle_choices().set_index("model")["rows"]
     assert choices.sum() == 36_497
-    assert set(choices.index) == {*names.MODELS, "no_model_correct"}
+    assert set(choices.index) == {*catalog.MODELS, "no_model_correct"}
 
 
 def test_task_rows() -> None:
     rows = paper.task_rows()
-    mmlu = rows[rows["dataset"] == names.MMLU].set_index("task")["rows"]
+    mmlu = rows[rows["dataset"] == catalog.MMLU].set_index("task")["rows"]
     assert len(mmlu) == 57
     assert mmlu.sum() == 14_042
     assert mmlu.nlargest(4).to_dict() == {
@@ -182,12 +183,4 @@ def test_items_cannot_be_changed_and_say_whose_they_are() -> None:
         assert key.startswith(prefix)
         assert item.title
         assert (item.section == "") == (item.paper == "own")
-
-
-def test_published_numbers_of_an_item() -> None:
-    table = paper.published("rl-tab3")
-    assert table is not None
-    assert table.query("router == 'Causal LLM' and training == 'arena + judge'")["cpt50"].item() == 0.3364
-    assert paper.published("rb-fig9") is None
-    with pytest.raises(KeyError, match="no item"):
-        paper.published("rb-fig99")
+        assert item.repeats in get_args(paper.Repeats)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.pilot import (
+from rb_support.studies.pilot import (
     NOBODY,
     comparable_cost_ratios,
     oracle_points,

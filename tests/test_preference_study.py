@@ -8,15 +8,15 @@ from sources_made import study as published_study
 
 from rb_support import paper
 from rb_support.outcomes import Origin, PairScores, TableError
-from rb_support.preference import labels, statements, study
-from rb_support.preference.material import Material, load_material, take_gold
-from rb_support.preference.prepare import gold_battles
+from rb_support.preference.battle_sets import gold_battles
+from rb_support.preference.training_sets import Experiment, load_experiment, take_gold
 from rb_support.simulate import simulate_outcomes
+from rb_support.studies import labels, preference_claims, preference_study
 
 
 @pytest.fixture(scope="module")
 def simulated():
-    return load_material("simulated", gold=300)
+    return load_experiment("simulated", gold=300)
 
 
 def pairs_of(strong, weak, prompts=None, name="MMLU"):
@@ -53,44 +53,44 @@ def test_origin_holds_all_parts_under_a_short_name(simulated):
     assert any("rena" in note for note in origin.notes)
 
 
-def test_material_of_made_files_is_what_real_files_would_give(tmp_path, monkeypatch):
+def test_experiment_of_made_files_is_what_real_files_would_give(tmp_path, monkeypatch):
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     published_study(shelf(tmp_path / "data", monkeypatch))
-    material = load_material("real", gold=1500)
-    sizes = {name: len(pairs) for name, pairs in material.benchmarks.items()}
+    experiment = load_experiment("real", gold=1500)
+    sizes = {name: len(pairs) for name, pairs in experiment.benchmarks.items()}
     gold = int(0.4 * 79)  # of two subjects of 40 questions, one of them leaked
-    assert sizes == {"MT Bench": 9, "MMLU": 79 - gold, "GSM8K": 39} and len(material.gold) == gold
-    assert not prompts_of(material.gold) & prompts_of(material.benchmarks["MMLU"])
-    assert "virology? 3" not in prompts_of(material.pool)
-    assert list(material.training) == ["D_judge", "D_judge + D_gold", "D_gold"]
-    assert [len(part) for part in material.training.values()] == [160, 160 + gold, gold]
-    assert set(material.training["D_gold"].models) == {material.strong, material.weak}
-    assert material.tiers[material.strong] == 0 < material.tiers[material.weak]
-    assert (material.weak, set(material.tiers.values())) == (WEAK, set(range(10)))
-    assert "Mixtral-8x7B-Instruct-v0.1_concise" not in material.tiers
-    assert material.origin.kind == "real" and len(material.origin.files) == 3 + 3 + 2 + 20
+    assert sizes == {"MT Bench": 9, "MMLU": 79 - gold, "GSM8K": 39} and len(experiment.gold) == gold
+    assert not prompts_of(experiment.gold) & prompts_of(experiment.benchmarks["MMLU"])
+    assert "virology? 3" not in prompts_of(experiment.pool)
+    assert list(experiment.training) == ["D_judge", "D_judge + D_gold", "D_gold"]
+    assert [len(part) for part in experiment.training.values()] == [160, 160 + gold, gold]
+    assert set(experiment.training["D_gold"].models) == {experiment.strong, experiment.weak}
+    assert experiment.tiers[experiment.strong] == 0 < experiment.tiers[experiment.weak]
+    assert (experiment.weak, set(experiment.tiers.values())) == (WEAK, set(range(10)))
+    assert "Mixtral-8x7B-Instruct-v0.1_concise" not in experiment.tiers
+    assert experiment.origin.kind == "real" and len(experiment.origin.files) == 3 + 3 + 2 + 20
 
 
-def test_real_material_is_the_papers_evaluation_data(shared_data, monkeypatch):
+def test_real_experiment_is_the_papers_evaluation_data(shared_data, monkeypatch):
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    material = load_material("real")
-    sizes = {name: len(pairs) for name, pairs in material.benchmarks.items()}
-    assert sizes == {"MT Bench": 72, "MMLU": 14_037 - 1500, "GSM8K": 1307} and len(material.gold) == 1500
-    assert material.tiers[material.weak] == 2, "as in the paper, Mixtral is in the third tier"
-    assert list(material.training) == ["D_judge", "D_judge + D_gold", "D_gold"]
-    assert not prompts_of(material.gold) & prompts_of(material.benchmarks["MMLU"])
+    experiment = load_experiment("real")
+    sizes = {name: len(pairs) for name, pairs in experiment.benchmarks.items()}
+    assert sizes == {"MT Bench": 72, "MMLU": 14_037 - 1500, "GSM8K": 1307} and len(experiment.gold) == 1500
+    assert experiment.tiers[experiment.weak] == 2, "as in the paper, Mixtral is in the third tier"
+    assert list(experiment.training) == ["D_judge", "D_judge + D_gold", "D_gold"]
+    assert not prompts_of(experiment.gold) & prompts_of(experiment.benchmarks["MMLU"])
 
 
-def test_own_material_holds_labels_out_of_every_dataset(tmp_path):
+def test_own_experiment_holds_labels_out_of_every_dataset(tmp_path):
     table = simulate_outcomes(600, seed=5)
     keep = table.frame["dataset"].isin(["GSM8K", "MBPP"]).to_numpy()
     path = tmp_path / "mine.csv"
     table.take(keep).select(table.models[:3]).to_wide().to_csv(path, index=False)
-    material = load_material(str(path), gold=20)
-    assert list(material.benchmarks) == ["GSM8K", "MBPP"] and list(material.training) == ["D_gold"]
-    assert material.strong != material.weak and material.origin.kind == "own"
-    judged = set().union(*map(prompts_of, material.benchmarks.values()))
-    assert not judged & prompts_of(material.training["D_gold"])
+    experiment = load_experiment(str(path), gold=20)
+    assert list(experiment.benchmarks) == ["GSM8K", "MBPP"] and list(experiment.training) == ["D_gold"]
+    assert experiment.strong != experiment.weak and experiment.origin.kind == "own"
+    judged = set().union(*map(prompts_of, experiment.benchmarks.values()))
+    assert not judged & prompts_of(experiment.training["D_gold"])
 
 
 def test_an_own_table_too_small_is_refused(tmp_path):
@@ -98,7 +98,7 @@ def test_an_own_table_too_small_is_refused(tmp_path):
     path = tmp_path / "small.csv"
     table.take(np.arange(10)).to_wide().to_csv(path, index=False)
     with pytest.raises(TableError, match="no dataset has 30 rows"):
-        load_material(str(path))
+        load_experiment(str(path))
 
 
 def test_gold_keeps_equal_prompts_together():
@@ -108,9 +108,9 @@ def test_gold_keeps_equal_prompts_together():
         assert not prompts_of(held) & prompts_of(rest) and 1 <= len(held) <= 3
 
 
-def material_of(pairs, rows=200):
+def experiment_of(pairs, rows=200):
     held, rest = take_gold(pairs, rows, np.random.default_rng(0))
-    return Material({"MMLU": rest}, {"D_gold": gold_battles(held)}, pairs, held, {"s": 0, "w": 1}, "s", "w")
+    return Experiment({"MMLU": rest}, {"D_gold": gold_battles(held)}, pairs, held, {"s": 0, "w": 1}, "s", "w")
 
 
 def easy_pairs(n=600):
@@ -124,16 +124,16 @@ def easy_pairs(n=600):
 
 def test_routers_on_vectors_learn_and_are_told_from_random():
     pairs, X = easy_pairs()
-    material = material_of(pairs)
-    routers = {"SW ranking": study.candidates()["SW ranking"]}
-    rates = study.win_rates(material, routers, X)
-    table = study.results(rates, material.benchmarks, rng=np.random.default_rng(0), draws=50)
+    experiment = experiment_of(pairs)
+    routers = {"SW ranking": preference_study.candidates()["SW ranking"]}
+    rates = preference_study.win_rates(experiment, routers, X)
+    table = preference_study.results(rates, rng=np.random.default_rng(0), draws=50)
     random, sw = table.set_index("router").loc[["Random", "SW ranking"]].to_dict("records")
     assert random["apgr"] == 0.5 and sw["apgr_low"] > 0.65 and sw["cpt50_high"] < random["cpt50_low"]
     assert sw["improvement"] == pytest.approx(sw["apgr"] / 0.5 - 1)
-    curve = study.curve_table(rates, material.benchmarks)
-    assert len(curve) == study.GRID and curve["score"].iloc[[0, -1]].tolist() == pytest.approx(
-        [material.benchmarks["MMLU"].weak.mean(), 1]
+    curve = preference_study.curve_table(rates)
+    assert len(curve) == preference_study.GRID and curve["score"].iloc[[0, -1]].tolist() == pytest.approx(
+        [experiment.benchmarks["MMLU"].weak.mean(), 1]
     )
 
 
@@ -144,7 +144,7 @@ def test_the_papers_numbers_stand_beside_the_like():
         ("MMLU", "D_judge + D_gold", "Causal LM"),
     ]
     rows += [("GSM8K", "D_judge", "BERT"), ("GSM8K", "D_judge + D_gold", "BERT"), ("mine", "D_gold", "BERT")]
-    table = study.beside_paper(pd.DataFrame(rows, columns=["benchmark", "training", "router"]))
+    table = preference_study.beside_paper(pd.DataFrame(rows, columns=["benchmark", "training", "router"]))
     assert table["paper_training"].tolist() == ["", "arena", "arena + gold", "arena + judge", "none", "none"]
     known = table["paper_apgr"].dropna().tolist()
     assert known == [0.5, 0.473, 0.6, 0.531]
@@ -153,9 +153,9 @@ def test_the_papers_numbers_stand_beside_the_like():
 
 def test_subsample_keeps_order_and_takes_all_where_told():
     pairs = pairs_of(np.arange(9) / 10, np.zeros(9))
-    part = study.subsample(pairs, 4, np.random.default_rng(0))
+    part = preference_study.subsample(pairs, 4, np.random.default_rng(0))
     assert len(part) == 4 and (np.diff(part.strong) > 0).all()
-    assert study.subsample(pairs, 0, np.random.default_rng(0)) is pairs
+    assert preference_study.subsample(pairs, 0, np.random.default_rng(0)) is pairs
 
 
 def test_choice_is_made_on_validation_queries():
@@ -163,8 +163,9 @@ def test_choice_is_made_on_validation_queries():
     held, rest = take_gold(pairs, 200, np.random.default_rng(1))
     noise = pd.DataFrame(np.random.default_rng(2).normal(size=X.shape), index=X.index)
     views = {"noise": noise, "told": X}
-    chosen, scores = labels.choose(labels.choices(views), held, rest, views)
-    assert chosen.view == "told" and scores.max() == scores[str(chosen)] and len(scores) == 10
+    scores = labels.validated(labels.choices(views), held, rest, views)
+    chosen = labels.best_of(scores)
+    assert chosen.view == "told" and max(scores.values()) == scores[chosen] and len(scores) == 10
 
 
 def test_learning_curve_parts_do_not_overlap_and_grow():
@@ -204,7 +205,7 @@ def test_statements_are_decided_by_intervals():
     row |= {"cpt50_low": 0.38, "cpt50_high": 0.42, "apgr": 0.6, "apgr_low": 0.55, "apgr_high": 0.65}
     found = pd.DataFrame([{**row, "router": "BERT"}, {**row, "router": "SW ranking", "apgr_low": 0.51}])
     said = {
-        text: holds for text, _, holds in statements.verdicts(found, {}, {}, rng=np.random.default_rng(0))
+        text: holds for text, _, holds in preference_claims.verdicts(found, [], rng=np.random.default_rng(0))
     }
     assert said["With golden labels all routers beat random on MMLU"] is True
     assert said["Golden labels improve every router on MMLU"] is None, "there are no rates to compare"
@@ -212,7 +213,7 @@ def test_statements_are_decided_by_intervals():
     assert [holds for text, holds in said.items() if "fewer calls" in text] == [True]
     found["apgr_low"] = [0.55, 0.45]
     said = {
-        text: holds for text, _, holds in statements.verdicts(found, {}, {}, rng=np.random.default_rng(0))
+        text: holds for text, _, holds in preference_claims.verdicts(found, [], rng=np.random.default_rng(0))
     }
     assert said["With golden labels all routers beat random on MMLU"] is None
 
@@ -221,8 +222,11 @@ def test_gains_are_paired():
     rng = np.random.default_rng(0)
     pairs = pairs_of((rng.random(400) < 0.8), (rng.random(400) < 0.6))
     guess, knowing = rng.random(400), pairs.strong - pairs.weak + 0.01 * rng.random(400)
-    rates = {("D_arena", "BERT", "MMLU"): guess, ("D_arena + D_gold", "BERT", "MMLU"): knowing}
-    (row,) = statements.gains(rates, {"MMLU": pairs}, "MMLU", "D_gold", rng=rng, draws=100).to_dict("records")
+    rates = [
+        preference_study.WinRates("D_arena", "BERT", "MMLU", pairs, guess),
+        preference_study.WinRates("D_arena + D_gold", "BERT", "MMLU", pairs, knowing),
+    ]
+    (row,) = preference_claims.gains(rates, "D_gold", rng=rng, draws=100).to_dict("records")
     assert row["gain_low"] > 0.2 and row["gain_low"] <= row["gain"] <= row["gain_high"]
 
 

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rb_support.outcomes import Battles, Origin, PairScores, TableError
-from rb_support.preference import prepare
-from rb_support.preference.prepare import (
-    class_names,
+from rb_support.preference import battle_sets
+from rb_support.preference.battle_sets import (
     decontaminate,
     gold_battles,
     hold_out,
@@ -18,11 +17,10 @@ from rb_support.preference.prepare import (
     prune_short,
     relabel,
     similarity,
-    tier_names,
 )
 from rb_support.sources import load_pairs
 
-TIERS = {"best": 0, "good": 1, "also good": 1, "weak": 2, "last": 3}
+NAMES = {"best": "tier 0", "good": "tier 1", "also good": "tier 1", "weak": "tier 2", "last": "tier 3"}
 
 
 def table(prompts, *, kind="own", name="votes", models=(("best", "weak"),), **columns):
@@ -77,7 +75,7 @@ FIGHTS = (("best", "weak"), ("good", "also good"), ("last", "good"), ("best", "u
 
 def test_models_become_tiers_and_inner_battles_go():
     battles = table([*"abcd"], models=FIGHTS, weight=[1.0, 2, 3, 4])
-    tiered = relabel(battles, tier_names(TIERS), drop_unknown=True)
+    tiered = relabel(battles, NAMES, drop_unknown=True)
     assert tiered.frame[["model_a", "model_b"]].to_numpy().tolist() == [
         ["tier 0", "tier 2"],
         ["tier 3", "tier 1"],
@@ -90,22 +88,16 @@ def test_models_become_tiers_and_inner_battles_go():
 
 
 def test_classes_strong_and_weak():
-    names = class_names(TIERS)
-    assert names == {"best": "strong", "good": "strong", "also good": "strong", "weak": "weak"}
+    names = {"best": "strong", "good": "strong", "also good": "strong", "weak": "weak"}
     pair = relabel(table([*"abcd"], models=FIGHTS), names, drop_unknown=True)
     assert pair.models == ("strong", "weak")
     assert pair.frame["prompt"].tolist() == ["a"]
-    assert class_names(TIERS, strong=[0], weak=[2, 3]) == {"best": "strong", "weak": "weak", "last": "weak"}
-    with pytest.raises(ValueError, match="tier 2 is both strong and weak"):
-        class_names(TIERS, strong=[1, 2])
 
 
-def test_unknown_and_inner_battles_are_refused_on_request():
+def test_battles_of_unknown_models_are_refused():
     battles = table([*"abcd"], models=FIGHTS)
     with pytest.raises(TableError, match="votes: no class is named for unheard of; .*drop_unknown=True"):
-        relabel(battles, tier_names(TIERS))
-    with pytest.raises(TableError, match="1 battles are inside one class"):
-        relabel(battles, tier_names(TIERS), drop_unknown=True, drop_inner=False)
+        relabel(battles, NAMES)
     with pytest.raises(TableError, match="no class is named for a0, a1, a2, a3, a4 and others"):
         relabel(table([*"abc"], models=tuple((f"a{i}", f"a{i + 3}") for i in range(3))), {})
     with pytest.raises(TableError, match="no rows"):
@@ -161,9 +153,8 @@ def test_join_of_plain_tables_adds_no_column():
 
 def test_kinds_are_not_mixed_in_silence():
     real, made = table(["a"], kind="real"), table(["b"], kind="simulated")
-    with pytest.raises(TableError, match="kinds real and simulated are joined; say with origin="):
+    with pytest.raises(TableError, match="kinds real and simulated are joined; take tables of one kind"):
         join(real, made)
-    assert join(real, made, origin=Origin("simulated", "mixture")).origin.name == "mixture"
     with pytest.raises(TableError, match="nothing to join"):
         join()
 
@@ -185,7 +176,7 @@ def test_blocks_change_nothing(monkeypatch, cells, precision):
     rng = np.random.default_rng(0)
     tests, train = rng.normal(size=(17, 4)).astype(precision), rng.normal(size=(6, 4)).astype(precision)
     whole = tests @ train.T / np.outer(np.linalg.norm(tests, axis=1), np.linalg.norm(train, axis=1))
-    monkeypatch.setattr(prepare, "_CELLS", cells)
+    monkeypatch.setattr(battle_sets, "_CELLS", cells)
     assert nearest(tests, train).dtype == np.float64
     np.testing.assert_allclose(nearest(tests, train), whole.max(axis=1), rtol=1e-5)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rb_support.embed import encoder
 from rb_support.load import load_outcomes
-from rb_support.routers import KNNRouter, compare_predictions
+from rb_support.routers import KNNRouter
+from rb_support.studies.predictive import compare_predictions
 
 AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",

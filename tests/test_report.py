@@ -24,7 +24,8 @@ from conftest import ROOT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rb_support.names import MODELS, RAG_MODELS
+from rb_support.cache import write_atomically
+from rb_support.catalog import MODELS, RAG_MODELS
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.report import (
     Report,
@@ -42,7 +43,6 @@ from rb_support.report import (
     plot_models,
     router_style,
     shown,
-    store,
 )
 from rb_support.report.gallery import read_manifest, rebuild, rebuild_all
 from rb_support.report.provenance import code_digest
@@ -250,14 +250,14 @@ def test_a_published_number_needs_its_source() -> None:
 
 def test_interrupted_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "a.csv"
-    store.write_atomically(target, b"old")
+    write_atomically(target, b"old")
 
     def interrupted(self: Path, other: Path) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        store.write_atomically(target, b"new")
+        write_atomically(target, b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.csv", b"old")]
 
 

@@ -18,10 +18,9 @@ from jupyter_client.provisioning.local_provisioner import LocalPortCache
 from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
+from rb_support.app.reproduce import Result, UsageError, refresh, reproduce, worker
+from rb_support.app.reproduce.plan import State, convert, discover, fingerprint, left_out, plan_runs
 from rb_support.report.gallery import read_manifest
-from rb_support.reproduce import Result, UsageError, refresh, reproduce, worker
-from rb_support.reproduce.plan import convert, discover, left_out, make_plans
-from rb_support.reproduce.state import State, fingerprint
 
 ENVIRONMENT = "import os; print(os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()), data, seed)"
 
@@ -123,17 +122,17 @@ def test_a_kernel_whose_port_was_taken_is_started_again(
 ) -> None:
     source = tmp_path / "00_counts.ipynb"
     write_notebook(source, "print('ran')", parameters=None)
-    job = worker.Job(source, tmp_path / "out.ipynb", tmp_path / "work", cells=1)
-    job.prepare()
+    (run,) = plan_runs([source], tmp_path / "work")
+    run.scratch.mkdir(parents=True)
     connection, far_end = multiprocessing.Pipe()
     find = LocalPortCache.find_available_port
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         given = iter([other.getsockname()[1]])
         monkeypatch.setattr(LocalPortCache, "find_available_port", lambda *to: next(given, None) or find(*to))
-        worker.run(job, worker.Progress(far_end))
-    assert next(given, None) is None and outputs(job.target) == "ran\n"
-    assert connection.recv() == {"cells": 1} and connection.recv() == {"done": True}
+        worker.run(run, far_end)
+    assert next(given, None) is None and outputs(run.target) == "ran\n"
+    assert connection.recv() == 1 and connection.recv() == ""
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_folder_without_notebooks_is_refused(tmp_path: Path) -> None:
 
 def test_parameters_go_to_the_notebooks_that_have_them(notebooks: Path) -> None:
     settings = ["seed=7", "share=0.25", "k=4", "shown=true", 'names=["b", "c"]']
-    first, second = make_plans(discover(notebooks), data="real", scale="full", settings=settings)
+    first, second = plan_runs(discover(notebooks), notebooks, data="real", scale="full", settings=settings)
     assert first.parameters == {
         "data": "real", "scale": "full", "seed": 7, "share": 0.25, "shown": True, "names": ["b", "c"],
     }  # fmt: skip
@@ -205,16 +204,18 @@ def test_own_table_and_data_folder_are_handed_over_by_full_path_and_known_by_con
     assert shown == f"my rows {tmp_path / 'data'}\n"
     assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "unchanged")]
     (tmp_path / "mine.csv").write_text("other rows")
-    plan = make_plans(discover(notebooks), data=str(tmp_path / "mine.csv"), scale=None)[0]
+    plan = plan_runs(discover(notebooks), tmp_path, data=str(tmp_path / "mine.csv"))[0]
     record = tmp_path / "build" / "state" / "own-quick" / "08_own.json"
-    assert not State(record, tmp_path, fingerprint(plan, tmp_path / "figures")).holds()
+    assert not State(record, fingerprint(plan, tmp_path / "figures")).holds()
 
 
 def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
     notebooks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prints(settings: tuple[str, ...] = (), data: str = "real") -> str:
-        plan = make_plans([notebooks / "01_good.ipynb"], data=data, scale="quick", settings=settings)[0]
+        plan = plan_runs(
+            [notebooks / "01_good.ipynb"], tmp_path, data=data, scale="quick", settings=settings
+        )[0]
         return fingerprint(plan, tmp_path)
 
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "data"))
@@ -238,7 +239,7 @@ def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
 def test_state_holds_while_outputs_lie_unaltered(tmp_path: Path) -> None:
     output = tmp_path / "a.csv"
     output.write_text("1")
-    state, other = (State(tmp_path / "state.json", tmp_path, made_from) for made_from in ("f", "g"))
+    state, other = (State(tmp_path / "state.json", made_from) for made_from in ("f", "g"))
     assert not state.holds()
     state.save([output])
     assert state.holds() and not other.holds()
@@ -310,6 +311,16 @@ def test_a_second_refresh_changes_nothing(refreshed: tuple[Path, dict[str, bytes
     first = notebook.read_bytes()
     assert refresh(refreshed[0], only=["01"]) == [Result("01_good", "done")]
     assert notebook.read_bytes() == first
+
+
+def test_a_notebook_and_its_solution_of_the_same_name_are_refreshed_side_by_side(tmp_path: Path) -> None:
+    notebooks = make_repository(tmp_path)
+    for folder in (notebooks, notebooks / "solutions"):
+        folder.mkdir(exist_ok=True)
+        write_notebook(folder / "01_good.ipynb", f"print({folder.name!r})", parameters=None)
+    assert refresh(notebooks, jobs=2) == [Result("01_good", "done")] * 2
+    assert outputs(notebooks / "01_good.ipynb") == "notebooks\n"
+    assert outputs(notebooks / "solutions" / "01_good.ipynb") == "solutions\n"
 
 
 # Interruptions, from outside as a terminal or a scheduler would.

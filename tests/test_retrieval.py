@@ -12,23 +12,20 @@ from hypothesis.extra.numpy import arrays
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.paper import prices
 from rb_support.report import Report
-from rb_support.retrieval import (
-    BM25,
+from rb_support.retrieval import BM25, documents, found, questions, recall
+from rb_support.routers import KNNRouter, decide, lambda_path
+from rb_support.studies.predictive import ZERO
+from rb_support.studies.two_stage import (
     GENERATORS,
     PASSAGES,
     Generator,
     compare_steps,
-    documents,
-    found,
     in_sequence,
     pair_name,
-    questions,
-    recall,
     simulate_two_stage,
     split_by_document,
     with_scores,
 )
-from rb_support.routers import ZERO, KNNRouter, decide, lambda_path
 
 TEXTS = [
     "The Heron Bridge crosses the river.",
@@ -295,4 +292,4 @@ def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
 def test_claims_on_other_rows_say_so():
     report = Report("05_rag_comparison", dataclasses.replace(NOWHERE, kind="own"))
     report.claim("a statement", "beyond the paper", "a number", None, data="simulated")
-    assert report._claims[0].data == "simulated"
+    assert report.claims()["data"].tolist() == ["simulated"]

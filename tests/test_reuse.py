@@ -6,10 +6,9 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.outcomes import Battles
-from rb_support.preference import reuse
-from rb_support.preference.material import Material
-from rb_support.preference.study import Candidate
 from rb_support.preference.sw import SWRanking
+from rb_support.preference.training_sets import Experiment
+from rb_support.studies.preference_study import Candidate, rates_on, trained
 
 
 class Counting(SWRanking):
@@ -28,7 +27,7 @@ def little_study():
     battles = Battles(frame.assign(winner=["model_a", "model_b"] * 3))
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 4)), index=prompts)
     scores = scores_of([[1, 0], [0, 0], [1, 1], [1, 0]], prompts=prompts[:4])
-    material = Material(
+    experiment = Experiment(
         benchmarks={"GSM8K": scores.pair("a", "b")},
         training={"D_gold": battles},
         pool=scores.pair("a", "b"),
@@ -37,30 +36,32 @@ def little_study():
         strong="a",
         weak="b",
     )
-    return material, X, scores
+    return experiment, X, scores
 
 
 def test_a_prompt_is_scored_once_and_every_table_gets_its_rows():
-    material, X, scores = little_study()
+    experiment, X, scores = little_study()
     candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
-    routers = reuse.trained(material, candidates, X, ["D_gold", "D_gold"])
+    routers = trained(experiment, candidates, X, ["D_gold", "D_gold"])
     assert list(routers) == [("D_gold", "SW ranking")]
     router = routers["D_gold", "SW ranking"]
     whole = scores.pair("a", "b")
     part = whole.take(np.array([2, 0]))
-    rates = reuse.scored(router, {"whole": whole, "part": part}, X)
+    tables = {"whole (GSM8K)": whole, "part (GSM8K)": part}
+    rates = {one.table[:-8]: one.rate for one in rates_on(routers, {"GSM8K": "D_gold"}, tables, X)}
     assert router.asked == (4,)
     assert rates["part"].tolist() == rates["whole"][[2, 0]].tolist()
     assert rates["whole"] == pytest.approx(SWRanking.win_rate(router, X.iloc[:4].to_numpy()))
 
 
 def test_routers_score_the_tables_of_their_training_set():
-    material, X, scores = little_study()
+    experiment, X, scores = little_study()
     candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
-    routers = reuse.trained(material, candidates, X, ["D_gold"])
+    routers = trained(experiment, candidates, X, ["D_gold"])
     tables = {"GSM8K": scores.pair("a", "b"), "a / b (GSM8K)": scores.pair("a", "b")}
-    rates = reuse.rates_on(routers, {"GSM8K": "D_gold"}, tables, X)
-    assert list(rates) == [("D_gold", "SW ranking", "GSM8K"), ("D_gold", "SW ranking", "a / b (GSM8K)")]
+    rates = rates_on(routers, {"GSM8K": "D_gold"}, tables, X)
+    assert [(one.training, one.router) for one in rates] == [("D_gold", "SW ranking")] * 2
+    assert [one.table for one in rates] == list(tables)
     assert routers["D_gold", "SW ranking"].asked == (4,)
     with pytest.raises(ValueError, match=r"'a / b \(MBPP\)' is of none of the benchmarks GSM8K"):
-        reuse.rates_on(routers, {"GSM8K": "D_gold"}, {"a / b (MBPP)": tables["GSM8K"]}, X)
+        rates_on(routers, {"GSM8K": "D_gold"}, {"a / b (MBPP)": tables["GSM8K"]}, X)

@@ -5,7 +5,8 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.pairs import cost_saving, cost_saving_full, cpt, threshold_sweep
-from rb_support.preference.savings import calibration_table, savings
+from rb_support.studies.preference_study import WinRates
+from rb_support.studies.savings import calibration_table, savings
 
 
 def test_savings_are_of_the_best_router():
@@ -13,9 +14,9 @@ def test_savings_are_of_the_best_router():
     gain = (rng.random(300) < 0.4).astype(float)
     pair = scores_of(np.column_stack([gain, np.zeros(300)])).pair("a", "b")
     good, bad = gain + rng.normal(0, 0.5, 300), rng.random(300)
-    rates = {("D", "good", "GSM8K"): good, ("D", "bad", "GSM8K"): bad, ("D", "bad", "other"): -good}
+    rates = [WinRates("D", name, "GSM8K", pair, rate) for name, rate in (("bad", bad), ("good", good))]
     prices = {"strong_price": 24.7, "weak_price": 0.24}
-    found = savings(rates, {"GSM8K": pair}, rng=rng, draws=100, **prices)
+    found = savings(rates, rng=rng, draws=100, **prices)
     assert found["router"].tolist() == ["good", "good"]
     curve, ends = threshold_sweep(good, pair.strong, pair.weak), (pair.weak.mean(), pair.strong.mean())
     for row, target in zip(found.itertuples(), (0.5, 0.8), strict=True):
@@ -32,8 +33,7 @@ def test_a_router_that_never_gets_there_saves_nothing_known():
     """Without a gap there is no CPT; NaN, not an error."""
     pair = scores_of([[1, 0], [0, 1]]).pair("a", "b")
     found = savings(
-        {("D", "R", "GSM8K"): np.array([0.9, 0.1])},
-        {"GSM8K": pair},
+        [WinRates("D", "R", "GSM8K", pair, np.array([0.9, 0.1]))],
         strong_price=1,
         weak_price=0,
         rng=np.random.default_rng(0),
@@ -44,9 +44,11 @@ def test_a_router_that_never_gets_there_saves_nothing_known():
 
 def test_thresholds_are_checked_where_they_were_not_chosen():
     rng = np.random.default_rng(0)
-    rates = {("D", "R", "here"): rng.random(2000), ("D", "R", "there"): rng.random(500) / 2}
+    pair = scores_of([[1, 0]]).pair("a", "b")  # not looked at
+    there = WinRates("D", "R", "there", pair, rng.random(500) / 2)
+    rates = [WinRates("D", "R", "here", pair, rng.random(2000)), there]
     table = calibration_table(rates, "here", "there", rng=rng, shares=(0.3, 0.6))
     assert table["chosen_on"].tolist() == [0.3, 0.6]
     assert table["other_half"].tolist() == pytest.approx([0.3, 0.6], abs=0.06)
-    assert (table["elsewhere"] == [np.mean(rates["D", "R", "there"] >= t) for t in table["threshold"]]).all()
+    assert (table["elsewhere"] == [np.mean(there.rate >= t) for t in table["threshold"]]).all()
     assert table["elsewhere"][0] == 0

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import loadings_fitted
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,15 +20,15 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from rb_support import names, paper
+from rb_support import catalog, paper
 from rb_support.outcomes import Outcomes
-from rb_support.simulate import FULL_SIZE, costs, fitting, simulate_outcomes, simulate_rag
+from rb_support.simulate import FULL_SIZE, costs, simulate_outcomes, simulate_rag
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.latent import scores
 from rb_support.simulate.tables import _allocate
 
 GPT4 = "gpt-4-1106-preview"
-REAL = {"arc_challenge": names.ARC, "mbpp": names.MBPP, "winograde": names.WINOGRANDE}
+REAL = {"arc_challenge": catalog.ARC, "mbpp": catalog.MBPP, "winograde": catalog.WINOGRANDE}
 """Datasets of the real slice by the name its files start with (sic)."""
 
 
@@ -54,7 +55,7 @@ def real(shared_data: Path) -> dict[str, NDArray[np.float64]]:
 
 def _real_scores(folder: Path, start: str) -> NDArray[np.float64]:
     rows = pd.concat(pd.read_csv(folder / f"{start}_{part}.csv") for part in ("train", "test"))
-    return rows.groupby("sample_id")[list(names.MODELS)].first().to_numpy(dtype=float)
+    return rows.groupby("sample_id")[list(catalog.MODELS)].first().to_numpy(dtype=float)
 
 
 def _digest(table: Outcomes) -> str:
@@ -82,7 +83,7 @@ def test_rows_per_task(full: Outcomes) -> None:
     assert len(full) == FULL_SIZE
     assert rows[rows.index.str.startswith("chinese")].sum() == 785
     assert len(rows) == 86
-    assert (full.frame["dataset"] == full.frame["task"].map(names.dataset_of_task)).all()
+    assert (full.frame["dataset"] == full.frame["task"].map(catalog.dataset_of_task)).all()
 
 
 def test_known_task_means(full: Outcomes) -> None:
@@ -90,7 +91,7 @@ def test_known_task_means(full: Outcomes) -> None:
         rows = (full.frame["task"] == task).to_numpy()
         found = pd.Series(full.quality[rows].mean(axis=0), index=full.models)
         np.testing.assert_allclose(found[means["model"]], means["score"], atol=0.005)
-    assert full.of(names.MMLU).quality[:, 0].mean() == pytest.approx(0.828, abs=0.005)
+    assert full.of(catalog.MMLU).quality[:, 0].mean() == pytest.approx(0.828, abs=0.005)
 
 
 def test_every_dataset_mean_is_plausible(full: Outcomes) -> None:
@@ -110,11 +111,11 @@ def test_oracle_solves_and_chooses_as_the_published_one(full: Outcomes) -> None:
     shares = found.value_counts(normalize=True).reindex(published.index).fillna(0.0)
     assert shares["no_model_correct"] == pytest.approx(published["no_model_correct"], abs=0.01)
     np.testing.assert_allclose(shares, published, atol=0.045)
-    assert full.of(names.MMLU).quality.max(axis=1).mean() == pytest.approx(0.957, abs=0.01)
+    assert full.of(catalog.MMLU).quality.max(axis=1).mean() == pytest.approx(0.957, abs=0.01)
 
 
 def test_mmlu_subjects_are_as_hard_as_gpt4_found_them(full: Outcomes) -> None:
-    mmlu = full.of(names.MMLU)
+    mmlu = full.of(catalog.MMLU)
     accuracy = pd.Series(mmlu.quality[:, 0]).groupby(mmlu.frame["task"].to_numpy()).mean()
     hard = assumed.topics().query("dataset == 'MMLU'").set_index("task")["difficulty"]
     assert accuracy.corr(-hard) > 0.6
@@ -145,7 +146,7 @@ def test_oracle_gains_as_on_real_rows(
 def test_independent_errors_would_not_pass(real: dict[str, NDArray[np.float64]]) -> None:
     """The two checks above can fail: the same means without common factors miss both bounds."""
     rng = np.random.default_rng(0)
-    scores = real[names.MBPP]
+    scores = real[catalog.MBPP]
     lone = (rng.random(scores.shape) < scores.mean(axis=0)).astype(float)
     assert np.abs(_agreement(lone) - _agreement(scores)).mean() > 0.1
     assert _margin(lone) - _margin(scores) > 0.08
@@ -162,8 +163,10 @@ def _margin(quality: NDArray[np.float64]) -> float:
 
 def test_stored_loadings_are_those_of_the_real_rows(real: dict[str, NDArray[np.float64]]) -> None:
     for dataset in REAL.values():
-        stored = [assumed.per_model(f"loading_{factor}", dataset, names.MODELS) for factor in assumed.FACTORS]
-        refit = fitting.loadings(fitting.correlations(real[dataset]))
+        stored = [
+            assumed.per_model(f"loading_{factor}", dataset, catalog.MODELS) for factor in assumed.FACTORS
+        ]
+        refit = loadings_fitted.loadings(loadings_fitted.correlations(real[dataset]))
         shared = refit @ refit.T
         kept = np.column_stack(stored)
         np.testing.assert_allclose(kept @ kept.T, shared, atol=0.02)
@@ -173,10 +176,10 @@ def test_tetrachoric_finds_the_correlation_behind_scores() -> None:
     rng = np.random.default_rng(1)
     z = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 40_000)
     a, b = (z[:, 0] > -1.5).astype(float), (z[:, 1] > 0.4).astype(float)
-    assert fitting.tetrachoric(a, b) == pytest.approx(0.6, abs=0.03)
+    assert loadings_fitted.tetrachoric(a, b) == pytest.approx(0.6, abs=0.03)
     assert np.corrcoef(a, b)[0, 1] < 0.3
-    assert fitting.tetrachoric(a, 1 - a) == -0.98
-    assert fitting.tetrachoric(a, a) == 0.98
+    assert loadings_fitted.tetrachoric(a, 1 - a) == -0.98
+    assert loadings_fitted.tetrachoric(a, a) == 0.98
 
 
 def test_loadings_reproduce_a_matrix_made_of_three_factors() -> None:
@@ -184,14 +187,14 @@ def test_loadings_reproduce_a_matrix_made_of_three_factors() -> None:
     true = rng.uniform(-0.5, 0.5, (11, 3)) + (0.3, 0.0, 0.0)
     correlation = true @ true.T
     np.fill_diagonal(correlation, 1.0)
-    found = fitting.loadings(correlation)
+    found = loadings_fitted.loadings(correlation)
     off = ~np.eye(11, dtype=bool)
     np.testing.assert_allclose((found @ found.T)[off], correlation[off], atol=1e-3)
     np.testing.assert_allclose(found[:, 1:].sum(axis=0), 0, atol=1e-8)
 
 
 def test_winogrande_twins_share_a_sentence_and_rarely_a_score(full: Outcomes) -> None:
-    part = full.of(names.WINOGRANDE)
+    part = full.of(catalog.WINOGRANDE)
     words = [set(prompt.split()) for prompt in part.frame["prompt"]]
     pairs = [i for i in range(len(part) - 1) if 0 < len(words[i] ^ words[i + 1]) <= 4]
     assert 0.3 < 2 * len(pairs) / len(part) < 0.4
@@ -223,13 +226,13 @@ def test_dollars_of_retrieval_models_hold_the_request_fee() -> None:
 
 
 def test_prompt_tokens_count_letters_and_chinese_characters() -> None:
-    part = assumed.assumptions(names.MBPP, names.MODELS)
+    part = assumed.assumptions(catalog.MBPP, catalog.MODELS)
     found = costs.prompt_tokens(part, ["x" * 42, "唐诗" * 5])
     assert (found - part.unshown_tokens).tolist() == [10, 10]
 
 
 def test_harder_queries_get_longer_answers(full: Outcomes) -> None:
-    part = full.of(names.GSM8K)
+    part = full.of(catalog.GSM8K)
     length = np.log(part.frame.filter(like="|answer_tokens").to_numpy(dtype=float)).mean(axis=1)
     assert np.corrcoef(length, part.quality.mean(axis=1))[0, 1] < -0.15
 
@@ -240,8 +243,8 @@ def test_harder_queries_get_longer_answers(full: Outcomes) -> None:
 def test_scores_are_partial_where_the_real_ones_are(full: Outcomes) -> None:
     grids = {dataset: set(np.unique(full.of(dataset).quality)) for dataset in full.datasets}
     tenths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0}
-    assert grids.pop(names.MT_BENCH) <= tenths
-    assert grids.pop(names.OTHER) == {0, 0.25, 0.5, 0.75, 1}
+    assert grids.pop(catalog.MT_BENCH) <= tenths
+    assert grids.pop(catalog.OTHER) == {0, 0.25, 0.5, 0.75, 1}
     assert all(grid == {0, 1} for grid in grids.values())
 
 
@@ -286,14 +289,14 @@ def _told(part: Outcomes) -> float:
 
 def test_words_tell_topic_and_difficulty(full: Outcomes) -> None:
     """MMLU and GSM8K can be learnt from words; ARC-Challenge hardly, as the paper's routers found."""
-    assert _told(full.of(names.MMLU).take(np.arange(0, 14_042, 3))) > 0.12
-    assert _told(full.of(names.GSM8K).take(np.arange(0, 7_450, 2))) > 0.1
-    assert _told(full.of(names.ARC)) < 0.06
+    assert _told(full.of(catalog.MMLU).take(np.arange(0, 14_042, 3))) > 0.12
+    assert _told(full.of(catalog.GSM8K).take(np.arange(0, 7_450, 2))) > 0.1
+    assert _told(full.of(catalog.ARC)) < 0.06
 
 
 def test_words_tell_nothing_of_shuffled_scores(full: Outcomes) -> None:
     """The probe itself finds nothing where there is nothing."""
-    part = full.of(names.GSM8K)
+    part = full.of(catalog.GSM8K)
     shuffled = np.random.default_rng(0).permutation(len(part))
     frame = part.frame.assign(prompt=part.frame["prompt"].to_numpy()[shuffled])
     assert _told(Outcomes(frame, part.quality, part.cost, part.models, part.origin)) < 0.02
@@ -305,14 +308,21 @@ def test_words_tell_nothing_of_shuffled_scores(full: Outcomes) -> None:
 def test_default_size_keeps_small_datasets(small: Outcomes) -> None:
     rows = small.frame["dataset"].value_counts()
     assert len(small) == 6000
-    assert rows[names.MT_BENCH] == 80
-    assert rows[names.MBPP] == 427
-    assert rows[names.ARC] == rows[names.WINOGRANDE] == 600
-    assert small.frame.loc[small.frame["dataset"] == names.MMLU, "task"].nunique() == 57
+    assert rows[catalog.MT_BENCH] == 80
+    assert rows[catalog.MBPP] == 427
+    assert rows[catalog.ARC] == rows[catalog.WINOGRANDE] == 600
+    assert small.frame.loc[small.frame["dataset"] == catalog.MMLU, "task"].nunique() == 57
 
 
 def test_means_per_dataset_are_calibrated_at_any_size(small: Outcomes, full: Outcomes) -> None:
-    for dataset in (names.MMLU, names.HELLASWAG, names.GSM8K, names.ARC, names.WINOGRANDE, names.MBPP):
+    for dataset in (
+        catalog.MMLU,
+        catalog.HELLASWAG,
+        catalog.GSM8K,
+        catalog.ARC,
+        catalog.WINOGRANDE,
+        catalog.MBPP,
+    ):
         np.testing.assert_allclose(
             small.of(dataset).quality.mean(axis=0), full.of(dataset).quality.mean(axis=0), atol=0.004
         )
@@ -333,7 +343,7 @@ def test_size_out_of_range_is_refused(n: int) -> None:
 
 
 def test_table_form(small: Outcomes) -> None:
-    assert small.models == names.MODELS
+    assert small.models == catalog.MODELS
     assert small.origin.kind == "simulated"
     assert "seed 0" in small.origin.name
     assert any("Assumed" in note for note in small.origin.notes)
@@ -365,7 +375,7 @@ def test_bytes_do_not_depend_on_the_process() -> None:
 
 def test_a_datasets_rows_do_not_depend_on_the_others() -> None:
     """MT-Bench has 80 rows in both tables and its own stream, so its prompts and scores are the same."""
-    a, b = (simulate_outcomes(n, seed=3).of(names.MT_BENCH) for n in (6000, 9000))
+    a, b = (simulate_outcomes(n, seed=3).of(catalog.MT_BENCH) for n in (6000, 9000))
     assert a.frame["prompt"].tolist() == b.frame["prompt"].tolist()
     np.testing.assert_array_equal(a.quality, b.quality)
 
@@ -380,8 +390,8 @@ def rag() -> Outcomes:
 
 
 def test_rag_form(rag: Outcomes) -> None:
-    assert rag.models == names.RAG_MODELS
-    assert rag.datasets == (names.RAG,)
+    assert rag.models == catalog.RAG_MODELS
+    assert rag.datasets == (catalog.RAG,)
     assert len(rag) == 1000
     assert rag.frame["time_sensitive"].mean() == 0.5
     assert any("every score" in note for note in rag.origin.notes)
@@ -425,7 +435,7 @@ def test_every_number_says_what_it_is(table: Callable[[], pd.DataFrame]) -> None
 
 def test_loadings_leave_each_model_something_of_its_own() -> None:
     for dataset in assumed.datasets():
-        loadings = assumed.assumptions(dataset, names.MODELS).loadings
+        loadings = assumed.assumptions(dataset, catalog.MODELS).loadings
         assert np.square(loadings).sum(axis=1).max() < 1
 
 

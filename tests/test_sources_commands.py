@@ -9,7 +9,7 @@ import pytest
 from sources_made import put
 from typer.testing import CliRunner, Result
 
-from rb_support.data_commands import app
+from rb_support.app.data import app
 from rb_support.sources import SOURCES, Source, SourceFile
 
 GOOD = b"good bytes"

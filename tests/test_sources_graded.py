@@ -8,19 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.names import GSM8K
-from rb_support.outcomes import Origin, TableError
-from rb_support.sources import (
-    MissingSourceError,
-    SourceRows,
-    UnknownSourceError,
-    load_graded,
-    load_pairs,
-    models_of,
-    mtbench_scores,
-    pair_of,
-)
-from rb_support.sources.graded import _mean_of_turns, _wide
+from rb_support.sources import load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.routellm import STRONG, WEAK
 
 PUBLISHED = {
@@ -58,12 +47,6 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RB_DATA_DIR", raising=False)
 
 
-def _table(scores: dict[str, list[float]], dataset: str = GSM8K) -> SourceRows:
-    n = len(next(iter(scores.values())))
-    about = {"sample_id": [f"q.{i}" for i in range(n)], "dataset": dataset, "task": "t", "prompt": "ask"}
-    return SourceRows(pd.DataFrame({**about, **scores}), Origin("real", "made", (), ("first",)))
-
-
 @pytest.mark.parametrize(("model", "percent"), PUBLISHED.items())
 def test_graded_answers_have_the_published_accuracies(real: Path, model: str, percent: float) -> None:
     assert round(100 * load_graded().frame[model].mean(), 2) == percent
@@ -87,21 +70,13 @@ def test_graded_rows(real: Path) -> None:
 def test_graded_rows_are_kept(real: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_graded()
 
-    def refuse(located: object) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("graded again")
 
-    monkeypatch.setattr("rb_support.sources.graded._graded", refuse)
+    monkeypatch.setattr("rb_support.sources.judged._zeroeval_file", refuse)
     again = load_graded()
     pd.testing.assert_frame_equal(again.frame, first.frame)
     assert again.origin == first.origin
-
-
-def test_a_pair_of_graded_models(real: Path) -> None:
-    graded = load_graded()
-    pair = pair_of(graded, OPUS, "Meta-Llama-3.1-8B-Instruct")
-    assert (len(pair), pair.datasets, pair.scale) == (1319, (GSM8K,), (0.0, 1.0))
-    np.testing.assert_array_equal(pair.strong, graded.frame[OPUS])
-    assert list(pair.frame.columns) == ["sample_id", "dataset", "task", "prompt"]
 
 
 def test_mt_bench_of_four_models(real: Path) -> None:
@@ -115,42 +90,6 @@ def test_mt_bench_of_four_models(real: Path) -> None:
     assert scores.frame["category"].value_counts().tolist() == [10] * 8
     means = scores.frame[[OPUS, SONNET]].mean().round(3).to_dict()
     assert means == {OPUS: 8.675, SONNET: 9.206}
-    pair = pair_of(scores, OPUS, WEAK)
-    assert (pair.scale, len(pair)) == ((1.0, 10.0), 80)
-    assert pair.strong.mean() > pair.weak.mean()
-
-
-def test_rows_without_a_score_are_dropped_for_that_pair_alone() -> None:
-    table = _table({"big": [1, np.nan, 0], "small": [0, 1, 1], "other": [1, 1, 1]})
-    pair = pair_of(table, "big", "small")
-    assert (pair.strong.tolist(), pair.weak.tolist()) == ([1, 0], [0, 1])
-    assert pair.frame["sample_id"].tolist() == ["q.0", "q.2"]
-    assert pair.origin.notes == ("first", "1 of 3 rows lack a score of either model and were dropped")
-    assert pair_of(table, "other", "small").origin.notes == ("first",)
-
-
-def test_a_turn_without_a_score_leaves_the_question_without_one() -> None:
-    rows = [("m", 81, 1, 9.0), ("m", 81, 2, 8.0), ("m", 82, 1, 9.0), ("m", 82, 2, np.nan)]
-    frame = pd.DataFrame(rows, columns=["model", "question_id", "turn", "score"])
-    mean = _mean_of_turns(frame)["m"]
-    assert mean[81] == 8.5
-    assert np.isnan(mean[82])
-
-
-def test_a_pair_needs_two_known_models() -> None:
-    table = _table({"big": [1], "small": [0]})
-    with pytest.raises(TableError, match="no scores of 'huge'; known: big, small"):
-        pair_of(table, "huge", "small")
-    with pytest.raises(TableError):
-        pair_of(table, "big", "big")
-
-
-def test_answers_must_be_whole() -> None:
-    rows = pd.DataFrame({"sample_id": ["a", "b", "a"], "model": ["x", "x", "y"], "right": [1.0, 0.0, 1.0]})
-    with pytest.raises(TableError, match="y has no answer to b"):
-        _wide(rows, "right")
-    with pytest.raises(TableError, match="x answers a twice"):
-        _wide(pd.concat([rows, rows[:1]]), "right")
 
 
 def test_what_is_not_here(bare: None) -> None:

@@ -25,17 +25,15 @@ from sources_made import (
     zeroeval,
 )
 
-from rb_support.names import GSM8K, MMLU, MT_BENCH
+from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import TableError
 from rb_support.sources import (
-    load_answers,
     load_battles,
     load_graded,
     load_judgments,
     load_pairs,
     models_of,
     mtbench_scores,
-    pair_of,
 )
 from rb_support.sources.routellm import STRONG, WEAK
 
@@ -216,8 +214,6 @@ def test_a_judge_who_gives_no_score_leaves_that_model_alone_without_one(made: Pl
     assert frame[OPUS].isna().tolist() == [q == 84 for q in TURNS]
     assert frame[[STRONG, WEAK, SONNET_35]].loc["mtbench.84"].tolist() == [8.5, 6.25, 9.5]
     assert (frame["category"] == "writing").all()
-    pair = pair_of(scores, OPUS, WEAK)
-    assert (len(pair), pair.scale, pair.origin.notes[-1][:9]) == (9, (1.0, 10.0), "1 of 10 r")
     assert len(scores.origin.files) == 4
 
 
@@ -241,9 +237,6 @@ def test_answers_are_graded_by_the_number_they_tell(made: Place) -> None:
         "gemma-2-27b-it@together.json": zeroeval([f"#### {number}" for number in gold], gold),
     }
     made("zeroeval-gsm", files)
-    rows = load_answers()
-    assert rows.frame["gold"].tolist() == gold * 2
-    assert rows.frame["answer"].tolist()[: len(gold)] == list(ANSWERS)
     graded = load_graded()
     frame = graded.frame
     assert models_of(graded) == ("Qwen2-7B-Instruct", "gemma-2-27b-it@together")
@@ -254,8 +247,7 @@ def test_answers_are_graded_by_the_number_they_tell(made: Place) -> None:
     assert graded.origin.notes == (
         "answers without a readable number count as wrong, per model: Qwen2-7B-Instruct 3",
     )
-    pair = pair_of(graded, "gemma-2-27b-it@together", "Qwen2-7B-Instruct")
-    assert (len(pair), pair.datasets, pair.strong.mean(), pair.weak.mean()) == (8, (GSM8K,), 1, 0.5)
+    assert (frame["dataset"] == GSM8K).all()
 
 
 @pytest.mark.parametrize(

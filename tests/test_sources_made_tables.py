@@ -6,22 +6,25 @@ import hashlib
 import re
 from pathlib import Path
 
+import loadings_fitted
 import numpy as np
 import pandas as pd
 import pytest
 from sources_made import Place, assemble, old_frame, shelf, slice_csvs, slice_rows, slice_truth, study, wide
 
-from rb_support import paper, pilot
-from rb_support.construct.published import one_record, printed_prices
+from rb_support import paper
+from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.embed import bare_questions
 from rb_support.load import load_outcomes
-from rb_support.names import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.pairs import threshold_sweep
-from rb_support.preference.commercial import commercial, commercial_leads
 from rb_support.routers import free_abstention
-from rb_support.simulate import fitting
-from rb_support.sources import SOURCES, MissingSourceError, load_pairs
+from rb_support.sources import SOURCES, load_pairs
+from rb_support.sources.errors import MissingSourceError
+from rb_support.studies import pilot
+from rb_support.studies.commercial import commercial, commercial_leads
+from rb_support.studies.dataset import one_record, printed_prices
+from rb_support.studies.preference_study import WinRates
 
 N = 16
 """Samples of each of the three tasks."""
@@ -177,11 +180,11 @@ def test_questions_are_bare_of_the_examples_they_share(table: Outcomes) -> None:
 
 def test_correlations_of_scores_are_those_of_each_pair_of_models(table: Outcomes) -> None:
     scores = table.quality[:, :4]
-    matrix = fitting.correlations(scores)
+    matrix = loadings_fitted.correlations(scores)
     assert matrix.shape == (4, 4)
     assert (np.diag(matrix) == 1).all()
     np.testing.assert_array_equal(matrix, matrix.T)
-    assert matrix[1, 3] == fitting.tetrachoric(scores[:, 1], scores[:, 3])
+    assert matrix[1, 3] == loadings_fitted.tetrachoric(scores[:, 1], scores[:, 3])
 
 
 def test_commercial_routers_beside_ours(made: Place) -> None:
@@ -193,8 +196,8 @@ def test_commercial_routers_beside_ours(made: Place) -> None:
     assert table.loc["Martian", "score_clean"] == pytest.approx((8 * 9 + 9 * 8) / 17)
     assert table["share_in_answers"].fillna(-1).to_dict() == {"Unify": 0.5, "Martian": -1}
     gain = clean.strong - clean.weak
-    rates = {("D", "perfect", "MT Bench"): gain}
-    leads = commercial_leads(rates, clean, rng=np.random.default_rng(0), draws=50).set_index("commercial")
+    rates = [WinRates("D", "perfect", "MT Bench", clean, gain)]
+    leads = commercial_leads(rates, rng=np.random.default_rng(0), draws=50).set_index("commercial")
     share = table.loc["Unify", "strong_share"]
     ours = np.interp(share, *threshold_sweep(gain, clean.strong, clean.weak))
     assert leads.loc["Unify", "lead"] == pytest.approx(ours - 9)

@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from rb_support.sources import SOURCES, UnknownSourceError
-from rb_support.sources.cache import digest
+from rb_support.cache import digest
+from rb_support.sources import SOURCES
+from rb_support.sources.errors import UnknownSourceError
 
 NAMES = (
     "routerbench-0shot", "routerbench-5shot", "routerbench-raw", "routerbench-slice", "routellm-mmlu",

@@ -11,20 +11,18 @@ from threading import Thread
 import pytest
 from sources_made import entry, put, source
 
+from rb_support import cache as cache_module
 from rb_support.sources import (
     SOURCES,
-    AlteredFileError,
-    MissingSourceError,
     SourceError,
     SourceFile,
-    UnverifiedFileError,
     at_hand,
     fetch,
     locate,
     store,
     verify,
 )
-from rb_support.sources import cache as cache_module
+from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 
 DATA = bytes(range(256)) * 2000
 

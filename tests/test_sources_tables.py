@@ -26,22 +26,23 @@ from sources_made import (
     wide,
 )
 
-from rb_support.names import ARC, MBPP, MODELS, WINOGRANDE
+from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.sources import (
     SOURCES,
-    MissingSourceError,
-    UnknownSourceError,
-    UnsafePickleError,
-    UnverifiedFileError,
-    load_answers,
     load_battles,
     load_graded,
     load_judgments,
     load_pairs,
     load_routerbench,
 )
-from rb_support.sources.lines import whole
+from rb_support.sources.errors import (
+    MissingSourceError,
+    UnknownSourceError,
+    UnsafePickleError,
+    UnverifiedFileError,
+)
+from rb_support.sources.records import whole
 from rb_support.sources.routellm import STRONG, WEAK
 
 FIVE_SHOT = {
@@ -184,8 +185,8 @@ def test_a_name_of_another_kind_is_refused() -> None:
         load_battles("routellm-mmlu")
     with pytest.raises(UnknownSourceError, match="holds no judgments"):
         load_judgments("arena-55k")
-    with pytest.raises(UnknownSourceError, match="holds no answers"):
-        load_answers("arena-55k")
+    with pytest.raises(UnknownSourceError, match="holds no answers to grade"):
+        load_graded("arena-55k")
 
 
 @pytest.mark.parametrize(("name", "key"), [("routellm-mmlu", "mmlu"), ("routellm-gsm8k", "gsm8k")])
@@ -275,15 +276,6 @@ def test_claude_on_mt_bench(real: Path) -> None:
     assert frame.groupby("model").size().tolist() == [160, 160]
 
 
-def test_answers_of_15_models(real: Path) -> None:
-    rows = load_answers()
-    assert rows.frame.groupby("model").size().to_dict() == dict.fromkeys(rows.frame["model"].unique(), 1319)
-    assert rows.frame["model"].nunique() == 15
-    assert "gemma-2-27b-it@together" in set(rows.frame["model"])
-    assert pd.to_numeric(rows.frame["gold"].str.replace(",", "")).notna().all()
-    assert (rows.origin.kind, len(rows.origin.files)) == ("real", 15)
-
-
 def test_alpaca_eval(real: Path) -> None:
     battles = load_battles("alpaca-eval")
     assert len(battles) == 18 * 805 + 804 + 803
@@ -368,7 +360,6 @@ LOADERS: dict[str, tuple[Callable[[], Any], str]] = {
     "pairs": (lambda: load_pairs("routellm-gsm8k"), "routellm._answers"),
     "judgments": (lambda: load_judgments("mtbench-claude"), "routellm.judgments"),
     "battles": (lambda: load_battles("alpaca-eval"), "judged._alpaca_file"),
-    "answers": (load_answers, "judged._zeroeval_file"),
     "graded": (load_graded, "judged._zeroeval_file"),
 }
 """How a kind of table is loaded, and what reads its file."""
@@ -386,7 +377,7 @@ def test_a_table_is_parsed_once(made: Place, monkeypatch: pytest.MonkeyPatch, ki
     assert again.origin == first.origin
     if kind == "pairs":
         np.testing.assert_array_equal(again.strong, first.strong)
-    monkeypatch.setattr("rb_support.sources.parsed._parser", lambda: "another parser")
+    monkeypatch.setattr("rb_support.sources.tables._parsing_code", lambda: "another parser")
     with pytest.raises(pytest.fail.Exception, match="parsed again"):  # a kept table belongs to the code
         load()
 

@@ -16,23 +16,27 @@ from torch import nn
 
 from rb_support.outcomes import Battles
 from rb_support.preference import training
+from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.kept import STATE_FILE, fitted
 from rb_support.preference.training import (
-    MODEL_FILE,
-    STATE_FILE,
     CheckpointError,
     Plan,
-    fitted,
+    Training,
     read_sealed,
     seeded,
-    train,
     write_sealed,
 )
-from rb_support.preference.win_model import held_out, oriented
+from rb_support.preference.win_model import MODEL_FILE, held_out, oriented
 
-PLAN = Plan(
-    steps=12, batch=8, learning_rate=0.05, weight_decay=0.01, validate_every=3, patience=9, save_seconds=0
-)
+PLAN = Plan(steps=12, batch=8, learning_rate=0.05, warmup=0, decay=False, validate_every=3, patience=9)
+
+
+@pytest.fixture(autouse=True)
+def states_after_every_step(monkeypatch, tmp_path):
+    """Every state is written, and the cache is one's own."""
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0)
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def battles(n=60):
@@ -49,6 +53,16 @@ def model(**changed):
     return MatrixFactorization(
         **{"strong": "big", "weak": "small", "dim": 4, "epochs": 3, "batch": 16, "progress": False} | changed
     )
+
+
+def reader(**changed):
+    """A text model that trains in a second, and writes states."""
+    chosen = {"strong": "big", "weak": "small", "max_length": 8, "steps": 9, "validate_every": 4}
+    return CausalClassifier("tiny", **chosen | {"batch": 4, "progress": False} | changed)
+
+
+def texts():
+    return battles().frame["prompt"].tolist()
 
 
 class Interrupted(Exception):
@@ -71,10 +85,8 @@ def dropped_out(checkpoint=None, stop=None, plan=PLAN, identity="mine"):
 
     with seeded(3):
         network = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
-        history = train(
-            network, losses, np.arange(30), np.arange(30, 40), plan,
-            checkpoint=checkpoint, identity=identity, progress=False,
-        )  # fmt: skip
+        training = Training(network, losses, np.arange(30), np.arange(30, 40), plan)
+        history = training.run(checkpoint, identity, progress=False)
     return torch.cat([weight.detach().flatten() for weight in network.parameters()]), history, len(done)
 
 
@@ -108,14 +120,16 @@ def test_finished_state_trains_no_more(tmp_path):
 FORKS = """
 import itertools, os, signal, sys
 from pathlib import Path
-import numpy as np, pandas as pd
 from rb_support.outcomes import Battles
 from rb_support.preference import training
-from rb_support.preference.factorization import MatrixFactorization as Model
+from rb_support.preference.causal import CausalClassifier as Model
+from rb_support.preference.kept import fitted
 
 names, root = sys.argv[1].split(","), Path(sys.argv[2])
 battles = Battles.from_parquet(root / "battles.parquet")
-X = np.load(root / "X.npy")
+texts = battles.frame["prompt"].tolist()
+training.SAVE_SECONDS = 0
+chosen = dict(strong="big", weak="small", max_length=8, steps=9, validate_every=4, batch=4, progress=False)
 
 def dies(original, at, calls=itertools.count(1)):
     def call(*args, **names):
@@ -132,10 +146,8 @@ def counted(original):
 
 def work(name):
     where, _, at = name.partition(" ")
-    made = Model(strong="big", weak="small", dim=4, epochs=3, batch=16, progress=False, members=2)
-    training.monotonic = itertools.count(0, 1000).__next__  # every step is late, so every state is written
     if where == "step":
-        training._Run.step = dies(training._Run.step, int(at))
+        training.Training.step = dies(training.Training.step, int(at))
     elif where == "rename":
         Path.replace = dies(Path.replace, int(at))
     elif where == "save":
@@ -143,7 +155,8 @@ def work(name):
     else:
         Model.fit = counted(Model.fit)
         name = "twice"
-    training.fitted(made, battles, X, root / name)
+    os.environ["RB_CACHE_DIR"] = str(root / name)
+    fitted(Model("tiny", **chosen), battles, texts)
 
 def fork(name):
     process = os.fork()
@@ -155,8 +168,8 @@ def fork(name):
 for process in [fork(name) for name in names]:
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
-POINTS = ["step 6", "rename 4", "step 16", "save 1"]
-"""In the first member; between a state's writing and its renaming; in the second member; at the end."""
+POINTS = ["step 3", "rename 4", "step 8", "save 1"]
+"""Early; between a state's writing and its renaming; after a look at the validation rows; at the end."""
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +177,6 @@ def processes(tmp_path_factory):
     """Folders that killed processes left behind, and what two that asked at once did."""
     root = tmp_path_factory.mktemp("processes")
     battles().to_parquet(root / "battles.parquet")
-    np.save(root / "X.npy", vectors())
     command = [sys.executable, "-c", FORKS, ",".join([*POINTS, "once", "again"]), str(root)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, stdout=subprocess.PIPE
@@ -173,24 +185,24 @@ def processes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_and_started_again(processes, point):
+def test_killed_and_started_again(processes, point, monkeypatch):
     root, codes = processes
-    folder = root / point
+    monkeypatch.setenv("RB_CACHE_DIR", str(root / point))
+    (folder,) = (path for path in (root / point / "win_models").iterdir() if path.is_dir())
     assert codes[POINTS.index(point)] == -signal.SIGKILL
-    assert not (folder / MODEL_FILE).exists() and list(folder.glob(f"{STATE_FILE}*"))
-    whole = model(members=2).fit(battles(), vectors())
-    again = fitted(model(members=2), battles(), vectors(), folder)
-    for name in ("P", "W1", "w2", "b", "direction"):
-        assert np.array_equal(getattr(whole, name), getattr(again, name))
+    assert not (folder / MODEL_FILE).exists() and (folder / STATE_FILE).exists()
+    whole = reader().fit(battles(), texts())
+    again = fitted(reader(), battles(), texts())
+    assert np.array_equal(whole.win_rate(texts()), again.win_rate(texts()))
     assert again.history == whole.history
-    assert not list(folder.glob(f"{STATE_FILE}*"))
+    assert not (folder / STATE_FILE).exists()
 
 
 def test_two_processes_train_once(processes):
     root, codes = processes
     assert codes[-2:] == [0, 0]
     assert (root / "log").read_text() == "trains\n"
-    assert (root / "twice" / MODEL_FILE).exists()
+    assert list((root / "twice" / "win_models").glob(f"*/{MODEL_FILE}"))
 
 
 def sealed(tmp_path):
@@ -248,18 +260,19 @@ def test_another_trainings_state_is_refused(tmp_path):
     dropped_out(tmp_path / STATE_FILE)
     with pytest.raises(CheckpointError, match="other settings or data"):
         dropped_out(tmp_path / STATE_FILE, identity="yours")
-    model().fit(battles(), vectors(), checkpoint=tmp_path / "mf")
+    path = tmp_path / "causal"
+    reader().fit(battles(), texts(), checkpoint=path)
     for other in (
-        lambda: model(dim=5).fit(battles(), vectors(), checkpoint=tmp_path / "mf"),
-        lambda: model().fit(battles(), vectors() * 2, checkpoint=tmp_path / "mf"),
-        lambda: model(strong="small", weak="big").fit(battles(), vectors(), checkpoint=tmp_path / "mf"),
+        lambda: reader(steps=5).fit(battles(), texts(), checkpoint=path),
+        lambda: reader().fit(battles(), [text * 2 for text in texts()], checkpoint=path),
+        lambda: reader(strong="small", weak="big").fit(battles(), texts(), checkpoint=path),
     ):
         with pytest.raises(CheckpointError, match="other settings or data"):
             other()
 
 
 def test_learning_rate():
-    plan = Plan(10, 8, 1.0, 0.0, 1, 1, warmup=0.3, decay=True)
+    plan = Plan(steps=10, learning_rate=1.0, warmup=0.3)
     assert [plan.rate(step) for step in range(10)] == pytest.approx(
         [0.25, 0.5, 0.75, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]
     )
@@ -277,8 +290,8 @@ def test_best_weights_are_kept_and_patience_ends():
         score = weight.expand(len(rows))
         return nn.functional.binary_cross_entropy_with_logits(score, target, reduction="none")
 
-    plan = Plan(50, 8, 0.1, 0.0, validate_every=1, patience=4)
-    history = train(network, losses, np.arange(8), np.arange(8, 10), plan, progress=False)
+    plan = Plan(steps=50, batch=8, learning_rate=0.1, weight_decay=0, warmup=0, decay=False, validate_every=1)
+    history = Training(network, losses, np.arange(8), np.arange(8, 10), plan).run(progress=False)
     assert len(history) == 5  # the first look and four without a better one
     assert weight.item() == pytest.approx(0.1, abs=1e-4)
     assert history[0][1] == pytest.approx(np.log(2))
@@ -348,11 +361,14 @@ def test_other_settings_or_data_have_a_place_of_their_own(tmp_path, monkeypatch)
     assert len(list((tmp_path / "win_models").glob("MatrixFactorization-*/model.safetensors"))) == 4
 
 
-def test_fitted_refuses_what_it_cannot_trust(tmp_path):
-    fitted(model(), battles(), vectors(), tmp_path)
-    with pytest.raises(CheckpointError, match="other settings or data"):
-        fitted(model(seed=5), battles(), vectors(), tmp_path)
-    path = tmp_path / MODEL_FILE
-    path.write_bytes(path.read_bytes()[:-1])
+def test_fitted_refuses_what_it_cannot_trust(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    fitted(model(), battles(), vectors())
+    (path,) = (tmp_path / "win_models").glob(f"*/{MODEL_FILE}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
     with pytest.raises(CheckpointError, match="delete it"):
-        fitted(model(), battles(), vectors(), tmp_path)
+        fitted(model(), battles(), vectors())
+    model(seed=5).fit(battles(), vectors()).save(path.parent)
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        fitted(model(), battles(), vectors())

@@ -11,16 +11,17 @@ from sources_made import OPUS, shelf, study
 from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
-from rb_support.preference import transfer
-from rb_support.preference.material import load_material
+from rb_support.preference.training_sets import load_experiment
 from rb_support.report import transfer_figure
 from rb_support.simulate import simulate_outcomes
+from rb_support.studies import transfer
+from rb_support.studies.preference_study import WinRates, benchmark_of
 
 
 @pytest.fixture
-def material(tmp_path, monkeypatch):
+def experiment(tmp_path, monkeypatch):
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return load_material("simulated", gold=50)
+    return load_experiment("simulated", gold=50)
 
 
 tables = st.integers(2, 30).flatmap(
@@ -102,22 +103,23 @@ def test_a_gap_of_rounding_is_none():
     assert list(scores_of([[0.1, 0.3], [0.2, 0.0]]).pairs()) == []
 
 
-def test_simulated_pairs_are_of_the_materials_queries(material):
-    pairs = transfer.other_pairs(material)
+def test_simulated_pairs_are_of_the_experiments_queries(experiment):
+    tables = transfer.score_tables(experiment)
+    pairs = transfer.other_pairs(experiment, tables)
     assert list(pairs) == [
         "Claude v2 / Claude Instant (MT Bench)",
         "Llama-2 70B / Mistral 7B (MT Bench)",
         "Claude v2 / Claude Instant (GSM8K)",
         "Llama-2 70B / Mistral 7B (GSM8K)",
     ]
-    found = transfer.all_pairs(material)
+    found = {name: table.pairs() for name, table in tables.items()}
     counts = {benchmark: len(tables) for benchmark, tables in found.items()}
     assert counts == {"MT Bench": 54, "MMLU": 55, "GSM8K": 55}  # two models have the same mean on MT Bench
     for benchmark, tables in found.items():
-        queries = set(material.benchmarks[benchmark].frame["sample_id"])
+        queries = set(experiment.benchmarks[benchmark].frame["sample_id"])
         assert all(set(pair.frame["sample_id"]) == queries for pair in tables.values())
-    assert not queries & set(material.gold.frame["sample_id"])
-    assert [transfer.augmented(material, name) for name in ("MT Bench", "MMLU", "GSM8K")] == [
+    assert not queries & set(experiment.gold.frame["sample_id"])
+    assert [transfer.augmented(experiment, name) for name in ("MT Bench", "MMLU", "GSM8K")] == [
         "D_arena + D_judge",
         "D_arena + D_gold",
         "D_arena + D_judge",
@@ -129,23 +131,27 @@ def test_own_pairs_are_the_widest_others(tmp_path):
     outcomes = outcomes.take((outcomes.frame["dataset"] == "MMLU").to_numpy()).select(outcomes.models[:4])
     path = tmp_path / "mine.csv"
     outcomes.to_wide().to_csv(path, index=False)
-    material = load_material(str(path), gold=40, strong=outcomes.models[0], weak=outcomes.models[3])
-    pairs = transfer.other_pairs(material, str(path))
+    experiment = load_experiment(str(path), gold=40, strong=outcomes.models[0], weak=outcomes.models[3])
+    tables = transfer.score_tables(experiment)
+    pairs = transfer.other_pairs(experiment, tables)
     assert len(pairs) == 2
-    assert all(len(pair) == len(material.benchmarks["MMLU"]) for pair in pairs.values())
-    assert (material.strong, material.weak) not in {(p.strong_model, p.weak_model) for p in pairs.values()}
-    every = list(transfer.all_pairs(material, str(path))["MMLU"].values())
+    assert all(len(pair) == len(experiment.benchmarks["MMLU"]) for pair in pairs.values())
+    assert (experiment.strong, experiment.weak) not in {
+        (p.strong_model, p.weak_model) for p in pairs.values()
+    }
+    every = list(tables["MMLU"].pairs().values())
     gaps = [pair.strong.mean() - pair.weak.mean() for pair in every]
     assert gaps == sorted(gaps, reverse=True)
-    assert transfer.augmented(material, "MMLU") == "D_gold"
+    assert transfer.augmented(experiment, "MMLU") == "D_gold"
 
 
 def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path, monkeypatch):
     """Question 83 is in the training data, and Claude 3 Opus has no score on 84."""
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     study(shelf(tmp_path / "data", monkeypatch))
-    material = load_material("real")
-    pairs = transfer.other_pairs(material, "real")
+    experiment = load_experiment("real")
+    tables = transfer.score_tables(experiment)
+    pairs = transfer.other_pairs(experiment, tables)
     judged = {f"mtbench.{q}" for q in range(81, 91) if q not in (83, 84)}
     for name in ("Claude 3 Opus / Mixtral (MT Bench)", "Claude 3.5 Sonnet / Mixtral (MT Bench)"):
         assert set(pairs[name].frame["sample_id"]) == judged
@@ -156,28 +162,29 @@ def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path
         )
     mistakes = {"Claude 3 Opus / Sonnet (GSM8K)": (4, 5), "Llama 3.1 70B / 8B (GSM8K)": (5, 8)}
     for name, wrong in mistakes.items():
-        assert set(pairs[name].frame["prompt"]) == set(material.benchmarks["GSM8K"].frame["prompt"])
+        assert set(pairs[name].frame["prompt"]) == set(experiment.benchmarks["GSM8K"].frame["prompt"])
         assert ((pairs[name].strong == 0).sum(), (pairs[name].weak == 0).sum()) == wrong
         assert pairs[name].origin.notes[-1].startswith("1 prompts that also stand")
     assert len(pairs) == 4
-    origin = transfer.whole_origin(material, pairs)
+    origin = transfer.whole_origin(experiment, pairs)
     assert (origin.kind, origin.name) == (
         "real",
         "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
     )
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
-    found = transfer.all_pairs(material, "real")
+    found = {name: table.pairs() for name, table in tables.items()}
     assert len(found["MT Bench"]) == 6 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
     assert next(iter(found["GSM8K"])) == f"{OPUS} / Mixtral-8x7B-Instruct-v0.1"
-    assert transfer.augmented(material, "MMLU") == "D_judge + D_gold"
-    assert transfer.augmented(material, "GSM8K") == "D_judge"
+    assert transfer.augmented(experiment, "MMLU") == "D_judge + D_gold"
+    assert transfer.augmented(experiment, "GSM8K") == "D_judge"
 
 
 def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkeypatch):
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
-    material = load_material("real")
-    pairs = transfer.other_pairs(material, "real")
+    experiment = load_experiment("real")
+    tables = transfer.score_tables(experiment)
+    pairs = transfer.other_pairs(experiment, tables)
     assert {name: len(pair) for name, pair in pairs.items()} == {
         "Claude 3 Opus / Mixtral (MT Bench)": 72,
         "Claude 3.5 Sonnet / Mixtral (MT Bench)": 72,
@@ -185,18 +192,18 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
         "Llama 3.1 70B / 8B (GSM8K)": 1307,
     }
     for name, pair in pairs.items():
-        clean = material.benchmarks[transfer.benchmark_of(name, material.benchmarks)]
+        clean = experiment.benchmarks[benchmark_of(name, experiment.benchmarks)]
         assert set(pair.frame["prompt"]) == set(clean.frame["prompt"])
         assert pair.scale == clean.scale
         assert pair.strong.mean() > pair.weak.mean()
-    origin = transfer.whole_origin(material, pairs)
+    origin = transfer.whole_origin(experiment, pairs)
     assert origin.kind == "real" and "ZeroEval" in origin.name
     assert len(origin.name) < 100
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
-    found = transfer.all_pairs(material, "real")
+    found = {name: table.pairs() for name, table in tables.items()}
     assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 6, "GSM8K": 105}
     assert any("left out" in note for note in pairs["Llama 3.1 70B / 8B (GSM8K)"].origin.notes)
-    assert [transfer.augmented(material, name) for name in ("MMLU", "GSM8K")] == [
+    assert [transfer.augmented(experiment, name) for name in ("MMLU", "GSM8K")] == [
         "D_judge + D_gold",
         "D_judge",
     ]
@@ -207,10 +214,11 @@ def test_maps_of_several_routers_and_their_summary():
     values = rng.random((300, 4)) < [0.9, 0.7, 0.5, 0.2]
     pairs = scores_of(values).pairs()
     difficulty = values.sum(axis=1)
-    rates = {
-        ("D", "knows", "GSM8K"): -difficulty + rng.random(300) / 9,
-        ("D", "guesses", "GSM8K"): rng.random(300),
-    }
+    one = next(iter(pairs.values()))
+    rates = [
+        WinRates("D", "knows", "all (GSM8K)", one, -difficulty + rng.random(300) / 9),
+        WinRates("D", "guesses", "GSM8K", one, rng.random(300)),
+    ]
     maps = transfer.transfer_maps(rates, {"GSM8K": pairs})
     assert len(maps) == 12
     assert list(maps.columns[:3]) == ["benchmark", "training", "router"]
@@ -224,7 +232,7 @@ def test_maps_of_several_routers_and_their_summary():
 def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
     names = ["GPT-4 / Mixtral (GSM8K)", "Claude 3 Opus / Sonnet (GSM8K)", "Claude 3 Opus / Sonnet (MT Bench)"]
     table = pd.DataFrame({"benchmark": names, "router": "Causal LM", "apgr": 0.5})
-    found = transfer.beside_paper(table, {names[0]: "GSM8K"})
+    found = transfer.beside_paper(table, [names[0]])
     assert found["pair"].tolist() == ["GPT-4 / Mixtral"] + ["Claude 3 Opus / Sonnet"] * 2
     assert found["benchmark"].tolist() == ["GSM8K", "GSM8K", "MT Bench"]
     assert found["paper_apgr"].fillna(-1).tolist() == [0.622, -1, 0.656]
@@ -235,7 +243,8 @@ def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
 def test_the_figure_shows_every_pair_with_a_gap(benchmarks):
     rng = np.random.default_rng(0)
     pairs = scores_of(rng.random((200, 4)) < [0.9, 0.7, 0.5, 0.2]).pairs()
-    rates = {("D", "R", f"set {i}"): rng.random(200) for i in range(benchmarks)}
+    one = next(iter(pairs.values()))
+    rates = [WinRates("D", "R", f"set {i}", one, rng.random(200)) for i in range(benchmarks)]
     maps = transfer.transfer_maps(rates, {f"set {i}": pairs for i in range(benchmarks)})
     fig = transfer_figure(maps.assign(mark=[*["one"], *[""] * (len(maps) - 1)]), router="R")
     drawn = [part for ax in fig.axes for part in ax.collections if "chance" in str(part.get_label())]
@@ -251,10 +260,8 @@ def test_differences_between_pairs():
     scores = scores_of(np.column_stack([gain, np.zeros(400), 1.2 * (1 - gain) / 2 + 0.2, np.full(400, 0.2)]))
     pair, other = scores.pair("a", "b"), scores.pair("c", "d")
     names = {"GSM8K": pair, "a / b (GSM8K)": pair, "c / d (GSM8K)": other}
-    rates = {("D", "R", name): gain + rng.normal(0, 0.01, 400) for name in names}
-    found = transfer.pair_differences(
-        rates, {"GSM8K": pair}, {n: names[n] for n in list(names)[1:]}, rng=rng, draws=200
-    )
+    rates = [WinRates("D", "R", name, on, gain + rng.normal(0, 0.01, 400)) for name, on in names.items()]
+    found = transfer.pair_differences(rates, ["GSM8K"], list(names)[1:], rng=rng, draws=200)
     assert found["benchmark"].tolist() == ["GSM8K", "GSM8K"]
     same, worse = (tuple(row) for row in found[["low", "high"]].to_numpy())
     assert found["difference"][0] == pytest.approx(0, abs=0.02)

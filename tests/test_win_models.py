@@ -15,9 +15,9 @@ from rb_support.preference import causal
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.kept import kept_rates
-from rb_support.preference.text_model import lesson
-from rb_support.preference.training import STATE_FILE, CheckpointError, _Run, fitted
+from rb_support.preference.kept import STATE_FILE, fitted, kept_rates
+from rb_support.preference.text_model import prompt_shares
+from rb_support.preference.training import CheckpointError, Training
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,18 @@ def accuracy(model, X, truth):
     return np.mean((model.win_rate(X) > 0.5) == truth)
 
 
+def weighted(names, P, W1, w2, b=None, **chosen):
+    """Factorization of one member with given weights."""
+    w2 = np.ravel(w2)
+    b = np.zeros(len(w2)) if b is None else b
+    return MatrixFactorization(**chosen).set_weights(names, [P], [W1], [w2], [b])
+
+
 def test_golden_factorization(golden):
     vector = golden("mf.json")
     for case in vector["cases"]:
-        model = MatrixFactorization.from_weights(
-            ["a", "b", "c", "d"], vector["P"], vector["W1"], vector["w2"],
+        model = weighted(
+            "abcd", vector["P"], vector["W1"], vector["w2"],
             strong="abcd"[case["a"]], weak="abcd"[case["b"]], normalize=True,
         )  # fmt: skip
         assert model.win_rate([case["embedding"]])[0] == pytest.approx(case["ref_P_a_beats_b"], abs=1e-9)
@@ -59,9 +66,10 @@ def test_golden_factorization(golden):
 
 def test_worked_factorization():
     """Scores 1 * 1 * (2 + 1) = 3 and 2 * 1 * (2 + 1) = 6 on query 2: P = sigmoid(-3); the other way 1 - P."""
-    model = MatrixFactorization.from_weights(["x", "y"], [[1], [2]], [[1]], [1], [1], strong="x", weak="y")
-    assert model.win_rate([[2.0]]).tolist() == pytest.approx([1 / (1 + np.exp(3))])
-    assert model.against("y", "x").win_rate([[2.0]]).tolist() == pytest.approx([1 / (1 + np.exp(-3))])
+    weights = (["x", "y"], [[1], [2]], [[1]], [1], [1])
+    for strong, weak, sign in (("x", "y", 1), ("y", "x", -1)):
+        rate = weighted(*weights, strong=strong, weak=weak).win_rate([[2.0]])
+        assert rate.tolist() == pytest.approx([1 / (1 + np.exp(3 * sign))])
 
 
 @given(seed=st.integers(0, 1000), normalize=st.booleans())
@@ -70,9 +78,7 @@ def test_one_dot_product_is_the_whole_score(seed, normalize):
     rng = np.random.default_rng(seed)
     P, W1, w2, b = (rng.normal(size=shape) for shape in ((3, 4), (4, 7), 4, 4))
     q = rng.normal(size=7)
-    model = MatrixFactorization.from_weights(
-        ["a", "b", "c"], P, W1, w2, b, strong="a", weak="c", normalize=normalize
-    )
+    model = weighted("abc", P, W1, w2, b, strong="a", weak="c", normalize=normalize)
     v = P / np.linalg.norm(P, axis=1, keepdims=True) if normalize else P
     score = [w2 @ (v[m] * (W1 @ q + b)) for m in (0, 2)]
     assert model.win_rate(q[None]).item() == pytest.approx(1 / (1 + np.exp(score[1] - score[0])), abs=1e-12)
@@ -86,7 +92,8 @@ def test_factorization_learns(changed):
     assert accuracy(model, X, X[:, 0] > 0) > 0.9
     assert rates.dtype == np.float64 and ((rates > 0) & (rates < 1)).all()
     np.testing.assert_allclose(model.win_rate(X.astype(np.float64)), rates, atol=1e-5)
-    knows_third = (model.against("big", "third").win_rate(X) > 0.5).mean() > 0.9
+    third = factorization(weak="third", **changed).fit(*directed())
+    knows_third = (third.win_rate(X) > 0.5).mean() > 0.9
     assert knows_third == model.bias  # a strength that no query changes is what b is for
 
 
@@ -118,7 +125,7 @@ def test_factorization_comes_back_from_its_file(tmp_path):
     model.save(tmp_path)
     again = MatrixFactorization.load(tmp_path, progress=False)
     assert np.array_equal(again.win_rate(X), model.win_rate(X))
-    assert again.settings == model.settings and again.history == model.history
+    assert again.identity == model.identity and again.history == model.history
 
 
 def test_factorization_refuses():
@@ -131,8 +138,6 @@ def test_factorization_refuses():
         factorization().fit(battles, X[:-1])
     with pytest.raises(ValueError, match="at least 1"):
         factorization(members=0)
-    with pytest.raises(ValueError, match="known"):
-        factorization(epochs=1).fit(battles, X).against("big", "giant")
     with pytest.raises(ValueError, match="call fit first"):
         factorization().save("nowhere")
 
@@ -207,25 +212,22 @@ def test_classifier_is_bit_for_bit_the_same(kind, encoder, tmp_path):
     whole = classifier(kind, encoder, **short).fit(battles, texts).win_rate(texts)
 
     steps = []
-    original = _Run.step
+    original = Training.step
 
-    def cut(run):
+    def cut(training, rows):
         if len(steps) == 5:
             raise KeyboardInterrupt
-        steps.append(original(run))
+        steps.append(original(training, rows))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Run, "step", cut)
-        patch.setattr("rb_support.preference.training.monotonic", iter(range(0, 10**6, 1000)).__next__)
+        patch.setattr(Training, "step", cut)
+        patch.setattr("rb_support.preference.training.SAVE_SECONDS", 0)
         with pytest.raises(KeyboardInterrupt):
-            fitted(classifier(kind, encoder, **short), battles, texts, tmp_path)
-    assert (tmp_path / STATE_FILE).exists()
-    assert np.array_equal(
-        fitted(classifier(kind, encoder, **short), battles, texts, tmp_path).win_rate(texts), whole
-    )
-    assert np.array_equal(
-        fitted(classifier(kind, encoder, **short), battles, texts, tmp_path).win_rate(texts), whole
-    )
+            fitted(classifier(kind, encoder, **short), battles, texts)
+    assert list(tmp_path.glob(f"cache/win_models/*/{STATE_FILE}"))
+    for _ in range(2):
+        again = fitted(classifier(kind, encoder, **short), battles, texts)
+        assert np.array_equal(again.win_rate(texts), whole)
     other = classifier(kind, encoder, seed=1, **short).fit(battles, texts).win_rate(texts)
     assert not np.array_equal(other, whole)
 
@@ -259,6 +261,9 @@ def test_classifier_refuses(kind, encoder, tmp_path):
     factorization(epochs=1).fit(*directed(20)).save(tmp_path)
     with pytest.raises(CheckpointError, match="holds a MatrixFactorization, not a"):
         type(classifier(kind, encoder)).load(tmp_path)
+    with pytest.raises(CheckpointError, match="of a training with other settings or data"):
+        fresh = classifier(kind, encoder)
+        fresh.restore(tmp_path, fresh.identify(battles, texts))
 
 
 def test_bert_starts_from_the_share_of_wins(encoder):
@@ -297,7 +302,7 @@ def test_bert_keeps_the_layers_and_trains_the_words_that_it_is_told_to(encoder):
         classifier("bert", encoder, layers=3).fit(battles, texts)
 
 
-def test_lesson_merges_a_prompts_battles():
+def test_shares_merge_a_prompts_battles():
     """q: won with weight 1, lost (turned round) with weight 2, .75 with weight 1; r: tied."""
     frame = pd.DataFrame(
         {
@@ -308,7 +313,7 @@ def test_lesson_merges_a_prompts_battles():
             "weight": [1.0, 2.0, 4.0, 1.0],
         }
     )
-    found = lesson(Battles.from_frame(frame), frame["prompt"].tolist(), "s", "w")
+    found = prompt_shares(Battles.from_frame(frame), frame["prompt"].tolist(), "s", "w")
     assert found.texts == ["q", "r"]
     assert found.shares.tolist() == [[1.5 / 4, 0.5 / 4, 2 / 4], [0, 1, 0]]
     assert found.strong.tolist() == [1.75 / 4, 0.5]
@@ -380,7 +385,7 @@ def test_a_prompt_is_read_once_per_machine(tmp_path, monkeypatch):
     class Reader:
         """Stands in for a classifier: its rate is the prompt's length over ten."""
 
-        _identity = "0123456789abcdef0"
+        identity = "0123456789abcdef0"
 
         def win_rate(self, texts):
             seen.extend(texts)
@@ -390,5 +395,5 @@ def test_a_prompt_is_read_once_per_machine(tmp_path, monkeypatch):
     assert kept_rates(Reader(), ["b", "ccc"]).tolist() == [0.1, 0.3]
     assert seen == ["aa", "b", "ccc"]
     other = Reader()
-    other._identity = "fedcba9876543210f"
+    other.identity = "fedcba9876543210f"
     assert kept_rates(other, ["b"]).tolist() == [0.1] and seen[-1] == "b"

@@ -1,24 +1,19 @@
 """Outcome tables from live models: prompts in, answers recorded first, then grades and a table.
 
-RouterBench section 4 and Appendices A and B. `records` holds what is passed around; the steps are modules
-of their own, imported by name: `models` (card file), `store` (SQLite), `client` (HTTP), `plan`, `run`,
-`loopback` (a server of simulated models), `tasks`, `grading` and `export`.
+RouterBench section 4 and Appendices A and B. `records` holds what is passed around and what can go wrong. The
+steps are modules of their own: `tasks` and `task_files` (prompts), `models` (card file), `plan`, `store`
+(SQLite), `client` (one attempt at one call), `run`, `loopback` (a server of simulated models), `rag`,
+`grading`, `judging`, `refusals` and `export`.
 """
 
-from rb_support.construct.errors import CallError, ConstructError, ModelCardError, StoreBusyError, StoreError
-from rb_support.construct.records import Answer, Key, Model, Parameters, Query, digest, key_of
-
-__all__ = [
-    "Answer",
-    "CallError",
-    "ConstructError",
-    "Key",
-    "Model",
-    "ModelCardError",
-    "Parameters",
-    "Query",
-    "StoreBusyError",
-    "StoreError",
-    "digest",
-    "key_of",
-]
+from rb_support.construct import export as export
+from rb_support.construct import grading as grading
+from rb_support.construct import loopback as loopback
+from rb_support.construct import models as models
+from rb_support.construct import plan as plan
+from rb_support.construct import rag as rag
+from rb_support.construct import refusals as refusals
+from rb_support.construct import run as run
+from rb_support.construct import store as store
+from rb_support.construct import task_files as task_files
+from rb_support.construct import tasks as tasks

@@ -14,17 +14,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.grading import grades_of, samples, summary
-from rb_support.construct.records import Model, Parameters, Query
+from rb_support.catalog import dataset_of_task
+from rb_support.construct.grading import grades_of, samples, summary, tally
+from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
-from rb_support.names import dataset_of_task
-from rb_support.outcomes import Origin, Outcomes
-from rb_support.outcomes.origin import Kind
-from rb_support.outcomes.prompts import TURN
+from rb_support.outcomes import Kind, Origin, Outcomes
+from rb_support.outcomes.wide import TURN
 
 CostAxis = Literal["usd", "latency"]
 
@@ -72,67 +69,48 @@ def to_outcomes(
     asked = samples(store, queries)
     graded = grades_of(store, asked, parameters or Parameters())
     chosen = tuple(models if models is not None else dict.fromkeys(graded["model"]))
-    whole = _whole(asked, graded, chosen)
-    kept = [query for query, is_whole in zip(asked, whole, strict=True) if is_whole]
-    if not kept:
+    done = graded[graded["score"].notna() & graded["model"].isin(chosen)].groupby("sample_id").size()
+    whole = [q for q in asked if chosen and done.get(q.sample_id, 0) == len(q.turns) * len(chosen)]
+    if not whole:
         raise ConstructError(
             f"{store.path.name}: no query has an answer and a grade of every model "
             f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
         )
-    per_model = _per_query(graded, kept, chosen)
-    origin = _origin(store, chosen, len(asked) - len(kept), cost, name or store.path.name)
+    origin = _origin(store, chosen, len(asked) - len(whole), cost, name or store.path.name)
+    by_model = _by_query(graded, whole, chosen)
+    quality = np.column_stack([by_model[model]["score"] for model in chosen])
     used = "latency_s" if cost == "latency" else "cost_usd"
-    quality, paid = (
-        np.column_stack([per_model[model][part] for model in chosen]) for part in ("score", used)
-    )
-    frame = _frame(kept, per_model)
+    paid = np.column_stack([by_model[model][used] for model in chosen])
+    rows = [(q.sample_id, dataset_of_task(q.task), q.task, TURN.join(q.turns), q.reference) for q in whole]
+    frame = pd.DataFrame(rows, columns=["sample_id", "dataset", "task", "prompt", "true_label"])
+    extra = ["model_response", "latency_s", "prompt_tokens", "answer_tokens", "refusal"]
+    parts = [part[extra].add_prefix(f"{model}|") for model, part in by_model.items()]
+    frame = pd.concat([frame, *parts], axis=1)
     frame = frame.assign(cost_unit="seconds") if cost == "latency" else frame
     return Outcomes(frame, quality, paid, chosen, origin)
 
 
-def _whole(queries: Sequence[Query], graded: pd.DataFrame, models: Sequence[str]) -> list[bool]:
-    """Per query, whether every turn has a grade of every model."""
-    done = graded[graded["score"].notna() & graded["model"].isin(models)].groupby("sample_id").size()
-    return [bool(done.get(q.sample_id, 0) == len(q.turns) * len(models)) and bool(models) for q in queries]
-
-
-def _per_query(
+def _by_query(
     graded: pd.DataFrame, queries: Sequence[Query], models: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """Per model, a row per query: score, sums over its turns, answer and refusal flag."""
+    groups = graded.sort_values("turn").groupby(["model", "sample_id"])
+    table = (
+        groups[["cost_usd", "latency_s", "prompt_tokens", "answer_tokens"]]
+        .sum()
+        .assign(
+            score=groups["score"].mean(),
+            refusal=groups["note"].agg(lambda notes: bool((notes == "refusal").any())),
+            model_response=groups["text"].agg(TURN.join),
+        )
+    )
     ids = [query.sample_id for query in queries]
-    how = {
-        "score": ("score", "mean"),
-        "cost_usd": ("cost_usd", "sum"),
-        "latency_s": ("latency_s", "sum"),
-        "prompt_tokens": ("prompt_tokens", "sum"),
-        "answer_tokens": ("answer_tokens", "sum"),
-        "refusal": ("note", lambda notes: bool((notes == "refusal").any())),
-        "model_response": ("text", TURN.join),
-    }
-    ordered = graded.sort_values("turn")
-    return {
-        model: ordered[ordered["model"] == model]
-        .groupby("sample_id")
-        .agg(**how)
-        .loc[ids]
-        .reset_index(drop=True)
-        for model in models
-    }
-
-
-def _frame(queries: Sequence[Query], per_model: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    rows = [(q.sample_id, q.task, TURN.join(q.turns), q.reference) for q in queries]
-    keys = pd.DataFrame(rows, columns=["sample_id", "task", "prompt", "true_label"])
-    keys.insert(1, "dataset", keys["task"].map(dataset_of_task))
-    extra = ["model_response", "latency_s", "prompt_tokens", "answer_tokens", "refusal"]
-    parts = [part[extra].add_prefix(f"{model}|") for model, part in per_model.items()]
-    return pd.concat([keys, *parts], axis=1)
+    return {model: table.loc[[model]].droplevel(0).loc[ids].reset_index(drop=True) for model in models}
 
 
 def _origin(store: Store, models: Sequence[str], left_out: int, cost: CostAxis, name: str) -> Origin:
     pretended = {model.name for model in store.models() if is_simulated(model)}
-    kind: Kind = "simulated" if set(models) <= pretended else "own"
+    kind: Kind = "simulated" if pretended.issuperset(models) else "own"
     notes = []
     if left_out:
         notes.append(f"rows left out because some model has no answer or no grade: {left_out}")
@@ -162,12 +140,13 @@ def card(
     parameters = parameters or Parameters()
     asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
+    dates = f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."
     parts = [
         f"# {title}",
         f"{len(asked)} queries of {len({q.task for q in asked})} tasks, "
         f"{answers['model'].nunique()} models, {len(answers)} answers.",
         f"Asked with `{json.dumps(asdict(parameters))}`.",
-        *_dates(answers, timings),
+        *([dates] if timings and len(answers) else []),
         "## Models",
         _markdown(by_model(store, asked, parameters=parameters, timings=timings)),
         "## Models and tasks",
@@ -178,12 +157,6 @@ def card(
     if any(is_simulated(model) for model in store.models()):
         parts.insert(1, "**Simulated**: models of a loopback server; no statement about any real model.")
     return "\n\n".join(parts) + "\n"
-
-
-def _dates(answers: pd.DataFrame, timings: bool) -> list[str]:
-    if not timings or answers.empty:
-        return []
-    return [f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."]
 
 
 def by_model(
@@ -205,13 +178,10 @@ def by_model(
     asked = samples(store, queries)
     frame = grades_of(store, asked, parameters or Parameters())
     by = frame.groupby("model", sort=False)
-    turns = sum(len(query.turns) for query in asked)
-    marked = frame.assign(unreadable=frame["parsed"].eq(False))
-    marked = marked.assign(**{name: frame["note"].eq(name) for name in ("refusal", "echo", "empty")})
-    counts = marked.groupby("model", sort=False)[["refusal", "echo", "empty", "unreadable"]].sum()
-    table = pd.DataFrame({"answers": by.size(), "missing": turns - by.size(), "quality": by["score"].mean()})
-    table = table.join(counts.rename(columns={"refusal": "refusals", "echo": "echoes"}))
-    table["prompt_tokens"], table["answer_tokens"] = by["prompt_tokens"].mean(), by["answer_tokens"].mean()
+    counts = tally(frame, ["model"])
+    table = counts[["answers", "quality", "refusals", "echoes", "empty", "unreadable"]]
+    table.insert(1, "missing", sum(len(query.turns) for query in asked) - table["answers"])
+    table = table.join(by[["prompt_tokens", "answer_tokens"]].mean())
     table["estimated"] = by["tokens_estimated"].sum()
     table["usd"], table["usd_per_answer"] = by["cost_usd"].sum(), by["cost_usd"].mean()
     return (table.assign(latency_s=by["latency_s"].median()) if timings else table).reset_index()
@@ -221,6 +191,4 @@ def _markdown(frame: pd.DataFrame) -> str:
     cells = frame.map(
         lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
     )
-    return tabulate(
-        cells.to_numpy().tolist(), headers=list(frame.columns), tablefmt="pipe", disable_numparse=True
-    )
+    return cells.to_markdown(index=False, disable_numparse=True)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import NamedTuple
 
 import pandas as pd
 
-from rb_support.answers import same_number
-from rb_support.construct.errors import ConstructError
+from rb_support.answers import final_answer, same_number
 from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
 from rb_support.construct.rag import MAKING
-from rb_support.construct.reading import read_answer
-from rb_support.construct.records import Key, Model, Parameters, Query, key_of
+from rb_support.construct.records import ConstructError, Key, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
@@ -29,8 +27,7 @@ _JUDGED = "judge:"
 _CHOICE = re.compile(r"^([A-Z])\. ", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Grade:
+class Grade(NamedTuple):
     """Grade of one answer.
 
     Attributes
@@ -45,15 +42,6 @@ class Grade:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class _Open:
-    """An answer that waits for a judge: its key, its note and the question to the judge."""
-
-    key: Key
-    note: str
-    question: Query
-
-
 def grade_exact(query: Query, text: str) -> Grade:
     """Grade of an answer whose letter or number must be the reference.
 
@@ -63,7 +51,7 @@ def grade_exact(query: Query, text: str) -> Grade:
     """
     if query.metric not in ("letter", "number"):
         raise ConstructError(f"{query.sample_id}: metric '{query.metric}' needs a judge; name one")
-    told = read_answer(query.metric, text, letters_of(query))
+    told = final_answer(query.metric, text, letters_of(query))
     right = told == query.reference if query.metric == "letter" else same_number(told, query.reference)
     note = behaviour(text, query.turns[0], readable=told is not None)
     return Grade(float(right), told is not None, note)
@@ -89,7 +77,7 @@ def part_judge(cards: Sequence[Model], judge: str) -> tuple[list[Model], Model |
     answering = [card for card in cards if card.name != judge]
     if not answering:
         raise ConstructError("no card is left to answer; add one beside the judge's")
-    return answering, next((card for card in cards if card.name == judge), None)
+    return answering, cards[names.index(judge)] if judge else None
 
 
 def grade_store(
@@ -125,33 +113,51 @@ def grade_store(
     """
     parameters = parameters or Parameters()
     asked = samples(store, queries)
-    _refuse_another_judge(store, judge)
+    kind = _JUDGED + (judge.name if judge else "")
+    before = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)} - {kind}
+    if judge and before:
+        raise ConstructError(
+            f"{store.path.name}: {min(before).removeprefix(_JUDGED)} graded these answers already; "
+            "name that judge, or grade a copy of the store"
+        )
     opened = _grade_answers(store, asked, parameters)
-    _refuse_nothing(store, asked, parameters)
-    if judge is not None and opened:
-        questions = [one.question for one in opened]
-        run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
-        _grade_opened(store, opened, judge, judge_parameters)
+    table = summary(store, asked, parameters)
+    if table.empty:
+        used = "; ".join(map(str, store.runs()["parameters"].unique())) or "none, run it first"
+        raise ConstructError(
+            f"{store.path.name}: no answer to these queries was asked with {parameters}; "
+            f"parameters of its runs: {used}"
+        )
+    if judge is None or not opened:
+        return table
+    questions = [question for *_, question in opened]
+    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
+    verdicts = answer_texts(store)
+    for key, note, question in opened:
+        verdict = verdicts.get(key_of(judge, question, 0, judge_parameters))
+        if verdict is not None:
+            score = parse_score(verdict)
+            store.put_grade(key, kind, score or 0.0, score is not None, note)
     return summary(store, asked, parameters)
 
 
-def _refuse_another_judge(store: Store, judge: Model | None) -> None:
-    kinds = {kind for kind in store.grades()["kind"] if kind.startswith(_JUDGED)}
-    others = sorted(kinds - {_JUDGED + judge.name}) if judge else []
-    if others:
-        raise ConstructError(
-            f"{store.path.name}: {others[0].removeprefix(_JUDGED)} graded these answers already; "
-            "name that judge, or grade a copy of the store"
-        )
-
-
-def _refuse_nothing(store: Store, queries: Sequence[Query], parameters: Parameters) -> None:
-    if grades_of(store, queries, parameters).empty:
-        used = [str(parameters) for parameters in store.runs()["parameters"].unique()]
-        raise ConstructError(
-            f"{store.path.name}: no answer to these queries was asked with {parameters}; "
-            f"parameters of its runs: {'; '.join(used) or 'none, run it first'}"
-        )
+def _grade_answers(
+    store: Store, queries: Sequence[Query], parameters: Parameters
+) -> list[tuple[Key, str, Query]]:
+    """Grade what can be matched; return what is for a judge: key of the answer, note, question."""
+    texts = answer_texts(store)
+    opened: list[tuple[Key, str, Query]] = []
+    for model in dict.fromkeys(key.model for key in texts):
+        for query in queries:
+            keys = [key_of(model, query, turn, parameters) for turn in range(len(query.turns))]
+            answers = tuple(texts[key] for key in keys if key in texts)
+            for turn, text in enumerate(answers):
+                if query.metric == "judge":
+                    question = score_query(query, turn, model, answers)
+                    opened.append((keys[turn], behaviour(text, query.turns[turn]), question))
+                else:
+                    store.put_grade(keys[turn], query.metric, *grade_exact(query, text))
+    return opened
 
 
 def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
@@ -165,38 +171,8 @@ def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]
 
 def answer_texts(store: Store) -> dict[Key, str]:
     """Text of every recorded answer by its key."""
-    frame = store.answers()
-    columns = (frame[name] for name in (*Key._fields, "text"))
-    return {Key(*key): text for *key, text in zip(*columns, strict=True)}
-
-
-def _grade_answers(store: Store, queries: Sequence[Query], parameters: Parameters) -> list[_Open]:
-    """Grade what can be matched; return what a judge must see."""
-    texts, opened = answer_texts(store), []
-    for model in dict.fromkeys(key.model for key in texts):
-        for query in queries:
-            keys = [key_of(model, query, turn, parameters) for turn in range(len(query.turns))]
-            answers = tuple(texts[key] for key in keys if key in texts)
-            for turn, text in enumerate(answers):
-                if query.metric == "judge":
-                    note = behaviour(text, query.turns[turn])
-                    opened.append(_Open(keys[turn], note, score_query(query, turn, model, answers)))
-                else:
-                    _put(store, keys[turn], query.metric, grade_exact(query, text))
-    return opened
-
-
-def _grade_opened(store: Store, opened: Iterable[_Open], judge: Model, parameters: Parameters) -> None:
-    texts = answer_texts(store)
-    for one in opened:
-        verdict = texts.get(key_of(judge, one.question, 0, parameters))
-        if verdict is not None:
-            score = parse_score(verdict)
-            _put(store, one.key, _JUDGED + judge.name, Grade(score or 0.0, score is not None, one.note))
-
-
-def _put(store: Store, key: Key, kind: str, grade: Grade) -> None:
-    store.put_grade(key, kind, grade.score, grade.parsed, grade.note)
+    rows = store.answers()[[*Key._fields, "text"]].itertuples(index=False)
+    return {Key(*key): text for *key, text in rows}
 
 
 def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) -> pd.DataFrame:
@@ -205,13 +181,10 @@ def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) ->
     Columns: those of `Answer` without parameters_digest and raw, then task, kind, score, parsed and note of
     the grade (blank where there is none).
     """
-    wanted = [
-        (query.sample_id, turn, key_of("", query, turn, parameters).parameters_digest, query.task)
-        for query in queries
-        for turn in range(len(query.turns))
-    ]
-    keys = pd.DataFrame(wanted, columns=["sample_id", "turn", "parameters_digest", "task"])
-    answers = store.answers().merge(keys, on=list(keys.columns[:3]))
+    turns = [(query, turn) for query in queries for turn in range(len(query.turns))]
+    wanted = [(*key_of("", query, turn, parameters)[1:], query.task) for query, turn in turns]
+    keys = pd.DataFrame(wanted, columns=[*Key._fields[1:], "task"])
+    answers = store.answers().merge(keys, on=list(Key._fields[1:]))
     frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
     return frame.drop(columns=["parameters_digest", "raw"])
 
@@ -221,21 +194,26 @@ def summary(store: Store, queries: Sequence[Query], parameters: Parameters | Non
 
     Returns
     -------
-    Columns model, task, answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes,
-    empty, quality (mean score of the graded answers).
+    Columns model, task and those of `tally`.
     """
-    frame = grades_of(store, queries, parameters or Parameters())
-    counts = {
-        "ungraded": frame["kind"].isna(),
-        "unreadable": frame["parsed"].eq(False),
-        "refusals": frame["note"].eq("refusal"),
-        "echoes": frame["note"].eq("echo"),
-        "empty": frame["note"].eq("empty"),
-    }
-    marked = frame[["model", "task"]].assign(answers=1, **counts)
-    by = [marked["model"], marked["task"]]
-    table = marked.drop(columns=["model", "task"]).astype(int).groupby(by, sort=False).sum()
-    return table.assign(quality=frame.groupby(["model", "task"])["score"].mean()).reset_index()
+    return tally(grades_of(store, queries, parameters or Parameters()), ["model", "task"]).reset_index()
+
+
+def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Counts over rows of `grades_of` by some of its columns, which become the index.
+
+    Returns
+    -------
+    Columns answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes, empty, quality
+    (mean score of the graded answers).
+    """
+    counts = grades[by].assign(
+        answers=1, ungraded=grades["kind"].isna(), unreadable=grades["parsed"].eq(False)
+    )
+    for column, note in (("refusals", "refusal"), ("echoes", "echo"), ("empty", "empty")):
+        counts[column] = grades["note"].eq(note)
+    table = counts.groupby(by, sort=False).sum().astype(int)
+    return table.assign(quality=grades.groupby(by)["score"].mean())
 
 
 def position_bias(
@@ -268,32 +246,21 @@ def position_bias(
     ConstructError : if there is no such query.
     """
     parameters, texts = parameters or Parameters(), answer_texts(store)
-    asked = samples(store, queries)
-    compared = []
-    for query in asked:
-        answers = [texts.get(key_of(model, query, 0, parameters)) for model in pair]
-        if query.metric == "judge" and answers[0] is not None and answers[1] is not None:
-            compared.append((query.sample_id, *_both_orders(query, pair, (answers[0], answers[1]))))
+    orders, compared = (pair, pair[::-1]), []
+    for query in samples(store, queries):
+        one, other = (texts.get(key_of(model, query, 0, parameters)) for model in pair)
+        if query.metric == "judge" and one is not None and other is not None:
+            both = pair_query(query, *pair, (one, other)), pair_query(query, *pair[::-1], (other, one))
+            compared.append((query.sample_id, both))
     if not compared:
-        both_models = " and ".join(pair)
-        raise ConstructError(f"no judged question is answered by both {both_models}; run them first")
-    questions = [question for _, *both in compared for question in both]
+        raise ConstructError(f"no judged question is answered by both {' and '.join(pair)}; run them first")
+    questions = [question for _, both in compared for question in both]
     run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=False)
-    verdicts = answer_texts(store)
-    rows = []
-    for sample_id, *both in compared:
-        replies = [verdicts.get(key_of(judge, question, 0, judge_parameters), "") for question in both]
-        rows.append((sample_id, _winner(replies[0], pair), _winner(replies[1], (pair[1], pair[0]))))
-    table = pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped"])
-    read = table["better"].ne("") & table["better_swapped"].ne("")
-    return table.assign(consistent=read & table["better"].eq(table["better_swapped"]))
-
-
-def _both_orders(query: Query, pair: tuple[str, str], answers: tuple[str, str]) -> tuple[Query, Query]:
-    swapped = pair_query(query, pair[1], pair[0], (answers[1], answers[0]))
-    return pair_query(query, *pair, answers), swapped
-
-
-def _winner(reply: str, order: tuple[str, str]) -> str:
-    names = {"A": order[0], "B": order[1], "tie": "tie", None: ""}
-    return names[parse_winner(reply)]
+    verdicts, rows = answer_texts(store), []
+    for name, both in compared:
+        better = []
+        for question, (first, second) in zip(both, orders, strict=True):
+            verdict = parse_winner(verdicts.get(key_of(judge, question, 0, judge_parameters), ""))
+            better.append({"A": first, "B": second, "tie": "tie", None: ""}[verdict])
+        rows.append((name, *better, "" not in better and better[0] == better[1]))
+    return pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped", "consistent"])

@@ -1,20 +1,25 @@
-"""What a run would ask, cost and take, before anything is sent."""
+"""Before anything is sent: what is missing, how many tokens it may have, what it costs and takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import pandas as pd
 
-from rb_support.construct.records import Key, Model, Parameters, Query, key_of
+from rb_support.construct.records import Key, Messages, Model, Parameters, Query, key_of
 from rb_support.construct.store import Store
-from rb_support.construct.tokens import estimate_prompt, most_prompt
 
 ASSUMED_TOKENS = {"letter": 10, "number": 150, "judge": 300}
 """Tokens of an answer by metric, assumed of a model that has not answered yet."""
 ASSUMED_LATENCY_S = 1.0
 """Seconds of a call, assumed of a model that has not answered yet."""
+
+BYTES_PER_TOKEN = 4
+PER_MESSAGE = 4  # role and separators
+MOST_PER_MESSAGE = 16
+"""Tokens that a chat template may put around one message, at most."""
 
 
 @dataclass(frozen=True)
@@ -26,30 +31,18 @@ class Plan:
     frame : a row per model: model, calls, answered, missing, prompt_tokens, answer_tokens, usd (estimates for
         what is missing), usd_most (no run costs more), seconds (all its calls, so many at once as allowed).
     spent_usd : what the store has cost already.
+    missing : calls that a run would make.
+    usd : USD of these, estimated.
+    usd_most : USD of these if every prompt and answer were as long as it can be, and none had to be repeated.
+    seconds : seconds of the slowest model, estimated; models are asked side by side.
     """
 
     frame: pd.DataFrame
     spent_usd: float
-
-    @property
-    def missing(self) -> int:
-        """Calls that a run would make."""
-        return int(self.frame["missing"].sum())
-
-    @property
-    def usd(self) -> float:
-        """USD of these, estimated."""
-        return float(self.frame["usd"].sum())
-
-    @property
-    def usd_most(self) -> float:
-        """USD of these if every prompt and answer were as long as it can be, and none had to be repeated."""
-        return float(self.frame["usd_most"].sum())
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of the slowest model, estimated; models are asked side by side."""
-        return float(self.frame["seconds"].max()) if len(self.frame) else 0.0
+    missing: int
+    usd: float
+    usd_most: float
+    seconds: float
 
 
 def plan(
@@ -70,21 +63,40 @@ def plan(
     parameters : how models are asked; the usual ones if None.
     """
     parameters = parameters or Parameters()
-    answered = store.answered() if store else set()
-    known = _means(store.answers() if store else None)
-    rows = [_row(model, queries, answered, parameters, known.get(model.name)) for model in models]
+    answered, means = store.answered() if store else set(), pd.DataFrame()
+    if store and answered:
+        means = store.answers().groupby("model")[["answer_tokens", "latency_s"]].mean()
+    rows = []
+    for model in models:
+        known = tuple(means.loc[model.name]) if model.name in means.index else None
+        rows.append(_row(model, queries, answered, parameters, known))
     columns = ["model", "calls", "answered", "missing", "prompt_tokens", "answer_tokens"]
     frame = pd.DataFrame(rows, columns=[*columns, "usd", "usd_most", "seconds"])
-    return Plan(frame, store.spent_usd() if store else 0.0)
+    missing, usd, most = frame[["missing", "usd", "usd_most"]].sum().tolist()
+    slowest = float(frame["seconds"].max()) if rows else 0.0
+    return Plan(frame, store.spent_usd() if store else 0.0, int(missing), usd, most, slowest)
 
 
-def worst_usd(model: Model, messages: Sequence[tuple[str, str]], parameters: Parameters) -> float:
-    """Most that a call can cost: as many tokens as the prompt can have, and the longest answer.
-
-    An endpoint that adds text of its own to the prompt, or does not heed `max_tokens`, can exceed it.
-    """
-    prompt = min(most_prompt(tuple(messages)), model.context_tokens)
-    return model.cost(prompt, parameters.max_tokens)
+def _row(
+    model: Model,
+    queries: Sequence[Query],
+    answered: set[Key],
+    parameters: Parameters,
+    known: Sequence[float] | None,
+) -> tuple[object, ...]:
+    prompt, answer, most, missing = 0, 0.0, 0.0, 0
+    for query in queries:
+        said = min(known[0] if known else ASSUMED_TOKENS.get(query.metric, 300), parameters.max_tokens)
+        for turn, _ in missing_turns(model, query, answered, parameters):
+            messages = query.conversation([""] * turn)
+            missing += 1
+            prompt += estimate_prompt(messages) + round(turn * said)
+            answer += said
+            most += worst_usd(model, messages, parameters) + turn * model.cost(parameters.max_tokens, 0)
+    calls = sum(len(query.turns) for query in queries)
+    usd = model.cost(prompt, round(answer)) + model.fee_usd_per_request * (missing - 1)
+    seconds = missing * (known[1] if known else ASSUMED_LATENCY_S) / model.concurrency
+    return (model.name, calls, calls - missing, missing, prompt, round(answer), usd, most, seconds)
 
 
 def missing_turns(
@@ -97,35 +109,25 @@ def missing_turns(
             yield turn, key
 
 
-def _row(
-    model: Model,
-    queries: Sequence[Query],
-    answered: set[Key],
-    parameters: Parameters,
-    known: tuple[float, float] | None,
-) -> tuple[object, ...]:
-    calls = sum(len(query.turns) for query in queries)
-    prompt, answer, most, missing = 0, 0.0, 0.0, 0
-    for query in queries:
-        said = min(known[0] if known else ASSUMED_TOKENS.get(query.metric, 300), parameters.max_tokens)
-        for turn, _ in missing_turns(model, query, answered, parameters):
-            missing += 1
-            prompt += estimate_prompt(query.conversation([""] * turn)) + round(turn * said)
-            answer += said
-            most += _worst_at(model, query, turn, parameters)
-    usd = model.cost(prompt, round(answer)) + model.fee_usd_per_request * (missing - 1)
-    seconds = missing * (known[1] if known else ASSUMED_LATENCY_S) / model.concurrency
-    return (model.name, calls, calls - missing, missing, prompt, round(answer), usd, most, seconds)
+def worst_usd(model: Model, messages: Messages, parameters: Parameters) -> float:
+    """Most that a call can cost: as many tokens as the prompt can have, and the longest answer.
+
+    No tokenizer makes more than one token of a byte. An endpoint that adds text of its own to the prompt, or
+    does not heed `max_tokens`, can exceed it.
+    """
+    prompt = sum(len(text.encode()) + MOST_PER_MESSAGE for _, text in messages)
+    return model.cost(min(prompt, model.context_tokens), parameters.max_tokens)
 
 
-def _worst_at(model: Model, query: Query, turn: int, parameters: Parameters) -> float:
-    messages = query.conversation([""] * turn)
-    return worst_usd(model, messages, parameters) + turn * model.cost(parameters.max_tokens, 0)
+def estimate(text: str) -> int:
+    """Tokens of a text by its length: one for four bytes of UTF-8.
+
+    >>> estimate("The answer is B."), estimate("")
+    (4, 0)
+    """
+    return ceil(len(text.encode()) / BYTES_PER_TOKEN)
 
 
-def _means(answers: pd.DataFrame | None) -> dict[str, tuple[float, float]]:
-    """Mean tokens and seconds of an answer by model."""
-    if answers is None or answers.empty:
-        return {}
-    means = answers.groupby("model")[["answer_tokens", "latency_s"]].mean()
-    return {str(name): (float(row.iloc[0]), float(row.iloc[1])) for name, row in means.iterrows()}
+def estimate_prompt(messages: Messages) -> int:
+    """Tokens of a prompt by its length."""
+    return sum(estimate(text) + PER_MESSAGE for _, text in messages)

@@ -14,29 +14,14 @@ from datetime import date
 
 import pandas as pd
 
-from rb_support.construct.errors import ConstructError
-from rb_support.construct.records import Query
+from rb_support.construct.records import ConstructError, Query, texts_of
 from rb_support.construct.tasks import Row, Task
 
 KINDS = ("recent", "older", "specific")
 MAKING = "make-rag"
 """Begins the tasks of queries that ask for a question; these are no samples of a table."""
 
-_ABOUT = {
-    "recent": "Ask about something that happened or changed when this text was written, and name no date.",
-    "older": "Ask about something that happened when this text was written, and say which year is meant.",
-    "specific": "Ask about a lasting detail such as a name, a size or a price, not about an event.",
-}
-_PROMPT = """Here is a text of {date}.
-
-<text>
-{text}
-</text>
-
-Write one question that this text answers. {about} A reader who has not seen the text must understand the \
-question, and the question must not contain its answer. The answer is a few words copied from the text. \
-Reply with a JSON object and nothing else: {{"question": "...", "answer": "..."}}"""
-
+_PROMPTS = texts_of("prompts.toml")["question"]
 _YEAR = 365.25
 
 
@@ -69,9 +54,8 @@ def kind_of(document: Document, today: date) -> str:
         return "specific"
     days = (today - document.written).days
     if days < 0:
-        raise ConstructError(
-            f"document '{document.name}' is dated {document.written}, after today; correct it"
-        )
+        when = f"is dated {document.written}, after today"
+        raise ConstructError(f"document '{document.name}' {when}; correct it")
     return "recent" if days <= 2 * _YEAR else "older"
 
 
@@ -80,12 +64,13 @@ def question_queries(documents: Iterable[Document], today: date) -> list[Query]:
 
     The task of a query is `make-rag-{kind}`, its id ends in the document's name, its reference is empty.
     """
-    return [_query(document, kind_of(document, today)) for document in documents]
-
-
-def _query(document: Document, kind: str) -> Query:
-    prompt = _PROMPT.format(date=document.written.isoformat(), text=document.text, about=_ABOUT[kind])
-    return Query(f"{MAKING}-{kind}.{document.name}", f"{MAKING}-{kind}", (prompt,))
+    queries = []
+    for document in documents:
+        kind = kind_of(document, today)
+        filled = {"date": document.written.isoformat(), "text": document.text, "about": _PROMPTS[kind]}
+        prompt = _PROMPTS["prompt"].format(**filled)
+        queries.append(Query(f"{MAKING}-{kind}.{document.name}", f"{MAKING}-{kind}", (prompt,)))
+    return queries
 
 
 def parse_question(text: str) -> tuple[str, str] | None:
@@ -99,9 +84,9 @@ def parse_question(text: str) -> tuple[str, str] | None:
             record = json.loads(found[0])
         except json.JSONDecodeError:
             continue
-        pair = (record.get("question"), record.get("answer"))
-        if isinstance(pair[0], str) and isinstance(pair[1], str) and all(part.strip() for part in pair):
-            return pair[0].strip(), pair[1].strip()
+        question, answer = record.get("question"), record.get("answer")
+        if isinstance(question, str) and isinstance(answer, str) and question.strip() and answer.strip():
+            return question.strip(), answer.strip()
     return None
 
 
@@ -146,22 +131,25 @@ def rag_task(
     ------
     ConstructError : if no question is usable.
     """
-    table = pd.DataFrame(
-        [_made(document, kind_of(document, today), replies) for document in documents],
-        columns=["document", "kind", "question", "answer", "fault"],
-    )
-    kept = table[table["fault"] == ""]
-    if kept.empty:
-        raise ConstructError(f"none of {len(table)} made questions is usable; see the column 'fault'")
-    pairs = zip(kept["question"], kept["answer"], strict=True)
-    return Task(name, "judge", tuple(Row(question, answer) for question, answer in pairs)), table
+    made, kept = [], []
+    for document in documents:
+        kind = kind_of(document, today)
+        reply = replies.get(f"{MAKING}-{kind}.{document.name}")
+        question, answer = parse_question(reply or "") or ("", "")
+        if reply is None:
+            wrong = "no reply"
+        elif not question:
+            wrong = "the reply holds no question and answer in JSON"
+        else:
+            wrong = fault(question, answer, document)
+        made.append((document.name, kind, question, answer, wrong))
+        kept += [] if wrong else [Row(question, answer)]
+    if not kept:
+        raise ConstructError(f"none of {len(made)} made questions is usable; see the column 'fault'")
+    table = pd.DataFrame(made, columns=["document", "kind", "question", "answer", "fault"])
+    return Task(name, "judge", tuple(kept)), table
 
 
-def _made(document: Document, kind: str, replies: Mapping[str, str]) -> tuple[str, str, str, str, str]:
-    reply = replies.get(_query(document, kind).sample_id)
-    if reply is None:
-        return document.name, kind, "", "", "no reply"
-    pair = parse_question(reply)
-    if pair is None:
-        return document.name, kind, "", "", "the reply holds no question and answer in JSON"
-    return document.name, kind, *pair, fault(*pair, document)
+def demo_documents() -> list[Document]:
+    """Six short dated texts on invented towns, two of each kind, to make retrieval questions from."""
+    return [Document(**entry) for entry in texts_of("phrases.toml")["document"]]

@@ -1,18 +1,66 @@
-"""The plain records of construction: what is asked, of whom, how, and what came back."""
+"""The plain records of construction: what is asked, of whom, how, what came back, and what can go wrong."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
 
 Messages = tuple[tuple[str, str], ...]
 """Pairs (role, text), in the order of the conversation."""
+
+
+class ConstructError(RuntimeError):
+    """Construction cannot go on; the message names what is wrong and the remedy, never a key."""
+
+
+class ModelCardError(ConstructError):
+    """A model card file that cannot be used; the message names file, entry, field and remedy."""
+
+
+class StoreError(ConstructError):
+    """A store that cannot be opened or read: another format or version, or a damaged file."""
+
+
+class StoreBusyError(StoreError):
+    """A store that another run is writing."""
+
+
+class CallError(ConstructError):
+    """A call that was given up: refused by the endpoint, or failed at every attempt.
+
+    Parameters
+    ----------
+    message : what is wrong and the remedy.
+    whole_model : True if every other call to the model would fail the same way.
+    """
+
+    def __init__(self, message: str, *, whole_model: bool = False) -> None:
+        super().__init__(message)
+        self.whole_model = whole_model
+
+
+class TryAgain(Exception):
+    """One attempt failed in a way that may pass.
+
+    Parameters
+    ----------
+    kind : in a word or two, such as "429" or "cut".
+    wait_s : seconds that the endpoint asks to wait.
+    billed : True if the endpoint may have made an answer, which would be on the bill.
+    """
+
+    def __init__(self, kind: str, *, wait_s: float = 0.0, billed: bool = False) -> None:
+        super().__init__(kind)
+        self.kind, self.wait_s, self.billed = kind, wait_s, billed
 
 
 class Key(NamedTuple):
@@ -23,7 +71,7 @@ class Key(NamedTuple):
     model : name of the model.
     sample_id : name of the query.
     turn : index into the query's turns.
-    parameters_digest : `digest` of parameters and prompt.
+    parameters_digest : hash of parameters and prompt, 32 hexadecimal digits.
     """
 
     model: str
@@ -52,11 +100,6 @@ class Query:
     reference: str = ""
     metric: str = "judge"
     system: str = ""
-
-    @property
-    def messages(self) -> Messages:
-        """Messages of the first turn."""
-        return self.conversation(())
 
     def conversation(self, answers: Sequence[str]) -> Messages:
         """Messages of the turn after these answers, which are the model's own.
@@ -156,28 +199,37 @@ class Answer:
     attempts: int
     raw: str
 
-    @property
-    def key(self) -> Key:
-        """What names it."""
-        return Key(self.model, self.sample_id, self.turn, self.parameters_digest)
 
+def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) -> Key:
+    """Key of the answer of a model to one turn of a query.
 
-def digest(query: Query, turn: int, parameters: Parameters) -> str:
-    """Hash of parameters and prompt: all user turns up to this one, and the system message.
-
-    The model's own earlier answers are left out: they follow from the key of the turn before, and so the
-    key of a second turn is known before the first is asked.
-
-    Returns
-    -------
-    32 hexadecimal digits.
+    Its digest is a hash of parameters and prompt: all user turns up to this one, and the system message. The
+    model's own earlier answers are left out: they follow from the key of the turn before, and so the key of a
+    second turn is known before the first is asked.
     """
     asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) -> Key:
-    """Key of the answer of a model to one turn of a query."""
     name = model if isinstance(model, str) else model.name
-    return Key(name, query.sample_id, turn, digest(query, turn, parameters))
+    return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def texts_of(name: str) -> dict[str, Any]:
+    """Content of one of this package's own TOML files, such as "prompts.toml"."""
+    return tomllib.loads((files("rb_support.construct") / name).read_text(encoding="utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Content of a TOML file of a user.
+
+    Raises
+    ------
+    ConstructError : if it cannot be read; says why, but does not name the file.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConstructError(f"cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise ConstructError("is not text in UTF-8; save it as such") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConstructError(f"is no TOML ({error}); correct that line") from None

@@ -13,40 +13,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from rb_support.construct.reading import read_answer
-from rb_support.names import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
+from rb_support.answers import final_answer
+from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
+from rb_support.construct.records import texts_of
 from rb_support.outcomes import Outcomes
-from rb_support.outcomes.prompts import strings
-from rb_support.outcomes.wide import ANSWER
+from rb_support.outcomes.wide import ANSWER, strings
 
 Behaviour = Literal["", "refusal", "echo", "empty"]
 
-_LEAD = r"(?:(?:unfortunately|sorry|my apologies|apologies|well|hmm|thank you[^.!]*)[ ,.!]+(?:but )?)*"
-_OPENINGS = (
-    r"i (?:(?:do|can|could|will|would) ?n[o']t|can[no]*t|won't|am unable|lack)\b",
-    r"i(?:'m| am)(?: \w+)? (?:sorry|unable|afraid|not (?:sure|able|certain|familiar|confident|qualified))\b",
-    r"i (?:apologi[sz]e|regret)\b",
-    r"as an? (?:ai|artificial|language model|assistant)\b",
-    r"(?:there is|there's|you have|the \w+)[^.]{0,40} (?:not|no|insufficient|never)"
-    r"[^.]{0,30} (?:enough|information|context|provided?|given|specif\w+|sufficient)\b",
-    r"(?:based on|given|without)[^.]{0,60} "
-    r"(?:i can ?not|i can't|i do ?n[o']t|there is no|it is (?:not|im)possible)\b",
-)
-_REFUSAL = re.compile(rf"{_LEAD}(?:{'|'.join(_OPENINGS)})")
-_PHRASES = (
-    "i do not have enough information",
-    "i don't know",
-    "i cannot answer",
-    "i can't answer",
-    "i am not sure",
-    "i'm not sure",
-    "i apologize but",
-    "unfortunately i do not have enough",
-    "unfortunately there is not enough",
-    "there is not enough information",
-    "based on the information given i cannot",
-    "you have not given",
-)
+_FORMS = texts_of("phrases.toml")["refusal"]
+_REFUSAL = re.compile(_FORMS["lead"] + f"(?:{'|'.join(_FORMS['openings'])})")
 _SURE = 8
 """Letters that a single word needs to be told as the opening of a refusal."""
 _WORDS = 4
@@ -72,24 +48,19 @@ def behaviour(text: str, prompt: str = "", *, readable: bool = False) -> Behavio
         return "empty"
     if readable:
         return ""
-    if _is_echo(plain, prompt):
+    last = _plain((prompt.strip().splitlines() or [""])[-1])
+    if plain in (*_CUES, last) or (len(plain.split()) >= _WORDS and plain in _plain(prompt)):
         return "echo"
-    return "refusal" if _REFUSAL.match(plain) or _is_cut_refusal(plain) else ""
+    if _REFUSAL.match(plain):
+        return "refusal"
+    # An answer that was cut: nothing but the beginning of a refusal.
+    bare = " ".join(re.sub(r"[,.:!]", " ", plain).split())
+    told = len(bare.split()) > 1 or "'" in bare or len(bare) >= _SURE
+    return "refusal" if told and any(f"{p} ".startswith(f"{bare} ") for p in _FORMS["phrases"]) else ""
 
 
 def _plain(text: str) -> str:
     return " ".join(text.replace("’", "'").casefold().split()).lstrip("-–*\"'([ ")
-
-
-def _is_echo(plain: str, prompt: str) -> bool:
-    last = _plain((prompt.strip().splitlines() or [""])[-1])
-    return plain in (*_CUES, last) or (len(plain.split()) >= _WORDS and plain in _plain(prompt))
-
-
-def _is_cut_refusal(plain: str) -> bool:
-    bare = " ".join(re.sub(r"[,.:!]", " ", plain).split())
-    told = len(bare.split()) > 1 or "'" in bare or len(bare) >= _SURE
-    return told and any(f"{phrase} ".startswith(f"{bare} ") for phrase in _PHRASES)
 
 
 def refusals_table(outcomes: Outcomes) -> pd.DataFrame:
@@ -110,36 +81,27 @@ def refusals_table(outcomes: Outcomes) -> pd.DataFrame:
         raise ValueError(
             f"{outcomes.origin.name}: no answers to look at; a table needs columns '<model>{ANSWER}' for that"
         )
-    return pd.DataFrame([_counted(outcomes, model) for model in held])
+    rows = []
+    for model in held:
+        mark = marks(outcomes, model)
+        score = outcomes.quality[:, outcomes.models.index(model)]
+        answered = ~mark.isin(["refusal", "echo", "empty"]).to_numpy()
+        counts = [int((mark == name).sum()) for name in ("refusal", "echo", "empty", "unreadable")]
+        if_answered = float(score[answered].mean()) if answered.any() else np.nan
+        shares = counts[0] / len(mark), float(score.mean()), if_answered
+        rows.append((model, len(mark), *counts, *shares))
+    columns = ["model", "answers", "refusals", "echoes", "empty", "unreadable"]
+    return pd.DataFrame(rows, columns=[*columns, "refusal_share", "quality", "quality_if_answered"])
 
 
 def marks(outcomes: Outcomes, model: str) -> pd.Series[str]:
     """Per row "refusal", "echo", "empty", "unreadable" or "" for one model's answers."""
-    frame = outcomes.frame
-    columns = zip(frame[model + ANSWER], frame["prompt"], frame["dataset"], strict=True)
-    return pd.Series([_mark(*cells) for cells in columns], index=frame.index, dtype=object)
-
-
-def _mark(answer: object, prompt: str, dataset: str) -> str:
-    text = "\n\n".join(strings(answer)) if isinstance(answer, str) else ""
-    metric = "number" if dataset == GSM8K else "letter"
-    readable = dataset in _EXACT and read_answer(metric, text) is not None
-    return behaviour(text, prompt, readable=readable) or ("unreadable" * (dataset in _EXACT and not readable))
-
-
-def _counted(outcomes: Outcomes, model: str) -> dict[str, object]:
-    mark = marks(outcomes, model)
-    score = outcomes.quality[:, outcomes.models.index(model)]
-    answers = ~mark.isin(["refusal", "echo", "empty"]).to_numpy()
-    counts = {f"{name}": int((mark == name).sum()) for name in ("refusal", "echo", "empty", "unreadable")}
-    return {
-        "model": model,
-        "answers": len(mark),
-        "refusals": counts["refusal"],
-        "echoes": counts["echo"],
-        "empty": counts["empty"],
-        "unreadable": counts["unreadable"],
-        "refusal_share": counts["refusal"] / len(mark),
-        "quality": float(score.mean()),
-        "quality_if_answered": float(score[answers].mean()) if answers.any() else np.nan,
-    }
+    frame, found = outcomes.frame, []
+    for answer, prompt, dataset in zip(frame[model + ANSWER], frame["prompt"], frame["dataset"], strict=True):
+        text = "\n\n".join(strings(answer)) if isinstance(answer, str) else ""
+        metric = "number" if dataset == GSM8K else "letter"
+        exact = dataset in _EXACT
+        readable = exact and final_answer(metric, text) is not None
+        mark = behaviour(text, prompt, readable=readable)
+        found.append(mark or ("unreadable" if exact and not readable else ""))
+    return pd.Series(found, index=frame.index, dtype=object)

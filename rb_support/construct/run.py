@@ -10,21 +10,73 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
-from rb_support.construct.budget import Budget, BudgetReached
-from rb_support.construct.client import Connection, Reply, connect
-from rb_support.construct.errors import CallError, ConstructError, TryAgain
-from rb_support.construct.plan import Plan, missing_turns, plan, worst_usd
-from rb_support.construct.records import Answer, Key, Messages, Model, Parameters, Query, key_of
+from rb_support.construct.client import Connection
+from rb_support.construct.plan import estimate, estimate_prompt, missing_turns, worst_usd
+from rb_support.construct.records import (
+    Answer,
+    CallError,
+    ConstructError,
+    Key,
+    Messages,
+    Model,
+    Parameters,
+    Query,
+    TryAgain,
+    key_of,
+)
 from rb_support.construct.store import Store, now
-from rb_support.construct.tokens import estimate, estimate_prompt
 
-__all__ = ["Failure", "Plan", "Policy", "Summary", "plan", "run"]
+SLACK = 1e-12
+"""Dollars by which sums may be off; far below the price of a token."""
+
+
+class BudgetReached(Exception):
+    """No call fits into the budget any more; says the most that the next one may cost."""
+
+
+class Budget:
+    """What many workers have spent and may have in flight, never more than a limit together; thread-safe.
+
+    Parameters
+    ----------
+    limit_usd : USD that may be spent; None for any amount.
+    spent_usd : USD that are spent already.
+    """
+
+    def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
+        self.limit_usd, self.spent_usd = limit_usd, spent_usd
+        self._reserved: list[float] = []
+        self._changed = threading.Condition()
+
+    def reserve(self, usd: float) -> None:
+        """Set the most that a call can cost aside; waits while calls in flight may still make room.
+
+        Raises
+        ------
+        BudgetReached : if it does not fit and nothing is in flight.
+        """
+        limit = float("inf") if self.limit_usd is None else self.limit_usd + SLACK
+        with self._changed:
+            while self.spent_usd + sum(self._reserved) + usd > limit:
+                if not self._reserved:
+                    raise BudgetReached(f"the next call may cost ${usd:.6f}")
+                self._changed.wait()
+            self._reserved.append(usd)
+
+    def settle(self, reserved_usd: float, spent_usd: float) -> None:
+        """Take back what was set aside for a call, and count what it cost."""
+        with self._changed:
+            self._reserved.remove(reserved_usd)
+            self.spent_usd += spent_usd
+            self._changed.notify_all()
 
 
 @dataclass(frozen=True)
@@ -59,21 +111,21 @@ class Policy:
         return max(min(self.first_wait_s * 2 ** (attempt - 1) * vary, self.longest_wait_s), asked_s)
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A call that was given up, and why; the next run tries it again."""
 
     key: Key
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Summary:
-    """How a run went.
+    """How a run goes; its workers count, each under the run's lock.
 
     Attributes
     ----------
-    state : "done", "failed" (some calls were given up) or "budget" (it stopped before the budget's end).
+    state : "done", "failed" (some calls were given up), "budget" (it stopped before the budget's end) or
+        "interrupted".
     message : the same in a sentence.
     answers : answers recorded.
     attempts : requests sent.
@@ -84,15 +136,15 @@ class Summary:
     seconds : how long it took.
     """
 
-    state: str
-    message: str
-    answers: int
-    attempts: int
-    retries: dict[str, int]
-    failures: tuple[Failure, ...]
-    spent_usd: float
-    total_usd: float
-    seconds: float
+    state: str = "interrupted"
+    message: str = ""
+    answers: int = 0
+    attempts: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    spent_usd: float = 0.0
+    total_usd: float = 0.0
+    seconds: float = 0.0
 
 
 def run(
@@ -123,268 +175,214 @@ def run(
     ConstructError : if two models have one name, or the budget is no amount.
     KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded.
     """
-    _refuse(models, budget_usd)
-    queries = list(dict.fromkeys(queries))
-    with store.held():
-        store.put_queries(queries)
-        store.put_models(models)
-        work = _Run(
-            store, parameters or Parameters(), policy or Policy(), Budget(budget_usd, store.spent_usd())
-        )
-        return work.go(queries, models, progress)
-
-
-def _refuse(models: Sequence[Model], budget_usd: float | None) -> None:
-    repeated = [name for name, count in Counter(model.name for model in models).items() if count > 1]
+    names = [model.name for model in models]
+    repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
+    queries = list(dict.fromkeys(queries))
+    with store.writing():
+        store.put_queries(queries)
+        store.put_models(models)
+        asking = _Run(store, parameters or Parameters(), policy or Policy(), budget_usd)
+        return asking.go(queries, models, progress)
 
 
-@dataclass
 class _Run:
-    store: Store
-    parameters: Parameters
-    policy: Policy
-    budget: Budget
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    answers: int = 0
-    attempts: int = 0
-    retries: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    in_a_row: Counter[str] = field(default_factory=Counter)
-    short_usd: float | None = None
-    error: BaseException | None = None
+    """What the workers of all models share; the summary is changed under `lock`."""
+
+    def __init__(
+        self, store: Store, parameters: Parameters, policy: Policy, budget_usd: float | None
+    ) -> None:
+        self.store, self.parameters, self.policy = store, parameters, policy
+        self.budget, self.summary = Budget(budget_usd, store.spent_usd()), Summary()
+        self.answered = store.answered()
+        self.stop, self.lock = threading.Event(), threading.Lock()
 
     def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
-        """Do all the work; the store is held."""
-        began, spent = time.perf_counter(), self.budget.spent_usd
+        """Do all the work and tell how it went; the store is held."""
+        began, before, told = time.perf_counter(), self.budget.spent_usd, self.summary
         number = self.store.start_run(self.parameters, self.budget.limit_usd)
-        self.answered = self.store.answered()
-        state = "interrupted"
+        short = ""
         try:
-            with ExitStack() as stack:
-                self._wait(self._start(queries, models, progress, stack))
-            if self.error is not None:
-                raise self.error
-            state = "budget" if self.short_usd is not None else "failed" if self.failures else "done"
-        except ConstructError:
-            state = "error"
-            raise
-        finally:
-            self._end(number, state)
-        total = self.store.spent_usd()
-        return Summary(
-            state,
-            self._message(state, total),
-            self.answers,
-            self.attempts,
-            dict(self.retries),
-            tuple(sorted(self.failures, key=lambda failure: failure.key)),
-            total - spent,
-            total,
-            time.perf_counter() - began,
-        )
-
-    def _end(self, number: int, state: str) -> None:
-        if state != "error":  # a store that could not be written is left as it is
-            self.store.end_run(number, state)
-
-    def _message(self, state: str, total: float) -> str:
-        if state == "budget":
-            spent = f"${total:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            more = f"the next call may cost ${self.short_usd:.6f}; raise the budget to go on"
-            return f"stopped within the budget: {spent}, and {more}"
-        if state == "failed":
-            first = self.failures[0].reason
-            return f"{len(self.failures)} calls were given up, such as: {first}; run again to retry them"
-        return f"all is answered; ${total:.6f} spent in all"
-
-    # Workers
-
-    def _start(
-        self, queries: Sequence[Query], models: Sequence[Model], progress: bool, stack: ExitStack
-    ) -> list[threading.Thread]:
-        threads = []
-        for model in models:
-            missing = [len(list(missing_turns(model, q, self.answered, self.parameters))) for q in queries]
-            jobs = [query for query, turns in zip(queries, missing, strict=True) if turns]
-            bar = stack.enter_context(
-                tqdm(total=sum(missing), desc=model.name, unit="call", disable=not progress)
-            )
-            source = _Jobs(jobs)
-            for _ in range(min(model.concurrency, len(jobs))):
-                threads.append(threading.Thread(target=self._work, args=(model, source, bar), daemon=True))
-        for thread in threads:
-            thread.start()
-        return threads
-
-    def _wait(self, threads: Sequence[threading.Thread]) -> None:
-        try:
-            self._join(threads)
-        except KeyboardInterrupt:
-            self.stop.set()
-            self._join(threads)  # calls in flight are paid for: record them
-            raise
-
-    def _join(self, threads: Sequence[threading.Thread]) -> None:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(timeout=0.5)
-
-    def _work(self, model: Model, jobs: _Jobs, bar: tqdm[None]) -> None:
-        connection = connect(model, self.policy.timeout_s)
-        try:
-            for query in jobs:
-                if self.stop.is_set():
-                    return
-                self._ask_turns(model, query, connection, bar)
+            self._ask_all(queries, models, progress)
+            told.state = "failed" if told.failures else "done"
         except BudgetReached as reached:
-            self.short_usd = reached.usd
-            self.stop.set()
-        except BaseException as error:  # told to the caller, in whose thread it is raised again
-            self.error = self.error or error
-            self.stop.set()
-        finally:
-            connection.close()
+            told.state, short = "budget", str(reached)
+        except ConstructError:
+            raise  # a store that could not be written is left as it is
+        except BaseException:
+            self.store.end_run(number, told.state)
+            raise
+        self.store.end_run(number, told.state)
+        told.total_usd = self.store.spent_usd()
+        told.spent_usd, told.seconds = told.total_usd - before, time.perf_counter() - began
+        told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
+        if told.state == "budget":
+            spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
+            told.message = f"stopped within the budget: {spent}, and {short}; raise the budget to go on"
+        elif told.state == "failed":
+            many, such = len(told.failures), told.failures[0].reason
+            told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
+        told.failures.sort()
+        return told
 
-    def _ask_turns(self, model: Model, query: Query, connection: Connection, bar: tqdm[None]) -> None:
+    def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
+        """Hand every query with missing turns to the workers of each model, and wait for them."""
+        pending: set[Future[None]] = set()
+        with ExitStack() as stack:  # its end waits for the workers
+            for model in models:
+                missing = {
+                    query: count
+                    for query in queries
+                    if (count := len(list(missing_turns(model, query, self.answered, self.parameters))))
+                }
+                if not missing:
+                    continue
+                bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
+                asked = _Asked(self, model, stack.enter_context(bar), stack)
+                workers = stack.enter_context(ThreadPoolExecutor(model.concurrency))
+                pending |= {workers.submit(asked.ask, query) for query in missing}
+            try:
+                while pending:  # in short waits, which Ctrl-C can end everywhere
+                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+            except BaseException:
+                self.stop.set()  # calls in flight are paid for: they are still recorded
+                raise
+
+
+class _Asked:
+    """One model of a run, asked by several workers.
+
+    Parameters
+    ----------
+    run : what they share with those of other models.
+    model : whom they ask.
+    bar : of progress, one step a call.
+    stack : closes the connection at its end.
+    """
+
+    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn], stack: ExitStack) -> None:
+        self.run, self.model, self.bar = run, model, bar
+        self.in_a_row = 0  # calls without an answer
+        self.refused = ""  # why the model is asked no more
+        self.connection: Connection | None = None
+        try:
+            self.connection = Connection(model, run.policy.timeout_s)
+            stack.callback(self.connection.close)
+        except CallError as error:
+            self.refused = str(error)
+
+    def ask(self, query: Query) -> None:
+        """Ask the turns of a query that have no answer, one after the other, until one has none."""
         said: list[str] = []
-        for turn in range(len(query.turns)):
-            key = key_of(model, query, turn, self.parameters)
-            if key in self.answered:
-                answer = self.store.answer(key)
-            else:
-                answer = self._try(model, query.conversation(said), key, connection)
-                with self.lock:
-                    bar.update()
-            if answer is None:
-                return
-            said.append(answer.text)
+        try:
+            for turn in range(len(query.turns)):
+                key = key_of(self.model, query, turn, self.run.parameters)
+                if key in self.run.answered:
+                    answer = self.run.store.answer(key)
+                else:
+                    answer = self._call(query.conversation(said), key)
+                    with self.run.lock:
+                        self.bar.update()
+                if answer is None:
+                    return
+                said.append(answer.text)
+        except BaseException:
+            self.run.stop.set()  # at once: the waiting thread hears of it later
+            raise
 
-    def _try(self, model: Model, messages: Messages, key: Key, connection: Connection) -> Answer | None:
+    def _call(self, messages: Messages, key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
         try:
-            if model.name in self.refused:
-                raise CallError(self.refused[model.name])
-            return self._attempts(model, messages, key, connection)
+            if self.refused or self.connection is None:
+                raise CallError(self.refused)
+            for attempt in range(1, self.run.policy.attempts + 1):
+                if self.run.stop.is_set():
+                    return None
+                try:
+                    return self._attempt(self.connection, messages, key, attempt)
+                except TryAgain as again:
+                    self._wait(key, attempt, again)
         except CallError as error:
-            self._give_up(key, error)
-            return None
-
-    def _attempts(self, model: Model, messages: Messages, key: Key, connection: Connection) -> Answer | None:
-        for attempt in range(1, self.policy.attempts + 1):
-            if self.stop.is_set():
-                return None
-            try:
-                return self._attempt(model, messages, key, connection, attempt)
-            except TryAgain as again:
-                with self.lock:
-                    self.retries[again.kind] += 1
-                self._pause(model, key, attempt, again)
+            self.run.store.put_failure(key, str(error))
+            with self.run.lock:
+                self.run.summary.failures.append(Failure(key, str(error)))
+                self.refused = str(error) if error.whole_model else self.refused
         return None
 
-    def _pause(self, model: Model, key: Key, attempt: int, again: TryAgain) -> None:
-        if attempt == self.policy.attempts:
-            raise self._no_answer(model, attempt, again)
-        if again.wait_s > self.policy.longest_wait_s:
-            raise CallError(
-                f"{model.name}: the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
-            )
-        self.stop.wait(self.policy.wait_s(key, attempt, again.wait_s))
-
-    def _no_answer(self, model: Model, attempt: int, again: TryAgain) -> CallError:
-        """Error of a call that was tried often enough; of the whole model if many have ended so in a row."""
-        with self.lock:
-            self.in_a_row[model.name] += 1
-            calls = self.in_a_row[model.name]
-        message = f"{model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
-        if calls < self.policy.in_a_row:
-            return CallError(message)
-        return CallError(f"{message}; so it was with {calls} calls in a row", whole_model=True)
-
-    def _attempt(
-        self, model: Model, messages: Messages, key: Key, connection: Connection, attempt: int
-    ) -> Answer:
-        most = worst_usd(model, messages, self.parameters)
-        self.budget.reserve(most)
+    def _attempt(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
+        """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
+        run, most = self.run, worst_usd(self.model, messages, self.run.parameters)
+        run.budget.reserve(most)
         spent = most  # until it is known better
         try:
-            charge = self.store.charge(key, most)
+            charge = run.store.charge(key, most)
             try:
-                answer = self._exchange(model, messages, key, connection, attempt)
+                answer = self._send(connection, messages, key, attempt)
             except (TryAgain, CallError) as error:
-                spent = self._unanswered(charge, most, error)
+                if isinstance(error, TryAgain) and error.billed:
+                    run.store.keep_charge(charge, error.kind)
+                else:
+                    run.store.refund(charge)
+                    spent = 0.0
                 raise
-            self.store.put_answer(answer, charge)
+            run.store.put_answer(answer, charge)
             spent = answer.cost_usd
         finally:
-            self.budget.settle(most, spent)
-        with self.lock:
-            self.answers += 1
-            self.in_a_row[model.name] = 0
+            run.budget.settle(most, spent)
+        with run.lock:
+            run.summary.answers += 1
+            self.in_a_row = 0
         return answer
 
-    def _unanswered(self, charge: int, most: float, error: TryAgain | CallError) -> float:
-        """Keep or take back the charge of an attempt without an answer; what it cost at most."""
-        if isinstance(error, TryAgain) and error.billed:
-            self.store.keep_charge(charge, error.kind)
-            return most
-        self.store.refund(charge)
-        return 0.0
-
-    def _exchange(
-        self, model: Model, messages: Messages, key: Key, connection: Connection, attempt: int
-    ) -> Answer:
-        with self.lock:
-            self.attempts += 1
+    def _send(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
+        with self.run.lock:
+            self.run.summary.attempts += 1
         asked_at, began = now(), time.perf_counter()
-        reply = connection.ask(messages, self.parameters)
-        return _answer(model, messages, key, reply, asked_at, time.perf_counter() - began, attempt)
+        reply = connection.ask(messages, self.run.parameters)
+        latency_s = time.perf_counter() - began
+        prompt, said = reply.prompt_tokens, reply.answer_tokens
+        estimated = prompt is None or said is None
+        prompt = estimate_prompt(messages) if prompt is None else prompt
+        said = estimate(reply.text) if said is None else said
+        return Answer(
+            *key,
+            text=reply.text,
+            prompt_tokens=prompt,
+            answer_tokens=said,
+            tokens_estimated=estimated,
+            latency_s=latency_s,
+            cost_usd=self.model.cost(prompt, said),
+            finish_reason=reply.finish_reason,
+            asked_at=asked_at,
+            attempts=attempt,
+            raw=reply.raw,
+        )
 
-    def _give_up(self, key: Key, error: CallError) -> None:
-        self.store.put_failure(key, str(error))
-        with self.lock:
-            self.failures.append(Failure(key, str(error)))
-            if error.whole_model:
-                self.refused[key.model] = str(error)
+    def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
+        """Wait until the next attempt.
 
-
-class _Jobs:
-    """Queries that several workers take turns at."""
-
-    def __init__(self, queries: Sequence[Query]) -> None:
-        self._queries = iter(queries)
-        self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[Query]:
-        return self
-
-    def __next__(self) -> Query:
-        with self._lock:
-            return next(self._queries)
-
-
-def _answer(
-    model: Model, messages: Messages, key: Key, reply: Reply, asked_at: str, latency_s: float, attempt: int
-) -> Answer:
-    prompt, said = reply.prompt_tokens, reply.answer_tokens
-    estimated = prompt is None or said is None
-    prompt = estimate_prompt(messages) if prompt is None else prompt
-    said = estimate(reply.text) if said is None else said
-    return Answer(
-        *key,
-        text=reply.text,
-        prompt_tokens=prompt,
-        answer_tokens=said,
-        tokens_estimated=estimated,
-        latency_s=latency_s,
-        cost_usd=model.cost(prompt, said),
-        finish_reason=reply.finish_reason,
-        asked_at=asked_at,
-        attempts=attempt,
-        raw=reply.raw,
-    )
+        Raises
+        ------
+        CallError : if there is none; for the whole model if many calls have ended so in a row.
+        """
+        policy = self.run.policy
+        with self.run.lock:
+            self.run.summary.retries[again.kind] += 1
+            self.in_a_row += attempt == policy.attempts
+            calls = self.in_a_row
+        if attempt == policy.attempts:
+            reason = f"no answer after {attempt} attempts, the last ended with: {again.kind}"
+            if calls < policy.in_a_row:
+                raise CallError(f"{self.model.name}: {reason}")
+            raise CallError(
+                f"{self.model.name}: {reason}; so it was with {calls} calls in a row", whole_model=True
+            )
+        if again.wait_s > policy.longest_wait_s:
+            wait = f"the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
+            raise CallError(f"{self.model.name}: {wait}")
+        self.run.stop.wait(policy.wait_s(key, attempt, again.wait_s))

@@ -13,34 +13,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rb_support.construct.records import Query
+from rb_support.construct.records import Model, Query, texts_of
 
 QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
 """Mark at the end of an open answer."""
 
-_LETTERS = (
-    "{0}",
-    "{0}.",
-    "({0})",
-    "The answer is {0}.",
-    "Answer: {0}",
-    "**{0}**",
-    "It must be {0}, I think.",
-)
-_NUMBERS = ("The answer is {0}.", "So the result is {0}.", "#### {0}", "That makes **{0}** in all.", "{0}")
-_STEPS = ("First I write down what is given.", "Then I add up the parts.", "Next I check the units.")
-_PROSE = (
-    "Here is a first thought on it.",
-    "The main point comes before the details.",
-    "An example makes it plain.",
-    "There is another side to weigh.",
-    "In short, the simple way is enough.",
-)
-_REFUSALS = (
-    "I do not understand the question.",
-    "I am not sure about this and cannot answer.",
-    "I apologize, but I cannot help with that.",
-)
+_SAYS = texts_of("phrases.toml")["simulated"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +50,10 @@ class SimulatedModel:
     silent: float = 0.01
     strengths: Mapping[str, float] = field(default_factory=dict)
 
-    def skill_at(self, task: str) -> float:
-        """Skill at one task, in [0, 1]."""
-        added = sum(more for prefix, more in self.strengths.items() if task.startswith(prefix))
-        return min(max(self.skill + added, 0.0), 1.0)
+    def card(self, url: str) -> Model:
+        """Model card on a server."""
+        prices = (self.price_in_usd_per_million, self.price_out_usd_per_million, self.fee_usd_per_request)
+        return Model(self.name, url, self.name, *prices, context_tokens=16_384)
 
 
 MODELS = (
@@ -102,31 +80,38 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     if mood < model.silent:
         return ""
     if mood < model.silent + model.refuses:
-        return rng.choice(_REFUSALS)
+        return rng.choice(_SAYS["refusals"])
     if mood < model.silent + model.refuses + model.echoes:
         return query.turns[turn].strip().splitlines()[-1]
     difficulty = draw(seed, query.sample_id, "difficulty").random()
-    margin = model.skill_at(query.task) - (difficulty + rng.random()) / 2
+    strength = sum(more for prefix, more in model.strengths.items() if query.task.startswith(prefix))
+    skill = min(max(model.skill + strength, 0.0), 1.0)
+    margin = skill - (difficulty + rng.random()) / 2
     return _SAY[query.metric](model, query, turn, margin, rng)
 
 
-def judge(prompt: str, seed: int) -> str:
-    """Reply of a judge to answers that carry quality marks; JSON.
+def reply(prompt: str, seed: int) -> str:
+    """Reply to a prompt that is no known query, as JSON.
 
-    A prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten whichever
-    stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
+    A prompt that asks for a "question" about a text gets one. To answers that carry quality marks the reply
+    is a judge's: a prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten
+    whichever stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
     """
+    if "<text>" in prompt and '"question"' in prompt:
+        return _question(prompt, seed)
     marks = [int(mark) for mark in QUALITY.findall(prompt)]
     rng = draw(seed, "judge", prompt)
     if '"winner"' in prompt:
-        return json.dumps({"winner": _winner(marks, rng)})
+        favours_the_first = rng.random() < 0.1 or len(marks) < 2
+        first, last = (1, 0) if favours_the_first else (marks[0], marks[-1])
+        return json.dumps({"winner": "A" if first > last else "B" if first < last else "tie"})
     if not marks:
         return json.dumps({"score": rng.choice((1, 1, 2))})
     score = round(sum(marks) / len(marks)) + rng.choice((0, 0, 0, 0, -1, 1))
     return json.dumps({"score": min(max(score, 1), 10)})
 
 
-def write_question(prompt: str, seed: int) -> str:
+def _question(prompt: str, seed: int) -> str:
     """Question about the text between <text> and </text>, as JSON with "question" and "answer"."""
     text = " ".join(prompt.partition("<text>")[2].partition("</text>")[0].split())
     sentence = draw(seed, "question", text).choice([part for part in text.split(". ") if part] or ["Nothing"])
@@ -136,35 +121,27 @@ def write_question(prompt: str, seed: int) -> str:
     return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
 
 
-def _winner(marks: list[int], rng: random.Random) -> str:
-    if rng.random() < 0.1 or len(marks) < 2:
-        return "A"
-    return "A" if marks[0] > marks[-1] else "B" if marks[0] < marks[-1] else "tie"
-
-
 def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
     question = query.turns[turn].rpartition("Question:")[2]
     offered = re.findall(r"^([A-Z])[.)] ", question, re.MULTILINE) or list("ABCD")
     wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
     letter = query.reference if margin > 0 else rng.choice(wrong)
-    said = rng.choice(_LETTERS).format(letter)
-    thoughts = " ".join(rng.sample(_PROSE, min(model.verbosity - 1, len(_PROSE))))
+    said = rng.choice(_SAYS["letters"]).format(letter)
+    thoughts = " ".join(rng.sample(_SAYS["prose"], min(model.verbosity - 1, len(_SAYS["prose"]))))
     return f"{thoughts}\n{said}".strip()
 
 
 def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
-    number = query.reference if margin > 0 else _other_number(query.reference, rng)
-    return " ".join([*_STEPS[: model.verbosity], rng.choice(_NUMBERS).format(number)])
-
-
-def _other_number(reference: str, rng: random.Random) -> str:
-    value = float(reference.replace(",", "").strip("$ ") or 0)
-    return f"{value + rng.choice((-2, -1, 1, 10)):g}"
+    number = query.reference
+    if margin <= 0:
+        value = float(number.replace(",", "").strip("$ ") or 0)
+        number = f"{value + rng.choice((-2, -1, 1, 10)):g}"
+    return " ".join([*_SAYS["steps"][: model.verbosity], rng.choice(_SAYS["numbers"]).format(number)])
 
 
 def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
     quality = min(max(round(6 + 8 * margin), 1), 10)
-    sentences = rng.sample(_PROSE, min(1 + model.verbosity, len(_PROSE)))
+    sentences = rng.sample(_SAYS["prose"], min(1 + model.verbosity, len(_SAYS["prose"])))
     known = [query.reference] if query.reference and margin > 0 else []
     return "\n".join([*known, " ".join(sentences), f"[draft quality {quality}/10]"])
 

@@ -16,50 +16,53 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from rb_support.construct.errors import StoreBusyError, StoreError
-from rb_support.construct.records import Answer, Key, Model, Parameters, Query
+from rb_support.construct.records import Answer, Key, Model, Parameters, Query, StoreBusyError, StoreError
 
 APPLICATION = 0x52424331
 """Marks a SQLite file as one of ours ("RBC1")."""
 VERSION = 1
-_KEY = "model, sample_id, turn, parameters_digest"
+_RESTORE = "restore a copy, or begin another store"
+_KEY = ", ".join(Key._fields)
 _KEY_COLUMNS = (
     "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
 )
-_ANSWER = tuple(field.name for field in fields(Answer))
-_SCHEMA = (
-    """CREATE TABLE queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
-    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL)""",
-    "CREATE TABLE models (name TEXT PRIMARY KEY, card TEXT NOT NULL)",
-    f"""CREATE TABLE answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+_ANSWER = ", ".join(field.name for field in fields(Answer))
+_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)
+FROM pragma_application_id, pragma_user_version"""
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
+    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
     cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
-    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY ({_KEY}))""",
-    f"""CREATE TABLE grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL, parsed INTEGER NOT NULL,
-    note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind))""",
-    f"CREATE TABLE charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL, note TEXT NOT NULL)",
-    f"""CREATE TABLE failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
-    PRIMARY KEY ({_KEY}))""",
-    """CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
-    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL)""",
-    """CREATE TRIGGER answered AFTER INSERT ON answers BEGIN
+    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY ({_KEY}));
+CREATE TABLE IF NOT EXISTS grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL,
+    parsed INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind));
+CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL,
+    note TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
+    PRIMARY KEY ({_KEY}));
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
+    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS answered AFTER INSERT ON answers BEGIN
     DELETE FROM charges WHERE id = NEW.charge;
-    DELETE FROM failures WHERE model = NEW.model AND sample_id = NEW.sample_id AND turn = NEW.turn
-        AND parameters_digest = NEW.parameters_digest;
-    END""",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {VERSION}",
-)
+    DELETE FROM failures WHERE ({_KEY}) = (NEW.model, NEW.sample_id, NEW.turn, NEW.parameters_digest);
+    END;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
 
 
 def now() -> str:
@@ -87,20 +90,16 @@ class Store:
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: no store is there; `construct run` makes one")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._told():
+        with self._explained(), ExitStack() as if_it_fails:
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
+            if_it_fails.callback(self._db.close)
             self._set_up(fsync)
-        except BaseException:
-            self._db.close()
-            raise
+            if_it_fails.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -111,23 +110,20 @@ class Store:
         self._db.close()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Keep other runs from the store while this one writes; a killed run lets go by itself.
 
         Raises
         ------
-        StoreBusyError : if another run holds it.
+        StoreBusyError : if another run is writing.
         """
-        lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
-            lock.acquire()
+            lock = FileLock(f"{self.path}.lock", timeout=0).acquire()
         except Timeout:
             message = f"{self.path}: another run is writing it; wait for its end, or name another store"
             raise StoreBusyError(message) from None
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
 
     # Queries and models
 
@@ -138,33 +134,30 @@ class Store:
         ------
         StoreError : if a sample_id stands for another text already.
         """
-        known = {query.sample_id: query for query in self.queries()}
-        rows = []
+        known, rows = {query.sample_id: query for query in self.queries()}, []
         for query in queries:
             if known.setdefault(query.sample_id, query) != query:
                 raise StoreError(
                     f"{self.path}: sample_id {query.sample_id!r} stands for another query there; "
                     "rename the sample or take another store"
                 )
-            rows.append(_query_row(query))
-        self._write_many("INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, ?)", rows)
+            rows.append(vars(query) | {"turns": json.dumps(query.turns, ensure_ascii=False)})
+        columns = "(:sample_id, :task, :turns, :reference, :metric, :system)"
+        self._write_many(f"INSERT OR IGNORE INTO queries VALUES {columns}", rows)
 
     def queries(self) -> list[Query]:
         """Every query, in the order in which they came."""
-        rows = self._rows(
-            "SELECT sample_id, task, turns, reference, metric, system FROM queries ORDER BY rowid"
-        )
-        return [Query(row[0], row[1], tuple(json.loads(row[2])), *row[3:]) for row in rows]
+        rows = self._rows("SELECT * FROM queries ORDER BY rowid")
+        return [Query(name, task, tuple(json.loads(turns)), *rest) for name, task, turns, *rest in rows]
 
     def put_models(self, models: Iterable[Model]) -> None:
         """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
-        rows = [(model.name, json.dumps(asdict(model))) for model in models]
-        self._write_many("INSERT OR REPLACE INTO models VALUES (?, ?)", rows)
+        rows = [{"name": model.name, "card": json.dumps(asdict(model))} for model in models]
+        self._write_many("INSERT OR REPLACE INTO models VALUES (:name, :card)", rows)
 
     def models(self) -> list[Model]:
         """Card of every model that was asked."""
-        rows = self._rows("SELECT card FROM models ORDER BY rowid")
-        return [Model(**json.loads(card)) for (card,) in rows]
+        return [Model(**json.loads(card)) for (card,) in self._rows("SELECT card FROM models ORDER BY rowid")]
 
     # Answers
 
@@ -175,18 +168,16 @@ class Store:
         -------
         Number of the charge, for `put_answer` or `refund`; until then it counts as spent.
         """
-        row = (*key, usd, "in flight")
-        sql = f"INSERT INTO charges ({_KEY}, usd, note) VALUES (?, ?, ?, ?, ?, ?)"
-        with self._lock, self._told():
-            return int(self._db.execute(sql, row).lastrowid or 0)
+        sql = f"INSERT INTO charges ({_KEY}, usd, note) VALUES (?, ?, ?, ?, ?, 'in flight') RETURNING id"
+        return int(self._rows(sql, (*key, usd))[0][0])
 
     def refund(self, charge: int) -> None:
         """Take a charge away: the call cost nothing."""
-        self._write("DELETE FROM charges WHERE id = ?", (charge,))
+        self._rows("DELETE FROM charges WHERE id = ?", (charge,))
 
     def keep_charge(self, charge: int, note: str) -> None:
         """Let a charge stand: the call brought no answer, but may be on the bill."""
-        self._write("UPDATE charges SET note = ? WHERE id = ?", (note, charge))
+        self._rows("UPDATE charges SET note = ? WHERE id = ?", (note, charge))
 
     def put_answer(self, answer: Answer, charge: int | None = None) -> None:
         """Commit an answer, and take its charge and its earlier failure away, in one transaction.
@@ -195,13 +186,16 @@ class Store:
         ------
         StoreError : if the key has its answer already.
         """
-        columns, row = ", ".join((*_ANSWER, "charge")), (*vars(answer).values(), charge)
-        self._write(f"INSERT INTO answers ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+        row = (*vars(answer).values(), charge)
+        self._rows(f"INSERT INTO answers ({_ANSWER}, charge) VALUES ({', '.join('?' * len(row))})", row)
 
     def answer(self, key: Key) -> Answer | None:
         """Answer of a key, None if there is none."""
-        rows = self._rows(f"SELECT {', '.join(_ANSWER)} FROM answers WHERE {_matching()}", key)
-        return _answer(rows[0]) if rows else None
+        rows = self._rows(f"SELECT {_ANSWER} FROM answers WHERE ({_KEY}) = (?, ?, ?, ?)", key)
+        if not rows:
+            return None
+        answer = Answer(*rows[0])
+        return replace(answer, tokens_estimated=bool(answer.tokens_estimated))
 
     def answered(self) -> set[Key]:
         """Keys of all answers."""
@@ -209,7 +203,7 @@ class Store:
 
     def answers(self) -> pd.DataFrame:
         """All answers, a row each with the columns of `Answer`, sorted by key."""
-        frame = self._frame(f"SELECT {', '.join(_ANSWER)} FROM answers ORDER BY {_KEY}")
+        frame = self._frame(f"SELECT {_ANSWER} FROM answers ORDER BY {_KEY}")
         return frame.assign(tokens_estimated=frame["tokens_estimated"].astype(bool))
 
     # Grades, failures, money, runs
@@ -225,9 +219,8 @@ class Store:
         parsed : False if no answer could be read out of the text.
         note : what else is to be said, such as "refusal".
         """
-        marks = ", ".join("?" * 8)
         row = (*key, kind, float(score), bool(parsed), note)
-        self._write(f"INSERT OR REPLACE INTO grades VALUES ({marks})", row)
+        self._rows("INSERT OR REPLACE INTO grades VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def grades(self) -> pd.DataFrame:
         """All grades: the four columns of the key, kind, score, parsed, note; sorted by key and kind."""
@@ -236,8 +229,7 @@ class Store:
 
     def put_failure(self, key: Key, reason: str) -> None:
         """Keep why a call was given up; its answer, should it come later, takes the failure away."""
-        marks = ", ".join("?" * 6)
-        self._write(f"INSERT OR REPLACE INTO failures VALUES ({marks})", (*key, reason, now()))
+        self._rows("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)", (*key, reason, now()))
 
     def failures(self) -> pd.DataFrame:
         """Calls given up and not answered since: the key's columns, reason, failed_at (UTC)."""
@@ -256,13 +248,12 @@ class Store:
         """Note that a run begins; returns its number."""
         row = (now(), json.dumps(asdict(parameters)), budget_usd)
         sql = "INSERT INTO runs (started_at, parameters, budget_usd, state) VALUES (?, ?, ?, 'running')"
-        with self._lock, self._told():
-            return int(self._db.execute(sql, row).lastrowid or 0)
+        return int(self._rows(f"{sql} RETURNING id", row)[0][0])
 
     def end_run(self, run: int, state: str) -> None:
         """Note how a run ended, and what the store has cost by then."""
         sql = "UPDATE runs SET ended_at = ?, spent_usd = ?, state = ? WHERE id = ?"
-        self._write(sql, (now(), self.spent_usd(), state, run))
+        self._rows(sql, (now(), self.spent_usd(), state, run))
 
     def runs(self) -> pd.DataFrame:
         """All runs: id, started_at, ended_at (UTC), parameters (JSON), budget_usd, spent_usd, state.
@@ -274,40 +265,30 @@ class Store:
     # SQLite
 
     def _set_up(self, fsync: bool) -> None:
-        with self._told():
-            application = self._db.execute("PRAGMA application_id").fetchone()[0]
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            tables = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-            if tables or application:
-                self._refuse_other(application, version)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
-            if not tables:
-                self._create()
-
-    def _create(self) -> None:
-        with self._transaction():
-            if not self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _SCHEMA:
-                    self._db.execute(statement)
-
-    def _refuse_other(self, application: int, version: int) -> None:
-        if application != APPLICATION:
-            raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
-        if version != VERSION:
-            raise StoreError(
-                f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
-                "use the package's version that wrote it, or begin another store"
-            )
-        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
+        """Make the tables of a file that has none; refuse one that is not ours, before a write."""
+        application, version, tables = self._rows(_STATE)[0]
+        if tables or application:
+            if application != APPLICATION:
+                raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
+            if version != VERSION:
+                raise StoreError(
+                    f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
+                    "use the package's version that wrote it, or begin another store"
+                )
+            found = self._rows("PRAGMA quick_check(1)")[0][0]
+            if found != "ok":
+                raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
+        self._rows("PRAGMA journal_mode = WAL")
+        self._rows(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+        if not tables:
+            self._db.executescript(_SCHEMA)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn SQLite's errors into one sentence on the file."""
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into one sentence on the file; one thread at a time."""
         try:
-            yield
+            with self._lock:
+                yield
         except sqlite3.IntegrityError as error:
             raise StoreError(f"{self.path}: refused a row ({error})") from error
         except sqlite3.OperationalError as error:
@@ -315,46 +296,17 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self.path}: no store, or a damaged one ({error}); {_RESTORE}") from error
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def _write(self, sql: str, row: tuple[Any, ...]) -> None:
-        with self._lock, self._told():
-            self._db.execute(sql, row)
-
-    def _write_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        with self._lock, self._told(), self._transaction():
-            self._db.executemany(sql, rows)
-
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, self._told():
+        with self._explained():
             return self._db.execute(sql, values).fetchall()
 
+    def _write_many(self, sql: str, rows: list[dict[str, Any]]) -> None:
+        """All rows in one transaction."""
+        with self._explained(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(sql, rows)
+
     def _frame(self, sql: str) -> pd.DataFrame:
-        with self._lock, self._told():
+        with self._explained():
             cursor = self._db.execute(sql)
             return pd.DataFrame(cursor.fetchall(), columns=[column[0] for column in cursor.description])
-
-
-_RESTORE = "restore a copy, or begin another store"
-
-
-def _matching() -> str:
-    return " AND ".join(f"{column} = ?" for column in _KEY.split(", "))
-
-
-def _query_row(query: Query) -> tuple[Any, ...]:
-    turns = json.dumps(query.turns, ensure_ascii=False)
-    return (query.sample_id, query.task, turns, query.reference, query.metric, query.system)
-
-
-def _answer(row: tuple[Any, ...]) -> Answer:
-    named = dict(zip(_ANSWER, row, strict=True))
-    return Answer(**{**named, "tokens_estimated": bool(named["tokens_estimated"])})

@@ -23,16 +23,11 @@ from string import ascii_uppercase
 
 import pandas as pd
 
-from rb_support.construct.records import Query
-from rb_support.names import DATASETS, dataset_of_task
+from rb_support.catalog import DATASETS, dataset_of_task
+from rb_support.construct.records import Query, texts_of
 
-METRICS = ("letter", "number", "judge")
-
-_INTRO = {
-    "letter": "Each question below has one right choice. Reply with its letter and nothing else.",
-    "number": "Work out each problem step by step and end with the sentence 'The answer is N.'",
-    "judge": "",
-}
+_INTRO = texts_of("prompts.toml")["intro"]
+METRICS = tuple(_INTRO)
 
 
 @dataclass(frozen=True)
@@ -90,21 +85,20 @@ class Task:
 
     def queries(self) -> list[Query]:
         """One query per row; ids are `{name}.{split}.{index}`, as in the published files (App. A.4)."""
-        return [self._query(index, row) for index, row in enumerate(self.rows)]
-
-    def _query(self, index: int, row: Row) -> Query:
-        turns = (self.prompt(row), *filter(None, [row.follow_up]))
-        return Query(f"{self.name}.{self.split}.{index}", self.name, turns, row.answer, self.metric)
-
-    def prompt(self, row: Row) -> str:
-        """First user turn for a row: introduction, solved examples, question."""
-        intro = self.intro or _INTRO[self.metric]
         solved = [f"{self._ask(example)} {self._solve(example)}" for example in self.examples]
-        return "\n\n".join(filter(None, [intro, *solved, self._ask(row)]))
+        before = [self.intro or _INTRO[self.metric], *solved]
+        queries = []
+        for index, row in enumerate(self.rows):
+            prompt = "\n\n".join(filter(None, [*before, self._ask(row)]))
+            turns = (prompt, row.follow_up) if row.follow_up else (prompt,)
+            sample_id = f"{self.name}.{self.split}.{index}"
+            queries.append(Query(sample_id, self.name, turns, row.answer, self.metric))
+        return queries
 
     def _ask(self, row: Row) -> str:
         if self.metric == "judge":
-            return "\n".join([row.question, *_tests(row)])
+            tests = ["The program must pass these tests:", *row.tests] if row.tests else []
+            return "\n".join([row.question, *tests])
         choices = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, row.choices, strict=False)]
         return "\n".join([f"Question: {row.question}", *choices, "Answer:"])
 
@@ -112,10 +106,6 @@ class Task:
         if self.metric != "number":
             return row.answer
         return " ".join(filter(None, [row.solution, f"The answer is {row.answer}."]))
-
-
-def _tests(row: Row) -> list[str]:
-    return ["The program must pass these tests:", *row.tests] if row.tests else []
 
 
 def queries_of(tasks: Iterable[Task]) -> list[Query]:
@@ -132,11 +122,8 @@ def datasets_table(tasks: Iterable[Task]) -> pd.DataFrame:
         [(task.dataset, task.name, str(task.shots), task.metric, len(task.rows)) for task in tasks],
         columns=["dataset", "tasks", "shots", "metric", "rows"],
     )
-    how = {"tasks": "nunique", "shots": _named, "metric": _named, "rows": "sum"}
-    table = frame.groupby("dataset").agg(how)  # type: ignore[arg-type]
+    by = frame.groupby("dataset")
+    table = by.agg({"tasks": "nunique", "shots": "unique", "metric": "unique", "rows": "sum"})
+    table[["shots", "metric"]] = table[["shots", "metric"]].map(", ".join)
     others = sorted(set(table.index) - set(DATASETS))
     return table.reindex([d for d in (*DATASETS, *others) if d in table.index]).reset_index()
-
-
-def _named(cells: pd.Series[str]) -> str:
-    return ", ".join(dict.fromkeys(cells))

@@ -1,8 +1,8 @@
 """The three tables everything else reads: `Outcomes`, `PairScores` and `Battles`."""
 
 from rb_support.outcomes.battles import Battles
-from rb_support.outcomes.origin import Kind, Origin, TableError
+from rb_support.outcomes.checks import TableError
 from rb_support.outcomes.pairs import PairScores
-from rb_support.outcomes.table import Outcomes
+from rb_support.outcomes.table import Kind, Origin, Outcomes
 
 __all__ = ["Battles", "Kind", "Origin", "Outcomes", "PairScores", "TableError"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +10,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rb_support.outcomes.origin import TableError
+from rb_support.cache import written_whole
+from rb_support.outcomes.checks import TableError
 
 _KEY = b"rb_support"
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a CSV or a foreign Parquet file; a CSV's cells all stay text.
+    """Frame of a CSV or Parquet file, as `read` gives it."""
+    return read(path)[0]
 
-    Texts keep what guessing would destroy: the id "001", the prompt "NA", the last digits of a cost.
+
+def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a CSV or Parquet file and the record in it, empty if `write_parquet` wrote none.
+
+    A CSV's cells all stay text, which keeps what guessing would destroy: the id "001", the prompt "NA", the
+    last digits of a cost.
 
     Raises
     ------
@@ -35,9 +34,9 @@ def read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(f"{path}: there is no such file; check the path")
     if path.suffix == ".parquet":
-        return _frame(_parquet(path))
+        return read_parquet(path)
     if path.suffix == ".csv":
-        return _read_csv(path)
+        return _read_csv(path), {}
     raise TableError(
         f"{path.name}: only .csv and .parquet are read here; save the table as one of these "
         "(published pickles: rb_support.sources)"
@@ -54,20 +53,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
-
-
-def _parquet(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(
-            f"{path.name}: not a whole Parquet file ({error}); write or fetch it again"
-        ) from error
-
-
 def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:
     """Write a frame with a JSON record in the file's metadata; the file appears whole or not at all.
 
@@ -81,37 +66,21 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TableError(f"{path.name}: {error}; give the column values of one kind") from error
     metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as part:
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def read_parquet(path: str | Path, kind: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read back what `write_parquet` wrote.
+def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Frame of a Parquet file and the record that `write_parquet` left in it, empty if another wrote it.
 
     Raises
     ------
-    TableError : if the file is no Parquet file of this project's or holds another table than `kind`.
+    TableError : if it is no Parquet file.
     """
-    path = Path(path)
-    table = _parquet(path)
-    record = _record(table)
-    if record.get("table") != kind:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
         raise TableError(
-            f"{path.name}: holds {record.get('table', 'no table of this project')}, not {kind}; "
-            "read it with the class that wrote it"
-        )
-    return _frame(table), record
-
-
-def holds(path: Path, kind: str) -> bool:
-    """Whether a file is a Parquet file that this project wrote with a table of that kind."""
-    return path.suffix == ".parquet" and path.is_file() and _record(_parquet(path)).get("table") == kind
-
-
-def _record(table: pa.Table) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
-    return record
+            f"{path.name}: not a whole Parquet file ({error}); write or fetch it again"
+        ) from error
+    return table.to_pandas(), json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))

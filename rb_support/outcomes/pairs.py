@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.outcomes import checks, files
-from rb_support.outcomes.origin import OWN, Origin, TableError
-from rb_support.outcomes.table import Outcomes, Rows, check_rows, hold, of_dataset, present
+from rb_support.outcomes.checks import TableError, refuse_repeats
+from rb_support.outcomes.table import OWN, Origin, Outcomes, Queries, read_only
 
 _STRONG, _WEAK = "strong|score", "weak|score"
 
 
 @dataclass(frozen=True, eq=False)
-class PairScores(Rows):
+class PairScores(Queries):
     """What a strong and a weak model scored on each prompt (RouteLLM, section 3).
 
     Attributes
@@ -43,38 +43,17 @@ class PairScores(Rows):
 
     def __post_init__(self) -> None:
         low, high = self.scale
-        object.__setattr__(self, "scale", (float(low), float(high)))
-        hold(self, "strong", "weak")
-        self._check()
-
-    def _check(self) -> None:
-        name = self.origin.name
-        check_rows(self.frame, name)
-        checks.refuse_repeats([self.strong_model, self.weak_model], name)
-        low, high = self.scale
+        self._set(scale=(float(low), float(high)), frame=self.frame.reset_index(drop=True))
+        self._set(strong=read_only(self.strong), weak=read_only(self.weak))
+        checks, name = self._check_frame(), self.origin.name
+        refuse_repeats([self.strong_model, self.weak_model], name)
         if not low < high:
             raise TableError(f"{name}: scale {self.scale} is empty; give (lowest, highest) score")
-        ids = self.frame["sample_id"]
-        for part in ("strong", "weak"):
-            scores = getattr(self, part)
+        for part, scores in (("strong", self.strong), ("weak", self.weak)):
             if scores.shape != (len(self),):
                 raise TableError(f"{name}: {part} has shape {scores.shape}; the rows ask for ({len(self)},)")
-            checks.refuse_missing(scores, (part,), ids, name)
-            checks.refuse_scores(scores, (part,), ids, name, self.scale)
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Datasets present, in the order of `names.DATASETS`, then others by name."""
-        return present(self)
-
-    def of(self, dataset: str) -> PairScores:
-        """Rows of one dataset.
-
-        Raises
-        ------
-        TableError : if the table has no row of it.
-        """
-        return self.take(of_dataset(self, dataset))
+            checks.refuse_missing(scores, (part,))
+            checks.refuse_scores(scores, (part,), self.scale)
 
     @classmethod
     def from_outcomes(cls, outcomes: Outcomes, strong: str, weak: str) -> PairScores:
@@ -89,31 +68,13 @@ class PairScores(Rows):
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the table and its origin without loss; the file appears whole or not at all."""
-        record = {
-            "table": "PairScores",
-            "strong_model": self.strong_model,
-            "weak_model": self.weak_model,
-            "scale": list(self.scale),
-            "origin": self.origin.as_record(),
-        }
-        files.write_parquet(path, self.frame.assign(**{_STRONG: self.strong, _WEAK: self.weak}), record)
+        frame = self.frame.assign(**{_STRONG: self.strong, _WEAK: self.weak})
+        names = {"strong_model": self.strong_model, "weak_model": self.weak_model}
+        self._write(path, frame, **names, scale=list(self.scale))
 
     @classmethod
-    def from_parquet(cls, path: str | Path) -> PairScores:
-        """Table that `to_parquet` wrote.
-
-        Raises
-        ------
-        TableError : if the file holds something else.
-        """
-        frame, record = files.read_parquet(path, "PairScores")
-        low, high = record["scale"]
-        return cls(
-            frame.drop(columns=[_STRONG, _WEAK]),
-            frame[_STRONG].to_numpy(dtype=np.float64),
-            frame[_WEAK].to_numpy(dtype=np.float64),
-            record["strong_model"],
-            record["weak_model"],
-            Origin.from_record(record["origin"]),
-            (low, high),
-        )
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> PairScores:
+        strong, weak = (frame[column].to_numpy(dtype=float) for column in (_STRONG, _WEAK))
+        about, (low, high) = frame.drop(columns=[_STRONG, _WEAK]), record["scale"]
+        names, origin = (record["strong_model"], record["weak_model"]), Origin.from_record(record["origin"])
+        return cls(about, strong, weak, *names, origin, (low, high))

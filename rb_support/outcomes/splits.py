@@ -1,10 +1,12 @@
-"""Splits that never part equal prompts."""
+"""Splits that never part equal prompts: by share of every task, or by a number of rows to hold out."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Mask = NDArray[np.bool_]
 
@@ -12,6 +14,34 @@ Mask = NDArray[np.bool_]
 def same_text(prompts: pd.Series[str]) -> NDArray[np.str_]:
     """(n,) prompts without white space around them: what "equal prompts" compares."""
     return prompts.str.strip().to_numpy(dtype=object)
+
+
+def hold_out(texts: ArrayLike, n: int, rng: np.random.Generator, *, fill: bool = True) -> Mask:
+    """Rows to hold out, at most n of them; rows of equal texts are held out together or not at all.
+
+    Texts come in random order, and each is held out with all its rows if they still fit. The draw depends
+    on the texts, not on the order of the rows.
+
+    Parameters
+    ----------
+    texts : one per row, such as `same_text` of the prompts.
+    n : rows to hold out.
+    rng : of the draw: one permutation of the distinct texts.
+    fill : whether to go on with the next texts after one that no longer fits, or to stop there.
+
+    Returns
+    -------
+    (rows,) True for rows that are held out.
+    """
+    code, distinct = pd.factorize(np.asarray(texts, dtype=object), sort=True)
+    sizes, chosen, total = np.bincount(code), np.zeros(len(distinct), dtype=bool), 0
+    for text in rng.permutation(len(distinct)):
+        fits = total + sizes[text] <= n
+        if fits:
+            chosen[text], total = True, total + int(sizes[text])
+        elif not fill:
+            break
+    return np.asarray(chosen[code])
 
 
 def train_mask(frame: pd.DataFrame, train_share: float, seed: int | np.random.Generator) -> Mask:
@@ -33,9 +63,8 @@ def train_mask(frame: pd.DataFrame, train_share: float, seed: int | np.random.Ge
     (n,) True for training rows.
     """
     order = np.argsort(frame["sample_id"].to_numpy(dtype=object), kind="stable")
-    text = same_text(frame["prompt"])[order]
     task, _ = pd.factorize(frame["task"].to_numpy(dtype=object)[order], sort=True)
-    group, _ = pd.factorize(text)
+    group, _ = pd.factorize(same_text(frame["prompt"])[order])
     chosen = _draw(task, group, train_share, np.random.default_rng(seed))
     mask = np.zeros(len(frame), dtype=bool)
     mask[order] = chosen[group]
@@ -47,7 +76,7 @@ def _draw(
 ) -> Mask:
     """(groups,) True for training groups; task and group are codes (n,), groups in order of first row."""
     cells, counts = np.unique(np.column_stack([group, task]), axis=0, return_counts=True)
-    members: list[list[tuple[int, int]]] = [[] for _ in range(int(group.max()) + 1)]
+    members: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for (g, t), count in zip(cells.tolist(), counts.tolist(), strict=True):
         members[g].append((t, count))
     total = np.bincount(task)
@@ -55,7 +84,7 @@ def _draw(
     got = np.zeros(len(total))
     chosen = np.zeros(len(members), dtype=bool)
     shuffled = rng.permutation(len(members))
-    home_of = np.array([parts[0][0] for parts in members])
+    home_of = np.array([parts[0][0] for parts in members.values()])
     for g in shuffled[np.argsort(home_of[shuffled], kind="stable")]:
         home, size = members[g][0]
         chosen[g] = abs(got[home] + size - target[home]) < abs(got[home] - target[home])

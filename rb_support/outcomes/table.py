@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.names import DATASETS
-from rb_support.outcomes import checks, files, wide
-from rb_support.outcomes.origin import OWN, Origin, TableError
+from rb_support.cache import digest
+from rb_support.catalog import DATASETS
+from rb_support.outcomes import files, wide
+from rb_support.outcomes.checks import Checks, TableError, refuse_repeats, refuse_unknown
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
+Kind = Literal["simulated", "real", "own"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's rows come from; printed on every figure and kept in its record.
+
+    Attributes
+    ----------
+    kind : "simulated", "real" (published outcomes) or "own" (a user's table).
+    name : one line for a figure's face, such as "RouterBench 5-shot (three tasks)".
+    files : pairs (file name, sha256) of what was read; empty for simulated tables.
+    notes : sentences on what was done to the rows (merged halves, dropped rows, assumptions).
+    """
+
+    kind: Kind
+    name: str
+    files: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def noting(self, sentences: Iterable[str]) -> Origin:
+        """Origin with these sentences added to its notes."""
+        return replace(self, notes=(*self.notes, *sentences))
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Origin:
+        """Origin whose `asdict` went through JSON."""
+        files = tuple((name, sha256) for name, sha256 in record["files"])
+        return cls(record["kind"], record["name"], files, tuple(record["notes"]))
+
+
+OWN = Origin("own", "own table")
+"""Origin of a table whose maker named none."""
 
 
 class Rows:
@@ -28,6 +62,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def _set(self, **parts: Any) -> None:
+        """Set attributes of a frozen table while it is made."""
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
 
     def take(self, rows: ArrayLike) -> Self:
         """Table of some rows.
@@ -45,9 +84,70 @@ class Rows:
         for item in fields(self):  # type: ignore[arg-type]
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
-                object.__setattr__(part, item.name, frozen(value[index]))
-        object.__setattr__(part, "frame", self.frame.iloc[index].reset_index(drop=True))
+                part._set(**{item.name: read_only(value[index])})
+        part._set(frame=self.frame.iloc[index].reset_index(drop=True))
         return part
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table and its origin without loss; the file appears whole or not at all."""
+        self._write(path, self.frame)
+
+    def _write(self, path: str | Path, frame: pd.DataFrame, **record: Any) -> None:
+        about = {"table": type(self).__name__, **record, "origin": asdict(self.origin)}
+        files.write_parquet(path, frame, about)
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Self:
+        """Table that `to_parquet` wrote.
+
+        Raises
+        ------
+        TableError : if the file holds something else.
+        """
+        path = Path(path)
+        frame, record = files.read_parquet(path)
+        if record.get("table") != cls.__name__:
+            raise TableError(
+                f"{path.name}: holds {record.get('table', 'no table of this project')}, not {cls.__name__}; "
+                "read it with the class that wrote it"
+            )
+        return cls._from_record(frame, record)
+
+    @classmethod
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
+        return cls(frame, Origin.from_record(record["origin"]))  # type: ignore[call-arg]
+
+
+class Queries(Rows):
+    """What tables of queries share: ids of their own, datasets and tasks."""
+
+    def _check_frame(self) -> Checks:
+        """Refuse rows that lack an id of their own, a dataset, a task or a prompt."""
+        checks = Checks(self.frame, self.origin.name)
+        checks.need_columns(KEYS)
+        checks.refuse_not_text(KEYS)
+        checks.refuse_blank(KEYS[:3])
+        checks.refuse_same_ids()
+        return checks
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Datasets present, in the order of `catalog.DATASETS`, then others by name."""
+        there = list(dict.fromkeys(self.frame["dataset"]))
+        return (*(d for d in DATASETS if d in there), *sorted(d for d in there if d not in DATASETS))
+
+    def of(self, dataset: str) -> Self:
+        """Rows of one dataset.
+
+        Raises
+        ------
+        TableError : if the table has no row of it.
+        """
+        return self.take(self._of(dataset))
+
+    def _of(self, dataset: str) -> NDArray[np.bool_]:
+        refuse_unknown([dataset], self.datasets, self.origin.name, "dataset")
+        return (self.frame["dataset"] == dataset).to_numpy(dtype=bool)
 
 
 def _indices(rows: ArrayLike, n: int, name: str) -> NDArray[np.intp]:
@@ -63,42 +163,15 @@ def _indices(rows: ArrayLike, n: int, name: str) -> NDArray[np.intp]:
     return index
 
 
-def frozen(values: ArrayLike) -> NDArray[np.float64]:
+def read_only(values: ArrayLike) -> NDArray[np.float64]:
     """Read-only float copy of an array."""
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array
 
 
-def hold(table: Any, *arrays: str) -> None:
-    """Give a frozen table its own frame and its own read-only arrays."""
-    object.__setattr__(table, "frame", table.frame.reset_index(drop=True))
-    for name in arrays:
-        object.__setattr__(table, name, frozen(getattr(table, name)))
-
-
-def check_rows(frame: pd.DataFrame, name: str) -> None:
-    """Refuse a frame whose rows lack an id of their own, a dataset, a task or a prompt."""
-    checks.refuse_columns(frame, KEYS, name)
-    checks.refuse_not_text(frame, KEYS, name)
-    checks.refuse_blank(frame, KEYS[:3], name)
-    checks.refuse_same_ids(frame, name)
-
-
-def of_dataset(table: Rows, dataset: str) -> NDArray[np.bool_]:
-    """(n,) rows of one dataset, refusing one that is absent."""
-    checks.refuse_unknown([dataset], present(table), table.origin.name, "dataset")
-    return (table.frame["dataset"] == dataset).to_numpy(dtype=bool)
-
-
-def present(table: Rows) -> tuple[str, ...]:
-    """Datasets of a table, the eight of RouterBench first."""
-    there = list(dict.fromkeys(table.frame["dataset"]))
-    return (*(d for d in DATASETS if d in there), *sorted(d for d in there if d not in DATASETS))
-
-
 @dataclass(frozen=True, eq=False)
-class Outcomes(Rows):
+class Outcomes(Queries):
     """What every model answered to every query: quality and cost.
 
     Nothing in a table may be changed: the arrays are read-only, and the frame is to be copied before it
@@ -124,49 +197,28 @@ class Outcomes(Rows):
     origin: Origin = OWN
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "models", tuple(self.models))
-        hold(self, "quality", "cost")
-        self._check()
-
-    def _check(self) -> None:
-        name, ids = self.origin.name, self.frame.get("sample_id")
-        check_rows(self.frame, name)
-        checks.refuse_repeats(self.models, name)
+        self._set(models=tuple(self.models), frame=self.frame.reset_index(drop=True))
+        self._set(quality=read_only(self.quality), cost=read_only(self.cost))
+        checks = self._check_frame()
+        refuse_repeats(self.models, self.origin.name)
         self._check_shapes()
         priced = wide.cost_columns(self.models)
-        checks.refuse_scores(self.quality, self.models, ids, name)
-        checks.refuse_costs(self.cost, priced, ids, name)
-        checks.refuse_missing(self.quality, self.models, ids, name)
-        checks.refuse_missing(self.cost, priced, ids, name)
+        checks.refuse_scores(self.quality, self.models)
+        checks.refuse_costs(self.cost, priced)
+        checks.refuse_missing(self.quality, self.models)
+        checks.refuse_missing(self.cost, priced)
 
     def _check_shapes(self) -> None:
-        shape = (len(self.frame), len(self.models))
-        for part in ("quality", "cost"):
-            has = getattr(self, part).shape
+        shape, name = (len(self.frame), len(self.models)), self.origin.name
+        for part, has in (("quality", self.quality.shape), ("cost", self.cost.shape)):
             if has != shape:
-                raise TableError(
-                    f"{self.origin.name}: {part} has shape {has}; rows and models ask for {shape}"
-                )
+                raise TableError(f"{name}: {part} has shape {has}; rows and models ask for {shape}")
         names = {*self.models, *wide.cost_columns(self.models)}
         clash = [column for column in self.frame.columns if column in names]
         if clash:
             raise TableError(
-                f"{self.origin.name}: column '{clash[0]}' of the frame has a model's name; rename the column"
+                f"{name}: column '{clash[0]}' of the frame has a model's name; rename the column"
             )
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Datasets present, in the order of `names.DATASETS`, then others by name."""
-        return present(self)
-
-    def of(self, dataset: str) -> Outcomes:
-        """Rows of one dataset.
-
-        Raises
-        ------
-        TableError : if the table has no row of it.
-        """
-        return self.take(of_dataset(self, dataset))
 
     def select(self, models: Sequence[str]) -> Outcomes:
         """Table of some models, in the order given; columns `<model>|…` of the others go.
@@ -175,7 +227,7 @@ class Outcomes(Rows):
         ------
         TableError : if a model is unknown or named twice.
         """
-        checks.refuse_unknown(models, self.models, self.origin.name)
+        refuse_unknown(models, self.models, self.origin.name)
         at = [self.models.index(model) for model in models]
         gone = wide.of_model(list(self.frame.columns), [m for m in self.models if m not in models])
         frame = self.frame.drop(columns=gone)
@@ -223,7 +275,7 @@ class Outcomes(Rows):
         ------
         TableError : if the table has no row of the dataset, or none to train on.
         """
-        test = of_dataset(self, dataset)
+        test = self._of(dataset)
         text = pd.Series(same_text(self.frame["prompt"]))
         train = ~test & ~text.isin(text[test]).to_numpy()
         if not train.any():
@@ -245,8 +297,7 @@ class Outcomes(Rows):
         Needed are `sample_id`, `prompt`, `eval_name` (the task) and per model `<model>` (score in [0, 1],
         number or numeric text) and `<model>|total_cost` (USD per query). A `dataset` column, if there is
         one, overrules the dataset that the task implies; other columns are kept. A prompt that is a list
-        literal of texts is decoded, its texts joined by a blank line. Rows of one sample_id that score
-        different models are merged, and `origin.notes` says how many.
+        literal of texts is decoded, its texts joined by a blank line.
 
         Parameters
         ----------
@@ -299,25 +350,24 @@ class Outcomes(Rows):
     def read(
         cls,
         path: str | Path,
-        origin: Origin | None = None,
         *,
         models: Sequence[str] | None = None,
         missing: wide.Missing = "raise",
     ) -> Outcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
-        A Parquet file that `to_parquet` wrote keeps its own origin unless one is given.
+        A Parquet file that `to_parquet` wrote keeps its own origin.
 
         Raises
         ------
         TableError : as `from_wide` and `from_long`, or if the file cannot be read.
         """
         path = Path(path)
-        if files.holds(path, cls.__name__):
-            table = cls.from_parquet(path, origin)
+        frame, record = files.read(path)
+        if record.get("table") == cls.__name__:
+            table = cls._from_record(frame, record)
             return table if models is None else table.select(models)
-        frame = files.read_frame(path)
-        origin = origin or Origin("own", path.name, ((path.name, files.sha256_of(path)),))
+        origin = Origin("own", path.name, ((path.name, digest(path)),))
         build = cls.from_long if "model_name" in frame.columns else cls.from_wide
         return build(frame, models=models, origin=origin, name=path.name, missing=missing)
 
@@ -325,24 +375,11 @@ class Outcomes(Rows):
         """Write the table and its origin without loss; the file appears whole or not at all."""
         scores = pd.DataFrame(self.quality, columns=list(self.models))
         costs = pd.DataFrame(self.cost, columns=wide.cost_columns(self.models))
-        record = {"table": "Outcomes", "models": list(self.models), "origin": self.origin.as_record()}
-        files.write_parquet(path, pd.concat([self.frame, scores, costs], axis=1), record)
+        self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
 
     @classmethod
-    def from_parquet(cls, path: str | Path, origin: Origin | None = None) -> Outcomes:
-        """Table that `to_parquet` wrote, with the origin in the file unless another is given.
-
-        Raises
-        ------
-        TableError : if the file holds something else.
-        """
-        frame, record = files.read_parquet(path, "Outcomes")
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
         models = tuple(record["models"])
-        scores, costs = list(models), wide.cost_columns(models)
-        return cls(
-            frame.drop(columns=[*scores, *costs]),
-            frame[scores].to_numpy(dtype=np.float64),
-            frame[costs].to_numpy(dtype=np.float64),
-            models,
-            origin or Origin.from_record(record["origin"]),
-        )
+        quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
+        about = frame.drop(columns=[*models, *wide.cost_columns(models)])
+        return cls(about, quality, cost, models, Origin.from_record(record["origin"]))

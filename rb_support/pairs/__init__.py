@@ -5,18 +5,9 @@ call-performance plane: share of calls to the strong model against mean score. E
 fraction in [0, 1].
 """
 
-from rb_support.pairs.baselines import (
-    optimal_curve,
-    random_apgr_spread,
-    random_cpt,
-    random_curve,
-    random_metrics,
-    random_spread,
-)
-from rb_support.pairs.calibration import share_at, threshold_for
-from rb_support.pairs.intervals import bootstrap_pairs
-from rb_support.pairs.metrics import apgr, cpt, cpt_name, pgr, threshold_sweep
-from rb_support.pairs.money import average_price, cost_saving, cost_saving_full, dollars
+from rb_support.pairs.chance import bootstrap_pairs, random_apgr_spread, random_metrics, random_scores
+from rb_support.pairs.metrics import apgr, cpt, cpt_name, pgr, share_at, threshold_for, threshold_sweep
+from rb_support.pairs.money import average_price, cost_saving, cost_saving_full, mixed_price
 
 __all__ = [
     "apgr",
@@ -26,14 +17,11 @@ __all__ = [
     "cost_saving_full",
     "cpt",
     "cpt_name",
-    "dollars",
-    "optimal_curve",
+    "mixed_price",
     "pgr",
     "random_apgr_spread",
-    "random_cpt",
-    "random_curve",
     "random_metrics",
-    "random_spread",
+    "random_scores",
     "share_at",
     "threshold_for",
     "threshold_sweep",

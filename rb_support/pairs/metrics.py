@@ -1,4 +1,4 @@
-"""From win rates to a call-performance curve, and from a curve to PGR, APGR and CPT (RouteLLM sec. 3.2)."""
+"""From win rates to thresholds and a call-performance curve, from a curve to PGR, APGR and CPT (sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ EQ8_SHARES: Array = np.arange(1, 11) / 10
 """Shares of strong calls that RouteLLM's eq. 8 averages over: 10 %, 20 %, … 100 %."""
 
 _ROUNDING = 1e-12  # of PGR, and of the largest gain
+_SLACK = 1e-9  # calls; a share such as 0.1 + 0.2 means three of ten
 
 TIE = 1e-12
 """Win rates as near as this are equal: absolutely up to 1, relative to the larger beyond.
@@ -65,7 +66,6 @@ def threshold_sweep(win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> 
     rate, high, low = columns(win_rate=win_rate, strong=strong, weak=weak)
     order, ends = sweep_order(rate)
     gain = np.concatenate([[0.0], np.cumsum((high - low)[order])])
-    ends = np.concatenate([[0], ends])
     return ends / len(rate), low.mean() + gain[ends] / len(rate)
 
 
@@ -75,13 +75,59 @@ def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     Returns
     -------
     order : (n,) queries by falling win rate.
-    ends : (k,) number of queries moved after each of the k win rates that differ by more than `TIE`; the
-        last is n.
+    ends : (k + 1,) number of queries moved before and after each of the k win rates that differ by more than
+        `TIE`, from 0 to n.
     """
     order = np.argsort(-rate, kind="stable")
     falling = rate[order]
     apart = falling[:-1] - falling[1:] > TIE * np.maximum(np.abs(falling[:-1]), 1.0)
-    return order, np.concatenate([np.flatnonzero(apart) + 1, [len(rate)]])
+    return order, np.concatenate([[0], np.flatnonzero(apart) + 1, [len(rate)]])
+
+
+def threshold_for(win_rate: ArrayLike, share: float) -> float:
+    """Threshold of RouteLLM's eq. 2 that sends at least a share of a sample's queries to the strong model.
+
+    Queries of equal win rate move together, so that not every share can be met: the share is then the
+    smallest possible one that is not below the wanted one.
+
+    Parameters
+    ----------
+    win_rate : (n,) predicted probability that the strong model wins, on a sample of queries.
+    share : wanted share of strong calls in [0, 1].
+
+    Returns
+    -------
+    Lowest win rate that still goes to the strong model (eq. 2: win rate >= threshold); infinity if no
+    query does.
+
+    Raises
+    ------
+    ValueError
+        If a win rate is not finite, there is none, or the share is outside [0, 1].
+    """
+    (rate,) = columns(win_rate=win_rate)
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}; give a fraction in [0, 1]")
+    order, ends = sweep_order(rate)
+    thresholds = np.concatenate([[np.inf], rate[order][ends[1:] - 1]])
+    return float(thresholds[np.argmax(ends >= share * len(rate) - _SLACK)])
+
+
+def share_at(win_rate: ArrayLike, threshold: float) -> float:
+    """Share of strong calls at a threshold (RouteLLM eq. 2 and 4).
+
+    Parameters
+    ----------
+    win_rate : (n,) predicted probability that the strong model wins.
+    threshold : a query goes to the strong model from this win rate on.
+
+    Raises
+    ------
+    ValueError
+        If a win rate is not finite, or there is none.
+    """
+    (rate,) = columns(win_rate=win_rate)
+    return float((rate >= threshold).mean())
 
 
 def pgr(score: ArrayLike, weak: float, strong: float) -> Array | None:

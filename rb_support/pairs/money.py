@@ -29,8 +29,8 @@ def average_price(price_in: float, price_out: float, tokens_in: float, tokens_ou
     return (price_in * tokens_in + price_out * tokens_out) / (tokens_in + tokens_out)
 
 
-def dollars(share: float, strong_price: float, weak_price: float) -> float:
-    """Cost of a million tokens, a share of which goes to the strong model.
+def mixed_price(share: float, strong_price: float, weak_price: float) -> float:
+    """USD per million tokens, a share of which goes to the strong model.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def cost_saving_full(
     for name, value in (("cpt", cpt), ("target", target)):
         if not value > 0:
             raise ValueError(f"{name} is {value}; give a share above 0")
-    return dollars(target, strong_price, weak_price) / dollars(cpt, strong_price, weak_price)
+    return mixed_price(target, strong_price, weak_price) / mixed_price(cpt, strong_price, weak_price)
 
 
 def _refuse_negative(**values: float) -> None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 
+from rb_support.cache import known_digest
 from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
-from rb_support.preference.text_model import Lesson, TextModel, quiet
-from rb_support.preference.win_model import Array
-from rb_support.sources.cache import known_digest
+from rb_support.preference.text_model import PromptShares, TextModel, quiet
 
 Pooling = Literal["cls", "mean"]
 
 _Model: Any = AutoModel  # untyped in transformers
 
 
+@dataclass(kw_only=True, eq=False)
 class BertClassifier(TextModel):
     """Win model ``P = sigmoid(W h_CLS + b)`` over the state of the classification token.
 
@@ -53,43 +51,21 @@ class BertClassifier(TextModel):
     progress : show bars while training and scoring.
     """
 
-    def __init__(
-        self,
-        encoder: str = BUNDLED,
-        *,
-        strong: str,
-        weak: str,
-        layers: int | None = None,
-        pooling: Pooling = "cls",
-        train_words: bool = True,
-        max_length: int = 128,
-        steps: int = 100,
-        batch: int = 16,
-        learning_rate: float = 5e-5,
-        weight_decay: float = 0.01,
-        warmup: float = 0.1,
-        decay: bool = True,
-        validation_share: float = 0.1,
-        validate_every: int = 25,
-        patience: int = 4,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: bool = True,
-    ) -> None:
-        self._name(strong, weak)
-        if layers is not None and layers < 1:
-            raise ValueError(f"layers must be at least 1, got {layers}")
-        if pooling not in get_args(Pooling):
-            raise ValueError(f"pooling must be one of {' and '.join(get_args(Pooling))}, got {pooling!r}")
-        self.encoder, self.layers, self.max_length = str(encoder), layers, max_length
-        self.pooling, self.train_words = pooling, train_words
-        self.steps, self.batch = steps, batch
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.warmup, self.decay = warmup, decay
-        self.validation_share, self.validate_every, self.patience = validation_share, validate_every, patience
-        self.seed, self.device, self.progress = seed, device, progress
+    encoder: str = field(default=BUNDLED, kw_only=False)
+    layers: int | None = None
+    pooling: Pooling = "cls"
+    train_words: bool = True
 
-    network: _Classifier
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers is not None and self.layers < 1:
+            raise ValueError(f"layers must be at least 1, got {self.layers}")
+        if self.pooling not in get_args(Pooling):
+            raise ValueError(
+                f"pooling must be one of {' and '.join(get_args(Pooling))}, got {self.pooling!r}"
+            )
+
+    network: _Classifier = field(init=False, repr=False)
 
     @property
     def foundation(self) -> str:
@@ -97,17 +73,14 @@ class BertClassifier(TextModel):
         weights = _folder(self.encoder) / "model.safetensors"
         return known_digest(weights) if weights.is_file() else ""
 
-    def _start(self, lesson: Lesson) -> None:
-        tokenizer, encoder = self._pretrained()
-        if self.max_length > encoder.config.max_position_embeddings:
-            limit = encoder.config.max_position_embeddings
-            raise ValueError(f"{self.encoder!r} reads at most {limit} tokens, not {self.max_length}")
-        self._read_with(tokenizer)
-        self._put(encoder)
-        share = np.clip(np.average(lesson.strong, weights=lesson.weight), 0.01, 0.99)
-        self.network.head.bias.data.fill_(float(np.log(share / (1 - share))))
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        """Set tokenizer and network with the encoder's own weights, and a head that says the share of wins.
 
-    def _pretrained(self) -> tuple[Tokenizer, Any]:
+        Raises
+        ------
+        EmbeddingError : if the encoder cannot be had, or lacks weights.
+        ValueError : if it reads fewer tokens than `max_length`.
+        """
         folder = str(_folder(self.encoder))
         options: dict[str, Any] = {"dtype": self._precision, "output_loading_info": True}
         if self.layers is not None:
@@ -127,48 +100,30 @@ class BertClassifier(TextModel):
                 f"the encoder {self.encoder!r} has no weights {absent[0]!r}: it has fewer than {self.layers} "
                 "layers, or is no BERT-like model; give fewer layers or another encoder"
             )
-        return tokenizer, encoder
-
-    def _put(self, encoder: Any) -> None:
-        self.network = _Classifier(encoder, self.pooling)
-        encoder.embeddings.requires_grad_(self.train_words)
-
-    def _read_with(self, tokenizer: Tokenizer) -> None:
+        limit = encoder.config.max_position_embeddings
+        if self.max_length > limit:
+            raise ValueError(f"{self.encoder!r} reads at most {limit} tokens, not {self.max_length}")
         tokenizer.no_padding()
         tokenizer.enable_truncation(self.max_length)
-        self.tokenizer = tokenizer
+        encoder.embeddings.requires_grad_(self.train_words)
+        self.tokenizer, self.network = tokenizer, _Classifier(encoder, self.pooling)
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        return [found.ids for found in self.tokenizer.encode_batch(list(texts))]
+        if prompts is not None:
+            share = np.clip(np.average(prompts.strong, weights=prompts.weight), 0.01, 0.99)
+            self.network.head.bias.data.fill_(float(np.log(share / (1 - share))))
 
-    def _targets(self, lesson: Lesson) -> Array:
-        return lesson.strong[:, None]
-
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        return nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")[:, 0]
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        target = shares[:, 0] + shares[:, 1] / 2
+        return nn.functional.binary_cross_entropy_with_logits(output[:, 0], target, reduction="none")
 
     def _rates(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output.double()[:, 0])
-
-    def _record(self) -> dict[str, Any]:
-        config = json.loads(self.network.encoder.config.to_json_string(use_diff=False))
-        return {"config": config, "tokenizer": self.tokenizer.to_str()}
-
-    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        self._read_with(Tokenizer.from_str(record["tokenizer"]))
-        if self.train_words:
-            settings = dict(record["config"])
-            config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-            self._put(_Model.from_config(config, dtype=self._precision))
-        else:  # the file holds what was trained; the word vectors are the encoder's
-            self._put(self._pretrained()[1])
-        self._fill(tensors)
 
 
 class _Classifier(nn.Module):
     """An encoder without its pooler, and a logistic head on the state of its first token or of their mean."""
 
-    def __init__(self, encoder: Any, pooling: Pooling = "cls") -> None:
+    def __init__(self, encoder: Any, pooling: Pooling) -> None:
         super().__init__()
         self.pooling = pooling
         encoder.pooler = None

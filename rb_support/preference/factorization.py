@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -13,10 +15,12 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, identity, one_thread, seeded, train
+from rb_support.preference.sw import fighters
+from rb_support.preference.training import Plan, Training, one_thread, seeded
 from rb_support.preference.win_model import Array, WinModel, held_out, inside
 
 
+@dataclass(kw_only=True, eq=False)
 class MatrixFactorization(WinModel):
     """Win model whose score of a model on a query is bilinear in both.
 
@@ -42,153 +46,98 @@ class MatrixFactorization(WinModel):
     progress : show a bar while training.
     """
 
-    reads = "vectors"
+    reads: ClassVar[Literal["vectors", "texts"]] = "vectors"
+    dim: int = 128
+    bias: bool = True
+    normalize: bool = False
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    batch: int = 256
+    epochs: int = 30
+    patience: int = 3
+    noise: float = 0.0
+    members: int = 1
 
-    def __init__(
-        self,
-        *,
-        strong: str,
-        weak: str,
-        dim: int = 128,
-        bias: bool = True,
-        normalize: bool = False,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-5,
-        batch: int = 256,
-        epochs: int = 30,
-        patience: int = 3,
-        validation_share: float = 0.1,
-        noise: float = 0.0,
-        members: int = 1,
-        seed: int = 0,
-        progress: bool = True,
-    ) -> None:
-        if members < 1:
-            raise ValueError(f"members must be at least 1, got {members}")
-        self._name(strong, weak)
-        self.dim, self.bias, self.normalize = dim, bias, normalize
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.batch, self.epochs, self.patience = batch, epochs, patience
-        self.validation_share, self.noise = validation_share, noise
-        self.members, self.seed, self.progress = members, seed, progress
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.members < 1:
+            raise ValueError(f"members must be at least 1, got {self.members}")
 
-    @classmethod
-    def from_weights(
-        cls,
-        names: list[str],
-        P: ArrayLike,
-        W1: ArrayLike,
-        w2: ArrayLike,
-        b: ArrayLike | None = None,
-        *,
-        strong: str,
-        weak: str,
-        normalize: bool = False,
-    ) -> Self:
-        """Model with given weights, nothing trained.
-
-        Parameters
-        ----------
-        names : of the m models.
-        P : (m, k) vectors of the models.
-        W1 : (k, d) projection of the queries.
-        w2 : (k,) weights of the score.
-        b : (k,) bias of the projection; zeros if None.
-        strong, weak : names that `win_rate` is about.
-        normalize : bring the rows of P to length 1 first.
-        """
-        vectors, projection, weights = (np.asarray(part, dtype=np.float64) for part in (P, W1, w2))
-        offset = np.zeros(len(projection)) if b is None else np.asarray(b, dtype=np.float64)
-        model = cls(strong=strong, weak=weak, dim=len(projection), bias=b is not None, normalize=normalize)
-        model.names, model.history, model._identity = tuple(names), [], ""
-        model.P, model.W1 = vectors[None], projection[None]
-        model.w2, model.b = weights.reshape(1, -1), offset.reshape(1, -1)
-        model._aim()
-        return model
-
-    def fit(self, battles: Battles, X: ArrayLike, *, checkpoint: Path | None = None) -> Self:
+    def fit(self, battles: Battles, X: ArrayLike) -> Self:
         """Train on all battles until the validation loss stops falling, and keep the best weights.
+
+        It takes seconds, so nothing is written on the way.
 
         Parameters
         ----------
         battles : n rows.
         X : (n, d) embeddings of their prompts.
-        checkpoint : file of the training's state, to go on from; further members add their number to it.
 
         Raises
         ------
         ValueError : if lengths differ, or `strong` or `weak` fights in no battle.
-        CheckpointError : if the file is damaged or belongs to another training.
         """
         vectors = np.asarray(X)
         if vectors.ndim != 2 or len(vectors) != len(battles):
             raise ValueError(f"{len(battles)} battles but embeddings of shape {vectors.shape}")
         self._refuse_unknown(battles)
-        self.names = battles.models
-        self._identity = identity(self, battles, vectors)
+        self.identity = self.identify(battles, vectors)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.members)
-        data = _Data(battles, vectors)
-        self.history, weights = [], []
+        data, self.history = _Data(battles, vectors), []
         with one_thread():
-            for number, seed in enumerate(seeds):
-                weights.append(self._fit_one(data, int(seed), _numbered(checkpoint, number)))
-        self.P, self.W1, self.w2, self.b = (np.stack(part) for part in zip(*weights, strict=True))
-        self._aim()
-        return self
+            members = [self._fit_one(data, int(seed)) for seed in seeds]
+        return self.set_weights(battles.models, *map(np.stack, zip(*members, strict=True)))
 
-    def _fit_one(self, data: _Data, seed: int, checkpoint: Path | None) -> tuple[Array, ...]:
-        rows, held = held_out(data.prompts, self.validation_share, seed)
+    def _fit_one(self, data: _Data, seed: int) -> tuple[Array, ...]:
+        rows, validation = held_out(data.prompts, self.validation_share, seed)
         per_epoch = math.ceil(len(rows) / self.batch)
         plan = Plan(
             steps=self.epochs * per_epoch,
             batch=self.batch,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            warmup=0.0,
+            decay=False,
             validate_every=per_epoch,
             patience=self.patience,
             seed=seed,
-            save_seconds=5,
         )
         with seeded(seed):
-            network = _Scores(len(self.names), data.x.shape[1], self.dim, self.bias, self.normalize)
-            self.history += train(
-                network,
-                lambda rows: data.losses(network, rows, self.noise),
-                rows,
-                held,
-                plan,
-                checkpoint=checkpoint,
-                identity=self._identity,
-                progress=self.progress,
-                name="matrix factorization",
-            )
+            network = _Scores(data.models, data.x.shape[1], self.dim, self.bias, self.normalize)
+            losses = partial(data.losses, network, self.noise)
+            training = Training(network, losses, rows, validation, plan)
+            self.history += training.run(progress=self.progress, name="matrix factorization")
         return network.weights(data.scale)
 
-    def _aim(self) -> None:
-        """Fold everything that does not depend on the query into one vector and one number.
+    def set_weights(
+        self, names: Sequence[str], P: ArrayLike, W1: ArrayLike, w2: ArrayLike, b: ArrayLike
+    ) -> Self:
+        """Take given weights of all members, and fold what does not depend on the query.
 
-        The score's difference is ``((v_s - v_w) * w2) . (W1 q + b)``, which is linear in q: the vector is
-        ``W1^T ((v_s - v_w) * w2)`` and the number ``b . ((v_s - v_w) * w2)``. A query then costs one dot
-        product of length d, with the same result. The mean over members is linear too.
+        The score's difference is ``((v_s - v_w) * w2) . (W1 q + b)``, which is linear in q: a vector
+        ``W1^T ((v_s - v_w) * w2)`` and a number ``b . ((v_s - v_w) * w2)`` are all that is needed. A query
+        then costs one dot product of length d, with the same result. The mean over members is linear too.
+
+        Parameters
+        ----------
+        names : of the m models.
+        P : (members, m, k) vectors of the models.
+        W1 : (members, k, d) projection of the queries.
+        w2 : (members, k) weights of the score.
+        b : (members, k) bias of the projection.
+
+        Raises
+        ------
+        ValueError : if `strong` or `weak` is none of the names.
         """
+        self.names = tuple(names)
+        self.P, self.W1, self.w2, self.b = (np.asarray(part, dtype=np.float64) for part in (P, W1, w2, b))
         vectors = self.P / np.linalg.norm(self.P, axis=2, keepdims=True) if self.normalize else self.P
-        s, w = (self._index(name) for name in (self.strong, self.weak))
+        s, w = (self.names.index(name) for name in (self.strong, self.weak))
         contrast = (vectors[:, s] - vectors[:, w]) * self.w2
         self.direction: Array = np.einsum("jk,jkd->d", contrast, self.W1) / len(contrast)
         self.offset = float((contrast * self.b).sum() / len(contrast))
-
-    def _index(self, name: str) -> int:
-        if name not in self.names:
-            raise ValueError(f"{name!r} is none of the models; known: {list(self.names)}")
-        return self.names.index(name)
-
-    def against(self, strong: str, weak: str) -> Self:
-        """Same trained weights, asked about another pair of the names that fought."""
-        other = type(self)(**{**self.settings, "strong": strong, "weak": weak}, **self.how)
-        other.names, other.history, other._identity = self.names, self.history, ""
-        other.P, other.W1, other.w2, other.b = self.P, self.W1, self.w2, self.b
-        other._aim()
-        return other
+        return self
 
     def win_rate(self, X: ArrayLike) -> Array:
         """P(strong beats weak), (n,) in (0, 1), of (n, d) embeddings."""
@@ -201,29 +150,23 @@ class MatrixFactorization(WinModel):
         return {"names": list(self.names)}
 
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        self.P, self.W1, self.w2, self.b = (tensors[name].numpy() for name in ("P", "W1", "w2", "b"))
-        self.names = tuple(record["names"])
-        self._aim()
+        self.set_weights(record["names"], **{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
 class _Data:
     """Battles as tensors."""
 
     def __init__(self, battles: Battles, X: NDArray[Any]) -> None:
-        number = {name: i for i, name in enumerate(battles.models)}
         vectors = X.astype(np.float64)
         # Entries of about 1, whatever the encoder's scale, so that one learning rate serves all.
         self.scale = float(np.sqrt(np.mean(vectors**2))) or 1.0
         self.x = torch.from_numpy(vectors / self.scale)
-        self.a, self.b = (
-            torch.tensor(battles.frame[side].map(number).to_numpy(dtype=np.int64))
-            for side in ("model_a", "model_b")
-        )
+        self.a, self.b = (torch.from_numpy(side) for side in fighters(battles))
         self.share = torch.tensor(battles.share)
         self.weight = torch.tensor(battles.weight / battles.weight.mean())
-        self.prompts = battles.frame["prompt"].tolist()
+        self.prompts, self.models = battles.frame["prompt"].tolist(), len(battles.models)
 
-    def losses(self, network: _Scores, rows: Tensor, noise: float) -> Tensor:
+    def losses(self, network: _Scores, noise: float, rows: Tensor) -> Tensor:
         """Weighted cross-entropy of rows, with noise in training only."""
         x = self.x[rows]
         if noise and network.training:
@@ -252,11 +195,3 @@ class _Scores(nn.Module):
         offset = torch.zeros_like(self.w2) if self.project.bias is None else self.project.bias
         parts = (self.P, self.project.weight / scale, self.w2, offset)
         return tuple(part.detach().numpy() for part in parts)
-
-
-def _numbered(checkpoint: Path | None, number: int) -> Path | None:
-    return (
-        checkpoint
-        if checkpoint is None or number == 0
-        else checkpoint.with_name(f"{checkpoint.name}.{number}")
-    )

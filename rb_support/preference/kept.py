@@ -1,4 +1,8 @@
-"""Win rates of trained classifiers, kept beside the model: reading thousands of prompts takes minutes."""
+"""Trained models and their win rates, kept in the cache by what they learnt from.
+
+Every combination of class, settings and training data has a folder of its own,
+``win_models/<class>-<digest>``: the weights, and for models that read texts the rates of prompts they read.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,73 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rb_support.preference.training import home
-from rb_support.preference.win_model import WinModel
+from rb_support.cache import cache_dir, locked
+from rb_support.outcomes import Battles
+from rb_support.preference.text_model import TextModel
+from rb_support.preference.win_model import MODEL_FILE, WinModel
 
 Array = NDArray[np.float64]
+Model = TypeVar("Model", bound=WinModel)
 
+STATE_FILE = "training.safetensors"
 SCORES_FILE = "scores.sqlite"
 _CHUNK = 512
+
+
+def fitted(model: Model, battles: Battles, X: Any) -> Model:
+    """Model trained on these battles: as kept from an earlier run, else trained now and kept.
+
+    A text model's training that was cut off goes on where it stopped. Of several processes that ask at once
+    one trains and the others wait for it.
+
+    Parameters
+    ----------
+    model : a model with its settings, not yet fitted.
+    battles : n rows to learn from.
+    X : (n, d) embeddings or n texts of their prompts, as the model reads.
+
+    Raises
+    ------
+    CheckpointError : if a file in the model's folder is damaged or belongs to another training.
+    """
+    identity = model.identify(battles, X)
+    folder = folder_of(model, identity)
+    file, state = folder / MODEL_FILE, folder / STATE_FILE
+    with locked(file):
+        if file.exists():
+            model.restore(folder, identity)
+            return model
+        if isinstance(model, TextModel):
+            model.fit(battles, X, checkpoint=state)
+        else:
+            model.fit(battles, X)
+        model.save(folder)
+        state.unlink(missing_ok=True)
+    return model
+
+
+def folder_of(model: WinModel, identity: str) -> Path:
+    """Folder of the cache for a model of some identity."""
+    folder = cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
     """Win rates of a trained model that reads texts; each prompt is read once per machine.
 
-    What was read is committed every few hundred prompts, so that work that is cut off goes on where it
-    stopped. A model with other settings or other training data has a place of its own.
+    Reading thousands of prompts takes minutes. What was read is committed every few hundred prompts, so that
+    work that is cut off goes on where it stopped.
 
     Parameters
     ----------
-    model : trained, as `rb_support.preference.training.fitted` gives it.
+    model : trained, as `fitted` gives it.
     texts : n prompts.
 
     Returns
@@ -36,8 +85,7 @@ def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
     """
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
-    folder = home(model)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_of(model, model.identity)
     with closing(sqlite3.connect(folder / SCORES_FILE, timeout=60)) as store:
         store.execute("CREATE TABLE IF NOT EXISTS scores (text BLOB PRIMARY KEY, rate REAL) WITHOUT ROWID")
         known = dict(store.execute("SELECT text, rate FROM scores"))

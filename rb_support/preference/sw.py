@@ -16,6 +16,7 @@ from scipy.special import expit
 from tqdm.auto import tqdm
 
 from rb_support.outcomes import Battles
+from rb_support.outcomes.battles import A, B
 
 Array = NDArray[np.float64]
 
@@ -101,9 +102,7 @@ class SWRanking:
 
     def _count(self, battles: Battles, prompt: NDArray[np.intp]) -> csr_array:
         """(names * names, prompts) weight of the wins per ordered pair of names and prompt."""
-        place = {name: i for i, name in enumerate(self.names)}
-        a, b = (battles.frame[side].map(place).to_numpy() for side in ("model_a", "model_b"))
-        share, size = battles.share, len(self.names)
+        (a, b), share, size = fighters(battles), battles.share, len(self.names)
         pair = np.concatenate([a * size + b, b * size + a])
         won = np.concatenate([battles.weight * share, battles.weight * (1 - share)])
         counts = csr_array((won, (pair, np.tile(prompt, 2))), shape=(size**2, prompt.max() + 1))
@@ -153,13 +152,9 @@ def bradley_terry_batch(totals: Array, ridge: float = 1e-5) -> Array:
     if not (total > 0).all():
         raise ValueError(f"table {int(np.argmin(total[:, 0, 0]))} holds no win between two names")
     wins = wins / total
-    return _newton(wins, wins + wins.swapaxes(1, 2), ridge)
-
-
-def _newton(wins: Array, met: Array, ridge: float) -> Array:
-    """Damped Newton steps until no rating moves: a concave problem of t unknowns per query."""
+    met = wins + wins.swapaxes(1, 2)
     ratings, diagonal = np.zeros(wins.shape[:2]), np.arange(wins.shape[1])
-    for _ in range(_STEPS):
+    for _ in range(_STEPS):  # damped Newton, until no rating moves: a concave problem of t unknowns per query
         chance = expit(ratings[:, :, None] - ratings[:, None, :])
         slope = (wins - met * chance).sum(axis=2) - ridge * ratings
         curve = -met * chance * (1 - chance)
@@ -170,6 +165,12 @@ def _newton(wins: Array, met: Array, ridge: float) -> Array:
         if np.abs(step).max() < _CLOSE:
             return ratings
     raise ArithmeticError(f"ratings still move by {np.abs(step).max():.1g} after {_STEPS} steps")
+
+
+def fighters(battles: Battles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) place of each battle's model_a and (n,) of its model_b among `battles.models`."""
+    a, b = (pd.Categorical(battles.frame[side], battles.models).codes.astype(np.int64) for side in (A, B))
+    return a, b
 
 
 def unit(vectors: Array) -> Array:

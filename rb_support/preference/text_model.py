@@ -5,28 +5,27 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, identity, seeded, train
+from rb_support.preference.training import Plan, Training, seeded, trained_weights
 from rb_support.preference.win_model import Array, WinModel, held_out, inside, oriented
 
 _SCORED_AT_ONCE = 8  # what a layer makes of a few prompts stays in the processor's cache
 
 
 @dataclass(frozen=True)
-class Lesson:
+class PromptShares:
     """Distinct prompts and what battles between the strong and the weak model say about each.
 
     Attributes
@@ -46,7 +45,7 @@ class Lesson:
         return self.shares[:, 0] + self.shares[:, 1] / 2
 
 
-def lesson(battles: Battles, texts: Sequence[str], strong: str, weak: str) -> Lesson:
+def prompt_shares(battles: Battles, texts: Sequence[str], strong: str, weak: str) -> PromptShares:
     """Battles between two models, one row per distinct prompt.
 
     Merging changes nothing in the loss: cross-entropy is linear in its target, so a prompt's battles add up
@@ -69,10 +68,11 @@ def lesson(battles: Battles, texts: Sequence[str], strong: str, weak: str) -> Le
     codes, distinct = pd.factorize(np.array([texts[row] for row in rows], dtype=object))
     total = np.bincount(codes, weights=weight)
     sums = [np.bincount(codes, weights=weight * part) for part in parts.T]
-    return Lesson(list(distinct), np.column_stack(sums) / total[:, None], total / total.mean())
+    return PromptShares(list(distinct), np.column_stack(sums) / total[:, None], total / total.mean())
 
 
-class TextModel(WinModel):
+@dataclass(kw_only=True, eq=False)
+class TextModel(WinModel, Plan):
     """Win model over prompts: a transformer, fine-tuned on the battles between `strong` and `weak`.
 
     On a CPU it computes in double precision, for training amplifies the last digit of what it is given, and
@@ -80,46 +80,31 @@ class TextModel(WinModel):
     precision is slow or missing, and numbers are a machine's own.
     """
 
-    reads = "texts"
-    tokenizer: Tokenizer
-    network: nn.Module
-    max_length: int
-    steps: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warmup: float
-    decay: bool
-    validation_share: float
-    validate_every: int
-    patience: int
-    seed: int
-    device: str
-    progress: bool
+    reads: ClassVar[Literal["vectors", "texts"]] = "texts"
+    max_length: int = 128
+    device: str = "cpu"
+    tokenizer: Tokenizer = field(init=False, repr=False)
+    network: nn.Module = field(init=False, repr=False)
 
     @property
     def _precision(self) -> torch.dtype:
         return torch.float64 if torch.device(self.device).type == "cpu" else torch.float32
 
     @abstractmethod
-    def _start(self, lesson: Lesson) -> None:
-        """Set tokenizer and network as they are before training."""
+    def _build(self, prompts: PromptShares | None = None, **record: Any) -> None:
+        """Set tokenizer and network, for training on prompts or for the weights that a record came with."""
 
     @abstractmethod
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token numbers of each text, at most `max_length`."""
-
-    @abstractmethod
-    def _targets(self, lesson: Lesson) -> Array:
-        """What the network shall say about each prompt of the lesson, (n, k)."""
-
-    @abstractmethod
-    def _losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy of (n, k) outputs against (n, k) targets, (n,)."""
+    def _losses(self, output: Tensor, shares: Tensor) -> Tensor:
+        """Cross-entropy of (n, k) outputs against (n, 3) shares won, tied and lost, (n,)."""
 
     @abstractmethod
     def _rates(self, output: Tensor) -> Tensor:
         """P(strong beats weak) from (n, k) outputs, (n,)."""
+
+    def _tokens(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        """Token numbers of each text, at most `max_length`."""
+        return [found.ids for found in self.tokenizer.encode_batch(list(texts), add_special_tokens=special)]
 
     def fit(self, battles: Battles, X: Sequence[str], *, checkpoint: Path | None = None) -> Self:
         """Train on the battles between `strong` and `weak`, and keep the best weights.
@@ -139,48 +124,29 @@ class TextModel(WinModel):
         if len(texts) != len(battles):
             raise ValueError(f"{len(battles)} battles but {len(texts)} texts")
         self._refuse_unknown(battles)
-        lessons = lesson(battles, texts, self.strong, self.weak)
-        self._identity = identity(self, battles, texts)
+        prompts = prompt_shares(battles, texts, self.strong, self.weak)
+        self.identity = self.identify(battles, texts)
         with seeded(self.seed, self.device):
-            self._start(lessons)
+            self._build(prompts)
             self.network.to(self.device)
-            self.history = self._train(lessons, checkpoint)
+            self.history = self._train(prompts, checkpoint)
         return self
 
-    def _train(self, lessons: Lesson, checkpoint: Path | None) -> list[tuple[int, float, float]]:
-        tokens = self._tokens(lessons.texts)
-        target, weight = (self._tensor(part) for part in (self._targets(lessons), lessons.weight))
+    def _train(self, prompts: PromptShares, checkpoint: Path | None) -> list[tuple[int, float, float]]:
+        tokens, precision = self._tokens(prompts.texts), next(self.network.parameters()).dtype
+        shares, weight = (
+            torch.tensor(part, dtype=precision, device=self.device)
+            for part in (prompts.shares, prompts.weight)
+        )
 
         def losses(rows: Tensor) -> Tensor:
             output = self._outputs([tokens[row] for row in rows.tolist()])
-            return self._losses(output, target[rows]) * weight[rows]
+            return self._losses(output, shares[rows]) * weight[rows]
 
-        rows, held = held_out(lessons.texts, self.validation_share, self.seed)
-        return train(
-            self.network,
-            losses,
-            rows,
-            held,
-            self._plan(),
-            lengths=np.array([len(row) for row in tokens]),
-            checkpoint=checkpoint,
-            identity=self._identity,
-            progress=self.progress,
-            name=type(self).__name__,
-        )
-
-    def _plan(self) -> Plan:
-        return Plan(
-            steps=self.steps,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            validate_every=self.validate_every,
-            patience=self.patience,
-            warmup=self.warmup,
-            decay=self.decay,
-            seed=self.seed,
-        )
+        rows, validation = held_out(prompts.texts, self.validation_share, self.seed)
+        lengths = np.array([len(row) for row in tokens])
+        training = Training(self.network, losses, rows, validation, self, lengths)
+        return training.run(checkpoint, self.identity, progress=self.progress, name=type(self).__name__)
 
     @torch.inference_mode()
     def win_rate(self, X: Sequence[str]) -> Array:
@@ -189,7 +155,8 @@ class TextModel(WinModel):
         tokens, rates = self._tokens(list(distinct)), np.empty(len(distinct))
         self.network.eval()
         with tqdm(total=len(tokens), desc="scoring", unit="prompt", disable=not self.progress) as bar:
-            for rows in _longest_first(tokens):
+            order = np.argsort([-len(row) for row in tokens], kind="stable")  # little is padded so
+            for rows in np.split(order, range(_SCORED_AT_ONCE, len(order), _SCORED_AT_ONCE)):
                 output = self._rates(self._outputs([tokens[row] for row in rows]))
                 rates[rows] = output.double().cpu().numpy()
                 bar.update(len(rows))
@@ -204,18 +171,12 @@ class TextModel(WinModel):
         output: Tensor = self.network(ids.to(self.device), lengths.to(self.device))
         return output
 
-    def _tensor(self, values: NDArray[np.float64]) -> Tensor:
-        precision = next(self.network.parameters()).dtype
-        return torch.tensor(values, dtype=precision, device=self.device)
-
     def _tensors(self) -> dict[str, Tensor]:
-        return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        return trained_weights(self.network)
 
-    @torch.no_grad()
-    def _fill(self, tensors: dict[str, Tensor]) -> None:
-        """Put trained weights into the network, which is of the right shape."""
-        for name, weight in self._tensors().items():
-            weight.copy_(tensors[name])
+    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        self._build(**record)
+        self.network.load_state_dict(tensors, strict=False)
         self.network.to(self.device).eval()
 
 
@@ -232,10 +193,3 @@ def quiet() -> Iterator[None]:
         log.set_verbosity(verbosity)
         if shown:
             log.enable_progress_bar()
-
-
-def _longest_first(tokens: Sequence[list[int]]) -> Iterator[NDArray[np.int64]]:
-    """Rows in batches of about the same length, so that little is padded; the bar is then no optimist."""
-    order = np.argsort([-len(row) for row in tokens], kind="stable")
-    for start in range(0, len(order), _SCORED_AT_ONCE):
-        yield order[start : start + _SCORED_AT_ONCE]

@@ -8,10 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rb_support import paper
 from rb_support.outcomes import Battles
-from rb_support.outcomes.battles import A, B
-from rb_support.preference.sw import bradley_terry_batch
+from rb_support.preference.sw import bradley_terry_batch, fighters
 
 Array = NDArray[np.float64]
 Criterion = Literal["sum_of_squares", "variance"]
@@ -68,34 +66,6 @@ def assign_tiers(
     return dict(zip(names, tiers.tolist(), strict=True))
 
 
-def tier_spread(
-    ratings: Mapping[str, float], tiers: Mapping[str, int], criterion: Criterion = "sum_of_squares"
-) -> float:
-    """What `assign_tiers` minimises, for any partition.
-
-    Parameters
-    ----------
-    ratings : model -> rating.
-    tiers : model -> tier, for the same models.
-    criterion : as in `assign_tiers`.
-
-    Returns
-    -------
-    Sum over the tiers, in squared rating points.
-
-    Raises
-    ------
-    ValueError
-        If ratings and tiers name different models.
-    """
-    if set(ratings) != set(tiers):
-        raise ValueError(f"ratings and tiers differ in the models {sorted(set(ratings) ^ set(tiers))}")
-    groups = [
-        np.array([ratings[name] for name in tiers if tiers[name] == tier]) for tier in set(tiers.values())
-    ]
-    return float(sum(g.var() * (len(g) if criterion == "sum_of_squares" else 1) for g in groups))
-
-
 def _costs(values: Array, counts: NDArray[np.intp], criterion: Criterion) -> Array:
     """(m, m + 1) cost of a tier from group i up to, not including, group j; infinite where it is empty."""
     centred = values - np.average(values, weights=counts)
@@ -146,22 +116,9 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
     """
     if not ridge > 0:
         raise ValueError(f"ridge is {ridge}; give a small number above 0, such as 0.001")
-    wins = _wins(battles)
-    strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
-    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))
-
-
-def _wins(battles: Battles) -> Array:
-    """(m, m) weighted wins of the row's model over the column's."""
-    at = {model: row for row, model in enumerate(battles.models)}
-    a, b = (battles.frame[side].map(at).to_numpy(dtype=np.intp) for side in (A, B))
-    wins = np.zeros((len(at), len(at)))
+    a, b = fighters(battles)
+    wins = np.zeros((len(battles.models), len(battles.models)))  # weighted, of the row's over the column's
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
-    return wins
-
-
-def published_tiers() -> dict[str, int]:
-    """Tier of each of the 64 Arena models as RouteLLM prints it (App. A): model -> 0 (strongest) … 9."""
-    listed = paper.routellm_tiers()
-    return dict(zip(listed["model"], listed["tier"].tolist(), strict=True))
+    strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
+    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))

@@ -1,8 +1,12 @@
-"""Training that can be cut off at any moment: one loop, safe files, and models kept by what they learnt from.
+"""Training that can be cut off at any moment: one loop, and safe files.
 
 A state file holds everything the next step depends on. A run that is killed and started again therefore
-ends with the same weights, bit for bit, as one that was left alone (same machine, same number of threads).
+ends with the same weights, bit for bit, as one that was not disturbed (same machine, same number of threads).
 Files are safetensors with a JSON record inside, so that reading one never runs code.
+
+Why not `transformers.Trainer`: it draws another order of the rows and clips gradients, so every trained
+number would change; its states are pickles in a folder that is not replaced whole, with no digest of the data
+they belong to; and matrix factorization, which is no transformer, would need this loop all the same.
 """
 
 from __future__ import annotations
@@ -11,32 +15,30 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from rb_support.outcomes import Battles
-from rb_support.sources.cache import alone, cache_dir
-
-if TYPE_CHECKING:
-    from rb_support.preference.win_model import WinModel
+from rb_support.cache import written_whole
 
 FORMAT = 1
 """Raised whenever the same settings and data would train to something else, or files are laid out anew."""
 
-MODEL_FILE = "model.safetensors"
-STATE_FILE = "training.safetensors"
+SAVE_SECONDS = 30.0
+"""At most this often is the state of a training written, at the end of a step."""
+
 _KEY = "rb_support"
 
 Rows = NDArray[np.int64]
@@ -48,7 +50,7 @@ class CheckpointError(RuntimeError):
     """A file of trained weights cannot be used; the message names it, what is wrong and the remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False)
 class Plan:
     """How to train.
 
@@ -57,24 +59,22 @@ class Plan:
     steps : optimizer steps at most.
     batch : rows per step.
     learning_rate, weight_decay : of AdamW.
-    validate_every : steps between two looks at the held-out rows.
-    patience : looks without a better loss before training stops.
     warmup : share of the steps in which the learning rate climbs linearly from 0.
     decay : let the learning rate fall linearly to 0 after the warm-up.
+    validate_every : steps between two looks at the validation rows.
+    patience : looks without a better loss before training stops.
     seed : of the order of the rows; all else random comes from torch's generator.
-    save_seconds : at most this often is the state written, at the end of a step; at 0 after every step.
     """
 
-    steps: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    validate_every: int
-    patience: int
-    warmup: float = 0.0
-    decay: bool = False
+    steps: int = 100
+    batch: int = 16
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    decay: bool = True
+    validate_every: int = 25
+    patience: int = 4
     seed: int = 0
-    save_seconds: float = 30.0
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -91,10 +91,10 @@ class Progress:
     Attributes
     ----------
     step : steps done.
-    best : lowest held-out loss so far; None before the first look.
+    best : lowest validation loss so far; None before the first look.
     waited : looks since then.
     total, seen : training loss and rows since the last look.
-    history : a (step, training loss, held-out loss) of each look; nan where nothing is held out.
+    history : a (step, training loss, validation loss) of each look; nan where nothing is held out.
     done : nothing is left to train.
     """
 
@@ -107,79 +107,72 @@ class Progress:
     done: bool = False
 
 
-def train(
-    network: nn.Module,
-    losses: Losses,
-    rows: Rows,
-    held: Rows,
-    plan: Plan,
-    *,
-    lengths: NDArray[np.int64] | None = None,
-    checkpoint: Path | None = None,
-    identity: str = "",
-    progress: bool = True,
-    name: str = "training",
-) -> list[tuple[int, float, float]]:
-    """Train a network, going on where an earlier run was cut off, and leave it with the best weights seen.
+@dataclass(eq=False)
+class Training:
+    """A network, its optimizer and the progress of both.
 
-    Parameters
+    Attributes
     ----------
     network : its parameters that require a gradient are trained, in place.
     losses : weighted loss of given rows under the network as it is; the mean is minimised.
-    rows, held : row numbers to train on and to judge by. With none held the last weights are kept.
+    rows, validation : row numbers to train on and to judge by. With none of these the last weights are kept.
     plan : how.
     lengths : of all rows; batches are then made of rows of about the same length, to pad little.
-    checkpoint : file of the state, for one process at a time; None keeps nothing.
-    identity : digest of settings and data; a state of other ones is refused.
-    progress, name : show a bar, and its label.
-
-    Returns
-    -------
-    (step, training loss, held-out loss) at every look.
-
-    Raises
-    ------
-    CheckpointError : if the state file is damaged or belongs to another training.
     """
-    run = _Run(network, losses, rows, held, plan, lengths)
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, identity)
-    saved = monotonic()
-    with tqdm(total=plan.steps, initial=run.at.step, desc=name, unit="step", disable=not progress) as bar:
-        while not run.at.done:
-            run.step()
-            bar.update()
-            late = monotonic() - saved >= plan.save_seconds
-            if checkpoint is not None and (late or run.at.done):
-                run.save(checkpoint, identity)
-                saved = monotonic()
-    run.take_best()
-    return run.at.history
 
+    network: nn.Module
+    losses: Losses
+    rows: Rows
+    validation: Rows
+    plan: Plan
+    lengths: NDArray[np.int64] | None = None
 
-class _Run:
-    """A network, its optimizer and the progress of both."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        losses: Losses,
-        rows: Rows,
-        held: Rows,
-        plan: Plan,
-        lengths: NDArray[np.int64] | None,
-    ) -> None:
-        self.network, self.losses, self.rows, self.held, self.plan = network, losses, rows, held, plan
-        self.lengths = lengths
-        self.weights = {n: p for n, p in network.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(self.weights.values(), weight_decay=plan.weight_decay, fused=True)
+    def __post_init__(self) -> None:
+        self.weights = trained_weights(self.network)
+        decay = self.plan.weight_decay
+        self.optimizer = torch.optim.AdamW(self.weights.values(), weight_decay=decay, fused=True)
         self.device = next(iter(self.weights.values())).device
         self.best = self._copy()
-        self.at = Progress(done=plan.steps < 1)
-        self._epoch, self._batches = -1, [rows]
+        self.at = Progress(done=self.plan.steps < 1)
 
-    def step(self) -> None:
-        rows = self._batch(self.at.step)
+    def run(
+        self, checkpoint: Path | None = None, identity: str = "", *, progress: bool = True, name: str = ""
+    ) -> list[tuple[int, float, float]]:
+        """Train, going on where an earlier run was cut off, and leave the network with the best weights seen.
+
+        Parameters
+        ----------
+        checkpoint : file of the state, for one process at a time; None keeps nothing.
+        identity : digest of settings and data; a state of other ones is refused.
+        progress, name : show a bar, and its label.
+
+        Returns
+        -------
+        (step, training loss, validation loss) at every look.
+
+        Raises
+        ------
+        CheckpointError : if the state file is damaged or belongs to another training.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint, identity)
+        saved, batches = monotonic(), islice(self._batches(), self.at.step, None)
+        with tqdm(
+            total=self.plan.steps, initial=self.at.step, desc=name, unit="step", disable=not progress
+        ) as bar:
+            while not self.at.done:
+                self.step(next(batches))
+                bar.update()
+                late = monotonic() - saved >= SAVE_SECONDS
+                if checkpoint is not None and (late or self.at.done):
+                    self._save(checkpoint, identity)
+                    saved = monotonic()
+        self.network.load_state_dict(self.best, strict=False)
+        self.network.eval()
+        return self.at.history
+
+    def step(self, rows: Rows) -> None:
+        """One step of the optimizer, and a look at the validation rows when it is time."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate(self.at.step)
         self.network.train()
@@ -195,15 +188,14 @@ class _Run:
             self._look()
         self.at.done = last or self.at.waited >= self.plan.patience
 
-    def _batch(self, step: int) -> Rows:
-        epoch, number = divmod(step, math.ceil(len(self.rows) / self.plan.batch))
-        if epoch != self._epoch:  # a function of seed and epoch alone: the order need not be saved
+    def _batches(self) -> Iterator[Rows]:
+        """Rows of every step: a function of the seed alone, so the order need not be saved."""
+        for epoch in count():
             rng = np.random.default_rng([self.plan.seed, epoch])
-            self._epoch, self._batches = epoch, _shuffled(self.rows, self.plan.batch, self.lengths, rng)
-        return self._batches[number]
+            yield from _shuffled(self.rows, self.plan.batch, self.lengths, rng)
 
     def _look(self) -> None:
-        loss = self._held_loss()
+        loss = self._validation_loss() if len(self.validation) else math.nan
         self.at.history.append((self.at.step, self.at.total / self.at.seen, loss))
         self.at.total, self.at.seen = 0.0, 0
         if math.isnan(loss) or self.at.best is None or loss < self.at.best:
@@ -212,54 +204,46 @@ class _Run:
             self.at.waited += 1
 
     @torch.no_grad()
-    def _held_loss(self) -> float:
+    def _validation_loss(self) -> float:
         self.network.eval()
-        total = 0.0
-        size = max(64, self.plan.batch)
-        for start in range(0, len(self.held), size):
-            rows = torch.from_numpy(self.held[start : start + size]).to(self.device)
-            total += float(self.losses(rows).double().sum())
-        return total / len(self.held) if len(self.held) else math.nan
+        rows, total = torch.from_numpy(self.validation).to(self.device), 0.0
+        for part in rows.split(max(64, self.plan.batch)):
+            total += float(self.losses(part).double().sum())
+        return total / len(rows)
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: weight.detach().clone() for name, weight in self.weights.items()}
 
-    @torch.no_grad()
-    def take_best(self) -> None:
-        for name, weight in self.weights.items():
-            weight.copy_(self.best[name])
-        self.network.eval()
-
-    def save(self, path: Path, identity: str) -> None:
+    def _save(self, path: Path, identity: str) -> None:
         moments = self.optimizer.state_dict()["state"]
-        tensors = {f"weight.{name}": weight.detach() for name, weight in self.weights.items()}
+        tensors = {f"weight.{name}": weight for name, weight in self.weights.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
         tensors |= {f"moment.{i}.{key}": value for i, of in moments.items() for key, value in of.items()}
-        tensors |= _generators(self.device)
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         write_sealed(path, tensors, {"identity": identity, "progress": asdict(self.at)})
 
-    @torch.no_grad()
-    def restore(self, path: Path, identity: str) -> None:
-        tensors, record = read_sealed(path)
-        if record.get("identity") != identity:
-            raise CheckpointError(
-                f"{path} is the state of a training with other settings or data; "
-                "delete it or name another checkpoint file"
-            )
+    def _restore(self, path: Path, identity: str) -> None:
+        tensors, record = read_sealed(path, identity)
         self.at = Progress(**record["progress"])
-        self.at.history = [(step, seen, held) for step, seen, held in self.at.history]
-        for name, weight in self.weights.items():
-            weight.copy_(tensors[f"weight.{name}"])
-            self.best[name].copy_(tensors[f"best.{name}"])
-        moments: dict[int, dict[str, Tensor]] = {}
+        self.at.history = [(step, seen, unseen) for step, seen, unseen in self.at.history]
+        self.best = {name: tensors[f"best.{name}"].to(self.device) for name in self.weights}
+        self.network.load_state_dict({name: tensors[f"weight.{name}"] for name in self.weights}, strict=False)
+        state = self.optimizer.state_dict()
         for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "moment":
-                number, key = rest.split(".")
-                moments.setdefault(int(number), {})[key] = value.clone()
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        _set_generators(self.device, tensors)
+            if name.startswith("moment."):
+                _, number, key = name.split(".")
+                state["state"].setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        torch.set_rng_state(tensors["generator.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["generator.cuda"], self.device)
+
+
+def trained_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network that training changes, by name."""
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
 
 
 def _shuffled(
@@ -273,19 +257,6 @@ def _shuffled(
     alike = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
     batches = [pool[i : i + batch] for pool in alike for i in range(0, len(pool), batch)]
     return [batches[i] for i in rng.permutation(len(batches))]
-
-
-def _generators(device: torch.device) -> dict[str, Tensor]:
-    states = {"generator.cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["generator.cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _set_generators(device: torch.device, tensors: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(tensors["generator.cpu"].clone())
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(tensors["generator.cuda"].clone(), device)
 
 
 @contextmanager
@@ -314,24 +285,36 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
 
     The record carries a sha256 of itself and of all tensors. One process at a time may write to a path.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    written = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({**record, "format": FORMAT}, sort_keys=True)
-    part = path.with_name(f"{path.name}.part")
-    save_file(held, part, metadata={_KEY: text, "sha256": _seal(held, text)})
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    with written_whole(path) as part:
+        save_file(written, part, metadata={_KEY: text, "sha256": _seal(written, text)})
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
-def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_sealed(path: Path, identity: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and record that `write_sealed` wrote.
+
+    Parameters
+    ----------
+    path : of the file.
+    identity : what the record's `identity` must be; None: anything.
 
     Raises
     ------
-    CheckpointError : if the file is missing, cut short, altered, of another kind or of another format.
+    CheckpointError : if the file is missing, cut short, altered, of another kind, format or identity.
     """
-    tensors, texts = _open(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file; check the path or train the model") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no whole safetensors file ({error}); delete it to train anew"
+        ) from error
     if _KEY not in texts or "sha256" not in texts:
         raise CheckpointError(f"{path} was not written by rb_support; delete it or name another file")
     if texts["sha256"] != _seal(tensors, texts[_KEY]):
@@ -344,20 +327,11 @@ def read_sealed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} has format {record['format']}, this version of rb_support reads {FORMAT}; "
             "delete it to train anew"
         )
-    return tensors, record
-
-
-def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            texts = file.metadata() or {}
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, texts  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file; check the path or train the model") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    if identity not in (None, record.get("identity")):
         raise CheckpointError(
-            f"{path} is no whole safetensors file ({error}); delete it to train anew"
-        ) from error
+            f"{path} is of a training with other settings or data; delete it or name another file"
+        )
+    return tensors, record
 
 
 def _seal(tensors: Mapping[str, Tensor], text: str) -> str:
@@ -367,84 +341,3 @@ def _seal(tensors: Mapping[str, Tensor], text: str) -> str:
         total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
-
-
-Model = TypeVar("Model", bound="WinModel")
-
-
-def identity(model: WinModel, battles: Battles, X: ArrayLike | Sequence[str]) -> str:
-    """Hexadecimal sha256 of everything that trained weights follow from.
-
-    Parameters
-    ----------
-    model : its class and settings count.
-    battles : n rows; prompts, models, shares and weights count, not where they come from.
-    X : (n, d) vectors or n texts, all of which counts.
-    """
-    total = hashlib.sha256()
-    _add(total, [FORMAT, type(model).__name__, model.settings, model.foundation])
-    _add(total, [battles.frame[column].tolist() for column in ("prompt", "model_a", "model_b")])
-    for values in (battles.share, battles.weight):
-        total.update(values.tobytes())
-    if model.reads == "texts":
-        _add(total, [str(text) for text in cast("Sequence[str]", X)])
-    else:
-        vectors = np.asarray(X)
-        _add(total, [str(vectors.dtype), vectors.shape])
-        total.update(vectors.tobytes())
-    return total.hexdigest()
-
-
-def _add(total: Any, value: Any) -> None:
-    total.update(json.dumps(value, sort_keys=True).encode())
-
-
-def fitted(
-    model: Model, battles: Battles, X: ArrayLike | Sequence[str], folder: str | Path | None = None
-) -> Model:
-    """Model trained on these battles: as kept from an earlier run, else trained now and kept.
-
-    A training that was cut off goes on where it stopped. Of several processes that ask at once one trains
-    and the others wait for it.
-
-    Parameters
-    ----------
-    model : a model with its settings, not yet fitted.
-    battles : n rows to learn from.
-    X : (n, d) embeddings or n texts of their prompts, as the model reads.
-    folder : where it is kept; None: ``win_models/<class>-<digest>`` in the cache folder, a place of its own
-        for every combination of class, settings and data.
-
-    Raises
-    ------
-    CheckpointError : if a file in the folder is damaged or belongs to another training.
-    """
-    mark = identity(model, battles, X)
-    place = Path(folder) if folder is not None else _place(model, mark)
-    place.mkdir(parents=True, exist_ok=True)
-    with alone(place / MODEL_FILE):
-        if not (place / MODEL_FILE).exists():
-            trained = model.fit(battles, X, checkpoint=place / STATE_FILE)
-            trained.save(place)
-            for state in place.glob(f"{STATE_FILE}*"):
-                state.unlink()
-            return trained
-        _refuse_other(place, mark)
-        return type(model).load(place, **model.how)
-
-
-def _place(model: WinModel, mark: str) -> Path:
-    return cache_dir() / "win_models" / f"{type(model).__name__}-{mark[:16]}"
-
-
-def home(model: WinModel) -> Path:
-    """Folder of the cache that a trained model is kept in."""
-    return _place(model, model._identity)
-
-
-def _refuse_other(place: Path, mark: str) -> None:
-    found = read_sealed(place / MODEL_FILE)[1].get("identity")
-    if found != mark:
-        raise CheckpointError(
-            f"{place / MODEL_FILE} was trained with other settings or data; delete it or name another folder"
-        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -14,12 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import MODEL_FILE, CheckpointError, read_sealed, write_sealed
+from rb_support.preference.training import FORMAT, CheckpointError, read_sealed, write_sealed
 
 Array = NDArray[np.float64]
-_HOW = ("device", "progress")
+
+MODEL_FILE = "model.safetensors"
+_RUNTIME = ("device", "progress")
+"""Parameters that change neither what is learnt nor from what."""
 
 
+@dataclass(kw_only=True, eq=False)
 class WinModel(ABC):
     """Probability that a strong model beats a weak one on a query (RouteLLM sec. 3.1), learnt from battles.
 
@@ -27,17 +33,25 @@ class WinModel(ABC):
     ----------
     reads : whether X holds embeddings ("vectors", (n, d)) or prompts ("texts", n of them).
     strong, weak : the two names that `win_rate` is about; models, or classes of models.
-    history : (step, training loss, held-out loss) at every look of the training, after `fit`.
+    history : (step, training loss, validation loss) at every look of the training, after `fit`.
+    identity : digest of settings and data that the weights come from, after `fit`.
     """
 
     reads: ClassVar[Literal["vectors", "texts"]]
     strong: str
     weak: str
-    history: list[tuple[int, float, float]]
-    _identity: str
+    validation_share: float = 0.1
+    seed: int = 0
+    progress: bool = True
+    history: list[tuple[int, float, float]] = field(init=False, repr=False)
+    identity: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.strong == self.weak:
+            raise ValueError(f"strong and weak are both {self.strong!r}; name two models")
 
     @abstractmethod
-    def fit(self, battles: Battles, X: Any, *, checkpoint: Path | None = None) -> Self:
+    def fit(self, battles: Battles, X: Any) -> Self:
         """Train on n battles and what the model reads of their prompts."""
 
     @abstractmethod
@@ -48,9 +62,9 @@ class WinModel(ABC):
     def _tensors(self) -> dict[str, Tensor]:
         """Trained weights."""
 
-    @abstractmethod
     def _record(self) -> dict[str, Any]:
         """What else a reader of the weights needs."""
+        return {}
 
     @abstractmethod
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -59,21 +73,34 @@ class WinModel(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """Parameters that the trained weights depend on."""
-        return {name: getattr(self, name) for name in self._parameters() if name not in _HOW}
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """Parameters that change neither what is learnt nor from what: the device, the progress bar."""
-        return {name: getattr(self, name) for name in self._parameters() if name in _HOW}
+        names = [item.name for item in fields(self) if item.init]
+        return {name: getattr(self, name) for name in names if name not in _RUNTIME}
 
     @property
     def foundation(self) -> str:
         """Digest of pretrained weights that training starts from; empty if there are none."""
         return ""
 
-    @classmethod
-    def _parameters(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+    def identify(self, battles: Battles, X: ArrayLike | Sequence[str]) -> str:
+        """Hexadecimal sha256 of everything that trained weights follow from.
+
+        Parameters
+        ----------
+        battles : n rows; prompts, models, shares and weights count, not where they come from.
+        X : (n, d) vectors or n texts, all of which counts.
+        """
+        total = hashlib.sha256()
+        parts: list[Any] = [[FORMAT, type(self).__name__, self.settings, self.foundation]]
+        parts.append([battles.frame[column].tolist() for column in ("prompt", "model_a", "model_b")])
+        parts += [battles.share.tobytes(), battles.weight.tobytes()]
+        if self.reads == "texts":
+            parts.append([str(text) for text in cast("Sequence[str]", X)])
+        else:
+            vectors = np.asarray(X)
+            parts += [[str(vectors.dtype), vectors.shape], vectors.tobytes()]
+        for part in parts:
+            total.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode())
+        return total.hexdigest()
 
     def save(self, folder: str | Path) -> None:
         """Write the trained model to a folder, as one safetensors file.
@@ -86,7 +113,7 @@ class WinModel(ABC):
             raise ValueError(f"{type(self).__name__} is not trained yet; call fit first")
         record = {
             "model": type(self).__name__,
-            "identity": self._identity,
+            "identity": self.identity,
             "settings": self.settings,
             "history": self.history,
             "more": self._record(),
@@ -94,32 +121,42 @@ class WinModel(ABC):
         write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
 
     @classmethod
-    def load(cls, folder: str | Path, **how: Any) -> Self:
-        """Model that `save` wrote.
+    def load(cls, folder: str | Path, **runtime: Any) -> Self:
+        """Model that `save` wrote, with the settings it was saved with.
 
         Parameters
         ----------
         folder : where.
-        how : parameters that do not belong to the trained weights, such as ``device="cuda"``.
+        runtime : parameters that do not belong to the trained weights, such as ``device="cuda"``.
 
         Raises
         ------
         CheckpointError : if the file is missing, damaged or another model's.
         """
         path = Path(folder) / MODEL_FILE
-        tensors, record = read_sealed(path)
-        if record.get("model") != cls.__name__:
-            raise CheckpointError(f"{path} holds a {record.get('model')}, not a {cls.__name__}")
-        model = cls(**record["settings"], **how)
-        model._identity = record["identity"]
-        model.history = [(step, seen, held) for step, seen, held in record["history"]]
-        model._restore(tensors, record["more"])
+        record = read_sealed(path)[1]
+        if record["model"] != cls.__name__:
+            raise CheckpointError(f"{path} holds a {record['model']}, not a {cls.__name__}")
+        model = cls(**record["settings"], **runtime)
+        model.restore(folder, record["identity"])
         return model
 
-    def _name(self, strong: str, weak: str) -> None:
-        if strong == weak:
-            raise ValueError(f"strong and weak are both {strong!r}; name two models")
-        self.strong, self.weak = strong, weak
+    def restore(self, folder: str | Path, identity: str) -> None:
+        """Take over what `save` wrote of a model with these settings.
+
+        Parameters
+        ----------
+        folder : where.
+        identity : as `identify` gives it for the battles that were learnt from.
+
+        Raises
+        ------
+        CheckpointError : if the file is missing, damaged or of a model with other settings or data.
+        """
+        tensors, record = read_sealed(Path(folder) / MODEL_FILE, identity)
+        self.identity = identity
+        self.history = [(step, seen, unseen) for step, seen, unseen in record["history"]]
+        self._restore(tensors, record["more"])
 
     def _refuse_unknown(self, battles: Battles) -> None:
         unknown = [name for name in (self.strong, self.weak) if name not in battles.models]
@@ -156,8 +193,8 @@ def held_out(prompts: Sequence[str], share: float, seed: int) -> tuple[NDArray[n
     codes, distinct = pd.factorize(np.asarray(prompts, dtype=object))
     order = np.random.default_rng(seed).permutation(len(distinct))
     wanted = max(1, int(share * len(order))) if share > 0 and len(order) > 1 else 0
-    held = np.isin(codes, order[:wanted])
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    out = np.isin(codes, order[:wanted])
+    return np.flatnonzero(~out), np.flatnonzero(out)
 
 
 def inside(probability: ArrayLike) -> Array:

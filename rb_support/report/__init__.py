@@ -1,7 +1,8 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
-from .core import Report, Versus, beside
-from .figures import (
+from rb_support.report.construction import construction_figure
+from rb_support.report.core import Report, Versus, beside
+from rb_support.report.figures import (
     cascade_figure,
     comparison_figure,
     dataset_figure,
@@ -11,15 +12,13 @@ from .figures import (
     plot_cascades,
     plot_comparison,
 )
-from .plots import COST_LABEL, cost_axis, model_legend, panels, plot_curve, plot_models
-from .preference import labels_figure, routers_figure
-from .render import shown
-from .store import ReportError
-from .style import model_style, router_style, use_style
-from .transfer import commercial_figure, transfer_figure
+from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.render import shown
+from rb_support.report.routellm import commercial_figure, labels_figure, routers_figure, transfer_figure
+from rb_support.report.store import ReportError
+from rb_support.report.style import model_style, router_style, use_style
 
 __all__ = [
-    "COST_LABEL",
     "Report",
     "ReportError",
     "Versus",
@@ -27,6 +26,7 @@ __all__ = [
     "cascade_figure",
     "commercial_figure",
     "comparison_figure",
+    "construction_figure",
     "cost_axis",
     "dataset_figure",
     "labels_figure",

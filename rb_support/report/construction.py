@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from .plots import panels
-from .style import BLUE, GREEN, GREY, ORANGE
+from rb_support.report.plots import panels
+from rb_support.report.style import BLUE, GREEN, GREY, ORANGE
 
 _COLORS = (BLUE, GREEN, ORANGE)
 _WIDTH, _HEIGHT, _GAP, _LANE = 1.0, 0.62, 0.24, 1.15
+_STEP = _WIDTH + _GAP
 
 
 def construction_figure(steps: pd.DataFrame) -> Figure:
@@ -36,31 +39,25 @@ def construction_figure(steps: pd.DataFrame) -> Figure:
         _draw_lane(ax, steps[steps["stage"] == stage], -lane * _LANE, stage, color)
     for lane, stage in enumerate(stages[:-1]):
         _draw_turn(ax, int((steps["stage"] == stage).sum()) - 1, -lane * _LANE - _HEIGHT / 2)
-    ax.set(xlim=(-0.05, longest * (_WIDTH + _GAP)), ylim=(-_LANE * (len(stages) - 1) - 0.45, 0.62))
+    ax.set(xlim=(-0.05, longest * _STEP), ylim=(-_LANE * (len(stages) - 1) - 0.45, 0.62))
     ax.set_axis_off()
     return fig
-
-
-def _left(place: int) -> float:
-    return place * (_WIDTH + _GAP)
 
 
 def _draw_lane(ax: Axes, steps: pd.DataFrame, y: float, stage: str, color: str) -> None:
     ax.text(0, y + _HEIGHT / 2 + 0.05, stage, color=color, fontweight="bold", va="bottom", fontsize=9)
     for place, (step, counts) in enumerate(zip(steps["step"], steps["counts"], strict=True)):
-        _draw_box(ax, _left(place), y, step, counts, color)
+        _draw_box(ax, place * _STEP, y, step, counts, color)
         if place:
-            _arrow(ax, (_left(place) - _GAP, y), (_left(place), y))
+            _arrow(ax, (place * _STEP - _GAP, y), (place * _STEP, y))
 
 
 def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) -> None:
     corner, pad = (x, y - _HEIGHT / 2), "round,pad=0,rounding_size=0.06"
-    box = FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor=color, alpha=0.12, edgecolor="none")
-    frame = FancyBboxPatch(
-        corner, _WIDTH, _HEIGHT, boxstyle=pad, facecolor="none", edgecolor=color, linewidth=1
-    )
-    ax.add_patch(box)
-    ax.add_patch(frame)
+    tint: dict[str, Any] = {"facecolor": color, "alpha": 0.12, "edgecolor": "none"}
+    line: dict[str, Any] = {"facecolor": "none", "edgecolor": color, "linewidth": 1}
+    for filled in (tint, line):
+        ax.add_patch(FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, **filled))
     middle = x + _WIDTH / 2
     ax.text(middle, y + 0.22, step, ha="center", va="center", fontweight="bold", fontsize=7)
     ax.text(middle, y + 0.11, counts, ha="center", va="top", fontsize=6, linespacing=1.25)
@@ -73,6 +70,6 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> No
 
 def _draw_turn(ax: Axes, last: int, bottom: float) -> None:
     """Bent arrow from below the last box of a lane to the first box of the next."""
-    start, end, level = _left(last) + _WIDTH / 2, 0.8 * _WIDTH, bottom - 0.12
+    start, end, level = last * _STEP + _WIDTH / 2, 0.8 * _WIDTH, bottom - 0.12
     ax.plot([start, start, end, end], [bottom, level, level, level - 0.1], color=GREY, linewidth=1.1)
     _arrow(ax, (end, level - 0.1), (end, bottom - _LANE + _HEIGHT))

@@ -12,15 +12,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rb_support.outcomes import Origin
-from rb_support.outcomes.origin import Kind
-from rb_support.paper import ITEMS
+from rb_support.cache import digest
+from rb_support.outcomes import Kind, Origin
+from rb_support.paper import ITEMS, Item
+from rb_support.report import gallery, provenance, render, store
+from rb_support.report.store import ReportError
+from rb_support.report.style import use_style
 
-from . import gallery, provenance, render, store
-from .claims import Claim, as_frame
-from .store import ReportError
-from .style import use_style
-
+VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
@@ -61,13 +60,10 @@ def beside(
     source, why : as in `Versus`.
     """
     both = pd.DataFrame({"ours": ours, "paper": published}).reindex(ours.index).dropna(subset="paper")
-    pairs = zip(both.index, both.to_numpy(dtype=float).tolist(), strict=True)
-
-    def label(key: object) -> str:
-        words = ", ".join(str(part) for part in key if part != "") if isinstance(key, tuple) else key
-        return what.format(words)
-
-    return [Versus(label(key), mine, theirs, source, why) for key, (mine, theirs) in pairs]
+    parts = [key if isinstance(key, tuple) else (key,) for key in both.index]
+    labels = [what.format(", ".join(str(part) for part in key if part != "")) for key in parts]
+    pairs = zip(labels, both.to_numpy(dtype=float).tolist(), strict=True)
+    return [Versus(label, mine, theirs, source, why) for label, (mine, theirs) in pairs]
 
 
 @dataclass
@@ -101,7 +97,7 @@ class Report:
     seed: int | None = None
     folder: Path | None = None
     kind: Kind | None = None
-    _claims: list[Claim] = field(default_factory=list, init=False, repr=False)
+    _claims: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         use_style()
@@ -139,10 +135,9 @@ class Report:
         ReportError
             For an unknown id, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, title)
+        label = _label(id, "figure", title)
         render.add_footer(fig, id, self.origin)
-        contents = {**render.render_figure(fig), ".csv": render.render_csv(data)}
-        self._write("figure", id, label, contents, note, versus)
+        self._write(label, {**render.render_figure(fig), ".csv": render.render_csv(data)}, note, versus)
 
     def save_table(
         self,
@@ -164,11 +159,11 @@ class Report:
         ReportError
             For an unknown id or column, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, title)
-        rendered = render.render_table(
+        label = _label(id, "table", title)
+        pages = render.render_table(
             frame, item=id, title=label["title"], origin=self.origin, formats=formats or {}
         )
-        self._write("table", id, label, {".csv": render.render_csv(frame), **rendered}, note, versus)
+        self._write(label, {".csv": render.render_csv(frame), **pages}, note, versus)
         return frame
 
     def claim(
@@ -182,35 +177,28 @@ class Report:
         where : where it stands, such as "RouterBench sec. 5.3".
         ours : our number, with unit and interval.
         holds : True, False, or None if this data cannot decide.
-        data : kind of data it was checked on, if not the report's own.
+        data : kind of data it was checked on, if not the report's own; on simulated rows a verdict says what
+            the simulation does, and what was set with the papers in view is no evidence for them.
         """
+        verdict = VERDICTS[holds]
+        self._claims.pop(claim, None)
         kind = data or self.origin.kind
-        checked = Claim(claim, where, ours, kind, None if holds is None else bool(holds))
-        self._claims = [other for other in self._claims if other.claim != claim] + [checked]
+        self._claims[claim] = {"claim": claim, "where": where, "ours": ours, "data": kind, "verdict": verdict}
 
     def claims(self) -> pd.DataFrame:
         """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
-        records = [claim.record() for claim in self._claims]
+        records = list(self._claims.values())
         content = store.dump_json({"notebook": self.notebook, "claims": records})
-        self._put(f"claims/{self.notebook}.json", content)
+        self._put({f"claims/{self.notebook}.json": content})
         gallery.rebuild(self.directory, self.notebook)
-        return as_frame(self._claims)
+        return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
     def _write(
-        self,
-        form: str,
-        id: str,
-        label: dict[str, str],
-        contents: dict[str, bytes],
-        note: str,
-        versus: Sequence[Versus],
+        self, label: dict[str, str], contents: dict[str, bytes], note: str, versus: Sequence[Versus]
     ) -> None:
-        files = {f"{id}{ending}": content for ending, content in contents.items()}
-        for name, content in files.items():
-            store.check_size(name, content)
+        files = {f"{label['id']}{ending}": content for ending, content in contents.items()}
+        self._put(files)
         record = {
-            "id": id,
-            "form": form,
             **label,
             "notebook": self.notebook,
             "parameters": provenance.portable(self.parameters),
@@ -218,31 +206,23 @@ class Report:
             "data": provenance.describe_data(self.origin),
             "note": note,
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
-            "files": {name: store.sha256(content) for name, content in files.items()},
+            "files": {name: digest(self.directory / name) for name in files},
         }
-        for name, content in files.items():
-            self._put(name, content)
-        self._put(f"{id}.json", store.dump_json(record))
+        self._put({f"{label['id']}.json": store.dump_json(record)})
         gallery.rebuild(self.directory, self.notebook)
 
-    def _put(self, name: str, content: bytes) -> None:
-        store.write_atomically(self.directory / name, content)
-        store.note_written(self.directory / name)
+    def _put(self, contents: Mapping[str, bytes]) -> None:
+        store.write(self.directory, contents)
+        store.note_written(self.directory / name for name in contents)
 
 
-def _label(id: str, title: str | None) -> dict[str, str]:
-    """Title, paper, the paper's label and section of an id."""
+def _label(id: str, form: str, title: str | None) -> dict[str, str]:
+    """What a record begins with: id, form, title, paper, the paper's label and section."""
     if not _ID.fullmatch(id):
         raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
-    item = ITEMS.get(id)
-    if item is not None:
-        return {
-            "title": title or item.title,
-            "paper": item.paper,
-            "item": item.item,
-            "section": item.section,
-        }
-    if title is None:
+    if id not in ITEMS and title is None:
         near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
         raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
-    return {"title": title, "paper": "own", "item": "", "section": ""}
+    item = ITEMS.get(id) or Item(id, title or "", "own", "", "", "", "exactly")
+    shown = {"title": title or item.title, "paper": item.paper, "item": item.item, "section": item.section}
+    return {"id": id, "form": form, **shown}

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike
 from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.pairs import apgr, cpt
-from rb_support.pilot import oracle_points, oracle_rows
-from rb_support.routers import ZERO, Comparison, cascade_name
-
-from .plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
-from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from rb_support.report.plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
+from rb_support.report.style import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from rb_support.routers import cascade_name
+from rb_support.studies.pilot import oracle_points, oracle_rows
+from rb_support.studies.predictive import ZERO, Comparison
 
 
 def mathematics_figure(
@@ -84,8 +84,7 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
     areas, names = comparison.aiq(), [ZERO, *routers]
     for name in names:
         plot_curve(ax, comparison.points(name), name, router=name)
-    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
-    _star(ax, comparison.oracle)
+    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     ax.set_title(f"{title} (n = {len(comparison.test):,})")
     below = [f"AIQ {areas[name]:.3f} {name}" for name in names]
     cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
@@ -110,8 +109,7 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
     fig, (ax,) = panels(1, width=6.4, height=3.6)
     plot_curve(ax, oracle_points(outcomes), "Oracle at every budget", router="oracle")
     plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
-    plot_models(ax, outcomes.points(), outcomes.models)
-    _star(ax, oracle_rows(outcomes).mean(axis=0))
+    _plot_models_and_oracle(ax, outcomes, oracle_rows(outcomes).mean(axis=0), 34)
     cost_axis(ax, cost_label(outcomes))
     ax.set_ylabel("mean quality")
     model_legend(fig, outcomes.models, curves=ax)
@@ -124,8 +122,7 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     for ax, name in zip(axes, outcomes.datasets, strict=True):
         part = outcomes.of(name)
         plot_curve(ax, part.points(), ZERO, router=ZERO)
-        plot_models(ax, part.points(), part.models, size=22)
-        _star(ax, oracle_rows(part).mean(axis=0))
+        _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 22)
         ax.set_title(f"{name} (n = {len(part):,})")
         cost_axis(ax, "")
     fig.supxlabel(cost_label(outcomes), fontsize=8)
@@ -134,23 +131,20 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     return fig
 
 
-def plot_call_performance(
-    ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float, *, target: float = 0.5
-) -> None:
-    """Draw a router in the call-performance plane, APGR shaded, CPT marked (RouteLLM Figure 1, right).
+def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float) -> None:
+    """Draw a router in the call-performance plane, APGR shaded, CPT(50%) marked (RouteLLM Figure 1, right).
 
     Parameters
     ----------
     shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
     weak, strong : mean score of either model alone; they must differ.
-    target : share of the gap that CPT asks for.
 
     Raises
     ------
     ValueError
         If the models score the same, or the curve is of one share only.
     """
-    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, target)
+    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
     if area is None:
         why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
         raise ValueError(f"models score {weak:g} and {strong:g}: no APGR, {why}")
@@ -159,12 +153,12 @@ def plot_call_performance(
     ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")
     ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")
     if threshold is not None:
-        height = weak + target * (strong - weak)
-        label = f"CPT({target:.0%}) = {threshold:.0%} of calls"
-        ax.plot([100 * threshold] * 2, [weak, height], color=GREEN, linestyle=":", linewidth=2, label=label)
+        half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
+        ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)
 
 
-def _star(ax: Axes, oracle: ArrayLike) -> None:
+def _plot_models_and_oracle(ax: Axes, outcomes: Outcomes, oracle: ArrayLike, size: float) -> None:
+    plot_models(ax, outcomes.points(), outcomes.models, size=size)
     cost, quality = np.asarray(oracle, dtype=float)
     ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle")
 
@@ -200,11 +194,10 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     for name, rate in rates.items():
         color, label = shade(0.95 * rate / max(*rates.values(), 1e-9)), f"error {rate:g}: {areas[name]:.3f}"
         plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
-    plot_models(ax, comparison.test.points(), comparison.test.models, size=16)
-    _star(ax, comparison.oracle)
+    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     cost_axis(ax, cost_label(comparison.test))
     ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, fontsize=6, title="AIQ", title_fontsize=6
+        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, title="AIQ", fontsize=6, title_fontsize=6
     )
 
 
@@ -212,27 +205,18 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
     """AIQ minus the zero router's against the judge's error rate, with 95% intervals."""
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     rate = simulated["error_rate"]
-    ax.fill_between(
-        rate, simulated["minus_zero_low"], simulated["minus_zero_high"], color=BLUE, alpha=0.2, linewidth=0
-    )
+    low, high = simulated["minus_zero_low"], simulated["minus_zero_high"]
+    ax.fill_between(rate, low, high, color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
     ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
     ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {even:.2f}")
     for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
         # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
-        reach = np.maximum(
-            [[row["minus_zero"] - row["minus_zero_low"]], [row["minus_zero_high"] - row["minus_zero"]]], 0
-        )
-        ax.errorbar(
-            row["error_rate"],
-            row["minus_zero"],
-            yerr=reach,
-            fmt=marker,
-            color=color,
-            markersize=4,
-            label=row["router"].removeprefix("Cascade, "),
-        )
+        lead = row["minus_zero"]
+        reach = np.maximum([[lead - row["minus_zero_low"]], [row["minus_zero_high"] - lead]], 0)
+        name = row["router"].removeprefix("Cascade, ")
+        ax.errorbar(row["error_rate"], lead, yerr=reach, fmt=marker, color=color, markersize=4, label=name)
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)
     ax.legend(loc="upper right", fontsize=6, frameon=True, framealpha=0.9, edgecolor="white")

@@ -14,8 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.paper import Repeats, repeats
-
-from .gallery import read_claims, read_records
+from rb_support.report.gallery import read_claims, read_records
 
 Array = NDArray[np.float64]
 
@@ -49,9 +48,8 @@ class Difference:
     theirs: object = ""
 
     def __str__(self) -> str:
-        return f"{self.item}: {self.what}" + (
-            f": {_shown(self.ours)} against {_shown(self.theirs)}" if self.ours != "" else ""
-        )
+        values = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in (self.ours, self.theirs)]
+        return f"{self.item}: {self.what}" + (f": {' against '.join(values)}" if self.ours != "" else "")
 
 
 def differences(ours: Path, theirs: Path) -> list[Difference]:
@@ -68,9 +66,8 @@ def differences(ours: Path, theirs: Path) -> list[Difference]:
     mine, other = ({record["id"]: record for record in read_records(folder)} for folder in (ours, theirs))
     found = [Difference(id, "is in one folder only") for id in sorted(mine.keys() ^ other.keys())]
     for id in (id for id in mine if id in other):
-        for part in ("parameters", "seed", "data"):
-            if mine[id][part] != other[id][part]:
-                found.append(Difference(id, f"its records name different {part}"))
+        parts = [part for part in ("parameters", "seed", "data") if mine[id][part] != other[id][part]]
+        found += [Difference(id, f"its records name different {part}") for part in parts]
         found += _between(id, *(pd.read_csv(folder / f"{id}.csv") for folder in (ours, theirs)))
     return found + list(_verdicts(ours, theirs))
 
@@ -88,14 +85,13 @@ def _between(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Differ
 def _column(item: str, ours: pd.DataFrame, theirs: pd.DataFrame, name: str) -> Difference | None:
     mine, other = ours[name], theirs[name]
     if pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(other):
-        apart = _apart(mine.to_numpy(dtype=float), other.to_numpy(dtype=float))
-        row = int(apart.argmax()) if len(apart) else 0
-        differs = len(apart) > 0 and apart[row] > TOLERANCE[repeats(item)]
+        apart, allowed = _apart(mine.to_numpy(float), other.to_numpy(float)), TOLERANCE[repeats(item)]
     else:
-        unequal = (mine.fillna("").astype(str) != other.fillna("").astype(str)).to_numpy()
-        row, differs = int(unequal.argmax()) if len(unequal) else 0, bool(unequal.any())
-    if not differs:
+        unequal = mine.fillna("").astype(str) != other.fillna("").astype(str)
+        apart, allowed = np.asarray(unequal, dtype=float), 0.0
+    if not (apart > allowed).any():
         return None
+    row = int(apart.argmax())
     words = [str(cell) for cell in ours.iloc[row] if isinstance(cell, str)][:3]
     where = f"column '{name}', row {row + 1}" + (f" ({', '.join(words)})" if words else "")
     return Difference(item, where, mine.iloc[row], other.iloc[row])
@@ -104,9 +100,12 @@ def _column(item: str, ours: pd.DataFrame, theirs: pd.DataFrame, name: str) -> D
 def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Difference]:
     """Curves that differ: the points of one name, read as a piecewise linear function of cost."""
     names, tolerance = [c for c in ours.columns if c not in (_COST, _QUALITY)], TOLERANCE[repeats(item)]
-    mine, other = (dict(list(table.groupby(names, sort=False))) for table in (ours, theirs))
+    mine, other = (
+        {", ".join(map(str, name)): part for name, part in table.groupby(names, sort=False)}
+        for table in (ours, theirs)
+    )
     for name in sorted(mine.keys() ^ other.keys()):
-        yield Difference(item, f"{_title(name)} is in one folder only")
+        yield Difference(item, f"{name} is in one folder only")
     for name in (name for name in mine if name in other):
         a, b = (
             part[name][[_COST, _QUALITY]].sort_values(_COST).to_numpy(dtype=float) for part in (mine, other)
@@ -117,24 +116,22 @@ def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Dif
         at = int(apart.argmax())
         if apart[at] > tolerance:
             moved = heights[0][at], heights[1][at]
-            yield Difference(item, f"{_title(name)}, {_QUALITY} at {_COST} {grid[at]:.6g}", *moved)
+            yield Difference(item, f"{name}, {_QUALITY} at {_COST} {grid[at]:.6g}", *moved)
         elif ends.max() > tolerance:
-            yield Difference(item, f"{_title(name)}, end of the curve in {_COST}", a[-1, 0], b[-1, 0])
+            yield Difference(item, f"{name}, end of the curve in {_COST}", a[-1, 0], b[-1, 0])
 
 
 def _verdicts(ours: Path, theirs: Path) -> Iterator[Difference]:
     """Claims with another verdict; their numbers stand in the tables and figures that they are about."""
-    mine, other = (_claims(folder) for folder in (ours, theirs))
+    mine, other = (
+        {f"{claim['notebook']}, {claim['claim']}": claim["verdict"] for claim in read_claims(folder)}
+        for folder in (ours, theirs)
+    )
     for key in sorted(mine.keys() ^ other.keys()):
-        yield Difference("claims", f"{_title(key)}: is in one folder only")
+        yield Difference("claims", f"{key}: is in one folder only")
     for key, verdict in mine.items():
-        if key in other and verdict != other[key] and not key[1].endswith(TIMED_CLAIM):
-            yield Difference("claims", _title(key), verdict, other[key])
-
-
-def _claims(folder: Path) -> dict[tuple[str, str], str]:
-    """(notebook, claim) -> verdict."""
-    return {(claim["notebook"], claim["claim"]): claim["verdict"] for claim in read_claims(folder)}
+        if key in other and verdict != other[key] and not key.endswith(TIMED_CLAIM):
+            yield Difference("claims", key, verdict, other[key])
 
 
 def _apart(ours: Array, theirs: Array) -> Array:
@@ -142,11 +139,3 @@ def _apart(ours: Array, theirs: Array) -> Array:
     largest = np.nanmax(np.abs(theirs), initial=0.0) or 1.0
     missing = np.isnan(ours).astype(int) + np.isnan(theirs)
     return np.choose(missing, [np.abs(ours - theirs) / largest, np.inf, 0.0])
-
-
-def _title(name: object) -> str:
-    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-
-
-def _shown(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock
-from jinja2 import Environment
 from markupsafe import Markup
 
 from rb_support.paper import ITEMS, repeats
-
-from . import provenance, store
-from .claims import COLUMNS
-from .style import KIND_COLOR
+from rb_support.report import provenance, store
+from rb_support.report.render import cell, fill_template
+from rb_support.report.style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
 """The folders of `figures/`, one per kind of data."""
 
-_CLAIM_COLUMNS = ["notebook", *COLUMNS]
+CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
 _ORDER = {id: place for place, id in enumerate(ITEMS)}
 
@@ -44,16 +41,14 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
     """
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         records, claims = read_records(folder), read_claims(folder)
-        table = pd.DataFrame(claims, columns=_CLAIM_COLUMNS)
+        table = pd.DataFrame(claims, columns=["notebook", *CLAIM_COLUMNS])
         made_by = _made_by(folder, {record["notebook"] for record in records}, notebook)
         contents = {
             "manifest.json": store.dump_json({"made_by": made_by, "items": [_brief(r) for r in records]}),
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
-        for name, content in contents.items():
-            store.check_size(name, content)
-            store.write_atomically(folder / name, content)
+        store.write(folder, contents)
     return len(records)
 
 
@@ -72,8 +67,8 @@ def read_records(folder: Path) -> list[Record]:
 def read_manifest(folder: Path) -> Record:
     """Manifest of a folder: `made_by` and `items`, both empty if there is none."""
     path = folder / "manifest.json"
-    found = _read(path) if path.is_file() else {}
-    return found if isinstance(found, dict) and "made_by" in found else {"made_by": [], "items": []}
+    found: Record = _read(path) if path.is_file() else {"made_by": [], "items": []}
+    return found
 
 
 def _made_by(folder: Path, notebooks: set[str], notebook: str | None) -> list[Record]:
@@ -120,21 +115,17 @@ def _read(path: Path) -> Any:
 
 def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) -> str:
     """The gallery page: one file that needs nothing but the files beside it."""
-    source = files("rb_support.report").joinpath("gallery.html.jinja").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    template.globals["number"] = _number
-    tables = {record["id"]: _inline_table(folder, record) for record in records}
-    records = [{**record, "versus": []} if _timed(record) else record for record in records]
-    page = template.render(
+    return fill_template(
+        "gallery",
+        number=cell,
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
         colors=KIND_COLOR,
         strangers=[record for record in records if record["data"]["kind"] != folder.name],
-        records=records,
-        tables=tables,
+        records=[{**record, "versus": []} if _timed(record) else record for record in records],
+        tables={record["id"]: _inline_table(folder, record) for record in records},
         claims=claims,
     )
-    return page.rstrip("\n") + "\n"
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:
@@ -144,9 +135,3 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
         return None
     page = path.read_text(encoding="utf-8")
     return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
-
-
-def _number(value: float | str | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

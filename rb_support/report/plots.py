@@ -11,16 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from rb_support.catalog import short_name
 from rb_support.frontier import hull
-from rb_support.names import short_name
 from rb_support.outcomes import Outcomes
-
-from .style import model_style, router_style
+from rb_support.report.style import model_style, router_style
 
 COST_LABEL = "mean cost (USD per query)"
-_LATENCY_LABEL = "mean latency (seconds per query)"
 
 
 def panels(
@@ -62,15 +60,7 @@ def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: flo
     size : area of a marker in square points.
     """
     for (cost, quality), model in zip(np.asarray(points, dtype=float), models, strict=True):
-        ax.scatter(
-            cost,
-            quality,
-            s=size,
-            edgecolor="white",
-            linewidth=0.5,
-            zorder=3,
-            **model_style(model),
-        )
+        ax.scatter(cost, quality, s=size, edgecolor="white", linewidth=0.5, zorder=3, **model_style(model))
 
 
 def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = None, **line: Any) -> None:
@@ -83,17 +73,12 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
     router : name whose style is taken; default: the label.
     line : keyword arguments of `Axes.plot` that override the style.
     """
-    corners = hull(points)
-    cost = _dense(corners[:, 0])
-    quality = np.interp(cost, *corners.T)
-    ax.plot(cost, quality, label=label, **{**router_style(router or label), **line})
-
-
-def _dense(costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Costs between the corners too: a mixture of two models is straight in cost, so bent on a log axis."""
+    costs, heights = hull(points).T
     positive = costs[costs > 0]
     between = np.geomspace(positive[0], positive[-1], 60) if len(positive) > 1 else positive
-    return np.union1d(costs, np.clip(between, costs[0], costs[-1]))
+    # Points between the corners too: a mixture of two models is straight in cost, so bent on a log axis.
+    dense = np.union1d(costs, np.clip(between, costs[0], costs[-1]))
+    ax.plot(dense, np.interp(dense, costs, heights), label=label, **(router_style(router or label) | line))
 
 
 def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
@@ -103,9 +88,8 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     """
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(_CostLocator())
-    ax.xaxis.set_major_formatter(
-        LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
-    )
+    labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
+    ax.xaxis.set_major_formatter(labels)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(label)
 
@@ -116,7 +100,8 @@ def cost_label(outcomes: Outcomes) -> str:
     RouterBench names latency as future work; `rb_support.construct.export` writes such tables.
     """
     unit = outcomes.frame.get("cost_unit")
-    return _LATENCY_LABEL if unit is not None and (unit == "seconds").all() else COST_LABEL
+    seconds = unit is not None and (unit == "seconds").all()
+    return "mean latency (seconds per query)" if seconds else COST_LABEL
 
 
 class _CostLocator(LogLocator):
@@ -128,10 +113,8 @@ class _CostLocator(LogLocator):
         return super().tick_values(vmin, vmax)
 
 
-def model_legend(fig: Figure, models: Sequence[str], ncol: int = 4, *, curves: Axes | None = None) -> None:
+def model_legend(fig: Figure, models: Sequence[str], *, curves: Axes | None = None) -> None:
     """One legend for a whole figure, below its panels: the labelled lines of `curves`, then every model."""
     lines = curves.get_legend_handles_labels()[0] if curves is not None else []
-    points = [
-        Line2D([], [], linestyle="none", label=short_name(name), **model_style(name)) for name in models
-    ]
-    fig.legend(handles=[*lines, *points], loc="outside lower center", ncol=ncol)
+    points = (Line2D([], [], ls="none", label=short_name(name), **model_style(name)) for name in models)
+    fig.legend(handles=[*lines, *points], loc="outside lower center", ncol=4)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
 from typing import Any
@@ -18,23 +18,15 @@ import numpy as np
 
 import rb_support
 from rb_support.outcomes import Origin
-
-from .store import repository_root
+from rb_support.report.store import repository_root
 
 _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib")
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python, this package and the libraries behind a figure's numbers; None if absent."""
-    found = {name: _version(name) for name in _PACKAGES}
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and the libraries behind a figure's numbers."""
+    found = {name: version(name) for name in _PACKAGES}
     return {"python": python_version(), "rb_support": rb_support.__version__, **found}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def code_digest(root: Path | None = None) -> str:
@@ -73,22 +65,20 @@ def describe_data(origin: Origin) -> dict[str, Any]:
     return {"kind": origin.kind, "name": origin.name, "files": files, "notes": list(origin.notes)}
 
 
-def portable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values fit for a JSON record.
+def portable(value: Any) -> Any:
+    """A value fit for a JSON record, with all values inside of it.
 
     NumPy numbers become plain, NaN null, absolute paths their names, and floats have six significant digits,
     as in a CSV file: what stands behind them is rounding.
     """
-    return {name: _portable(value) for name, value in values.items()}
-
-
-def _portable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: portable(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [portable(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
         return float(f"{value:.6g}") if np.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [_portable(part) for part in value]
     return _without_folder(str(value)) if isinstance(value, (str, Path)) else value
 
 

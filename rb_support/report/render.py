@@ -10,14 +10,15 @@ from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from rb_support.outcomes import Origin
-
-from .store import ReportError
-from .style import KIND_COLOR
+from rb_support.report.store import ReportError
+from rb_support.report.style import KIND_COLOR
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.
@@ -29,16 +30,8 @@ _METADATA: dict[str, dict[str, Any]] = {
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
 _LATEX = str.maketrans(
     {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     }
 )
 
@@ -57,27 +50,15 @@ def add_footer(fig: Figure, item: str, origin: Origin) -> None:
         text.remove()
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # keeps what was just laid out, so that nothing moves onto the footer
-    _anchor_legends(fig)
-    _part_label_and_legend(fig)
-    left, bottom = _lower_left(fig)
-    fig.text(
-        left,
-        bottom,
-        f"{data_line(origin)}  ·  {item}",
-        gid=_FOOTER,
-        ha="left",
-        va="top",
-        fontsize=7.5,
-        color=KIND_COLOR[origin.kind],
-        fontweight="bold" if origin.kind == "simulated" else "normal",
-    )
-
-
-def _anchor_legends(fig: Figure) -> None:
-    """Tie figure legends to figure coordinates: saving with a tight box would move them onto the footer."""
-    for legend in fig.legends:
+    for legend in fig.legends:  # saving with a tight box would move them onto the footer
         if legend.get_bbox_to_anchor() is fig.bbox:
             legend.set_bbox_to_anchor((0, 0, 1, 1), transform=fig.transFigure)
+    _part_label_and_legend(fig)
+    box, (width, height) = fig.get_tightbbox(), fig.get_size_inches()
+    below = box.x0 / width, (box.y0 - 1 / 12) / height  # a twelfth of an inch under the lowest thing drawn
+    words, weight = f"{data_line(origin)}  ·  {item}", "bold" if origin.kind == "simulated" else "normal"
+    color = KIND_COLOR[origin.kind]
+    fig.text(*below, words, gid=_FOOTER, ha="left", va="top", fontsize=7.5, color=color, fontweight=weight)
 
 
 def _part_label_and_legend(fig: Figure) -> None:
@@ -92,25 +73,17 @@ def _part_label_and_legend(fig: Figure) -> None:
                 legend.set_bbox_to_anchor((0, -drop, 1, 1), transform=fig.transFigure)
 
 
-def _lower_left(fig: Figure) -> tuple[float, float]:
-    """Figure coordinates a twelfth of an inch below the lowest thing drawn, at the left of the widest."""
-    box = fig.get_tightbbox()
-    width, height = fig.get_size_inches()
-    return box.x0 / width, (box.y0 - 1 / 12) / height
-
-
 def render_figure(fig: Figure) -> dict[str, bytes]:
     """PNG, SVG and PDF of a figure, by file name ending."""
-    return {f".{kind}": _image(fig, kind) for kind in ("png", "svg", "pdf")}
-
-
-def _image(fig: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
+    contents = {}
     # Ids inside an SVG are random unless salted, whatever style the user has set since.
     with mpl.rc_context({"svg.hashsalt": "rb_support"}):
-        packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
-        fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], **packed)
-    return buffer.getvalue()
+        for kind, metadata in _METADATA.items():
+            buffer = io.BytesIO()
+            packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+            fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, **packed)
+            contents[f".{kind}"] = buffer.getvalue()
+    return contents
 
 
 def render_table(
@@ -123,10 +96,26 @@ def render_table(
     ReportError
         If `formats` names a column that the table does not have.
     """
-    shown, numeric = _as_text(plain(frame), formats)
+    flat = plain(frame)
+    unknown = sorted(set(formats) - set(flat.columns))
+    if unknown:
+        raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
+    text = {name: [cell(value, formats.get(name)) for value in flat[name]] for name in map(str, flat)}
+    words = pd.DataFrame(text, columns=flat.columns, dtype=object)
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes]
     caption = f"{title}. {data_line(origin)} · {item}"
-    kinds: dict[str, Callable[..., str]] = {".md": _markdown, ".tex": _latex, ".html": _html}
-    return {ending: make(shown, numeric, caption, item).encode() for ending, make in kinds.items()}
+    latex = words.to_latex(
+        index=False,
+        escape=True,
+        position="htbp",
+        caption=caption.translate(_LATEX),
+        label=f"tab:{item}",
+        column_format="".join("r" if number else "l" for number in numeric),
+    )
+    kinds, rows = ["number" if number else "text" for number in numeric], words.to_numpy().tolist()
+    page = fill_template("table", item=item, caption=caption, kinds=kinds, names=list(words), rows=rows)
+    pages = {".md": f"{_markdown(words, numeric)}\n\n*{caption}*\n", ".tex": latex, ".html": page}
+    return {ending: content.encode() for ending, content in pages.items()}
 
 
 def render_csv(frame: pd.DataFrame) -> bytes:
@@ -144,17 +133,8 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return (flat if only_counts else flat.reset_index()).rename(columns=str)
 
 
-def _as_text(frame: pd.DataFrame, formats: Formats) -> tuple[pd.DataFrame, list[bool]]:
-    names = [str(name) for name in frame.columns]
-    unknown = sorted(set(formats) - set(names))
-    if unknown:
-        raise ReportError(f"formats for columns the table lacks: {unknown}; it has {names}")
-    numeric = [bool(pd.api.types.is_numeric_dtype(dtype)) for dtype in frame.dtypes]
-    text = {name: [_cell(value, formats.get(name)) for value in frame[name]] for name in names}
-    return pd.DataFrame(text, columns=pd.Index(names), dtype=object), numeric
-
-
-def _cell(value: Any, spec: str | None) -> str:
+def cell(value: Any, spec: str | None = None) -> str:
+    """A value as every page shows it: by a format specification, else floats with four significant digits."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return "–"
     if spec is not None and not isinstance(value, str):
@@ -162,46 +142,23 @@ def _cell(value: Any, spec: str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _markdown(frame: pd.DataFrame, numeric: list[bool], caption: str, _item: str) -> str:
+def _markdown(frame: pd.DataFrame, numeric: list[bool]) -> str:
     safe = frame.map(lambda text: text.replace("|", r"\|").replace("\n", " "))
-    align = ["right" if number else "left" for number in numeric]
-    body = tabulate(
+    return tabulate(
         safe.to_numpy().tolist(),
         headers=[name.replace("|", r"\|") for name in safe.columns],
         tablefmt="pipe",
-        colalign=align if len(safe) else None,
+        colalign=["right" if number else "left" for number in numeric] if len(safe) else None,
         disable_numparse=True,
     )
-    return f"{body}\n\n*{caption}*\n"
 
 
-def _latex(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
-    return frame.to_latex(
-        index=False,
-        escape=True,
-        position="htbp",
-        caption=caption.translate(_LATEX),
-        label=f"tab:{item}",
-        column_format="".join("r" if number else "l" for number in numeric),
-    )
-
-
-def _html(frame: pd.DataFrame, numeric: list[bool], caption: str, item: str) -> str:
-    classes = ["number" if number else "text" for number in numeric]
-    head = "".join(f'<th class="{c}">{escape(str(n))}</th>' for c, n in zip(classes, frame, strict=True))
-    rows = (
-        "".join(f'<td class="{c}">{escape(text)}</td>' for c, text in zip(classes, row, strict=True))
-        for row in frame.to_numpy()
-    )
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(item)}</title>\n'
-        "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}"
-        "th,td{padding:.25em .7em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
-        ".number{text-align:right}caption{caption-side:bottom;text-align:left;color:#555}</style></head><body>\n"
-        f'<table id="{escape(item)}"><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table>\n</body></html>\n"
-    )
+def fill_template(name: str, **values: Any) -> str:
+    """A page of this package's `NAME.html.jinja`, with every value escaped."""
+    folder = PackageLoader("rb_support.report", "")
+    pages = Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    pages.filters["escape"] = pages.filters["e"] = lambda text: Markup(escape(str(text)))
+    return pages.get_template(f"{name}.html.jinja").render(**values).rstrip("\n") + "\n"
 
 
 def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:

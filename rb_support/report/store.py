@@ -1,14 +1,15 @@
-"""Files under `figures/`: where the folder lies, atomic writes, hashes, the size limit."""
+"""Files under `figures/`: where the folder lies, how JSON is written, the size limit."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from rb_support.cache import write_atomically
 
 MAX_BYTES = 300_000
 """No file of the figures folder may be larger, so that the repository stays small."""
@@ -29,9 +30,9 @@ class ReportError(ValueError):
     """Something cannot be saved or rendered; the message says what and the remedy."""
 
 
-def repository_root(start: Path | None = None) -> Path | None:
-    """Nearest folder at or above `start` (default: working directory) with this project's pyproject.toml."""
-    here = (start or Path.cwd()).resolve()
+def repository_root() -> Path | None:
+    """Nearest folder at or above the working directory with this project's pyproject.toml."""
+    here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         project = folder / "pyproject.toml"
         if project.is_file() and _PROJECT_NAME.search(project.read_text(encoding="utf-8")):
@@ -48,31 +49,12 @@ def figures_root() -> Path:
     return Path(chosen) if chosen else (repository_root() or Path.cwd()) / "figures"
 
 
-def sha256(content: bytes) -> str:
-    """Hexadecimal sha256 of some bytes."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or an interruption, never meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def note_written(path: Path) -> None:
-    """Note a file that a report wrote, where `reproduce` asked for it."""
+def note_written(paths: Iterable[Path]) -> None:
+    """Note files that a report wrote, where `reproduce` asked for it."""
     log = os.environ.get(LOG_VARIABLE)
     if log:
         with Path(log).open("a", encoding="utf-8") as lines:
-            lines.write(f"{path.resolve()}\n")
+            lines.writelines(f"{path.resolve()}\n" for path in paths)
 
 
 def dump_json(value: Any) -> bytes:
@@ -80,14 +62,19 @@ def dump_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def check_size(name: str, content: bytes) -> None:
-    """Refuse a file over the limit.
+def write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files by their names in a folder, each whole or not at all.
 
     Raises
     ------
     ReportError
-        If `content` has more than `MAX_BYTES` bytes; the message names the remedy.
+        If one has more than `MAX_BYTES` bytes; the message names the remedy, and none is written then.
     """
-    if len(content) > MAX_BYTES:
-        remedy = _REMEDIES.get(Path(name).suffix, "save less, or split the item in two")
-        raise ReportError(f"{name} would have {len(content):,} bytes, the limit is {MAX_BYTES:,}: {remedy}")
+    for name, content in contents.items():
+        if len(content) > MAX_BYTES:
+            remedy = _REMEDIES.get(Path(name).suffix, "save less, or split the item in two")
+            raise ReportError(
+                f"{name} would have {len(content):,} bytes, the limit is {MAX_BYTES:,}: {remedy}"
+            )
+    for name, content in contents.items():
+        write_atomically(folder / name, content)

@@ -7,31 +7,5 @@ systems that each search or do not).
 
 from rb_support.retrieval.collection import documents, questions
 from rb_support.retrieval.search import BM25, found, recall
-from rb_support.retrieval.two_stage import (
-    GENERATORS,
-    PASSAGES,
-    Generator,
-    compare_steps,
-    in_sequence,
-    pair_name,
-    simulate_two_stage,
-    split_by_document,
-    with_scores,
-)
 
-__all__ = [
-    "BM25",
-    "GENERATORS",
-    "PASSAGES",
-    "Generator",
-    "compare_steps",
-    "documents",
-    "found",
-    "in_sequence",
-    "pair_name",
-    "questions",
-    "recall",
-    "simulate_two_stage",
-    "split_by_document",
-    "with_scores",
-]
+__all__ = ["BM25", "documents", "found", "questions", "recall"]

@@ -1,78 +1,37 @@
 """Routers of RouterBench: predict the quality of every model, then weigh it against cost.
 
-A predictive router has ``fit(train, X) -> self`` and ``predict(X) -> (n, m) quality``. Deciding is one
+A `PredictiveRouter` has ``fit(train, X) -> self`` and ``predict(X) -> (n, m) quality``. Deciding is one
 shared rule, whoever predicted: `decide` for one willingness to pay, `lambda_path` for all of them.
-A cascade asks first and decides afterwards: `Cascade`, `expected`; `rerank` asks everybody.
+A `Cascade` asks first and decides afterwards; `chains` searches for the best; `rerank` asks everybody.
 """
 
-from rb_support.routers.cascade import (
-    Cascade,
-    break_even,
-    budget_grid,
-    cascade_name,
-    cascade_systems,
-    expected,
-    together,
-)
-from rb_support.routers.chains import Chain, best_chains, best_order, chains, learned_cascades
-from rb_support.routers.compare import (
-    ZERO,
-    ZERO_TRAINED,
-    Comparison,
-    PredictiveRouter,
-    aiq_table,
-    compare,
-    compare_predictions,
-    curve_table,
-    repeat_splits,
-    stated,
-)
-from rb_support.routers.decision import (
-    LambdaPath,
-    PathPoints,
-    cost_per_token,
-    decide,
-    ladder,
-    lambda_path,
-    mean_cost,
-)
+from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
+from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades
+from rb_support.routers.decision import PredictiveRouter, decide, ladder, lambda_path, mean_cost
 from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
 from rb_support.routers.knn import KNNRouter
 from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
-from rb_support.routers.rerank import rerank, rerank_system, rerank_table
+from rb_support.routers.rerank import rerank, rerank_table
 from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
 __all__ = [
-    "ZERO",
-    "ZERO_TRAINED",
     "Cascade",
-    "Chain",
-    "Comparison",
     "KNNRouter",
-    "LambdaPath",
     "LearnedJudge",
     "MLPRouter",
-    "PathPoints",
     "PredictiveRouter",
     "RidgeRouter",
     "ZeroRouter",
-    "aiq_table",
     "best_chains",
     "best_order",
     "break_even",
     "budget_grid",
     "cascade_name",
-    "cascade_systems",
     "chains",
-    "compare",
-    "compare_predictions",
-    "cost_per_token",
     "cross_judged",
-    "curve_table",
     "decide",
-    "expected",
     "free_abstention",
     "judge_error",
     "judged_split",
@@ -82,10 +41,6 @@ __all__ = [
     "mean_cost",
     "model_points",
     "oracle",
-    "repeat_splits",
     "rerank",
-    "rerank_system",
     "rerank_table",
-    "stated",
-    "together",
 ]

@@ -8,14 +8,14 @@ only where the budget still allows the call. No dice are thrown; `simulate` thro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Outcomes
-from rb_support.stats import System
+from rb_support.stats import System, mean_points
 
 Array = NDArray[np.float64]
 Stopping = Literal["cap", "paper"]
@@ -72,22 +72,14 @@ class Cascade:
         # One row per position in the order: what follows walks the positions.
         self.quality, self.cost = true.T[columns], costs.T[columns]
         self.spent = np.cumsum(self.cost, axis=0)
+        # What reaching a position adds to the quality of the answer in hand, (m, n).
+        self._gain = np.diff(self.quality, axis=0, prepend=0.0)
         self._accepted = judged.T[columns] > threshold
-        inverted = ~self._accepted if judge == "decision" else 1 - judged.T[columns] > threshold
-        self._inverted = inverted
+        self._inverted = ~self._accepted if judge == "decision" else 1 - judged.T[columns] > threshold
 
     @classmethod
-    def on(
-        cls,
-        outcomes: Outcomes,
-        *,
-        threshold: float = 0.5,
-        order: Sequence[str] | None = None,
-        stopping: Stopping = "cap",
-        judge: Inversion = "decision",
-        scores: ArrayLike | None = None,
-    ) -> Cascade:
-        """Cascade over an outcome table, `order` given by the models' names.
+    def on(cls, outcomes: Outcomes, *, order: Sequence[str] | None = None, **rules: Any) -> Self:
+        """Cascade over an outcome table, `order` given by the models' names, all else as in the class.
 
         Raises
         ------
@@ -98,37 +90,45 @@ class Cascade:
             if name not in outcomes.models:
                 raise ValueError(f"no model {name!r} to cascade over; there are {', '.join(outcomes.models)}")
         columns = None if order is None else [outcomes.models.index(name) for name in order]
-        return cls(
-            outcomes.quality,
-            outcomes.cost,
-            threshold=threshold,
-            order=columns,
-            stopping=stopping,
-            judge=judge,
-            scores=scores,
-        )
+        return cls(outcomes.quality, outcomes.cost, order=columns, **rules)
 
     def expected(self, budgets: ArrayLike, error_rates: ArrayLike) -> tuple[Array, Array]:
-        """Mean cost per query (USD) and mean quality, each (len(budgets), len(error_rates))."""
-        limits, errors = checked_budgets(budgets), checked_rates(error_rates)
+        """Exact expectation for every budget and judge error rate (RouterBench sec. 5.2).
+
+        Parameters
+        ----------
+        budgets : total cost T of a query, in USD, at least 0; infinity is no limit.
+        error_rates : judge errors eps in [0, 1].
+
+        Returns
+        -------
+        cost, quality : each (len(budgets), len(error_rates)): means per query, cost in USD.
+
+        Examples
+        --------
+        >>> cost, quality = Cascade([[0, 1]], [[1, 4]]).expected(budgets=[1, 10], error_rates=[0, 0.5])
+        >>> cost.tolist(), quality.tolist()
+        ([[1.0, 1.0], [5.0, 3.0]], [[0.0, 0.0], [1.0, 0.5]])
+        """
+        limits, errors = _checked_budgets(budgets), checked_rates(error_rates)
         reach = np.ones((len(errors), self.cost.shape[1]))
         total = np.zeros((len(limits), 2 * len(errors)))
         for position, (cost, gain) in enumerate(zip(self.cost, self._gain, strict=True)):
             steps = np.concatenate([reach * cost, reach * gain])
-            total += self._open(position, limits).astype(float) @ steps.T
+            total += self._allowed(position, limits).astype(float) @ steps.T
             reach *= self.rejected(position, errors)
         total /= self.cost.shape[1]
         return total[:, : len(errors)], total[:, len(errors) :]
 
     def per_query(self, budgets: ArrayLike, error_rate: float) -> tuple[Array, Array]:
         """Expected cost (USD) and quality of every query, each (n, len(budgets)), at one error rate."""
-        limits, errors = checked_budgets(budgets), checked_rates([error_rate])
+        limits, errors = _checked_budgets(budgets), checked_rates([error_rate])
         reach = np.ones(self.cost.shape[1])
         spent, scored = np.zeros((2, len(limits), len(reach)))
         for position, (cost, gain) in enumerate(zip(self.cost, self._gain, strict=True)):
-            open_ = self._open(position, limits)
-            spent += open_ * (reach * cost)
-            scored += open_ * (reach * gain)
+            allowed = self._allowed(position, limits)
+            spent += allowed * (reach * cost)
+            scored += allowed * (reach * gain)
             reach *= self.rejected(position, errors)[0]
         return spent.T, scored.T
 
@@ -143,9 +143,9 @@ class Cascade:
 
         An answer's die is thrown once: the same one decides at every budget and error rate.
         """
-        limits, errors = checked_budgets(budgets), checked_rates(error_rates)
+        limits, errors = _checked_budgets(budgets), checked_rates(error_rates)
         dice, rows = rng.random(self.cost.shape), np.arange(self.cost.shape[1])
-        affordable = np.array([self._open(k, limits) for k in range(len(self.cost))]).sum(axis=0) - 1
+        affordable = np.array([self._allowed(k, limits) for k in range(len(self.cost))]).sum(axis=0) - 1
         cost, quality = np.empty((2, len(limits), len(errors)))
         for e, rate in enumerate(errors):
             accepted = np.where(dice < rate, self._inverted, self._accepted)
@@ -155,12 +155,7 @@ class Cascade:
             quality[:, e] = self.quality[last, rows].mean(axis=1)
         return cost, quality
 
-    @property
-    def _gain(self) -> Array:
-        """What reaching a position adds to the quality of the answer in hand, (m, n)."""
-        return np.diff(self.quality, axis=0, prepend=0.0)
-
-    def _open(self, position: int, budgets: Array) -> NDArray[np.bool_]:
+    def _allowed(self, position: int, budgets: Array) -> NDArray[np.bool_]:
         """Whether the budget allows the call at a position, (len(budgets), n)."""
         if position == 0:
             return np.ones((len(budgets), self.cost.shape[1]), dtype=bool)
@@ -171,50 +166,6 @@ class Cascade:
         """Probability that the answer at a position of the order is rejected, (len(errors), n)."""
         rates = errors[:, None]
         return 1 - np.where(self._accepted[position], 1 - rates, 0) - self._inverted[position] * rates
-
-
-def expected(
-    quality: ArrayLike,
-    cost: ArrayLike,
-    *,
-    budgets: ArrayLike,
-    error_rates: ArrayLike,
-    threshold: float = 0.5,
-    order: Sequence[int] | None = None,
-    stopping: Stopping = "cap",
-    judge: Inversion = "decision",
-    scores: ArrayLike | None = None,
-) -> tuple[Array, Array]:
-    """Exact expectation of a cascade for every budget and judge error rate (RouterBench sec. 5.2).
-
-    Parameters
-    ----------
-    quality, cost : (n, m) true scores and costs in USD.
-    budgets : total cost T of a query, in USD, at least 0; infinity is no limit.
-    error_rates : judge errors eps in [0, 1].
-    threshold, order, stopping, judge, scores : see `Cascade`.
-
-    Returns
-    -------
-    cost, quality : each (len(budgets), len(error_rates)): means per query, cost in USD.
-
-    Examples
-    --------
-    >>> cost, quality = expected([[0, 1]], [[1, 4]], budgets=[1, 10], error_rates=[0, 0.5])
-    >>> cost.tolist(), quality.tolist()
-    ([[1.0, 1.0], [5.0, 3.0]], [[0.0, 0.0], [1.0, 0.5]])
-    """
-    rules = Cascade(
-        quality, cost, threshold=threshold, order=order, stopping=stopping, judge=judge, scores=scores
-    )
-    return rules.expected(budgets, error_rates)
-
-
-def cascade_systems(
-    cascade: Cascade, budgets: ArrayLike, error_rates: Sequence[float] | Array
-) -> dict[str, System]:
-    """One routing system per judge error rate, named by `cascade_name`, for `Comparison`."""
-    return {cascade_name(float(rate)): cascade.system(budgets, float(rate)) for rate in error_rates}
 
 
 def cascade_name(error_rate: float) -> str:
@@ -249,51 +200,30 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
     The first crossing; the first rate if there is no lead even there, the last if it is never used up.
     """
     rates, leads = np.asarray(error_rates, dtype=float), np.asarray(lead, dtype=float)
-    lost = np.flatnonzero(leads <= 0)
-    if len(lost) == 0:
+    if not (leads <= 0).any():
         return float(rates[-1])
-    after = int(lost[0])
+    after = int((leads <= 0).argmax())
     if after == 0:
         return float(rates[0])
     share = leads[after - 1] / (leads[after - 1] - leads[after])
     return float(rates[after - 1] + share * (rates[after] - rates[after - 1]))
 
 
-def together(systems: Iterable[System]) -> System:
-    """One system that has the points of several: what a deployer with all of them to choose from can do."""
-    parts = list(systems)
-
-    def points(weights: ArrayLike | None = None) -> Array:
-        return np.vstack([part(weights) for part in parts])
-
-    return points
-
-
-def mean_points(cost: Array, quality: Array) -> System:
-    """System whose k points are weighted means over queries of (n, k) costs and qualities."""
-
-    def points(weights: ArrayLike | None = None) -> Array:
-        given = np.ones(len(cost)) if weights is None else np.asarray(weights, dtype=float)
-        share = given / given.sum()
-        return np.column_stack([share @ cost, share @ quality])
-
-    return points
-
-
 def checked_rates(error_rates: ArrayLike) -> Array:
     """Error rates as an array (k,), if all lie in [0, 1]."""
-    rates = np.asarray(error_rates, dtype=float)
-    if rates.ndim != 1 or rates.size == 0 or not ((rates >= 0) & (rates <= 1)).all():
-        raise ValueError(f"error rates must be a list of numbers in [0, 1], got {rates.tolist()}")
-    return rates
+    return _checked(error_rates, 1.0, "error rates must be a list of numbers in [0, 1]")
 
 
-def checked_budgets(budgets: ArrayLike) -> Array:
+def _checked_budgets(budgets: ArrayLike) -> Array:
     """Budgets as an array (k,), if all are at least 0; infinity is no limit."""
-    limits = np.asarray(budgets, dtype=float)
-    if limits.ndim != 1 or limits.size == 0 or not (limits >= 0).all():
-        raise ValueError(f"budgets must be a list of USD per query, at least 0, got {limits.tolist()}")
-    return limits
+    return _checked(budgets, np.inf, "budgets must be a list of USD per query, at least 0")
+
+
+def _checked(numbers: ArrayLike, highest: float, wanted: str) -> Array:
+    values = np.asarray(numbers, dtype=float)
+    if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= highest)).all():
+        raise ValueError(f"{wanted}, got {values.tolist()}")
+    return values
 
 
 def _table(name: str, values: ArrayLike, highest: float) -> Array:

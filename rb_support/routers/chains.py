@@ -8,15 +8,15 @@ from shared beginnings and thousands cost a second.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import hull_indices
 from rb_support.outcomes import Outcomes
-from rb_support.routers.cascade import Cascade, checked_rates, together
-from rb_support.stats import System
+from rb_support.routers.cascade import Cascade, checked_rates
+from rb_support.stats import System, joined
 
 Array = NDArray[np.float64]
 
@@ -47,8 +47,10 @@ def chains(
     threshold, scores : see `Cascade`.
     longest : 4 of 11 models make 9,031 chains, 5 make 64,471.
     """
-    rows = _in_column_order(quality, cost, threshold, scores)
-    return list(_grow(rows, checked_rates([error_rate]), Chain((), 0.0, 0.0), None, longest))
+    n, models = np.shape(cost)
+    rows = Cascade(quality, cost, order=range(models), threshold=threshold, scores=scores)
+    nobody_asked, reach = Chain((), 0.0, 0.0), np.full(n, 1 / n)
+    return list(_grow(rows, checked_rates([error_rate]), nobody_asked, reach, longest))
 
 
 def best_chains(found: Sequence[Chain]) -> list[Chain]:
@@ -73,25 +75,17 @@ def learned_cascades(
     train_scores, test_scores : (n, m) the judge's scores, as `judged_split` gives them.
     thresholds, longest : what is tried; every cascade of every threshold that is on their hull is kept.
     """
+    rows: dict[str, Any] = dict(error_rate=0.0, scores=train_scores, longest=longest)
     tried = [
         (threshold, chain)
         for threshold in thresholds
-        for chain in chains(
-            train.quality,
-            train.cost,
-            error_rate=0.0,
-            threshold=threshold,
-            scores=train_scores,
-            longest=longest,
-        )
+        for chain in chains(train.quality, train.cost, threshold=threshold, **rows)
     ]
-    kept = [tried[i] for i in hull_indices([(chain.cost, chain.quality) for _, chain in tried])]
-    return together(
-        Cascade(test.quality, test.cost, order=chain.order, threshold=threshold, scores=test_scores).system(
-            [np.inf]
-        )
-        for threshold, chain in kept
-    )
+    best, systems = hull_indices([(chain.cost, chain.quality) for _, chain in tried]), []
+    for threshold, chain in (tried[i] for i in best):
+        rules = Cascade(test.quality, test.cost, order=chain.order, threshold=threshold, scores=test_scores)
+        systems.append(rules.system([np.inf]))
+    return joined(systems)
 
 
 def best_order(
@@ -101,7 +95,6 @@ def best_order(
     budget: float,
     error_rate: float,
     threshold: float = 0.5,
-    scores: ArrayLike | None = None,
     longest: int = 4,
 ) -> Chain:
     """Best order and subset of models within a mean cost, such as FrugalGPT searches for.
@@ -113,23 +106,24 @@ def best_order(
     ----------
     quality, cost : (n, m) outcomes to choose by: training rows.
     budget : mean cost to stay within, USD per query.
-    error_rate, threshold, scores, longest : see `chains`.
+    error_rate, threshold, longest : see `chains`.
 
     Raises
     ------
     ValueError
         If no chain is as cheap as the budget.
     """
-    found = chains(quality, cost, error_rate=error_rate, threshold=threshold, scores=scores, longest=longest)
+    found = chains(quality, cost, error_rate=error_rate, threshold=threshold, longest=longest)
     best = _best_within(found, budget)
     if best is None:
         cheapest = min(chain.cost for chain in found)
         raise ValueError(f"no cascade costs {budget:g} USD per query: the cheapest costs {cheapest:g}")
     while len(best.order) >= longest:
-        longer = [
-            _evaluate(quality, cost, order, error_rate, threshold, scores)
-            for order in _insertions(best.order, np.shape(cost)[1])
-        ]
+        longer = []
+        for order in _with_one_more(best.order, np.shape(cost)[1]):
+            rules = Cascade(quality, cost, order=order, threshold=threshold)
+            spent, scored = rules.expected([np.inf], [error_rate])
+            longer.append(Chain(order, spent.item(), scored.item()))
         better = _best_within([chain for chain in longer if chain.quality > best.quality], budget)
         if better is None:
             break
@@ -137,19 +131,8 @@ def best_order(
     return best
 
 
-def _in_column_order(
-    quality: ArrayLike, cost: ArrayLike, threshold: float, scores: ArrayLike | None
-) -> Cascade:
-    every = range(np.shape(cost)[1])
-    return Cascade(quality, cost, order=every, threshold=threshold, scores=scores)
-
-
-def _grow(rows: Cascade, error: Array, chain: Chain, reach: Array | None, longest: int) -> Iterator[Chain]:
+def _grow(rows: Cascade, error: Array, chain: Chain, reach: Array, longest: int) -> Iterator[Chain]:
     """Every chain that goes on from `chain`; `reach` (n,) is 1/n of its chance to be rejected."""
-    if len(chain.order) == longest:
-        return
-    n = rows.cost.shape[1]
-    reach = np.full(n, 1 / n) if reach is None else reach
     before = float(reach @ rows.quality[chain.order[-1]]) if chain.order else 0.0
     costs, qualities = rows.cost @ reach, rows.quality @ reach
     for model in set(range(len(costs))).difference(chain.order):
@@ -168,21 +151,8 @@ def _best_within(found: Sequence[Chain], budget: float) -> Chain | None:
     return max(within, key=lambda chain: (chain.quality, -chain.cost), default=None)
 
 
-def _insertions(order: tuple[int, ...], models: int) -> Iterator[tuple[int, ...]]:
+def _with_one_more(order: tuple[int, ...], models: int) -> Iterator[tuple[int, ...]]:
     """Every order with one more model, at any place."""
     for model in set(range(models)).difference(order):
         for place in range(len(order) + 1):
             yield (*order[:place], model, *order[place:])
-
-
-def _evaluate(
-    quality: ArrayLike,
-    cost: ArrayLike,
-    order: tuple[int, ...],
-    error_rate: float,
-    threshold: float,
-    scores: ArrayLike | None,
-) -> Chain:
-    rules = Cascade(quality, cost, order=order, threshold=threshold, scores=scores)
-    spent, scored = rules.expected([np.inf], [error_rate])
-    return Chain(order, float(spent[0, 0]), float(scored[0, 0]))

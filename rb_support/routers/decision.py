@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Outcomes
+from rb_support.stats import System
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -23,24 +25,27 @@ _SAME_LAMBDA = 1e-9
 """Breakpoints closer than this share of their size are one: they differ by rounding only."""
 
 
+class PredictiveRouter(Protocol):
+    """A router that learns from training rows and predicts the quality of every model."""
+
+    def fit(self, train: Outcomes, X: ArrayLike) -> Self:
+        """Learn from n training queries and their embeddings (n, d)."""
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Quality of every model, (n, m), for n new queries."""
+
+
+def training_vectors(train: Outcomes, X: ArrayLike) -> Array:
+    """Embeddings (n, d) in double precision, refused if they are not as many as the n training queries."""
+    vectors = np.asarray(X, dtype=np.float64)
+    if len(vectors) != len(train):
+        raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+    return vectors
+
+
 def mean_cost(train: Outcomes) -> Array:
     """Predicted cost of a call: each model's mean on the training rows, (m,) USD per query."""
     return np.asarray(train.cost.mean(axis=0))
-
-
-def cost_per_token(
-    price_in: ArrayLike, price_out: ArrayLike, request_fee: ArrayLike = 0.0, answer_tokens: ArrayLike = 1.0
-) -> Array:
-    """Cost term of the reference code, in USD per token: a prompt token weighs as one answer token.
-
-    Parameters
-    ----------
-    price_in, price_out : (m,) USD per million tokens.
-    request_fee : (m,) USD per request, spread over the mean answer.
-    answer_tokens : (m,) mean tokens of an answer on the training rows.
-    """
-    tokens = (np.asarray(price_in, dtype=float) + np.asarray(price_out, dtype=float)) / 1e6
-    return np.asarray(tokens + np.asarray(request_fee, dtype=float) / np.asarray(answer_tokens, dtype=float))
 
 
 def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> Indices:
@@ -135,20 +140,43 @@ class LambdaPath:
         chosen[self.query[:last]] = self.model[:last]  # later events of a query overwrite earlier ones
         return chosen
 
-    def on(self, quality: ArrayLike, cost: ArrayLike) -> PathPoints:
+    def on(self, quality: ArrayLike, cost: ArrayLike) -> System:
         """True outcomes along the path.
 
         Parameters
         ----------
-        quality, cost : (n, m) what each model really scored and cost on these queries.
+        quality, cost : (n, m) what each model really scored and cost (USD) on these queries.
+
+        Returns
+        -------
+        System of (k + 1, 2) mean costs and mean qualities, lambda rising: one before the first of the k
+        distinct breakpoints, one after each.
+
+        Raises
+        ------
+        ValueError
+            If these are outcomes of another number of queries.
         """
-        rows = np.arange(len(self.start))
+        n, first = len(self.start), self._first
         true = np.stack([np.asarray(cost, dtype=float), np.asarray(quality, dtype=float)], axis=2)
-        if true.shape[0] != len(rows):
-            raise ValueError(f"path of {len(rows)} queries, outcomes of {true.shape[0]}")
-        before = self._models_before()
-        change = true[self.query, self.model] - true[self.query, before]
-        return PathPoints(true[rows, self.start], self.query, change, self._first)
+        if true.shape[0] != n:
+            raise ValueError(f"path of {n} queries, outcomes of {true.shape[0]}")
+        base = true[np.arange(n), self.start]
+        change = true[self.query, self.model] - true[self.query, self._models_before()]
+
+        def points(weights: ArrayLike | None = None) -> Array:
+            if weights is None:
+                start, events = base.mean(axis=0), change / n
+            else:
+                share = np.asarray(weights, dtype=float) / np.sum(weights)
+                start, events = share @ base, change * share[self.query, None]
+            if len(first) == 0:
+                return np.asarray(start[None])
+            steps = np.add.reduceat(events, first, axis=0)
+            # Summed zero-cost moves may leave -1e-19 where nothing is spent.
+            return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
+
+        return points
 
     def _models_before(self) -> Indices:
         """Model each event's query was at just before it, (e,)."""
@@ -161,41 +189,6 @@ class LambdaPath:
         result = np.empty_like(before)
         result[by_query] = before
         return result
-
-
-@dataclass(frozen=True, eq=False)
-class PathPoints:
-    """Cost and quality along a lambda path, kept per query so that queries can be reweighted.
-
-    Attributes
-    ----------
-    base : (n, 2) cost and quality of each query at lambda = 0.
-    query : (e,) query of each event; change : (e, 2) what the event adds to its cost and quality.
-    first : (k,) first event of each distinct breakpoint.
-    """
-
-    base: Array
-    query: Indices
-    change: Array
-    first: Indices
-
-    def __call__(self, weights: ArrayLike | None = None) -> Array:
-        """Points of the router's curve: (k + 1, 2) mean cost and mean quality, lambda rising.
-
-        Parameters
-        ----------
-        weights : (n,) weight of each query, such as bootstrap counts; equal if None.
-        """
-        if weights is None:
-            start, change = self.base.mean(axis=0), self.change / len(self.base)
-        else:
-            share = np.asarray(weights, dtype=float) / np.sum(weights)
-            start, change = share @ self.base, self.change * share[self.query, None]
-        if len(self.first) == 0:
-            return start[None]
-        steps = np.add.reduceat(change, self.first, axis=0)
-        # Summed zero-cost moves may leave -1e-19 where nothing is spent.
-        return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
 
 
 def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:

@@ -70,12 +70,9 @@ class LearnedJudge:
 
     def _features(self, outcomes: Outcomes, X: Array) -> Array:
         answers = answer_features(outcomes, self.order or [])
-        query = np.broadcast_to(self._reduce.transform(X)[:, None], (*answers.shape[:2], self._size))
+        reduced = self._reduce.transform(X)
+        query = np.broadcast_to(reduced[:, None], (*answers.shape[:2], reduced.shape[1]))
         return np.concatenate([query, answers], axis=2)
-
-    @property
-    def _size(self) -> int:
-        return int(self._reduce[0].n_components_)
 
 
 def cross_judged(outcomes: Outcomes, X: ArrayLike, *, folds: int = 5, seed: int = 0) -> Array:

@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from rb_support.outcomes import Outcomes
+from rb_support.routers.decision import training_vectors
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -49,17 +50,14 @@ class KNNRouter:
         train : outcomes of n queries.
         X : (n, d) their embeddings.
         """
-        vectors = _unit(X)
-        if len(vectors) != len(train):
-            raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
         self._quality = train.quality
         # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self._index = NearestNeighbors(algorithm="brute").fit(vectors)
+        self._index = NearestNeighbors(algorithm="brute").fit(_unit(training_vectors(train, X)))
         return self
 
-    def neighbours(self, X: ArrayLike, k: int | None = None) -> Indices:
+    def neighbours(self, X: ArrayLike, k: int) -> Indices:
         """Training rows nearest to each query, nearest first: (n, min(k, training rows))."""
-        return self._nearest(_unit(X), k or self.k)[0]
+        return self._nearest(_unit(X), k)[0]
 
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m)."""

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import Curve
 from rb_support.outcomes import Outcomes
-from rb_support.routers.cascade import Cascade, checked_rates, mean_points
-from rb_support.stats import System
+from rb_support.routers.cascade import Cascade, checked_rates
 
 Array = NDArray[np.float64]
 
@@ -34,21 +33,10 @@ def rerank(
     """
     rows = Cascade(quality, cost, order=order)
     picked = [
-        (pick(rows.quality.T, rate) * rows.quality.T).sum(axis=1) for rate in checked_rates(error_rates)
+        (pick(rows.quality.T, rate) * rows.quality.T).sum(axis=1).mean()
+        for rate in checked_rates(error_rates)
     ]
-    return float(rows.spent[-1].mean()), np.array([part.mean() for part in picked])
-
-
-def rerank_system(
-    quality: ArrayLike, cost: ArrayLike, *, error_rate: float, order: Sequence[int] | None = None
-) -> System:
-    """Points of reranking the first 1, 2, … m models of the order, as a function of query weights."""
-    rows = Cascade(quality, cost, order=order)
-    scores = rows.quality.T
-    kept = [
-        (pick(scores[:, :k], error_rate) * scores[:, :k]).sum(axis=1) for k in range(1, len(rows.cost) + 1)
-    ]
-    return mean_points(rows.spent.T, np.column_stack(kept))
+    return float(rows.spent[-1].mean()), np.array(picked)
 
 
 def rerank_table(outcomes: Outcomes, error_rates: ArrayLike) -> pd.DataFrame:

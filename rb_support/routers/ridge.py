@@ -9,15 +9,13 @@ training rows support it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import RepeatedKFold
+from sklearn.model_selection import KFold
 
 from rb_support.frontier import aiq, shared_domain
 from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import lambda_path, mean_cost
+from rb_support.routers.decision import lambda_path, mean_cost, training_vectors
 from rb_support.routers.zero import model_points
 
 Array = NDArray[np.float64]
@@ -43,12 +41,7 @@ class RidgeRouter:
     """
 
     def __init__(
-        self,
-        penalties: ArrayLike = PENALTIES,
-        *,
-        folds: int = 5,
-        repeats: int = 2,
-        seed: int = 0,
+        self, penalties: ArrayLike = PENALTIES, *, folds: int = 5, repeats: int = 2, seed: int = 0
     ) -> None:
         values = np.atleast_1d(np.asarray(penalties, dtype=float))
         if not (values > 0).all():
@@ -65,10 +58,9 @@ class RidgeRouter:
         train : outcomes of n queries.
         X : (n, d) their embeddings.
         """
-        vectors = np.asarray(X, dtype=float)
-        if len(vectors) != len(train):
-            raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
-        self.fold_aiq = {} if self._fixed or len(train) < 2 * self.folds else self._try(train, vectors)
+        vectors = training_vectors(train, X)
+        choosable = not self._fixed and len(train) >= 2 * self.folds
+        self.fold_aiq = self._aiq_of_left_out(train, vectors) if choosable else {}
         # Of equally good penalties the strongest: without evidence stay with the means.
         self.penalty = max(self.fold_aiq or self.penalties[-1:], key=lambda p: (self.fold_aiq.get(p, 0.0), p))
         self._model = _Ridge(vectors, train.quality)
@@ -78,27 +70,20 @@ class RidgeRouter:
         """Predicted quality, (n, m), clipped to [0, 1]."""
         return self._model.predict(np.asarray(X, dtype=float), self.penalty)
 
-    def _try(self, train: Outcomes, X: Array) -> dict[float, float]:
-        """AIQ of every penalty on left-out folds, mean over the repeats."""
+    def _aiq_of_left_out(self, train: Outcomes, X: Array) -> dict[float, float]:
+        """AIQ of every penalty by predictions for rows that the fit had not seen, mean over the repeats."""
         cost, domain = mean_cost(train), shared_domain(model_points(train)(None))
-        totals = dict.fromkeys(self.penalties, 0.0)
-        for left_out in self._left_out(train.quality, X):
-            for penalty, predicted in left_out.items():
-                points = lambda_path(predicted, cost).on(train.quality, train.cost)()
+        totals, luck = dict.fromkeys(self.penalties, 0.0), np.random.RandomState(self.seed)
+        for _ in range(self.repeats):
+            predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
+            for seen, left_out in KFold(self.folds, shuffle=True, random_state=luck).split(X):
+                model = _Ridge(X[seen], train.quality[seen])
+                for penalty, table in predicted.items():
+                    table[left_out] = model.predict(X[left_out], penalty)
+            for penalty, table in predicted.items():
+                points = lambda_path(table, cost).on(train.quality, train.cost)(None)
                 totals[penalty] += aiq(points, *domain) / self.repeats
         return totals
-
-    def _left_out(self, quality: Array, X: Array) -> Iterator[dict[float, Array]]:
-        """Predictions of every row by a fit without its fold, once per repeat."""
-        splitter = RepeatedKFold(n_splits=self.folds, n_repeats=self.repeats, random_state=self.seed)
-        for number, (kept, held) in enumerate(splitter.split(X)):
-            if number % self.folds == 0:
-                predicted = {penalty: np.empty_like(quality) for penalty in self.penalties}
-            model = _Ridge(X[kept], quality[kept])
-            for penalty, table in predicted.items():
-                table[held] = model.predict(X[held], penalty)
-            if number % self.folds == self.folds - 1:
-                yield predicted
 
 
 class _Ridge:

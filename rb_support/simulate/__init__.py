@@ -2,6 +2,7 @@
 
 Every number the simulation rests on stands in `data/assumptions.csv` and `data/topics.csv`, each with a
 `kind` ("published", "fitted" or "assumption") and a source.
+What a table says of itself stands in `data/texts.toml`.
 """
 
 from rb_support.simulate.arena import simulate_arena, simulate_judge

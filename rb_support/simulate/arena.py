@@ -17,47 +17,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from rb_support import names, paper
-from rb_support.outcomes import Battles, Origin
-from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, table, value
+from rb_support import catalog, paper
+from rb_support.outcomes import Battles
+from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, origin, table, texts, value
 from rb_support.simulate.latent import Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
-"""The two models that strength 1 and strength 0 stand for, as `names.MODELS` spells them."""
+"""The two models that strength 1 and strength 0 stand for, as `catalog.MODELS` spells them."""
 
 _SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
 """The same two as the arena spells them."""
 
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
-
-_OPENERS = (
-    "Hi! ", "Hello, ", "Hey there. ", "Good evening. ", "Quick question: ", "Please help me. ",
-    "For my class: ", "I am curious. ", "For work: ", "Can you do this? ", "One more thing. ", "My task: ",
-)  # fmt: skip
-_CLOSERS = ("", "", "", " Thanks!", " Thank you.", " Cheers.", " No hurry.")
-_GREETINGS = (
-    "hi", "hello", "hey", "hello there", "good morning", "test", "ping", "who are you", "how are you?",
-    "thanks", "ok", "what's up", "tell me a joke", "are you there?", "hola", "bonjour", "sing a song",
-)  # fmt: skip
-
-_NO_EVIDENCE = (
-    "Difficulty, topics and wording are those of the simulated outcomes, and so are (with the same seed) the "
-    "tastes of GPT-4 and Mixtral for topics: what is learnt here helps there by construction, and nothing "
-    "here is evidence for the paper's statements."
-)
-_ARENA_NOTES = (
-    "Published: the 64 models and their tiers (RouteLLM, Appendix A); nothing else.",
-    "Assumed: the strength of each tier, who fights how often, noise, ties and random votes, the kinds of "
-    "prompts and how many are greetings (quantities arena_* in rb_support/simulate/data/assumptions.csv).",
-    _NO_EVIDENCE,
-)
-_JUDGE_NOTES = (
-    "Assumed: the kinds of prompts, the judge's noise and its ties (quantities judge_* in "
-    "rb_support/simulate/data/assumptions.csv); no answer was judged.",
-    _NO_EVIDENCE,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +71,6 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     fighters = _fighters()
     strength = fighters["strength"].to_numpy(dtype=float)
     parts = []
@@ -111,8 +83,7 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
-    origin = Origin("simulated", f"simulated Chatbot Arena (latent traits, seed {seed})", (), _ARENA_NOTES)
-    return _battles(parts, "arena", seed, origin)
+    return _battles(parts, "arena", "Chatbot Arena", seed)
 
 
 def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
@@ -125,7 +96,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
 
     Returns
     -------
-    Battles of `names.MODELS` with the further columns dataset, topic and level as in `simulate_arena`, and
+    Battles of `catalog.MODELS` with the further columns dataset, topic and level as in `simulate_arena`, and
     score, GPT-4's share of the win; "tie" where it is near one half.
 
     Raises
@@ -133,24 +104,18 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     ValueError
         If n is too small.
     """
-    _refuse_few(n)
     parts = []
     for dataset, count in _counts("judge_share", n).items():
         rngs = _streams("judge", dataset, seed)
         asked = _ask(dataset, count, rngs, _known_tastes(dataset, seed))
         sides = np.tile([0, 1], (count, 1))
         quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
-        share = _judged(quality[:, 0] - quality[:, 1], rngs[5])
+        seen = quality[:, 0] - quality[:, 1] + value("judge_noise") * rngs[5].standard_normal(count)
+        share = ndtr(seen / value("judge_softness"))
         near = np.abs(share - 0.5) < value("judge_tie_band")
         winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
         parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
-    origin = Origin("simulated", f"simulated judge (latent traits, seed {seed})", (), _JUDGE_NOTES)
-    return _battles(parts, "judge", seed, origin)
-
-
-def _refuse_few(n: int) -> None:
-    if n < 100:
-        raise ValueError(f"n is {n}; simulated battles are at least 100")
+    return _battles(parts, "judge", "judge", seed)
 
 
 def _fighters() -> pd.DataFrame:
@@ -161,6 +126,8 @@ def _fighters() -> pd.DataFrame:
 
 def _counts(quantity: str, n: int) -> dict[str, int]:
     """Prompts per dataset by the assumed shares; the first takes what rounding leaves."""
+    if n < 100:
+        raise ValueError(f"n is {n}; simulated battles are at least 100")
     rows = table()
     shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
     counts = {str(name): int(share * n) for name, share in shares.items()}
@@ -181,9 +148,9 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
     """
     stream = np.random.SeedSequence(seed, spawn_key=(crc32(dataset.encode()),))
     rng = np.random.default_rng(stream).spawn(5)[2]
-    topics = len(assumptions(dataset, names.MODELS).topics)
-    every = rng.standard_normal((topics, len(names.MODELS)))
-    known = every[:, [names.MODELS.index(GPT4), names.MODELS.index(MIXTRAL)]]
+    topics = len(assumptions(dataset, catalog.MODELS).topics)
+    every = rng.standard_normal((topics, len(catalog.MODELS)))
+    known = every[:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     # Centred, because a taste is for topics: no model is better on the whole for it.
     return np.asarray(known - known.mean(axis=0))
 
@@ -202,35 +169,24 @@ def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
 def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Floats) -> _Asked:
     """Prompts of one dataset; open ones are dressed as chat, and some are mere greetings."""
     part = assumptions(dataset, (GPT4, MIXTRAL))
-    queries = draw_queries(part, _spread(part, count), rngs[0])
+    weight = part.topics["rows"].to_numpy(dtype=float)
+    # Prompts per topic, as even as its rows in the published file allow.
+    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
+    queries = draw_queries(part, np.diff(ends, prepend=0), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
-    topic = part.topics["topic"].to_numpy(dtype=object)[queries.topic]
-    frame = pd.DataFrame(
-        {
-            "prompt": write_prompts(part, queries, rngs[2]),
-            "dataset": dataset,
-            "topic": topic,
-            "level": queries.level,
-        }
-    )
-    if dataset == names.MT_BENCH:
+    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2]), "dataset": dataset})
+    topics = part.topics["topic"].to_numpy(dtype=object)
+    frame = frame.assign(topic=topics[queries.topic], level=queries.level)
+    if dataset == catalog.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
     return _Asked(part, frame, queries.topic, factors, taste)
-
-
-def _spread(part: Assumptions, count: int) -> Integers:
-    """(k,) prompts per topic, as even as its rows in the published file allow."""
-    weight = part.topics["rows"].to_numpy(dtype=float)
-    ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
-    return np.diff(ends, prepend=0)
 
 
 def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Open prompts with an opening word, which no prompt of `simulate_outcomes` has; some only greet."""
     n = len(frame)
     opener, closer, greeting = (
-        np.array(texts, dtype=object)[rng.integers(0, len(texts), n)]
-        for texts in (_OPENERS, _CLOSERS, _GREETINGS)
+        np.array(words, dtype=object)[rng.integers(0, len(words), n)] for words in texts()["chat"].values()
     )
     greets = rng.random(n) < value("arena_greetings")
     prompt = np.where(greets, greeting, opener + frame["prompt"].to_numpy(dtype=object) + closer)
@@ -270,17 +226,8 @@ def _qualities(asked: _Asked, strength: Floats, sides: Integers, rng: np.random.
     own = np.sqrt(share) * taste + np.sqrt(1 - share) * rng.standard_normal(sides.shape)
     unique = np.sqrt(1 - np.square(loadings).sum(axis=1))[sides]
     latent = np.einsum("nk,nsk->ns", asked.factors, loadings[sides]) + unique * own
-    return _graded(latent, (low + strength * (high - low))[sides], part)
-
-
-def _graded(latent: Floats, ease: Floats, part: Assumptions) -> Floats:
-    """(n, 2) quality from latent values of variance 1: right or wrong, or by degrees in open questions.
-
-    Parameters
-    ----------
-    ease : (n, 2) mean quality on the normal scale, which the result has on average.
-    """
-    if (part.topics["scale"] == "binary").all():
+    ease = (low + strength * (high - low))[sides]
+    if (part.topics["scale"] == "binary").all():  # right or wrong; by degrees in open questions
         return (latent + ease > 0).astype(float)
     return np.asarray(ndtr(latent + np.sqrt(2) * ease))
 
@@ -300,14 +247,8 @@ def _votes(lead: Floats, rng: np.random.Generator) -> Mapping[str, NDArray[np.ge
     return {"winner": np.where(blind, guess, fair), "random_vote": blind}
 
 
-def _judged(lead: Floats, rng: np.random.Generator) -> Floats:
-    """(n,) the judge's share of the win for the first model, from its lead in quality."""
-    seen = lead + value("judge_noise") * rng.standard_normal(len(lead))
-    return np.asarray(ndtr(seen / value("judge_softness")))
-
-
-def _battles(parts: list[pd.DataFrame], what: str, seed: int, origin: Origin) -> Battles:
+def _battles(parts: list[pd.DataFrame], what: str, title: str, seed: int) -> Battles:
     """All datasets' battles in one random order."""
     frame = pd.concat(parts, ignore_index=True)
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(what.encode()), 0)))
-    return Battles(frame.iloc[stream.permutation(len(frame))].reset_index(drop=True), origin)
+    return Battles(frame.iloc[stream.permutation(len(frame))], origin(what, title, seed))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from io import StringIO
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support import names, paper
+from rb_support import catalog, paper
+from rb_support.outcomes import Origin
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +67,21 @@ def _text(name: str) -> str:
 @cache
 def vocabulary() -> dict[str, Any]:
     """Templates and word lists of every dataset."""
-    return cast(dict[str, Any], json.loads(_text("vocabulary.json")))
+    words: dict[str, Any] = json.loads(_text("vocabulary.json"))
+    return words
+
+
+@cache
+def texts() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Notes of simulated tables, and words of chat, from `texts.toml`."""
+    parts = tomllib.loads(_text("texts.toml"))
+    return {part: {name: tuple(lines) for name, lines in found.items()} for part, found in parts.items()}
+
+
+def origin(what: str, title: str, seed: int) -> Origin:
+    """Origin of a simulated table, with the notes of `texts.toml` on it."""
+    name = f"simulated {title} (latent traits, seed {seed})"
+    return Origin("simulated", name, (), texts()["notes"][what])
 
 
 @cache
@@ -99,7 +115,7 @@ def per_model(quantity: str, dataset: str, models: Sequence[str]) -> Floats:
 
 def datasets() -> tuple[str, ...]:
     """Datasets of the outcome table: the eight but RAG, then the other tasks of the published file."""
-    return (*(name for name in names.DATASETS if name != names.RAG), names.OTHER)
+    return (*(name for name in catalog.DATASETS if name != catalog.RAG), catalog.OTHER)
 
 
 def rows_at_full_size(dataset: str) -> int:
@@ -110,13 +126,13 @@ def rows_at_full_size(dataset: str) -> int:
 
 def mean_scores(dataset: str, models: Sequence[str]) -> Floats:
     """(m,) mean score of each model on a dataset; HellaSwag's are what the overall means leave for it."""
-    if dataset != names.HELLASWAG:
+    if dataset != catalog.HELLASWAG:
         return per_model("mean_score", dataset, models)
-    others = [name for name in datasets() if name != names.HELLASWAG]
+    others = [name for name in datasets() if name != catalog.HELLASWAG]
     overall = paper.model_means().set_index("model")["score"].reindex(list(models)).to_numpy(dtype=float)
     total = overall * sum(rows_at_full_size(name) for name in datasets())
     known = sum(rows_at_full_size(name) * per_model("mean_score", name, models) for name in others)
-    return np.asarray((total - known) / rows_at_full_size(names.HELLASWAG))
+    return np.asarray((total - known) / rows_at_full_size(catalog.HELLASWAG))
 
 
 def assumptions(dataset: str, models: tuple[str, ...]) -> Assumptions:

@@ -10,7 +10,7 @@ from rb_support import paper
 from rb_support.simulate.assumptions import Assumptions, Floats, rows_at_full_size, value
 from rb_support.simulate.latent import Integers
 
-_CHARACTERS_PER_TOKEN = 4.2
+CHARACTERS_PER_TOKEN = 4.2
 
 
 def prompt_tokens(part: Assumptions, prompts: Sequence[str]) -> Integers:
@@ -18,7 +18,7 @@ def prompt_tokens(part: Assumptions, prompts: Sequence[str]) -> Integers:
     characters = np.array([len(prompt) for prompt in prompts])
     # A Chinese character takes three bytes, a letter one.
     wide = (np.array([len(prompt.encode()) for prompt in prompts]) - characters) / 2
-    tokens = (characters - wide) / _CHARACTERS_PER_TOKEN + wide + part.unshown_tokens
+    tokens = (characters - wide) / CHARACTERS_PER_TOKEN + wide + part.unshown_tokens
     return np.asarray(np.ceil(tokens), dtype=np.int64)
 
 

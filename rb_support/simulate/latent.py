@@ -2,8 +2,8 @@
 
 A model's latent value on a query is the sum of three shared factors (general difficulty and two
 contrasts between models) and of something of its own; the score is a threshold on it. Loadings were
-fitted on real rows (`fitting`), so that models err together as real ones do. Each factor is partly told
-by the prompt's words (topic and level), which is what a router can learn, and partly hidden.
+fitted on real rows (`tests/loadings_fitted.py`), so that models err together as real ones do. Each factor is
+partly told by the prompt's words (topic and level), which is what a router can learn, and partly hidden.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from rb_support import names
+from rb_support import catalog
 from rb_support.simulate.assumptions import FACTORS, Assumptions, Floats, value
 
 Integers = NDArray[np.int64]
@@ -23,9 +23,9 @@ Integers = NDArray[np.int64]
 LEVELS = 5
 """Difficulty is told in five levels of wording."""
 
-_STEPS = {"binary": 1, "quarters": 4, "tenths": 10}
-_SPREAD = {"quarters": 1.5, "tenths": 1.0}
-_LOWEST = {"binary": 0.0, "quarters": 0.0, "tenths": 0.1}
+_GRADES = {"quarters": (4, 1.5, 0.0), "tenths": (10, 1.0, 0.1)}
+"""Scales by degrees: number of steps, how fast they follow the margin, lowest score."""
+
 _BISECTIONS = 45
 
 
@@ -55,8 +55,8 @@ def draw_queries(part: Assumptions, counts: Integers, rng: np.random.Generator) 
     topic = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     level = rng.integers(0, LEVELS, len(topic))
     twin = np.zeros(len(topic), dtype=bool)
-    if part.dataset == names.WINOGRANDE:
-        pairs = round(value("twin_share", names.WINOGRANDE) * len(topic) / 2)
+    if part.dataset == catalog.WINOGRANDE:
+        pairs = round(value("twin_share", catalog.WINOGRANDE) * len(topic) / 2)
         twin[1 : 2 * pairs : 2] = True
         topic[twin], level[twin] = topic[np.flatnonzero(twin) - 1], level[np.flatnonzero(twin) - 1]
     # A task's rows stand together, as in the published file.
@@ -113,7 +113,7 @@ def _pair_twins(hidden: Floats, twin: NDArray[np.bool_], quantity: str, told: fl
     """
     second = np.flatnonzero(twin)
     if len(second):
-        tie = (value(quantity, names.WINOGRANDE) - told) / (1 - told)
+        tie = (value(quantity, catalog.WINOGRANDE) - told) / (1 - told)
         hidden[second] = tie * hidden[second - 1] + np.sqrt(1 - tie**2) * hidden[second]
 
 
@@ -137,9 +137,7 @@ def scores(latent: Floats, mean: Floats, scale: NDArray[np.str_]) -> Floats:
 def _graded(margin: Floats, scale: NDArray[np.str_]) -> Floats:
     """(n, m) scores from the distance to each model's threshold."""
     graded = (margin > 0).astype(float)
-    for name, spread in _SPREAD.items():
+    for name, (steps, spread, lowest) in _GRADES.items():
         rows = scale == name
-        if rows.any():
-            steps = np.rint(_STEPS[name] * ndtr(spread * margin[rows])) / _STEPS[name]
-            graded[rows] = np.maximum(steps, _LOWEST[name])
+        graded[rows] = np.maximum(np.rint(steps * ndtr(spread * margin[rows])) / steps, lowest)
     return graded

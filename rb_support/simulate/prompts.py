@@ -46,11 +46,8 @@ def recipe(dataset: str, topic: str, level: int) -> Recipe:
         slots["ask"] = about["asks"][level]
     texts: list[str] = about.get("templates") or rung.get("templates") or words["templates"]
     slots["subject"] = [topic.removeprefix("mmlu-").replace("-", " ")]
-    return Recipe(tuple((text, _gaps(text)) for text in texts), slots, tuple(about["terms"]))
-
-
-def _gaps(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for _, name, _, _ in Formatter().parse(text) if name))
+    gaps = [dict.fromkeys(name for _, name, _, _ in Formatter().parse(text) if name) for text in texts]
+    return Recipe(tuple(zip(texts, map(tuple, gaps), strict=True)), slots, tuple(about["terms"]))
 
 
 def write_prompts(part: Assumptions, queries: Queries, rng: np.random.Generator) -> list[str]:

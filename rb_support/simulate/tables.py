@@ -8,26 +8,14 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from rb_support import names
+from rb_support import catalog
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.simulate import assumptions as assumed
 from rb_support.simulate import costs
-from rb_support.simulate.assumptions import (
-    RAG_PARTS,
-    Assumptions,
-    Floats,
-    assumptions,
-    datasets,
-    rows_at_full_size,
-)
-from rb_support.simulate.latent import (
-    Integers,
-    Queries,
-    draw_factors,
-    draw_latent,
-    draw_queries,
-    scores,
-)
+from rb_support.simulate.assumptions import RAG_PARTS, Assumptions, Floats, assumptions, datasets
+from rb_support.simulate.latent import Integers, draw_factors, draw_latent, draw_queries, scores
 from rb_support.simulate.prompts import write_prompts
 
 FULL_SIZE = 36_497
@@ -40,41 +28,15 @@ _DEFAULT = 6000
 _FLOOR = 600
 """Rows that a dataset keeps at the default size, if it has as many."""
 
-_NOTES = (
-    "Published: models, list prices, rows per dataset, overall mean score and mean cost per model (0-shot), "
-    "means on GSM8K and MBPP; means on ARC-Challenge and Winogrande are the 5-shot ones.",
-    "Assumed: means on MMLU (but GPT-4's), MT-Bench and the other tasks; HellaSwag's balance the overall "
-    "means; answer lengths, topics and what words tell of difficulty (rb_support/simulate/data).",
-    "How much words tell was set by hand so that KNN stands to the zero router about as RouterBench's "
-    "section 5.3 says, and factor strengths so that the oracle chooses about as published: on these rows "
-    "neither is evidence for the paper's statements.",
-    "Models err together as on the real ARC-Challenge, MBPP and Winogrande rows, to which the factor "
-    "loadings were fitted; other datasets borrow these loadings.",
-    "The published listing of rows per task sums to 36,987; tasks other than the eight datasets are cut by "
-    "490 rows so that the table has the published 36,497.",
-    "Below full size small datasets are over-represented: means per dataset stay calibrated, the overall "
-    "means are the published ones at full size only.",
-)
-_RAG_NOTES = (
-    "Published: the models, their prices and request fees; You.com's token price is not printed and is "
-    "taken to be in its fee.",
-    "Assumed: every score, answer length, correlation and share of time-sensitive questions; no RAG "
-    "result is printed outside the paper's figures.",
-    "Kinds of questions follow RouterBench's Appendix A.2: news of 2023 (time_sensitive), of 2020, and "
-    "specific facts that hardly change.",
-)
-
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
     """One dataset's queries with prompts and scores, not yet priced."""
 
     part: Assumptions
-    queries: Queries
+    frame: pd.DataFrame
     factors: Floats
     quality: Floats
-    prompts: list[str]
-    tokens: Integers
     rng: np.random.Generator
 
 
@@ -101,12 +63,11 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
     if not SMALLEST <= n <= FULL_SIZE:
         raise ValueError(f"n is {n}; a simulated table has between {SMALLEST} and {FULL_SIZE} queries")
     rows = _allocate(n)
-    drawn = [_draw(assumptions(name, names.MODELS), rows[name], seed) for name in datasets()]
-    mean_prompt = {each.part.dataset: float(each.tokens.mean()) for each in drawn}
+    drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
+    mean_prompt = {each.part.dataset: float(each.frame["prompt_tokens"].to_numpy().mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
-    answers = [_answer_tokens(each, means[each.part.dataset]) for each in drawn]
-    origin = Origin("simulated", f"simulated RouterBench (latent traits, seed {seed})", (), _NOTES)
-    return _outcomes(_frame(drawn, answers), drawn, answers, origin)
+    origin = assumed.origin("outcomes", "RouterBench", seed)
+    return _priced(drawn, [means[each.part.dataset] for each in drawn], origin)
 
 
 def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 0.5) -> Outcomes:
@@ -120,7 +81,7 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
 
     Returns
     -------
-    Outcomes of `names.RAG_MODELS` with the columns of `simulate_outcomes` and time_sensitive.
+    Outcomes of `catalog.RAG_MODELS` with the columns of `simulate_outcomes` and time_sensitive.
 
     Raises
     ------
@@ -134,20 +95,19 @@ def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 
     news = round(n * time_sensitive_share)
     rows = (news, (n - news) // 2, n - news - (n - news) // 2)
     drawn = [
-        _draw(assumptions(name, names.RAG_MODELS), count, seed)
+        _draw(assumptions(name, catalog.RAG_MODELS), count, seed)
         for name, count in zip(RAG_PARTS, rows, strict=True)
         if count
     ]
-    answers = [_answer_tokens(each, each.part.answer_tokens) for each in drawn]
-    frame = _frame(drawn, answers).assign(time_sensitive=np.arange(n) < news)
-    origin = Origin("simulated", f"simulated RAG set (latent traits, seed {seed})", (), _RAG_NOTES)
-    return _outcomes(frame, drawn, answers, origin)
+    origin = assumed.origin("rag", "RAG set", seed)
+    means = [each.part.answer_tokens for each in drawn]
+    return _priced(drawn, means, origin, time_sensitive=np.arange(n) < news)
 
 
 def _allocate(n: int) -> dict[str, int]:
     """Rows per dataset: proportional to the published ones, but small datasets keep a floor."""
-    full = np.array([rows_at_full_size(name) for name in datasets()], dtype=float)
-    kept = np.where(np.array(datasets()) == names.OTHER, 0, np.minimum(full, _FLOOR))
+    full = np.array([assumed.rows_at_full_size(name) for name in datasets()], dtype=float)
+    kept = np.where(np.array(datasets()) == catalog.OTHER, 0, np.minimum(full, _FLOOR))
     floor = kept * min(1.0, n / _DEFAULT)
     share = full * n / full.sum()
     for _ in datasets():  # raising one to its floor may push another below its own
@@ -173,35 +133,35 @@ def _draw(part: Assumptions, count: int, seed: int) -> _Drawn:
     latent = draw_latent(part, queries, factors, rngs[2])
     quality = scores(latent, part.mean, part.topics["scale"].to_numpy(dtype=str)[queries.topic])
     prompts = write_prompts(part, queries, rngs[3])
-    return _Drawn(part, queries, factors, quality, prompts, costs.prompt_tokens(part, prompts), rngs[4])
+    about = (
+        part.topics.iloc[queries.topic]
+        .reset_index(drop=True)[["task", "split", "topic"]]
+        .assign(
+            dataset=catalog.RAG if part.dataset in RAG_PARTS else part.dataset,
+            prompt=prompts,
+            level=queries.level,
+            prompt_tokens=costs.prompt_tokens(part, prompts),
+        )
+    )
+    frame = about[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]
+    return _Drawn(part, frame, factors, quality, rngs[4])
 
 
-def _answer_tokens(drawn: _Drawn, mean: Floats) -> Integers:
-    return costs.draw_answer_tokens(drawn.part, mean, drawn.factors[:, 0], drawn.rng)
-
-
-def _frame(drawn: Sequence[_Drawn], answers: Sequence[Integers]) -> pd.DataFrame:
-    """Everything about the queries but scores and costs."""
-    parts = [_part_frame(each) for each in drawn]
-    frame = pd.concat(parts, ignore_index=True)
+def _priced(
+    drawn: Sequence[_Drawn], means: Sequence[Floats], origin: Origin, **further: NDArray[np.bool_]
+) -> Outcomes:
+    """Table of all datasets' queries, their answers' lengths drawn about (m,) mean tokens per dataset."""
+    models = drawn[0].part.models
+    frame = pd.concat([each.frame for each in drawn], ignore_index=True)
     number = frame.groupby("task", sort=False).cumcount().astype(str)
     frame.insert(0, "sample_id", frame["task"] + "." + frame.pop("split") + "." + number)
-    tokens = [f"{model}|answer_tokens" for model in drawn[0].part.models]
-    return pd.concat([frame, pd.DataFrame(np.concatenate(answers), columns=tokens)], axis=1)
-
-
-def _part_frame(drawn: _Drawn) -> pd.DataFrame:
-    about = drawn.part.topics.iloc[drawn.queries.topic].reset_index(drop=True)
-    name = names.RAG if drawn.part.dataset in RAG_PARTS else drawn.part.dataset
-    return about[["task", "split", "topic"]].assign(
-        dataset=name, prompt=drawn.prompts, level=drawn.queries.level, prompt_tokens=drawn.tokens
-    )[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]
-
-
-def _outcomes(
-    frame: pd.DataFrame, drawn: Sequence[_Drawn], answers: Sequence[Integers], origin: Origin
-) -> Outcomes:
-    models = drawn[0].part.models
-    prompt = frame["prompt_tokens"].to_numpy(dtype=np.int64)
-    cost = costs.dollars(models, prompt, np.concatenate(answers))
-    return Outcomes(frame, np.concatenate([each.quality for each in drawn]), cost, models, origin)
+    answers = np.concatenate(
+        [
+            costs.draw_answer_tokens(each.part, mean, each.factors[:, 0], each.rng)
+            for each, mean in zip(drawn, means, strict=True)
+        ]
+    )
+    tokens = pd.DataFrame(answers, columns=[f"{model}|answer_tokens" for model in models])
+    cost = costs.dollars(models, frame["prompt_tokens"].to_numpy(dtype=np.int64), answers)
+    quality = np.concatenate([each.quality for each in drawn])
+    return Outcomes(pd.concat([frame, tokens], axis=1).assign(**further), quality, cost, models, origin)

@@ -3,46 +3,33 @@
     from rb_support.sources import load_routerbench
     table = load_routerbench()  # from RB_DATA_DIR or the cache; nothing is downloaded unasked
 
+What can go wrong stands in `sources.errors`.
 Floor 1 of the package. Importing reads no file and touches no network.
 """
 
-from rb_support.sources.errors import (
-    AlteredFileError,
-    MissingSourceError,
-    SourceError,
-    UnknownSourceError,
-    UnsafePickleError,
-    UnverifiedFileError,
-)
-from rb_support.sources.graded import load_graded, models_of, mtbench_scores, pair_of
-from rb_support.sources.load import (
-    load_answers,
+from rb_support.cache import SourceError
+from rb_support.sources.records import SourceRows
+from rb_support.sources.registry import SOURCES, Source, SourceFile
+from rb_support.sources.store import at_hand, fetch, locate, verify
+from rb_support.sources.tables import (
     load_battles,
+    load_graded,
     load_judgments,
     load_pairs,
     load_routerbench,
     locate_routerbench,
+    models_of,
+    mtbench_scores,
 )
-from rb_support.sources.parsed import SourceRows
-from rb_support.sources.registry import SOURCES, Source, SourceFile
-from rb_support.sources.store import FileState, Located, at_hand, fetch, locate, verify
 
 __all__ = [
     "SOURCES",
-    "AlteredFileError",
-    "FileState",
-    "Located",
-    "MissingSourceError",
     "Source",
     "SourceError",
     "SourceFile",
     "SourceRows",
-    "UnknownSourceError",
-    "UnsafePickleError",
-    "UnverifiedFileError",
     "at_hand",
     "fetch",
-    "load_answers",
     "load_battles",
     "load_graded",
     "load_judgments",
@@ -52,6 +39,5 @@ __all__ = [
     "locate_routerbench",
     "models_of",
     "mtbench_scores",
-    "pair_of",
     "verify",
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class SourceError(RuntimeError):
-    """A published file cannot be used; the message names the file and the remedy."""
+from rb_support.cache import SourceError
 
 
 class UnknownSourceError(SourceError):

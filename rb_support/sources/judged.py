@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rb_support.outcomes import Battles, Origin, TableError
+from rb_support.answers import final_number, same_number
+from rb_support.catalog import GSM8K
+from rb_support.outcomes import Battles, TableError
 from rb_support.outcomes.files import read_frame
-from rb_support.sources.lines import read_lines, read_list, whole
+from rb_support.sources.records import SourceRows, read_lines, read_list, whole
 from rb_support.sources.routellm import STRONG, WEAK
 from rb_support.sources.store import Located
 
 GOOD_ENOUGH = 4
 """Judge's score (1 to 5) from which, as this project reads it, Mixtral's answer is as good as GPT-4's."""
 
+PARSED = "|parsed"
+"""Ending of the columns that say whether a number could be read in a model's answer."""
+
 _GPT4_IN_ALPACA = "gpt4_1106_preview"
 
 
-def alpaca_eval(located: Located, origin: Origin) -> Battles:
+def alpaca_eval(located: Located) -> Battles:
     """GPT-4 (model_a) against 20 models (model_b) on AlpacaEval 2, with soft preferences.
 
     `preference` runs from 1 (GPT-4's answer is surely better) to 2 (the model's is), so GPT-4's share of
@@ -31,29 +36,29 @@ def alpaca_eval(located: Located, origin: Origin) -> Battles:
     judged = frame["score"].notna()
     note = f"{int((~judged).sum())} of {len(frame)} rows had no preference and were dropped"
     name = f"{_GPT4_IN_ALPACA} is called {STRONG}"
-    return Battles.from_frame(frame[judged], origin=origin.noting([note, name]), name="alpaca-eval")
+    return Battles.from_frame(frame[judged], origin=located.origin.noting([note, name]), name="alpaca-eval")
 
 
 def _alpaca_file(path: Path) -> pd.DataFrame:
-    rows = read_list(path, ("instruction", "generator_1", "generator_2", "dataset", "preference"))
-    for number, row in enumerate(rows, start=1):
-        if row["generator_1"] != _GPT4_IN_ALPACA:
-            raise TableError(
-                f"{path.name}: row {number} is not judged against {_GPT4_IN_ALPACA}; fetch it anew"
-            )
-    preference = np.array([row["preference"] for row in rows], dtype=float)
+    rows = pd.DataFrame(
+        read_list(path, ("instruction", "generator_1", "generator_2", "dataset", "preference"))
+    )
+    other = rows["generator_1"] != _GPT4_IN_ALPACA
+    if other.any():
+        row = int(np.argmax(other)) + 1
+        raise TableError(f"{path.name}: row {row} is not judged against {_GPT4_IN_ALPACA}; fetch it anew")
     return pd.DataFrame(
         {
-            "prompt": [row["instruction"] for row in rows],
+            "prompt": rows["instruction"],
             "model_a": STRONG,
-            "model_b": [row["generator_2"] for row in rows],
-            "task": [row["dataset"] for row in rows],
-            "score": 2 - preference,
+            "model_b": rows["generator_2"],
+            "task": rows["dataset"],
+            "score": 2 - rows["preference"].astype(float),
         }
     )
 
 
-def arena(located: Located, origin: Origin) -> Battles:
+def arena(located: Located) -> Battles:
     """Human votes of Chatbot Arena; the prompt is a conversation's first turn, which is what gets routed.
 
     Rows whose first turn is empty are dropped and counted.
@@ -63,7 +68,9 @@ def arena(located: Located, origin: Origin) -> Battles:
     empty = frame["prompt"].str.strip() == ""
     note = f"{int(empty.sum())} of {len(frame)} rows had an empty first turn and were dropped"
     columns = ["prompt", "model_a", "model_b", "winner_model_a", "winner_model_b", "winner_tie"]
-    return Battles.from_frame(frame.loc[~empty, columns], origin=origin.noting([note]), name="arena-55k")
+    return Battles.from_frame(
+        frame.loc[~empty, columns], origin=located.origin.noting([note]), name="arena-55k"
+    )
 
 
 def _first_turn(cell: str, row: int) -> str:
@@ -76,7 +83,7 @@ def _first_turn(cell: str, row: int) -> str:
     return whole(turns[0]) if turns and isinstance(turns[0], str) else ""
 
 
-def judge(located: Located, origin: Origin) -> Battles:
+def judge(located: Located) -> Battles:
     """GPT-4 (model_a) against Mixtral (model_b), from GPT-4's score (1 to 5) of Mixtral's answer.
 
     The judge says how good Mixtral's answer is beside GPT-4's own: from `GOOD_ENOUGH` on the answers tie,
@@ -94,23 +101,45 @@ def judge(located: Located, origin: Origin) -> Battles:
         }
     )
     note = f"a judge's score of {GOOD_ENOUGH} or 5 counts as a tie, a lower one as a win of {STRONG}"
-    return Battles.from_frame(frame, origin=origin.noting([note]), name="routellm-judge")
+    return Battles.from_frame(frame, origin=located.origin.noting([note]), name="routellm-judge")
 
 
-def zeroeval(located: Located) -> pd.DataFrame:
-    """Answers to GSM8K as written, ungraded: sample_id, prompt, model, answer, gold (a number as text)."""
-    pairs = zip(located.paths, located.files, strict=True)
-    return pd.concat([_zeroeval_file(path, name) for path, (name, _) in pairs], ignore_index=True)
+def zeroeval(located: Located) -> SourceRows:
+    """Answers of many models to GSM8K, graded: the rows of `load_graded`.
+
+    Raises
+    ------
+    TableError : if a model lacks a question or answers it twice.
+    """
+    parts = [_zeroeval_file(path, name.removesuffix(".json")) for name, path in located.named()]
+    prompts = pd.concat([part["prompt"] for part in parts])
+    prompts = prompts[~prompts.index.duplicated()]
+    right = pd.DataFrame({part.index.name: part["right"].reindex(prompts.index) for part in parts})
+    parsed = pd.DataFrame({part.index.name: part["parsed"].reindex(prompts.index) for part in parts})
+    if right.isna().any(axis=None):
+        row, column = np.argwhere(right.isna().to_numpy())[0]
+        raise TableError(f"{right.columns[column]} has no answer to {right.index[row]}; fetch its file anew")
+    about = pd.DataFrame({"dataset": GSM8K, "task": "gsm8k", "prompt": prompts})
+    frame = pd.concat([about, right, parsed.astype(bool).add_suffix(PARSED)], axis=1)
+    failures = (~parsed.astype(bool)).sum()
+    counted = ", ".join(f"{model} {count}" for model, count in failures[failures > 0].items())
+    note = f"answers without a readable number count as wrong, per model: {counted or 'none'}"
+    return SourceRows(frame.rename_axis("sample_id").reset_index(), located.origin.noting([note]))
 
 
-def _zeroeval_file(path: Path, name: str) -> pd.DataFrame:
-    rows = read_list(path, ("id", "question", "output", "answer"))
+def _zeroeval_file(path: Path, model: str) -> pd.DataFrame:
+    """Rows prompt, right and parsed by sample_id; the index is named after the model."""
+    rows = pd.DataFrame(read_list(path, ("id", "question", "output", "answer")))
+    if rows["id"].duplicated().any():
+        twice = rows.loc[rows["id"].duplicated(), "id"].iloc[0]
+        raise TableError(f"{model} answers {twice} twice; fetch its file anew")
+    read = [final_number(texts[0]) for texts in rows["output"]]
+    gold = rows["answer"].str.removeprefix("#").str.strip()
     return pd.DataFrame(
         {
-            "sample_id": [row["id"] for row in rows],
-            "prompt": [row["question"] for row in rows],
-            "model": Path(name).stem,
-            "answer": [row["output"][0] for row in rows],
-            "gold": [row["answer"].removeprefix("#").strip() for row in rows],
-        }
+            "prompt": rows["question"].to_numpy(),
+            "right": [float(same_number(*pair)) for pair in zip(read, gold, strict=True)],
+            "parsed": [number is not None for number in read],
+        },
+        index=pd.Index(rows["id"], name=model),
     )

@@ -68,7 +68,9 @@ class Registry(Mapping[str, Source]):
         try:
             return self._sources[name]
         except KeyError:
-            raise UnknownSourceError(_unknown(name, list(self._sources))) from None
+            close = difflib.get_close_matches(name, self, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise UnknownSourceError(f"there is no source '{name}'; {hint}known: {', '.join(self)}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._sources
@@ -88,12 +90,6 @@ def _source(name: str, table: dict[str, Any]) -> Source:
 def _file(address: str, name: str, path: str, size: int | str, sha256: str) -> SourceFile:
     exact = isinstance(size, int)
     return SourceFile(name, address + quote(path), int(str(size).lstrip("~")), sha256 or None, exact)
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"there is no source '{name}'; {hint}known: {', '.join(known)}"
 
 
 SOURCES: Mapping[str, Source] = Registry()

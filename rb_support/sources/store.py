@@ -7,6 +7,7 @@ any name, then in the cache by its registered name. Only `fetch` uses the networ
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +15,10 @@ from typing import Literal
 
 import pooch
 
-from rb_support.sources import messages
-from rb_support.sources.cache import (
-    cache_dir,
-    data_dir,
-    digest,
-    downloads_dir,
-    known_digest,
-    read_record,
-    remember,
-)
-from rb_support.sources.errors import AlteredFileError, MissingSourceError, SourceError, UnverifiedFileError
+from rb_support import cache
+from rb_support.cache import SourceError, data_dir, digest, downloads_dir, known_digest
+from rb_support.outcomes import Origin
+from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
 
 TIMEOUT_SECONDS = 60
@@ -32,6 +26,8 @@ TRUSTED = "trusted.json"
 """Record in the cache: hashes of files that were taken at their owner's word."""
 
 Status = Literal["verified", "missing", "altered", "unverified"]
+
+_FETCH = "python -m rb_support data fetch"
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,19 @@ class Located:
         """Pairs (registered name, sha256), as `Origin.files` holds them."""
         return tuple((file.name, sha256) for file, sha256 in zip(self.source.files, self.hashes, strict=True))
 
-    def path(self, ending: str) -> Path:
-        """Path of the one file whose registered name has that ending."""
-        names = [file.name for file in self.source.files]
-        [path] = [path for name, path in zip(names, self.paths, strict=True) if name.endswith(ending)]
-        return path
+    @property
+    def origin(self) -> Origin:
+        """Origin of what is read from the files."""
+        return Origin("real", self.source.title, self.files)
+
+    def named(self) -> list[tuple[str, Path]]:
+        """Last part of each file's registered name, and where the file lies."""
+        names = [Path(file.name).name for file in self.source.files]
+        return list(zip(names, self.paths, strict=True))
+
+    def path(self, name: str) -> Path:
+        """Path of the file whose registered name ends with that part."""
+        return dict(self.named())[name]
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,19 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     UnverifiedFileError : if no hash is known for a file and `allow_unverified` is not given.
     """
     source = _source(name)
-    shelf = _Shelf(source.name, allow_unverified)
-    found = [(file, shelf.find(file)) for file in source.files]
-    missing = [file for file, path in found if path is None]
+    search = _Search(source.name, allow_unverified)
+    found = {file: search.find(file) for file in source.files}
+    missing = [file for file, path in found.items() if path is None]
     if missing:
-        raise MissingSourceError(messages.missing(source, missing, data_dir(), downloads_dir()))
-    paths = tuple(path for _, path in found if path is not None)
-    hashes = (_expected(file) or known_digest(path) for file, path in zip(source.files, paths, strict=True))
-    return Located(source, paths, tuple(hashes))
+        raise MissingSourceError(
+            f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run "
+            f"`{_FETCH} {source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in RB_DATA_DIR "
+            f"({data_dir() or 'not set'}) and {downloads_dir()}, first for {missing[0].name} "
+            f"({missing[0].address})"
+        )
+    paths = {file: path for file, path in found.items() if path is not None}
+    hashes = tuple(_expected(file) or known_digest(path) for file, path in paths.items())
+    return Located(source, tuple(paths.values()), hashes)
 
 
 def fetch(
@@ -109,11 +118,15 @@ def fetch(
     UnverifiedFileError : if no hash is known for a file and `allow_unverified` is not given.
     """
     source = _source(name)
-    shelf = _Shelf(source.name, allow_unverified)
+    search = _Search(source.name, allow_unverified)
     for file in source.files:
         if _expected(file) is None and not allow_unverified:
-            raise UnverifiedFileError(messages.unverified(file, source.name))
-        if not shelf.has(file):
+            raise UnverifiedFileError(_unverified(file, source.name))
+        try:
+            here = search.find(file)
+        except AlteredFileError:
+            here = None  # a sound copy in the cache is what the message of that error asks for
+        if here is None:
             _download(file, progress, retries)
     return locate(source, allow_unverified=allow_unverified)
 
@@ -121,15 +134,13 @@ def fetch(
 def verify(name: str | Source) -> tuple[FileState, ...]:
     """State of every file of a source, from hashes computed anew."""
     source = _source(name)
-    shelf = _Shelf(source.name, allow_unverified=False)
-    return tuple(shelf.state(file) for file in source.files)
+    return tuple(map(_Search(source.name, anew=True).state, source.files))
 
 
 def at_hand(name: str | Source) -> int:
     """How many files of a source are here, told by their sizes alone: quick, and no proof."""
     source = _source(name)
-    shelf = _Shelf(source.name, allow_unverified=False)
-    return sum(shelf.seems_to_hold(file) for file in source.files)
+    return sum(map(_Search(source.name).may_be_here, source.files))
 
 
 def _source(name: str | Source) -> Source:
@@ -138,7 +149,7 @@ def _source(name: str | Source) -> Source:
 
 def _expected(file: SourceFile) -> str | None:
     """Published hash, else the one recorded when the file was first trusted."""
-    return file.sha256 or read_record(TRUSTED).get(file.name)
+    return file.sha256 or cache.read_record(TRUSTED).get(file.name)
 
 
 def _named(file: SourceFile) -> list[Path]:
@@ -148,70 +159,61 @@ def _named(file: SourceFile) -> list[Path]:
 
 
 @dataclass
-class _Shelf:
-    """Everything under RB_DATA_DIR and in the cache, searched for one source."""
+class _Search:
+    """Where to look for the files of one source (`owner`).
+
+    With `anew` every hash is computed now, and a file that lies in its place is judged by itself: no copy
+    elsewhere stands in for it.
+    """
 
     owner: str
-    allow_unverified: bool
+    allow_unverified: bool = False
+    anew: bool = False
 
     @cached_property
-    def _everything(self) -> list[tuple[Path, int]]:
-        """Paths and sizes under RB_DATA_DIR, listed once and only if a name did not lead to its file."""
+    def _everything(self) -> list[Path]:
+        """All files under RB_DATA_DIR, links to files included, as large data is often linked."""
         top = data_dir()
         if top is None:
             return []
         paths = [Path(folder) / name for folder, _, names in os.walk(top) for name in names]
-        return [(path, path.stat().st_size) for path in paths if path.is_file()]
+        return [path for path in paths if path.is_file()]
+
+    def _candidates(self, file: SourceFile) -> Iterator[Path]:
+        """Files that may be this one by their sizes, those in its place first."""
+        named = _named(file)
+        yield from (path for path in named if file.fits(path.stat().st_size))
+        if not (self.anew and named):
+            yield from (path for path in self._everything if file.fits(path.stat().st_size))
 
     def find(self, file: SourceFile) -> Path | None:
         named, sha256 = _named(file), _expected(file)
         if sha256 is None:
-            return self._trust(file, named[0]) if named else None
-        for path in named:
-            if file.fits(path.stat().st_size) and known_digest(path) == sha256:
-                return path
-        for path, size in self._everything:
-            if file.fits(size) and known_digest(path) == sha256:
-                return path
-        if named:
-            raise AlteredFileError(self._altered(file, named[0], sha256))
-        return None
+            if named and not self.allow_unverified:
+                raise UnverifiedFileError(_unverified(file, self.owner))
+            if named:  # taken at its owner's word, and held to these bytes from now on
+                cache.remember(TRUSTED, file.name, known_digest(named[0]))
+            return named[0] if named else None
+        hashed = digest if self.anew else known_digest
+        found = next((path for path in self._candidates(file) if hashed(path) == sha256), None)
+        if found is None and named:
+            raise AlteredFileError(_altered(file, named[0], sha256, self.owner))
+        return found
 
-    def has(self, file: SourceFile) -> bool:
-        try:
-            return self.find(file) is not None
-        except AlteredFileError:
-            return False  # a sound copy in the cache is what the message of that error asks for
-
-    def seems_to_hold(self, file: SourceFile) -> bool:
-        if any(file.fits(path.stat().st_size) for path in _named(file)):
-            return True
+    def may_be_here(self, file: SourceFile) -> bool:
         findable = file.exact and file.sha256 is not None
-        return findable and any(size == file.size for _, size in self._everything)
+        paths = self._candidates(file) if findable else _named(file)
+        return any(file.fits(path.stat().st_size) for path in paths)
 
     def state(self, file: SourceFile) -> FileState:
-        named, sha256 = _named(file), _expected(file)
-        if sha256 is None and named:
-            return FileState(file.name, "unverified", messages.unverified(file, self.owner))
-        candidates = named or [path for path, size in self._everything if file.fits(size)]
-        if sha256 and any(digest(path) == sha256 for path in candidates):
-            return FileState(file.name, "verified")
-        if sha256 and named:
-            return FileState(file.name, "altered", self._altered(file, named[0], sha256))
-        return FileState(file.name, "missing", messages.gone(file, self.owner))
-
-    def _trust(self, file: SourceFile, path: Path) -> Path:
-        """Take a file of unknown hash at its owner's word, and hold it to these bytes from now on."""
-        if not self.allow_unverified:
-            raise UnverifiedFileError(messages.unverified(file, self.owner))
-        remember(TRUSTED, file.name, known_digest(path))
-        return path
-
-    def _altered(self, file: SourceFile, path: Path, sha256: str) -> str:
-        size, found = path.stat().st_size, digest(path)
-        if file.sha256 is None:
-            return messages.changed(file, path, found, sha256, cache_dir() / TRUSTED)
-        return messages.altered(file, path, size, found, self.owner)
+        try:
+            if self.find(file) is not None:
+                return FileState(file.name, "verified")
+        except (UnverifiedFileError, AlteredFileError) as error:
+            status: Status = "altered" if isinstance(error, AlteredFileError) else "unverified"
+            return FileState(file.name, status, str(error))
+        detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`"
+        return FileState(file.name, "missing", detail)
 
 
 def _download(file: SourceFile, progress: bool, retries: int) -> None:
@@ -223,22 +225,46 @@ def _download(file: SourceFile, progress: bool, retries: int) -> None:
         urls={file.name: file.address},
         retry_if_failed=retries,
     )
-    try:
-        fetcher.fetch(file.name, downloader=_Sized(file, progress))
-    except (ValueError, OSError) as error:
-        raise SourceError(messages.failed(file, error)) from error
 
-
-@dataclass(frozen=True)
-class _Sized:
-    """HTTP download that says how many bytes came when they are too few or too many."""
-
-    file: SourceFile
-    progress: bool
-
-    def __call__(self, url: str, output_file: str, *args: object, **options: object) -> None:
-        download = pooch.HTTPDownloader(progressbar=self.progress, timeout=TIMEOUT_SECONDS)
-        download(url, output_file, *args, **options)
+    def download(url: str, output_file: str, *args: object) -> None:
+        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(url, output_file, *args)
         size = Path(output_file).stat().st_size
-        if not self.file.fits(size):
-            raise ValueError(f"{size:,} bytes came where {messages.size(self.file)} were expected")
+        if not file.fits(size):
+            raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
+
+    try:
+        fetcher.fetch(file.name, downloader=download)
+    except (ValueError, OSError) as error:
+        raise SourceError(
+            f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: try "
+            "again, or get the file by other means and set RB_DATA_DIR to its folder"
+        ) from error
+
+
+def _size(file: SourceFile) -> str:
+    return f"{'' if file.exact else 'about '}{file.size:,}"
+
+
+def _altered(file: SourceFile, path: Path, expected: str, owner: str) -> str:
+    """A file's bytes are not the published ones, or not those that were trusted at first use."""
+    found = digest(path)
+    if file.sha256 is None:
+        return (
+            f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on trust; "
+            "bring back those bytes, or, to trust the new ones, delete its line in "
+            f"{cache.cache_dir() / TRUSTED}"
+        )
+    return (
+        f"{path} is not the published {file.name}: it has {path.stat().st_size:,} bytes and sha256 {found}, "
+        f"expected are {_size(file)} bytes and sha256 {expected}; delete it, or run `{_FETCH} {owner}` "
+        "for a sound copy in the cache"
+    )
+
+
+def _unverified(file: SourceFile, owner: str) -> str:
+    """No hash is known for a file."""
+    return (
+        f"no published sha256 is known for {file.name} ({file.address}); to take it on trust, run "
+        f"`{_FETCH} {owner} --allow-unverified` or pass allow_unverified=True: its hash is recorded, and "
+        "other bytes are refused from then on"
+    )

@@ -1,25 +1,27 @@
-"""Read a pickled table without running anything that the pickle asks for.
+"""Read a published pickle of a table without running anything that the pickle asks for.
 
-A pickle is a program that names functions to call. Here every name on a short list stands for a class
-that only records how it was called; a name off the list ends the reading. What was recorded is then
-checked and turned into arrays by this module's own code, so that neither pandas' nor NumPy's own
-rebuilding functions ever see what a stranger wrote. The list covers frames of plain columns (numbers
-and texts) as pandas 1, 2 and 3 write them.
+A pickle is a program that names functions to call. Here `find_class` knows a short list of names, those that
+frames of plain columns (numbers and texts) need as pandas 1 and 2, and 3 with object columns, write them;
+a name off the list ends the reading. Beyond such a list, three things are kept, each for a test with an
+attack that a plain list lets through (tests/test_sources_unpickle.py): every name stands for a class that
+only records how it was called, since NumPy's and pandas' own rebuilding functions trust the sizes, types
+and flags that a stranger wrote; these classes cannot be changed, as a pickle may set attributes on whatever
+it was given; and cells are looked through for anything but texts and numbers. Columns are copied out of
+their blocks for the memory goal alone (tests/test_sources_memory.py): a dropped one lets go of its texts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from rb_support.cache import digest
 from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 
 
@@ -36,17 +38,11 @@ def read_frame(path: Path, *, sha256: str | None) -> pd.DataFrame:
     AlteredFileError : if the hash disagrees; nothing of the pickle has been read then.
     UnsafePickleError : if the pickle asks for anything but a table of plain columns, or is damaged.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest() if sha256 else None
-        if found != sha256:
-            raise AlteredFileError(f"{path} has sha256 {found}, expected {sha256}; fetch it again")
-        file.seek(0)
-        return _read(file, path)
-
-
-def _read(file: BinaryIO, path: Path) -> pd.DataFrame:
+    if sha256 is not None and (found := digest(path)) != sha256:
+        raise AlteredFileError(f"{path} has sha256 {found}, expected {sha256}; fetch it again")
     try:
-        return _frame(_Unpickler(file).load())
+        with path.open("rb") as file:
+            return _frame(_Unpickler(file).load())
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{path}: {error}; nothing in it was run. Do not use this file") from error
     except Exception as error:  # a damaged or hostile pickle can break in any way
@@ -78,59 +74,29 @@ class _Call(metaclass=_Sealed):
         self.state = state
 
 
-def _kind(name: str) -> type[_Call]:
-    return cast(type[_Call], _Sealed(name, (_Call,), {"__slots__": ()}))
-
-
-_Frame = _kind("Frame")
-_Manager = _kind("Manager")
-_Block = _kind("Block")
-_MakeIndex = _kind("MakeIndex")
-_Index = _kind("Index")
-_Range = _kind("Range")
-_Slice = _kind("Slice")
-_ByteArray = _kind("ByteArray")
-_Dtype = _kind("Dtype")
-_NdArray = _kind("NdArray")
-_Rebuild = _kind("Rebuild")
-_FromBuffer = _kind("FromBuffer")
-_Scalar = _kind("Scalar")
-_StringDtype = _kind("StringDtype")
-_Strings = _kind("Strings")
-_ArrowArray = _kind("ArrowArray")
-_ArrowChunks = _kind("ArrowChunks")
-_ArrowType = _kind("ArrowType")
-_ArrowBuffer = _kind("ArrowBuffer")
-
-_NUMPY = ("numpy.core", "numpy._core")
-_ALLOWED: dict[tuple[str, str], type[_Call]] = {
-    ("pandas", "DataFrame"): _Frame,
-    ("pandas.core.frame", "DataFrame"): _Frame,
-    ("pandas.core.internals.managers", "BlockManager"): _Manager,
-    ("pandas._libs.internals", "_unpickle_block"): _Block,
-    ("pandas.core.internals.blocks", "new_block"): _Block,
-    ("pandas.core.indexes.base", "_new_Index"): _MakeIndex,
-    ("pandas", "Index"): _Index,
-    ("pandas.core.indexes.base", "Index"): _Index,
-    ("pandas.core.indexes.numeric", "Int64Index"): _Index,
-    ("pandas", "RangeIndex"): _Range,
-    ("pandas.core.indexes.range", "RangeIndex"): _Range,
-    ("builtins", "slice"): _Slice,
-    ("builtins", "bytearray"): _ByteArray,
-    ("numpy", "dtype"): _Dtype,
-    ("numpy", "ndarray"): _NdArray,
-    **{(f"{core}.multiarray", "_reconstruct"): _Rebuild for core in _NUMPY},
-    **{(f"{core}.multiarray", "scalar"): _Scalar for core in _NUMPY},
-    **{(f"{core}.numeric", "_frombuffer"): _FromBuffer for core in _NUMPY},
-    ("pandas", "StringDtype"): _StringDtype,
-    ("pandas.core.arrays.string_", "StringDtype"): _StringDtype,
-    ("pandas.arrays", "ArrowStringArray"): _Strings,
-    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): _Strings,
-    ("pyarrow.lib", "_restore_array"): _ArrowArray,
-    ("pyarrow.lib", "chunked_array"): _ArrowChunks,
-    ("pyarrow.lib", "type_for_alias"): _ArrowType,
-    ("pyarrow.lib", "py_buffer"): _ArrowBuffer,
+_ALLOWED = {
+    "pandas.DataFrame": "Frame",
+    "pandas.core.frame.DataFrame": "Frame",
+    "pandas.core.internals.managers.BlockManager": "Manager",
+    "pandas._libs.internals._unpickle_block": "Block",
+    "pandas.core.internals.blocks.new_block": "Block",
+    "pandas.core.indexes.base._new_Index": "MakeIndex",
+    "pandas.Index": "Index",
+    "pandas.core.indexes.base.Index": "Index",
+    "pandas.core.indexes.numeric.Int64Index": "Index",
+    "pandas.RangeIndex": "Range",
+    "pandas.core.indexes.range.RangeIndex": "Range",
+    "builtins.slice": "Slice",
+    "numpy.dtype": "Dtype",
+    "numpy.ndarray": "NdArray",
+    "numpy.core.multiarray._reconstruct": "Rebuild",
+    "numpy._core.multiarray._reconstruct": "Rebuild",
+    "numpy.core.multiarray.scalar": "Scalar",
+    "numpy._core.multiarray.scalar": "Scalar",
+    "numpy.core.numeric._frombuffer": "FromBuffer",
+    "numpy._core.numeric._frombuffer": "FromBuffer",
 }
+_KINDS: dict[str, Any] = {kind: _Sealed(kind, (_Call,), {"__slots__": ()}) for kind in _ALLOWED.values()}
 _NUMBERS = {"b1", *(f"{kind}{width}" for kind in "iu" for width in (1, 2, 4, 8)), "f2", "f4", "f8"}
 _CELLS = {str, float, int, bool, type(None)}
 
@@ -139,89 +105,65 @@ class _Unpickler(pickle.Unpickler):
     """Unpickler that looks names up in the list above and nowhere else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            asked = f"{module}.{name}"[:80]
-            raise UnsafePickleError(f"it asks for {asked!r}, which no table needs") from None
+        asked = f"{module}.{name}"
+        if asked not in _ALLOWED:
+            raise UnsafePickleError(f"it asks for {asked[:80]!r}, which no table needs")
+        return _KINDS[_ALLOWED[asked]]
 
 
-def _is(call: Any, kind: type[_Call]) -> _Call:
+def _is(call: Any, kind: str) -> Any:
     """Return a recorded call if it is of that kind."""
-    if type(call) is not kind:
-        raise UnsafePickleError(f"it holds {type(call).__name__} where {kind.__name__} belongs")
-    found: _Call = call
-    return found
+    if type(call) is not _KINDS[kind]:
+        raise UnsafePickleError(f"it holds {type(call).__name__} where {kind} belongs")
+    return call
 
 
 def _frame(call: Any) -> pd.DataFrame:
-    state = _is(call, _Frame).state
-    blocks, (columns, rows) = _parts(_is(state.get("_mgr", state.get("_data")), _Manager))
-    arrays = _columns(blocks)
+    state = _is(call, "Frame").state
+    blocks, (columns, rows) = _parts(_is(state.get("_mgr", state.get("_data")), "Manager"))
+    arrays: dict[int, NDArray[Any]] = {}
+    for values, places in blocks:
+        block = _array(values)
+        arrays.update(zip(_places(places), [row.copy() for row in np.atleast_2d(block)], strict=True))
     labels, n = _labels(columns), len(_labels(rows))
     whole = len(arrays) == len(labels) and sorted(arrays) == list(range(len(arrays)))
     if not whole or any(array.shape != (n,) for array in arrays.values()):
         raise UnsafePickleError(f"its columns do not make up a table of {n} rows")
-    series = {
-        place: pd.Series(arrays[place], dtype=arrays[place].dtype, copy=False) for place in sorted(arrays)
-    }
+    series = {at: pd.Series(arrays[at], dtype=arrays[at].dtype, copy=False) for at in sorted(arrays)}
     frame = pd.DataFrame(series, copy=False)
     frame.columns = pd.Index(list(labels), dtype=object)
     return frame
 
 
-def _columns(blocks: list[tuple[Any, Any]]) -> dict[int, NDArray[Any]]:
-    """Columns of all blocks by their place in the table."""
-    arrays: dict[int, NDArray[Any]] = {}
-    for values, places in blocks:
-        arrays.update(zip(_places(places), _rows(_values(values)), strict=True))
-    return arrays
-
-
-def _parts(manager: _Call) -> tuple[list[tuple[Any, Any]], Sequence[Any]]:
+def _parts(manager: Any) -> tuple[list[tuple[Any, Any]], Sequence[Any]]:
     """Blocks (values, places) and axes (columns, rows) of a recorded block manager."""
     if manager.args:
         blocks, axes = manager.args
-        return [(b.args[0], b.args[1]) for b in (_is(block, _Block) for block in blocks)], axes
+        return [_is(block, "Block").args[:2] for block in blocks], axes
     # pandas 1.0 to 1.2 set a state, whose last part has this version's name
     state = manager.state[-1]["0.14.1"]
     return [(block["values"], block["mgr_locs"]) for block in state["blocks"]], state["axes"]
 
 
 def _labels(call: Any) -> Sequence[Any]:
-    kind, fields = _is(call, _MakeIndex).args
-    if kind is _Range:
+    kind, fields = _is(call, "MakeIndex").args
+    if kind is _KINDS["Range"]:
         return range(fields["start"], fields["stop"], fields["step"])
-    if kind is not _Index:
+    if kind is not _KINDS["Index"]:
         raise UnsafePickleError("it has row or column labels that are not plain")
-    labels: list[Any] = _values(fields["data"]).tolist()
-    return labels
+    return list(_array(fields["data"]).tolist())
 
 
 def _places(call: Any) -> Sequence[int]:
-    if type(call) is _Slice:
-        return range(*call.args)
-    places: list[int] = _array(call).tolist()
-    return places
+    return range(*call.args) if type(call) is _KINDS["Slice"] else list(_array(call).tolist())
 
 
-def _rows(values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Columns of a block; copied, so that dropping one lets go of its texts."""
-    return [row.copy() for row in values] if values.ndim == 2 else [values]
-
-
-def _values(call: Any) -> NDArray[Any]:
-    if type(call) is not _Strings:
-        return _array(call)
-    texts = _arrow(call.state["_pa_array"])
-    return np.asarray(texts.to_numpy(zero_copy_only=False), dtype=object)
-
-
-def _array(call: Any) -> NDArray[Any]:
-    if type(call) is _FromBuffer:
+def _array(call: Any) -> Any:
+    order: Any
+    if type(call) is _KINDS["FromBuffer"]:
         data, dtype, shape, order = call.args
     else:
-        _, shape, dtype, by_column, data = _is(call, _Rebuild).state
+        _, shape, dtype, by_column, data = _is(call, "Rebuild").state
         order = "F" if by_column else "C"
     kind = _dtype(dtype)
     if kind.hasobject:
@@ -230,7 +172,7 @@ def _array(call: Any) -> NDArray[Any]:
 
 
 def _dtype(call: Any) -> np.dtype[Any]:
-    dtype = _is(call, _Dtype)
+    dtype = _is(call, "Dtype")
     name = dtype.args[0]
     if name == "O8":
         return np.dtype(object)
@@ -240,8 +182,6 @@ def _dtype(call: Any) -> np.dtype[Any]:
 
 
 def _bytes(data: Any) -> bytes:
-    if type(data) is _ByteArray:
-        [data] = data.args
     if type(data) not in (bytes, bytearray):
         raise UnsafePickleError(f"it holds {type(data).__name__} where bytes belong")
     return bytes(data)
@@ -251,38 +191,18 @@ def _objects(cells: Any) -> NDArray[Any]:
     if type(cells) is not list:
         raise UnsafePickleError("it has texts that are not listed one by one")
     kinds = set(map(type, cells))
-    if _Scalar in kinds:
-        cells = [_scalar(cell) if type(cell) is _Scalar else cell for cell in cells]
-    strange = kinds - _CELLS - {_Scalar}
+    if _KINDS["Scalar"] in kinds:
+        cells = [_scalar(cell) if type(cell) is _KINDS["Scalar"] else cell for cell in cells]
+    strange = kinds - _CELLS - {_KINDS["Scalar"]}
     if strange:
         raise UnsafePickleError(f"it has cells of kind {strange.pop().__name__}")
     return np.fromiter(cells, dtype=object, count=len(cells))
 
 
-def _scalar(call: _Call) -> Any:
+def _scalar(call: Any) -> Any:
     dtype, data = call.args
     kind = _dtype(dtype)
     if kind.hasobject:
         raise UnsafePickleError("it has a single number of kind object")
     [value] = np.frombuffer(_bytes(data), kind).tolist()
     return value
-
-
-def _arrow(call: Any) -> pa.Array:
-    if type(call) is _ArrowChunks:
-        chunks, kind = call.args
-        return pa.chunked_array([_arrow(chunk) for chunk in chunks], _arrow_type(kind)).combine_chunks()
-    [(kind, length, _, offset, buffers, children, dictionary)] = _is(call, _ArrowArray).args
-    if children or dictionary is not None:
-        raise UnsafePickleError("it has a column of texts that is not plain")
-    raw = [None if b is None else pa.py_buffer(_bytes(_is(b, _ArrowBuffer).args[0])) for b in buffers]
-    array = pa.Array.from_buffers(_arrow_type(kind), length, raw, offset=offset)
-    array.validate(full=True)
-    return array
-
-
-def _arrow_type(call: Any) -> pa.DataType:
-    [name] = _is(call, _ArrowType).args
-    if name not in ("string", "large_string"):
-        raise UnsafePickleError(f"it has a column of Arrow kind {name!r}, not of texts")
-    return pa.string() if name == "string" else pa.large_string()

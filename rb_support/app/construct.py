@@ -1,0 +1,224 @@
+"""`python -m rb_support construct …`: make an outcome table from live models.
+
+Exit codes: 0 done, 1 an error (a file, the store, an answer that cannot be used), 2 a wrong option, 3 the
+budget is reached, 4 some calls were given up, 130 interrupted. Whatever the code, answers that came are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from rb_support.construct.export import card as make_card
+from rb_support.construct.export import to_outcomes
+from rb_support.construct.grading import grade_store
+from rb_support.construct.loopback import serve
+from rb_support.construct.models import read_models
+from rb_support.construct.plan import plan as make_plan
+from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.run import Policy
+from rb_support.construct.run import run as ask
+from rb_support.construct.store import Store
+from rb_support.construct.task_files import demo_tasks, read_tasks
+from rb_support.construct.tasks import queries_of
+
+FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
+DEMO = "demo"
+CODES = {"done": 0, "budget": BUDGET, "failed": GIVEN_UP}
+
+app = typer.Typer(
+    help="Outcome tables from live models: plan, run, grade, export. "
+    "Exit codes: 0 done, 1 error, 2 wrong option, 3 budget reached, 4 some calls given up, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+TasksOption = Annotated[
+    str, typer.Option("--tasks", help="Task file or folder of them; demo: built-in questions.")
+]
+ModelsOption = Annotated[
+    str, typer.Option("--models", help="Model card file; demo: simulated models on this machine.")
+]
+StoreOption = Annotated[Path, typer.Option("--store", help="File that keeps every answer.")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")]
+Seed = Annotated[int | None, typer.Option(help="Sent to the endpoint; not every one heeds it.")]
+Budget = Annotated[
+    float | None, typer.Option(min=0.0, metavar="USD", help="What the store may cost in all; never exceeded.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+STORE = Path("construct.sqlite")
+
+
+@app.command()
+def plan(
+    tasks: TasksOption = DEMO,
+    models: ModelsOption = DEMO,
+    store: StoreOption = STORE,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
+) -> None:
+    """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
+    with _exit_codes():
+        queries = _queries(tasks)
+        with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
+            planned = make_plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
+    _show(planned.frame)
+    typer.echo(
+        f"{planned.missing:,} calls missing: about ${planned.usd:.4f} (at most ${planned.usd_most:.4f}) and "
+        f"{planned.seconds:,.0f} s; ${planned.spent_usd:.4f} spent so far"
+    )
+
+
+@app.command()
+def run(
+    tasks: TasksOption = DEMO,
+    models: ModelsOption = DEMO,
+    store: StoreOption = STORE,
+    budget: Budget = None,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
+    attempts: Annotated[int, typer.Option(min=1, help="How often a call is tried.")] = 6,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of silence after which an attempt fails.")
+    ] = 120.0,
+    fsync: Annotated[bool, typer.Option("--fsync", help="Wait for the disk at each answer.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask what is missing and record each answer as it comes; run it again to go on after any stop."""
+    with _exit_codes():
+        queries = _queries(tasks)
+        with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
+            asked, policy = Parameters(max_tokens, temperature, seed), Policy(attempts, timeout_s=timeout)
+            summary = ask(queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet)
+    took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
+    typer.echo(f"{summary.answers:,} answers in {took}")
+    retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
+    typer.echo(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
+    typer.echo(summary.message, err=summary.state != "done")
+    raise typer.Exit(CODES[summary.state])
+
+
+@app.command()
+def grade(
+    store: StoreOption = STORE,
+    judge: Annotated[
+        str, typer.Option(help="Name in the model card file; open questions stay ungraded without one.")
+    ] = "",
+    models: ModelsOption = DEMO,
+    budget: Budget = None,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
+    quiet: Quiet = False,
+) -> None:
+    """Grade all answers; a judge model (of the card file; sim-judge of demo) grades the open questions.
+
+    The parameters are those with which the answers were asked.
+    """
+    with _exit_codes(), Store(store, create=False) as kept:
+        before = len(kept.runs())
+        with _models(models, (), judge=True) if judge else nullcontext(list[Model]()) as listed:
+            cards = {card.name: card for card in listed}
+            if judge and judge not in cards:
+                known = f"no model is called {judge!r}; there are {', '.join(cards)}"
+                raise typer.BadParameter(known, param_hint="--judge")
+            asked = Parameters(max_tokens, temperature, seed)
+            table = grade_store(
+                kept, judge=cards.get(judge), parameters=asked, budget_usd=budget, progress=not quiet
+            )
+        states = kept.runs()["state"].iloc[before:].tolist()
+    _show(table)
+    code = max([CODES.get(state, FAILED) for state in states], default=0)
+    if code:
+        typer.echo("the judge has not seen all answers: `construct status` tells why", err=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Table to write: .parquet (whole) or .csv.")],
+    store: StoreOption = STORE,
+    long: Annotated[bool, typer.Option("--long", help="A row per sample and model (.csv only).")] = False,
+    cost: Annotated[str, typer.Option(help="Cost axis of the table: usd or latency.")] = "usd",
+    card: Annotated[Path | None, typer.Option(help="Write a dataset card (Markdown) here.")] = None,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    seed: Seed = None,
+) -> None:
+    """Write the outcome table in the published schema, and a dataset card."""
+    if cost not in ("usd", "latency") or out.suffix not in (".csv", ".parquet"):
+        raise typer.BadParameter("cost is usd or latency; FILE ends in .csv or .parquet")
+    parameters = Parameters(max_tokens, temperature, seed)
+    with _exit_codes(), Store(store, create=False) as kept:
+        outcomes = to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
+        if out.suffix == ".parquet":
+            outcomes.to_parquet(out)
+        else:
+            (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
+        if card is not None:
+            card.write_text(make_card(kept, parameters=parameters), encoding="utf-8")
+    typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
+    for note in outcomes.origin.notes:
+        typer.echo(f"note: {note}")
+
+
+@app.command()
+def status(store: StoreOption = STORE) -> None:
+    """Show what the store holds: answers per model, money, runs, calls that were given up."""
+    with _exit_codes(), Store(store, create=False) as kept:
+        answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
+        charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
+    sums = {"text": "count", "prompt_tokens": "sum", "answer_tokens": "sum", "cost_usd": "sum"}
+    by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"})
+    _show(by_model.rename(columns={"text": "answers"}).reset_index())
+    typer.echo(f"{len(queries):,} queries, {len(answers):,} answers, ${spent:.6f} spent")
+    if len(charges):
+        most = charges["usd"].sum()
+        unanswered = f"{len(charges):,} calls without an answer that may be billed"
+        typer.echo(f"of these up to ${most:.6f} for {unanswered}")
+    if len(runs):
+        _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
+    counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
+    for model, reason, calls in counted.itertuples(index=False):
+        typer.echo(f"given up: {calls} x {model}: {reason}", err=True)
+
+
+def _queries(tasks: str) -> list[Query]:
+    return queries_of(demo_tasks() if tasks == DEMO else read_tasks(tasks))
+
+
+@contextmanager
+def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> Iterator[list[Model]]:
+    """Model cards of a file; for the demo those of a server that runs until the block ends."""
+    if models != DEMO:
+        yield read_models(models)
+        return
+    with serve(queries) as server:
+        yield [*server.models(), server.judge()] if judge else server.models()
+
+
+def _show(frame: pd.DataFrame) -> None:
+    shown = frame.astype(object).where(frame.notna(), "")
+    typer.echo(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn an error of construction into one sentence on stderr and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        typer.echo("Interrupted: every answer that came is kept; run again to go on.", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except (ConstructError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(FAILED) from error

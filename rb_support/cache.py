@@ -1,0 +1,143 @@
+"""The cache folder: where it lies, and small JSON records in it, replaced whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pooch
+from filelock import FileLock
+
+
+class SourceError(RuntimeError):
+    """A published file, or a folder for such files, cannot be used; the message names it and the remedy."""
+
+
+def cache_dir() -> Path:
+    """Folder for downloads and parsed tables: RB_CACHE_DIR, else the user's cache folder.
+
+    Raises
+    ------
+    SourceError : if it cannot be made.
+    """
+    folder = Path(os.environ.get("RB_CACHE_DIR") or pooch.os_cache("rb_support")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(
+            f"cache folder {folder} cannot be made ({error.strerror}); "
+            "set RB_CACHE_DIR to a folder that can be written"
+        ) from error
+    return folder
+
+
+def data_dir() -> Path | None:
+    """Folder with published files, which is only ever read: RB_DATA_DIR, None if that is not set.
+
+    Raises
+    ------
+    SourceError : if it is set to something that is no folder.
+    """
+    setting = os.environ.get("RB_DATA_DIR")
+    if not setting:
+        return None
+    folder = Path(setting).expanduser()
+    if not folder.is_dir():
+        raise SourceError(f"RB_DATA_DIR is {setting}, which is no folder; correct it or unset it")
+    return folder
+
+
+def downloads_dir() -> Path:
+    """Folder of the cache that downloaded files lie in, under their registered names."""
+    return cache_dir() / "files"
+
+
+def read_record(name: str) -> dict[str, Any]:
+    """JSON record of the cache; empty if there is none or it is damaged, as it can be made again."""
+    try:
+        record = json.loads((cache_dir() / name).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def remember(name: str, key: str, value: Any) -> None:
+    """Set one entry of a JSON record of the cache, whoever else writes to it at the same time."""
+    path = cache_dir() / name
+    with locked(path):
+        write_record(path, {**read_record(name), key: value})
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time work on a file of the cache.
+
+    Raises
+    ------
+    SourceError : if the folder cannot be written.
+    """
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise SourceError(
+            f"cache folder {path.parent} cannot be written ({error.strerror}); "
+            "set RB_CACHE_DIR to a folder that can be"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` when the block ends, and vanishes if it fails.
+
+    So a reader, or an interruption, never meets half a file. Every file of this project is written so.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write bytes as `written_whole` does."""
+    with written_whole(path) as part:
+        part.write_bytes(content)
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a JSON record that appears whole or not at all."""
+    write_atomically(path, json.dumps(record, indent=1).encode())
+
+
+def digest(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes, computed now."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_digest(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes, remembered as long as its size and time stay as they are."""
+    state = path.stat()
+    key, stamp = str(path.resolve()), [state.st_size, state.st_mtime_ns]
+    remembered = read_record("hashes.json").get(key)
+    if isinstance(remembered, list) and remembered[:2] == stamp:
+        return str(remembered[2])
+    sha256 = digest(path)
+    remember("hashes.json", key, [*stamp, sha256])
+    return sha256

@@ -1,0 +1,237 @@
+"""Published data as this project's tables, parsed once and kept in the cache.
+
+Nothing is downloaded unless asked for: without `download=True` a source that is not at hand raises
+`MissingSourceError`, which names the command that fetches it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+
+from rb_support.cache import cache_dir, digest, locked, read_record, write_record
+from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
+from rb_support.outcomes.table import Rows
+from rb_support.sources import judged, routellm, routerbench
+from rb_support.sources.errors import MissingSourceError, UnknownSourceError
+from rb_support.sources.records import SourceRows
+from rb_support.sources.routellm import STRONG, WEAK
+from rb_support.sources.store import Located, fetch, locate
+
+Shots = Literal["0shot", "5shot", "raw", "slice"]
+Table = TypeVar("Table", bound=Rows)
+
+_PREFERRED: tuple[Shots, ...] = ("0shot", "5shot", "slice")
+_PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "routellm-mmlu": ("scores of a pair of models", routellm.mmlu),
+    "routellm-gsm8k": ("scores of a pair of models", routellm.gsm8k),
+    "routellm-mtbench": ("scores of a pair of models", routellm.mt_bench),
+    "alpaca-eval": ("battles", judged.alpaca_eval),
+    "arena-55k": ("battles", judged.arena),
+    "routellm-judge": ("battles", judged.judge),
+    "mtbench-claude": ("judgments", routellm.claude),
+    "routellm-commercial": ("judgments", routellm.commercial),
+    "zeroeval-gsm": ("answers to grade", judged.zeroeval),
+}
+"""Source -> what it holds, and what makes a table of its files."""
+
+_ABOUT = ("sample_id", "dataset", "task", "prompt", "prompt_turn_2", "category", "contaminated")
+
+
+def load_routerbench(
+    shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
+) -> Outcomes:
+    """RouterBench's outcome table, all eleven models; `origin.name` says which file it comes from.
+
+    Parameters
+    ----------
+    shots : "0shot", "5shot" or "raw" (the published pickles) or "slice" (three tasks, 5-shot, as CSV); None
+        takes the first at hand of 0-shot, 5-shot and slice.
+    download : fetch what is not at hand (None: the 0-shot pickle, if none of the three is).
+    allow_unverified : take files whose hash nobody has published.
+
+    Raises
+    ------
+    MissingSourceError : if it is not at hand, naming the command that fetches it.
+    SourceError : if a file is altered or unsafe.
+    TableError : if a cell holds what it must not.
+    """
+    located = locate_routerbench(shots, download=download, allow_unverified=allow_unverified)
+    return _parsed_once(located, Outcomes, routerbench.load)
+
+
+def locate_routerbench(
+    shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
+) -> Located:
+    """Files that `load_routerbench` would read, verified; parameters and errors are its own."""
+    for choice in _PREFERRED if shots is None else ():
+        try:
+            return locate(f"routerbench-{choice}")
+        except MissingSourceError:
+            continue
+    find = fetch if download else locate
+    return find(f"routerbench-{shots or '0shot'}", allow_unverified=allow_unverified)
+
+
+def load_pairs(name: str, *, decontaminate: bool = True, download: bool = False) -> PairScores:
+    """GPT-4 (strong) and Mixtral (weak) on one of RouteLLM's benchmarks (RouteLLM, section 5).
+
+    Parameters
+    ----------
+    name : "routellm-mmlu", "routellm-gsm8k" or "routellm-mtbench" (scores from 1 to 10).
+    decontaminate : leave out prompts that also stand in RouteLLM's training data.
+    download : fetch what is not at hand.
+
+    Raises
+    ------
+    UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("scores of a pair of models", name, PairScores, download, decontaminate=decontaminate)
+
+
+def load_battles(name: str, *, download: bool = False, allow_unverified: bool = False) -> Battles:
+    """Battles between two models, judged by people or by GPT-4 (RouteLLM, section 4).
+
+    Parameters
+    ----------
+    name : "alpaca-eval", "arena-55k" or "routellm-judge".
+    download : fetch what is not at hand.
+    allow_unverified : take files whose hash nobody has published ("arena-55k").
+
+    Raises
+    ------
+    UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("battles", name, Battles, download, allow_unverified)
+
+
+def load_judgments(name: str, *, download: bool = False) -> SourceRows:
+    """GPT-4's scores of answers to MT-Bench, one row per model, question and turn.
+
+    Columns: model, question_id, turn, score (1 to 10, NaN where the judge gave none), judge; for
+    "routellm-commercial" the model is the router, and called_model is the one it called.
+
+    Parameters
+    ----------
+    name : "mtbench-claude" or "routellm-commercial".
+    download : fetch what is not at hand.
+
+    Raises
+    ------
+    UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("judgments", name, SourceRows, download)
+
+
+def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> SourceRows:
+    """Answers of many models, graded: one row per question, a column of 0 and 1 per model.
+
+    Further columns: sample_id, dataset, task, prompt, and per model `<model>|parsed`, False where no
+    number could be read in the answer (it counts as wrong; the origin's notes count these).
+
+    Parameters
+    ----------
+    name : "zeroeval-gsm": 15 models on GSM8K's 1,319 test questions.
+    download : fetch what is not at hand.
+
+    Raises
+    ------
+    UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("answers to grade", name, SourceRows, download)
+
+
+def mtbench_scores(*, download: bool = False) -> SourceRows:
+    """GPT-4's scores (1 to 10) of four models on MT-Bench's 80 questions, mean of both turns.
+
+    Columns: sample_id, dataset, task, prompt and prompt_turn_2 as in `load_pairs("routellm-mtbench")`;
+    category; contaminated, True where the question also stands in RouteLLM's training data; and per model
+    (GPT-4, Mixtral, Claude 3 Opus, Claude 3.5 Sonnet) its score, NaN where the judge gave none for a turn.
+    Claude 3.5 Sonnet is not the Claude 3 Sonnet of RouteLLM's Table 4.
+
+    Parameters
+    ----------
+    download : fetch what is not at hand.
+
+    Raises
+    ------
+    MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    known = load_pairs("routellm-mtbench", decontaminate=False, download=download)
+    clean = load_pairs("routellm-mtbench", decontaminate=True, download=download)
+    judgments = load_judgments("mtbench-claude", download=download)
+    turns = judgments.frame.pivot(index=["model", "question_id"], columns="turn", values="score")
+    claude = turns[[1, 2]].mean(axis=1, skipna=False).unstack("model").rename_axis(columns=None)
+    numbers = known.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
+    frame = known.frame[["sample_id", "dataset", "task", "prompt", "prompt_turn_2"]].assign(
+        category=known.frame["task"].str.removeprefix("mtbench-"),
+        contaminated=~known.frame["sample_id"].isin(clean.frame["sample_id"]),
+        **{STRONG: known.strong, WEAK: known.weak},
+    )
+    note = "judgments of the Claude models come from another publisher than those of GPT-4 and Mixtral"
+    name = f"{known.origin.name}; {judgments.origin.name}"
+    origin = Origin("real", name, (*known.origin.files, *judgments.origin.files), (note,))
+    return SourceRows(pd.concat([frame, claude.reindex(numbers).reset_index(drop=True)], axis=1), origin)
+
+
+def models_of(rows: SourceRows) -> tuple[str, ...]:
+    """Models that a table of `load_graded` or `mtbench_scores` has scores of."""
+    return tuple(c for c in rows.frame.columns if c not in _ABOUT and not c.endswith(judged.PARSED))
+
+
+def _load(
+    what: str, name: str, table: type[Table], download: bool, allow_unverified: bool = False, **options: Any
+) -> Table:
+    """Table of a source, if the source holds what is asked for."""
+    parsers = {source: parse for source, (holds, parse) in _PARSERS.items() if holds == what}
+    if name not in parsers:
+        raise UnknownSourceError(f"source '{name}' holds no {what}; those that do: {', '.join(parsers)}")
+    located = (fetch if download else locate)(name, allow_unverified=allow_unverified)
+    return _parsed_once(located, table, parsers[name], **options)
+
+
+def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Table], **options: Any) -> Table:
+    """Table from the cache, or parsed now and kept there.
+
+    The cached file's name depends on the hashes of the source's files, on the parsing code and on the
+    options, and a record beside it holds its own hash: one that was damaged is made again, with a warning.
+
+    Parameters
+    ----------
+    located : the source's files.
+    table : class to read the cached file with.
+    parse : makes the table from the files and the options.
+    options : what else the parsed rows depend on.
+    """
+    folder = cache_dir() / "parsed"
+    folder.mkdir(exist_ok=True)
+    key = json.dumps([_parsing_code(), located.files, options], sort_keys=True)
+    path = folder / f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    record = path.with_suffix(".json")
+    with locked(path):
+        if path.is_file():
+            if read_record(f"parsed/{record.name}").get("sha256") == digest(path):
+                return table.from_parquet(path)
+            warnings.warn(f"{path} was damaged; it is parsed again from the source", stacklevel=3)
+        made = parse(located, **options)
+        made.to_parquet(path)
+        write_record(record, {"sha256": digest(path)})
+    return made
+
+
+@cache
+def _parsing_code() -> str:
+    """Digest of the code that makes tables, which no cached table is to outlive."""
+    package = files("rb_support")
+    folders = [package.joinpath(name) for name in ("outcomes", "sources")]
+    modules = [module for folder in folders for module in folder.iterdir() if module.name.endswith(".py")]
+    modules.append(package.joinpath("answers.py"))
+    texts = sorted((module.name, module.read_text(encoding="utf-8")) for module in modules)
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""The commercial routers that RouteLLM compares with (Figure 2, Appendix E), and our routers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rb_support import paper
+from rb_support.pairs import threshold_sweep
+from rb_support.sources import load_judgments
+from rb_support.stats import interval
+from rb_support.studies.preference_study import WinRates
+
+Array = NDArray[np.float64]
+
+
+def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
+    """The two commercial routers of RouteLLM's Appendix E on MT Bench.
+
+    Parameters
+    ----------
+    clean : sample_id of the questions that are not contaminated; with them the shipped judgments are read.
+
+    Returns
+    -------
+    A row per router: router, strong_share and score as printed; with `clean` also judged (mean of all
+    shipped judgments, which should be the printed score), score_clean (mean on the clean questions) and
+    share_in_answers (share of questions that the shipped answers say GPT-4 answered; NaN where they do not).
+
+    Raises
+    ------
+    SourceError : if `clean` is given and the judgments are not at hand.
+    """
+    printed = paper.commercial_routers().rename(columns={"mt_bench_score": "score"})
+    table = printed[["router", "strong_share", "score"]]
+    wanted = list(clean)
+    if not wanted:
+        return table
+    rows = load_judgments("routellm-commercial").frame
+    by_router = {str(name): part for name, part in rows.groupby("model")}
+    parts = [by_router[name.lower()] for name in table["router"]]
+    kept = [part[("mtbench." + part["question_id"].astype(str)).isin(wanted)] for part in parts]
+    return table.assign(
+        judged=[part["score"].mean() for part in parts],
+        score_clean=[part["score"].mean() for part in kept],
+        share_in_answers=[_named_gpt4(part["called_model"]) for part in parts],
+    )
+
+
+def commercial_leads(
+    rates: Sequence[WinRates], *, rng: np.random.Generator, draws: int = 500
+) -> pd.DataFrame:
+    """How far our routers are above the commercial ones, at the commercial ones' share of strong calls.
+
+    Both are looked at on the same questions, and resampled with them. The strong models differ: the paper's
+    Figure 2 routes to a later GPT-4 than the one whose scores are published.
+
+    Parameters
+    ----------
+    rates : win rates on MT Bench of real data, all on the same clean questions.
+    rng, draws : of the resamples.
+
+    Returns
+    -------
+    A row per router and commercial router: router, commercial, share, lead (in points of the judge), low
+    and high.
+
+    Raises
+    ------
+    SourceError : if the shipped judgments are not at hand.
+    """
+    rows = load_judgments("routellm-commercial").frame
+    theirs = rows.groupby(["model", "question_id"])["score"].mean()
+    pair = rates[0].pairs
+    numbers = pair.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
+    samples = rng.integers(len(pair), size=(draws, len(pair)))
+    found = []
+    for name, share in commercial().set_index("router")["strong_share"].items():
+        scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
+        for one in rates:
+            drawn = [
+                _lead(one.rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share)
+                for rows in samples
+            ]
+            lead = _lead(one.rate, pair.strong, pair.weak, scores, share)
+            found.append((one.router, name, share, lead, *interval(drawn)))
+    return pd.DataFrame(found, columns=["router", "commercial", "share", "lead", "low", "high"])
+
+
+def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> float:
+    return float(np.interp(share, *threshold_sweep(rate, strong, weak)) - np.nanmean(theirs))
+
+
+def _named_gpt4(called: pd.Series[str]) -> float:
+    named = called.dropna()
+    return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan

@@ -1,0 +1,116 @@
+"""The dataset's tables: what a table of outcomes holds, beside what RouterBench prints (sec. 4, App. A)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from rb_support import paper
+from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
+from rb_support.construct.records import Model
+from rb_support.outcomes import Outcomes
+from rb_support.outcomes.wide import ANSWER, strings
+
+_JUDGED = (MBPP, MT_BENCH, RAG)
+_WORDS = {
+    "sample_id": ("sample_id", "sub-task, split and index"),
+    "model_name": ("model_name (wide: the columns' names)", "the model that answered"),
+    "eval_name": ("eval_name", "source of the sample"),
+    "prompt": ("prompt", "what was asked"),
+    "model_response": ("model_response (wide: `<model>|model_response`)", "what the model answered"),
+    "performance": ("performance (wide: `<model>`)", "score in [0, 1]"),
+    "cost": ("cost (wide: `<model>|total_cost`)", "USD of this answer"),
+    "true_label": ("true_label", "right answer; the published files leave it out"),
+}
+
+
+def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
+    """The eight datasets: how each is asked and graded (App. A.5), and rows here beside those published.
+
+    Returns
+    -------
+    A row per dataset: dataset, shots, metric, tasks, rows (0 where the table has none), published_tasks and
+    published_rows (0-shot file; the retrieval set is not public: one task, rows blank).
+    """
+    here = outcomes.frame.groupby("dataset")["task"].agg(["nunique", "size"])
+    printed = paper.task_rows().groupby("dataset").agg(tasks=("task", "nunique"), rows=("rows", "sum"))
+    judged = pd.Series(DATASETS).isin(_JUDGED)
+    table = pd.DataFrame({"dataset": DATASETS, "shots": np.where(judged, 0, 5)})
+    table["metric"] = np.where(judged, "judge (GPT-4)", "exact match")
+    for column, counts in (("tasks", here["nunique"]), ("rows", here["size"])):
+        table[column] = counts.reindex(DATASETS).fillna(0).astype(int).to_numpy()
+    # The paper counts MT-Bench and the retrieval set as one task each.
+    tasks = printed["tasks"].reindex(DATASETS).fillna(1).where(~judged.to_numpy(), 1)
+    table["published_tasks"] = tasks.astype(int).to_numpy()
+    table["published_rows"] = printed["rows"].reindex(DATASETS).to_numpy()
+    return table
+
+
+def prices_of(models: Sequence[Model], outcomes: Outcomes) -> pd.DataFrame:
+    """Prices of model cards, and what a query cost in the mean.
+
+    Returns
+    -------
+    A row per model: model, price_in_usd_per_million, price_out_usd_per_million, fee_usd_per_request,
+    usd_per_query (blank for a model that the table lacks).
+    """
+    columns = ["price_in_usd_per_million", "price_out_usd_per_million", "fee_usd_per_request"]
+    cards = pd.DataFrame(models, columns=["name", *columns])
+    return _with_costs(cards.rename(columns={"name": "model"}), outcomes)
+
+
+def printed_prices(outcomes: Outcomes) -> pd.DataFrame:
+    """The printed price list (App. A.1), and what a query cost in the mean on these rows.
+
+    Columns as `prices_of`, and `published_usd_per_query`: the mean over the published 0-shot file.
+    """
+    listed = _with_costs(paper.prices().drop(columns="source"), outcomes)
+    means = paper.model_means().set_index("model")["cost_usd_per_query"]
+    return listed.assign(published_usd_per_query=listed["model"].map(means))
+
+
+def _with_costs(listed: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
+    paid = pd.Series(outcomes.cost.mean(axis=0), index=list(outcomes.models))
+    return listed.assign(usd_per_query=listed["model"].map(paid))
+
+
+def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) -> pd.DataFrame:
+    """The attributes of a sample (App. A.4) with one answer of a table as the example.
+
+    Parameters
+    ----------
+    sample : row of the table.
+    model : who answered.
+    width : letters that are shown of a text; prompts and answers are data, so little is quoted.
+
+    Returns
+    -------
+    A row per attribute: attribute, column (in the files), meaning, example ("–" if the table lacks it).
+
+    Raises
+    ------
+    ValueError : if the model is not in the table.
+    """
+    if model not in outcomes.models:
+        raise ValueError(f"{outcomes.origin.name}: no model '{model}'; known: {', '.join(outcomes.models)}")
+    row, at = outcomes.frame.iloc[sample], outcomes.models.index(model)
+    answer = row.get(model + ANSWER, "")
+    values = {
+        "sample_id": row["sample_id"],
+        "model_name": model,
+        "eval_name": row["task"],
+        "prompt": row["prompt"],
+        "model_response": " ".join(strings(answer)) if isinstance(answer, str) else "",
+        "performance": f"{outcomes.quality[sample, at]:g}",
+        "cost": f"{outcomes.cost[sample, at]:.3g}",
+        "true_label": row.get("true_label", ""),
+    }
+    rows = [(name, *_WORDS[name], _short(text, width)) for name, text in values.items()]
+    return pd.DataFrame(rows, columns=["attribute", "column", "meaning", "example"])
+
+
+def _short(text: str, width: int) -> str:
+    flat = " ".join(text.split())
+    return (flat if len(flat) <= width else f"{flat[:width].rstrip()} …") or "–"

@@ -1,0 +1,120 @@
+"""What routing itself takes (RouteLLM section 5.5, Table 7): requests per second, and USD per million.
+
+These are clock times of one machine at one moment; no second run gives the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+
+from rb_support import embed
+from rb_support.embed import BUNDLED, Encode
+from rb_support.preference.text_model import quiet
+from rb_support.studies.preference_study import Router
+
+SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
+_SECONDS, _MILLION = 3600, 1_000_000
+
+
+def measure(
+    routers: Mapping[str, Router],
+    prompts: Sequence[str],
+    encode: Encode,
+    *,
+    usd_per_hour: float,
+    singles: int = 8,
+    repeats: int = 3,
+) -> pd.DataFrame:
+    """Requests per second of routers on this machine, from a prompt's text to its win rate.
+
+    A router that reads vectors needs them first, so the encoder's time is counted with its own; the encoder
+    stands in a row of its own too. Every way is tried once before the clock runs. In batches the median of
+    the repeats counts, one at a time the median prompt.
+
+    Parameters
+    ----------
+    routers : name -> trained router.
+    prompts : at least as many as are routed one at a time; all of them make the batch.
+    encode : texts -> vectors, without a cache; see `encoder`.
+    usd_per_hour : price of the machine.
+    singles : prompts that are routed one at a time, spread evenly over all.
+    repeats : times that the batch is routed.
+
+    Returns
+    -------
+    A row per router and way: router, way ("one at a time" or "in batches"), prompts, requests_per_second,
+    usd_per_million_requests.
+
+    Raises
+    ------
+    ValueError : if there are fewer prompts than `singles`, or the price is not above 0.
+    """
+    texts = list(prompts)
+    if len(texts) < singles:
+        raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
+    ways: dict[str, Callable[[Sequence[str]], Any]] = {ENCODER: encode}
+    ways |= {name: _whole_way(router, encode) for name, router in routers.items()}
+    spread = [texts[row * len(texts) // singles] for row in range(singles)]  # lengths as in the batch
+    rows = []
+    for name, route in ways.items():
+        route(texts[:1])
+        single = median(_seconds(route, [text]) for text in spread)
+        together = median(_seconds(route, texts) for _ in range(repeats))
+        for way, count, speed in ((SINGLE, singles, 1 / single), (BATCH, len(texts), len(texts) / together)):
+            rows.append((name, way, count, speed, usd_per_million(speed, usd_per_hour)))
+    columns = ["router", "way", "prompts", "requests_per_second", "usd_per_million_requests"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def usd_per_million(requests_per_second: float, usd_per_hour: float) -> float:
+    """Cost of a million requests on a machine that is busy all the time.
+
+    Raises
+    ------
+    ValueError : if a value is not above 0.
+
+    >>> round(usd_per_million(69.62, 0.8), 2)
+    3.19
+    """
+    for name, value in (("requests_per_second", requests_per_second), ("usd_per_hour", usd_per_hour)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}; give a number above 0")
+    return usd_per_hour / _SECONDS / requests_per_second * _MILLION
+
+
+def share_of_generation(usd_per_million_requests: float, price: float, tokens: float) -> float:
+    """Cost of routing over the cost of the answer (RouteLLM sec. 5.5, App. D), as a fraction.
+
+    Parameters
+    ----------
+    usd_per_million_requests : cost of routing.
+    price : of the answering model, USD per million tokens.
+    tokens : of a prompt and its answer together.
+
+    >>> round(share_of_generation(39.26, 24.7, 95 + 264), 4)
+    0.0044
+    """
+    return usd_per_million_requests / (price * tokens)
+
+
+def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
+    """`rb_support.embed.encoder`, loaded without a bar; parameters and errors are the same."""
+    with quiet():
+        return embed.encoder(model, fit_on)
+
+
+def _whole_way(router: Router, encode: Encode) -> Callable[[Sequence[str]], Any]:
+    if router.reads == "texts":
+        return router.win_rate
+    return lambda texts: router.win_rate(encode(texts))
+
+
+def _seconds(route: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> float:
+    start = perf_counter()
+    route(texts)
+    return perf_counter() - start

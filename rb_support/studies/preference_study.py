@@ -1,0 +1,379 @@
+"""RouteLLM's experiment: routers times training sets times benchmarks (sections 4.2 and 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from rb_support import paper
+from rb_support.embed import BUNDLED, embed
+from rb_support.load import Scale
+from rb_support.outcomes import Battles, PairScores
+from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
+from rb_support.preference.bert import BertClassifier
+from rb_support.preference.causal import CausalClassifier
+from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.kept import fitted, kept_rates
+from rb_support.preference.sw import SWRanking
+from rb_support.preference.training_sets import GOLD, JUDGE, Experiment, Naming
+from rb_support.preference.win_model import WinModel
+from rb_support.stats import interval
+
+Array = NDArray[np.float64]
+Router = SWRanking | WinModel
+RANDOM = "Random"
+GRID = 101
+"""Points of a curve in a figure's data: every percent of strong calls."""
+
+QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
+"""Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
+
+METRICS = ("apgr", "cpt50", "cpt80")
+_COLUMNS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A router of the study.
+
+    Attributes
+    ----------
+    build : makes the untrained router from what the strong and the weak model are called.
+    naming : how it wants its battles: between all tiers, or between the classes "strong" and "weak".
+    """
+
+    build: Callable[[str, str], Router]
+    naming: Naming
+
+
+def candidates(
+    *, scale: Scale = "quick", seed: int = 0, causal: str = "auto", device: str = "cpu"
+) -> dict[str, Candidate]:
+    """The paper's four routers (sec. 4.2), sized for a laptop at "quick" and larger at "full".
+
+    Parameters
+    ----------
+    scale : "quick" (40 steps of BERT's lowest layer on 64 tokens) or "full" (600 of all on 256).
+    seed : of everything that is drawn in training.
+    causal : backbone of the causal LM classifier: "auto", "tiny", "smollm2" or a name.
+    device : where the two classifiers compute.
+    """
+    full = scale == "full"
+    steps, tokens, members = (600, 256, 5) if full else (40, 64, 3)
+    both: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
+    low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
+    bert = both if full else both | low
+    return {
+        "SW ranking": Candidate(lambda s, w: SWRanking(strong=s, weak=w), "tiers"),
+        "Matrix factorization": Candidate(
+            lambda s, w: MatrixFactorization(strong=s, weak=w, members=members, seed=seed), "tiers"
+        ),
+        "BERT": Candidate(lambda s, w: BertClassifier(strong=s, weak=w, steps=steps, **bert), "classes"),
+        "Causal LM": Candidate(
+            lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **both), "classes"
+        ),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class WinRates:
+    """What a trained router says of the queries of one table.
+
+    Attributes
+    ----------
+    training : name of the training set.
+    router : name of the router.
+    table : name of the benchmark, or of a pair of models on one.
+    pairs : n queries, with what the strong and the weak model scored.
+    rate : (n,) probability that the strong model wins.
+    """
+
+    training: str
+    router: str
+    table: str
+    pairs: PairScores
+    rate: Array
+
+
+def on_tables(rates: Iterable[WinRates], names: Iterable[str]) -> list[WinRates]:
+    """Win rates on some tables only, table by table in the order of the names."""
+    told = list(rates)
+    return [one for name in names for one in told if one.table == name]
+
+
+def by_table(rates: Iterable[WinRates]) -> dict[str, list[WinRates]]:
+    """Win rates by table, in the order in which tables first appear."""
+    told = list(rates)
+    return {name: on_tables(told, [name]) for name in dict.fromkeys(one.table for one in told)}
+
+
+def embed_prompts(
+    experiment: Experiment,
+    model: str = BUNDLED,
+    *,
+    further: Iterable[PairScores] = (),
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Embed every prompt of an experiment once.
+
+    Parameters
+    ----------
+    experiment : training data and benchmarks.
+    model : as in `rb_support.embed.embed`; "tfidf" learns its words from the training prompts.
+    further : more queries that routers are to be judged on.
+    progress : show a bar while texts are encoded.
+
+    Returns
+    -------
+    (prompts, d) frame indexed by prompt, so that ``X.loc[battles.frame["prompt"]]`` are rows of any table.
+    """
+    learnt = distinct_prompts(experiment.training.values())
+    judged = distinct_prompts([*experiment.benchmarks.values(), experiment.gold, *further])
+    texts = list(dict.fromkeys([*learnt, *judged]))
+    return pd.DataFrame(embed(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
+
+
+def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
+    """Prompts of several tables, each once, in the order in which they come."""
+    return list(dict.fromkeys(prompt for table in tables for prompt in table.frame["prompt"]))
+
+
+def trained(
+    experiment: Experiment,
+    candidates: Mapping[str, Candidate],
+    X: pd.DataFrame,
+    trainings: Iterable[str],
+) -> dict[tuple[str, str], Router]:
+    """Routers by training set and name; what took training is kept in the cache for the next call.
+
+    Parameters
+    ----------
+    experiment : whose battles are learnt from.
+    candidates : name -> router.
+    X : embeddings by prompt, as `embed_prompts` gives them.
+    trainings : names of the training sets.
+    """
+    routers: dict[tuple[str, str], Router] = {}
+    for training in dict.fromkeys(trainings):
+        for name, candidate in candidates.items():
+            router = candidate.build(*experiment.pair(candidate.naming))
+            battles = experiment.battles(training, candidate.naming)
+            read = _read(router, battles.frame["prompt"].tolist(), X)
+            fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
+            routers[training, name] = fit(battles, read)
+    return routers
+
+
+def _read(router: Router, prompts: list[str], X: pd.DataFrame) -> Any:
+    """What a router reads of n prompts: their embeddings (n, d), or the texts themselves."""
+    return prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
+
+
+def _rate(router: Router, prompts: list[str], X: pd.DataFrame) -> Array:
+    """(n,) win rates of a trained router; those of texts are kept for the next call."""
+    read = _read(router, prompts, X)
+    if isinstance(router, WinModel) and router.reads == "texts":
+        return kept_rates(router, read)
+    return router.win_rate(read)
+
+
+def win_rates(
+    experiment: Experiment,
+    candidates: Mapping[str, Candidate],
+    X: pd.DataFrame,
+    *,
+    benchmarks: Mapping[str, PairScores] | None = None,
+) -> list[WinRates]:
+    """Win rates of every router, trained on every training set, on every benchmark.
+
+    Parameters
+    ----------
+    experiment : training data and benchmarks.
+    candidates : name -> router.
+    X : embeddings by prompt, as `embed_prompts` gives them.
+    benchmarks : what to judge on, if not the experiment's own benchmarks, such as parts of them.
+    """
+    judged = experiment.benchmarks if benchmarks is None else benchmarks
+    return [
+        WinRates(training, name, table, pairs, _rate(router, pairs.frame["prompt"].tolist(), X))
+        for training in experiment.training
+        for (_, name), router in trained(experiment, candidates, X, [training]).items()
+        for table, pairs in judged.items()
+    ]
+
+
+def rates_on(
+    routers: Mapping[tuple[str, str], Router],
+    trainings: Mapping[str, str],
+    tables: Mapping[str, PairScores],
+    X: pd.DataFrame,
+) -> list[WinRates]:
+    """Win rates on every table of the routers whose training set its benchmark asks for.
+
+    A router judges a query and no pair of models, so a prompt that stands in several tables is scored once.
+
+    Parameters
+    ----------
+    routers : as `trained` gives them.
+    trainings : benchmark -> training set, as `rb_support.studies.transfer.augmented` names it.
+    tables : name -> queries; a name is a benchmark's, or ends with it in brackets (`benchmark_of`).
+    X : embeddings by prompt.
+    """
+    rates = []
+    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables}
+    for (training, router_name), router in routers.items():
+        mine = {name: pairs for name, pairs in tables.items() if wanted[name] == training}
+        prompts = distinct_prompts(mine.values())
+        if isinstance(router, WinModel):
+            router.progress = False  # scoring a few hundred prompts needs no bar
+        rate = pd.Series(_rate(router, prompts, X), index=prompts)
+        for name, pairs in mine.items():
+            told = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
+            rates.append(WinRates(training, router_name, name, pairs, told))
+    return rates
+
+
+def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
+    """Benchmark that a table is of: its name is the benchmark's, or ends with it in brackets.
+
+    Raises
+    ------
+    ValueError : if it is none of the benchmarks.
+
+    >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
+    'GSM8K'
+    """
+    known = list(benchmarks)
+    for benchmark in known:
+        if name == benchmark or name.endswith(f" ({benchmark})"):
+            return benchmark
+    raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
+
+
+def resampled(
+    rates: Sequence[WinRates],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    targets: Sequence[float] = (0.5, 0.8),
+) -> list[tuple[dict[str, float], pd.DataFrame]]:
+    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples."""
+    pairs = rates[0].pairs
+    told = {f"{one.router} trained on {one.training}": one.rate for one in rates}
+    found, samples = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
+    metrics = (dict(zip(found.columns, row, strict=True)) for row in found.to_numpy().tolist())
+    return list(zip(metrics, samples.values(), strict=True))
+
+
+def known_interval(values: ArrayLike) -> tuple[float, float]:
+    """95% interval of the values that are not NaN; NaN without any."""
+    array = np.asarray(values, dtype=float)
+    known = array[~np.isnan(array)]
+    return interval(known) if len(known) else (np.nan, np.nan)
+
+
+def results(rates: Iterable[WinRates], *, rng: np.random.Generator, draws: int = 500) -> pd.DataFrame:
+    """RouteLLM's Tables 1 to 3: CPT(50%), CPT(80%), APGR and improvement over random, with 95% intervals.
+
+    Intervals of routers are from resampled queries, those of the random router from its own random orders.
+    Improvement is APGR over the random router's expected 0.5, minus 1.
+
+    Parameters
+    ----------
+    rates : win rates, as `win_rates` gives them.
+    rng, draws : of resamples and random orders.
+
+    Returns
+    -------
+    A row per benchmark, training set and router (training is empty for the random router): benchmark,
+    training, router, queries, then each of apgr, cpt50, cpt80 with its `_low` and `_high`, and improvement.
+    A CPT that is never reached is NaN.
+    """
+    rows = []
+    for benchmark, judged in by_table(rates).items():
+        pairs = judged[0].pairs
+        head = {"benchmark": benchmark, "queries": len(pairs)}
+        rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
+        for one, (estimate, sample) in zip(judged, resampled(judged, rng=rng, draws=draws), strict=True):
+            found: dict[str, Any] = {"training": one.training, "router": one.router}
+            for metric in METRICS:
+                low, high = known_interval(sample[metric])
+                found |= {metric: estimate[metric], f"{metric}_low": low, f"{metric}_high": high}
+            rows.append({**head, **found})
+    table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
+    return table[["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]]
+
+
+def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
+    spread = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
+    if spread is None:
+        return dict.fromkeys(_COLUMNS, np.nan)
+    return dict(zip(_COLUMNS, spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True))
+
+
+def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Results with the paper's own numbers where it has the like (RouteLLM Tables 1 to 3).
+
+    The paper trains on D_arena, and on it with golden labels (MMLU) or a judge's (MT Bench, GSM8K). A
+    training set stands beside the paper's set of the same augmentation. Where the paper prints none for a
+    benchmark, one with a judge's labels stands beside D_arena, one with golden labels beside nothing.
+
+    Parameters
+    ----------
+    table : as `results` gives it.
+
+    Returns
+    -------
+    The table with the columns paper_training, paper_cpt50, paper_cpt80, paper_apgr; NaN without the like.
+    """
+    printed = printed_results(1, 2, 3).fillna({"training": ""})
+    sets = printed.groupby("benchmark")["training"].agg(set)
+    like = [
+        _paper_training(training, sets.get(benchmark, set()))
+        for benchmark, training in table[["benchmark", "training"]].itertuples(index=False)
+    ]
+    keys = ["benchmark", "paper_training", "router"]
+    theirs = printed.rename(columns={"training": "paper_training"})
+    theirs = theirs[[*keys, "paper_cpt50", "paper_cpt80", "paper_apgr"]]
+    return table.assign(paper_training=like).merge(theirs, on=keys, how="left", validate="many_to_one")
+
+
+def printed_results(*numbers: int) -> pd.DataFrame:
+    """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
+    printed = pd.concat([paper.routellm_results(number) for number in numbers])
+    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}})
+    return printed.rename(columns={metric: f"paper_{metric}" for metric in METRICS})
+
+
+def _paper_training(training: str, printed: set[str]) -> str:
+    if training == "":
+        return ""
+    if training.endswith(GOLD):
+        return "arena + gold" if "arena + gold" in printed else "none"
+    if training.endswith(JUDGE) and "arena + judge" in printed:
+        return "arena + judge"
+    return "arena"
+
+
+def curve_table(rates: Iterable[WinRates]) -> pd.DataFrame:
+    """Call-performance curves at every percent of strong calls: benchmark, training, router, share, score."""
+    shares = np.linspace(0, 1, GRID)
+    frames = []
+    for one in rates:
+        score = np.interp(shares, *threshold_sweep(one.rate, one.pairs.strong, one.pairs.weak))
+        head = {"benchmark": one.table, "training": one.training, "router": one.router}
+        frames.append(pd.DataFrame({**head, "share": shares, "score": score}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def subsample(pairs: PairScores, n: int, rng: np.random.Generator) -> PairScores:
+    """At most n queries, drawn without replacement, in their old order; 0 takes all."""
+    if not 0 < n < len(pairs):
+        return pairs
+    return pairs.take(np.sort(rng.choice(len(pairs), n, replace=False)))

@@ -1,0 +1,105 @@
+"""What the best routers save (RouteLLM section 5.4), and how well chosen thresholds hold on other queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
+from rb_support.studies.preference_study import WinRates, by_table, known_interval, on_tables, resampled
+
+Array = NDArray[np.float64]
+
+
+def savings(
+    rates: Iterable[WinRates],
+    *,
+    strong_price: float,
+    weak_price: float,
+    rng: np.random.Generator,
+    draws: int = 500,
+    targets: tuple[float, ...] = (0.5, 0.8),
+) -> pd.DataFrame:
+    """RouteLLM's Table 6: what the best router of each benchmark saves at CPT(50%) and CPT(80%).
+
+    The best is the one of the highest APGR on the very queries it is judged on, as in the paper, so the
+    ratios are optimistic; the resamples do not repeat that choice.
+
+    Parameters
+    ----------
+    rates : win rates; of each benchmark its routers compete.
+    strong_price, weak_price : USD per million tokens.
+    rng, draws : of the resamples.
+    targets : recovered shares of the gap.
+
+    Returns
+    -------
+    A row per benchmark and target: benchmark, training, router, apgr, target, share (CPT), saving (the
+    random router's expected calls over the router's), saving_full (their costs, the weak model's counted),
+    each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's).
+    """
+    rows = []
+    for benchmark, competing in by_table(rates).items():
+        told = resampled(competing, rng=rng, draws=draws, targets=targets)
+        areas = np.array([found["apgr"] for found, _ in told])
+        place = int(np.where(np.isnan(areas), -np.inf, areas).argmax())
+        best, (found, samples) = competing[place], told[place]
+        head = {"benchmark": benchmark, "training": best.training, "router": best.router}
+        score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
+        for target in targets:
+            name = cpt_name(target)
+            shares = np.array([found[name], *samples[name]], dtype=float)
+            row = _saved(shares, target, strong_price, weak_price)
+            quality = (target * score + (1 - target) * least) / score
+            rows.append({**head, "apgr": areas[place], "target": target, **row, "quality_share": quality})
+    return pd.DataFrame(rows)
+
+
+def calibration_table(
+    rates: Sequence[WinRates],
+    here: str,
+    elsewhere: str,
+    *,
+    rng: np.random.Generator,
+    shares: Iterable[float] = (0.2, 0.5, 0.8),
+) -> pd.DataFrame:
+    """Thresholds chosen for wanted shares of strong calls on one half of the queries, checked on the other.
+
+    Parameters
+    ----------
+    rates : win rates, those on the two benchmarks by routers of one training set.
+    here : benchmark whose queries are halved at random.
+    elsewhere : benchmark that the same thresholds are taken to.
+    rng : of the halves.
+    shares : wanted shares of strong calls.
+
+    Returns
+    -------
+    A row per router and share: router, wanted, threshold, chosen_on, other_half and elsewhere (the shares
+    of strong calls that the threshold gives).
+    """
+    rows = []
+    there = {one.router: one.rate for one in on_tables(rates, [elsewhere])}
+    for one in on_tables(rates, [here]):
+        half = rng.permutation(len(one.rate)) < len(one.rate) // 2
+        for share in shares:
+            bar = threshold_for(one.rate[half], share)
+            called = (one.rate[half], one.rate[~half], there[one.router])
+            rows.append((one.router, share, bar, *(share_at(rate, bar) for rate in called)))
+    columns = ["router", "wanted", "threshold", "chosen_on", "other_half", "elsewhere"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:
+    """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
+    calls = target / shares
+    mixed = shares * strong_price + (1 - shares) * weak_price
+    full = mixed_price(target, strong_price, weak_price) / mixed
+    found = {"share": float(shares[0])}
+    for name, ratio in (("saving", calls), ("saving_full", full)):
+        low, high = known_interval(ratio[1:])
+        found |= {name: float(ratio[0]), f"{name}_low": low, f"{name}_high": high}
+    return found

@@ -1,0 +1,389 @@
+"""Pairs of models that routers have not learnt about, and how routers do on them (RouteLLM section 5.2).
+
+A router's win rate speaks of a query, not of the two models behind it, so a trained router can be judged on
+any pair that answered the same queries. Its win rates are computed once per query and serve all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+from scipy.stats import norm
+
+from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
+from rb_support.outcomes import Origin, PairScores
+from rb_support.outcomes.table import KEYS
+from rb_support.pairs import random_apgr_spread
+from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
+from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
+from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.stats import supports
+from rb_support.studies import preference_study
+from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables
+
+Array = NDArray[np.float64]
+Pairs = Mapping[str, PairScores]
+"""Name of a pair -> what its two models scored; of one benchmark, or of several."""
+
+MARGIN = 0.1
+"""Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
+
+_OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
+_REAL = {
+    MT_BENCH: {
+        "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
+        "Claude 3.5 Sonnet / Mixtral": ("claude-3-5-sonnet-20240620", _MIXTRAL),
+    },
+    GSM8K: {
+        "Claude 3 Opus / Sonnet": (_OPUS, "claude-3-sonnet-20240229"),
+        "Llama 3.1 70B / 8B": ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+    },
+}
+_ALIKE = {
+    "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
+    "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
+}
+_REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
+_SHORT = {_MIXTRAL: "Mixtral"}
+_OWN_PAIRS = 2
+_PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelScores:
+    """What m models scored on the n queries of one benchmark.
+
+    Attributes
+    ----------
+    frame : n rows with sample_id, dataset, task and prompt.
+    models : m names.
+    scores : (n, m).
+    origin : where the rows come from.
+    scale : lowest and highest possible score.
+    """
+
+    frame: pd.DataFrame
+    models: tuple[str, ...]
+    scores: Array
+    origin: Origin
+    scale: tuple[float, float]
+
+    def pair(self, strong: str, weak: str) -> PairScores:
+        """Scores of two of the models.
+
+        Raises
+        ------
+        ValueError : if one of them is not in the table.
+        """
+        for model in (strong, weak):
+            if model not in self.models:
+                raise ValueError(
+                    f"{self.origin.name}: no scores of {model!r}; known: {', '.join(self.models)}"
+                )
+        high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
+        return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
+
+    def pairs(self) -> dict[str, PairScores]:
+        """Every pair whose first model scores more than its second; the widest gap first."""
+        found = {pair_name(*models): self.pair(*models) for models in permutations(self.models, 2)}
+        gaps = {name: _gap(pair) for name, pair in found.items()}
+        return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
+
+
+def pair_name(strong: str, weak: str) -> str:
+    """Name of a pair of models.
+
+    >>> pair_name("claude-v2", "claude-instant-v1")
+    'Claude v2 / Claude Instant'
+    """
+    return " / ".join(_SHORT.get(model) or short_name(model) for model in (strong, weak))
+
+
+def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
+    """Scores of all models at hand, by benchmark; on no query that golden labels were taken from.
+
+    Real data has 15 models on GSM8K (ZeroEval's answers, without the prompts that RouteLLM's training data
+    holds) and four on MT Bench (without the contaminated questions). Simulated and own tables have theirs on
+    the queries of the experiment's benchmarks.
+
+    Raises
+    ------
+    SourceError : if real data is asked for and not at hand.
+    """
+    outcomes = experiment.outcomes
+    if outcomes is None:
+        known, clean = (load_pairs("routellm-gsm8k", decontaminate=flag) for flag in (False, True))
+        leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
+        judged, graded = mtbench_scores(), load_graded()
+        return {
+            MT_BENCH: _clean(judged, judged.frame["contaminated"], load_pairs("routellm-mtbench").scale),
+            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked), clean.scale),
+        }
+    tables = {}
+    for name, pairs in experiment.benchmarks.items():
+        part = outcomes.take(outcomes.frame["sample_id"].isin(pairs.frame["sample_id"]).to_numpy())
+        frame = part.frame[[*KEYS]]
+        tables[name] = ModelScores(frame, part.models, part.quality, part.origin, pairs.scale)
+    return tables
+
+
+def _clean(rows: SourceRows, leaked: pd.Series[bool], scale: tuple[float, float]) -> ModelScores:
+    """Rows that are not leaked and hold a score of every model."""
+    models, kept = models_of(rows), ~leaked.to_numpy(dtype=bool)
+    scores = rows.frame[list(models)].to_numpy(dtype=float)
+    whole = kept & ~np.isnan(scores).any(axis=1)
+    notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
+    if (missing := int((kept & ~whole).sum())) > 0:
+        notes.append(f"{missing} rows lack a score of some model and were dropped")
+    frame = rows.frame.loc[whole, [*KEYS]].reset_index(drop=True)
+    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
+
+
+def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
+    """The pairs of RouteLLM's Table 4, or what comes nearest to them in the data at hand.
+
+    The paper judges Claude 3 Opus / Sonnet and Llama 3.1 70B / 8B on MT Bench. Those judgments are not
+    published, but for Opus. Real data has both pairs on GSM8K, and on MT Bench Claude 3 Opus and Claude 3.5
+    Sonnet against Mixtral. Simulated data has two pairs that resemble the paper's; an own table gives, of
+    each benchmark, the two pairs of the widest gaps besides its own.
+
+    Parameters
+    ----------
+    experiment : whose pair the routers are trained for.
+    tables : as `score_tables` gives them.
+
+    Returns
+    -------
+    Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
+    """
+    if experiment.outcomes is not None and ARENA not in experiment.training:  # an own table: it has no votes
+        own = pair_name(experiment.strong, experiment.weak)
+        return {
+            f"{name} ({benchmark})": pairs[name]
+            for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
+            for name in [name for name in pairs if name != own][:_OWN_PAIRS]
+        }
+    named = _REAL if experiment.outcomes is None else {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
+    return {
+        f"{name} ({benchmark})": tables[benchmark].pair(*models)
+        for benchmark, pairs in named.items()
+        for name, models in pairs.items()
+    }
+
+
+def pair_table(pairs: Pairs) -> pd.DataFrame:
+    """What pairs of models allow, indexed by their names.
+
+    Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
+    random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
+    """
+    rows = [
+        {
+            "pair": name,
+            "queries": len(pair),
+            "strong": pair.strong.mean(),
+            "weak": pair.weak.mean(),
+            "gap": _gap(pair),
+            "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
+        }
+        for name, pair in pairs.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
+    """Where training data, benchmarks and other pairs come from, under one name short enough for a figure."""
+    origin = replace(experiment, benchmarks={**experiment.benchmarks, **pairs}).origin
+    return replace(origin, name=_REAL_NAME) if origin.kind == "real" else origin
+
+
+def augmented(experiment: Experiment, benchmark: str) -> str:
+    """Training set that the paper takes for a benchmark: golden labels for MMLU, else the judge's."""
+    wanted = GOLD if benchmark == MMLU else JUDGE
+    trainings = list(experiment.training)
+    return next((name for name in trainings if name.endswith(wanted)), trainings[-1])
+
+
+def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
+    """APGR and CPT(50%) of one router on many pairs that answered the same queries.
+
+    The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
+    `apgr` and `cpt` give pair by pair.
+
+    Parameters
+    ----------
+    win_rate : (n,) probability that the strong model wins, the same for every pair.
+    tables : pairs on the same n queries.
+    level : share of random orders of the queries that the chance band of APGR covers.
+
+    Returns
+    -------
+    A row per pair: pair, strong, weak, n, gap (in units of the score), apgr, cpt50 (NaN if never reached),
+    chance_low and chance_high (band of the random router, normal approximation) and outside, whether APGR
+    lies out of it. NaN and False without a gap.
+
+    Raises
+    ------
+    ValueError : if there is no pair, or a pair has other queries than the win rates.
+    """
+    if not tables:
+        raise ValueError("there is no pair; give at least one whose models' scores differ")
+    rate = np.asarray(win_rate, dtype=float)
+    for name, table in tables.items():
+        columns(**{"win_rate": rate, name: table.strong})
+    order, ends = sweep_order(rate)
+    gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
+    gap = gain.mean(axis=1)
+    gained = np.zeros((len(gain), len(ends)))
+    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
+    shares = ends / len(rate)
+    flat = np.array([bool(closed(row.sum(), row)) for row in gain])
+    recovered = gained / np.where(flat, np.nan, gap)[:, None]
+    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
+    frame = pd.DataFrame(
+        {
+            "pair": list(tables),
+            "strong": [table.strong_model for table in tables.values()],
+            "weak": [table.weak_model for table in tables.values()],
+            "n": len(rate),
+            "gap": gap,
+            "apgr": trapezoid(recovered, shares, axis=1),
+            "cpt50": first_crossings(shares[None], recovered, 0.5),
+            "chance_low": 0.5 - reach,
+            "chance_high": 0.5 + reach,
+        }
+    )
+    return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
+
+
+def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.DataFrame:
+    """`transfer_map` of every router on every benchmark, one below the other.
+
+    Parameters
+    ----------
+    rates : win rates on the queries of the maps; the name of a table is, or ends with, its benchmark's.
+    maps : benchmark -> its pairs, as `ModelScores.pairs` gives them.
+
+    Returns
+    -------
+    The columns benchmark, training and router, then those of `transfer_map`.
+    """
+    frames = []
+    for one in rates:
+        benchmark = benchmark_of(one.table, maps)
+        found = transfer_map(one.rate, maps[benchmark])
+        head = {"benchmark": benchmark, "training": one.training, "router": one.router}
+        frames.append(found.assign(**head)[[*head, *found.columns]])
+    return pd.concat(frames, ignore_index=True)
+
+
+def summary(maps: pd.DataFrame) -> pd.DataFrame:
+    """How many pairs a router transfers to: a row per benchmark and router of `transfer_maps`.
+
+    Columns: benchmark, router, pairs, better and worse (share of pairs above and below the chance band),
+    median_apgr, and rank_correlation of APGR with the gap (NaN with fewer than three pairs).
+    """
+    rows = []
+    known = maps.dropna(subset="apgr").sort_values("benchmark", kind="stable")
+    for (benchmark, router), part in known.groupby(["benchmark", "router"], sort=False):
+        apgr = part["apgr"]
+        better, worse = (apgr > part["chance_high"]).mean(), (apgr < part["chance_low"]).mean()
+        rank = part[["apgr", "gap"]].rank().corr().iloc[0, 1] if len(part) > 2 else np.nan
+        rows.append((benchmark, router, len(part), better, worse, apgr.median(), rank))
+    columns = ["benchmark", "router", "pairs", "better", "worse", "median_apgr", "rank_correlation"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
+    """Results with the paper's CPT and APGR wherever it prints this very pair on this very benchmark.
+
+    The paper's rows are those of the augmented training sets (Tables 1 to 4).
+
+    Parameters
+    ----------
+    table : as `preference_study.results` gives it, its benchmark named as `other_pairs` writes it.
+    original : names in the table that mean the paper's own pair.
+
+    Returns
+    -------
+    The table with the columns pair, benchmark and paper_apgr, paper_cpt50, paper_cpt80 (NaN where the paper
+    prints none).
+    """
+    printed = preference_study.printed_results(1, 2, 3, 4).query("training != 'arena'")
+    names = table["benchmark"].str.rpartition(" (")
+    pair, benchmark = names[0], names[2].str.removesuffix(")")
+    printed_pair = pair.mask(table["benchmark"].isin(list(original)), _PRINTED_PAIR)
+    keys = ["printed_pair", "benchmark", "router"]
+    values = ["paper_apgr", "paper_cpt50", "paper_cpt80"]
+    theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *values]]
+    found = table.assign(benchmark=benchmark, printed_pair=printed_pair)
+    found = found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
+    found.insert(0, "pair", pair.to_list())
+    return found
+
+
+def pair_differences(
+    rates: Sequence[WinRates],
+    benchmarks: Iterable[str],
+    others: Iterable[str],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+) -> pd.DataFrame:
+    """How APGR on other pairs differs from that on the original pair, averaged over the routers.
+
+    Both are resampled on their own, which is right for different queries and cautious for the same ones.
+
+    Parameters
+    ----------
+    rates : win rates on the benchmarks, with their original pair, and on the other pairs.
+    benchmarks : their names.
+    others : names of other pairs; each ends with its benchmark in brackets, as `other_pairs` writes it.
+    rng, draws : of the resamples.
+
+    Returns
+    -------
+    A row per other pair: pair, benchmark, original and other (mean APGR), difference, low and high.
+    """
+    before = {name: _mean_apgr(on_tables(rates, [name]), rng, draws) for name in benchmarks}
+    rows = []
+    for name in others:
+        benchmark = benchmark_of(name, before)
+        (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
+        rows.append((name, benchmark, old, new, new - old, *known_interval(news - olds)))
+    columns = ["pair", "benchmark", "original", "other", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
+    told = preference_study.resampled(rates, rng=rng, draws=draws)
+    mean = pd.Series([found["apgr"] for found, _ in told]).mean()
+    return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
+
+
+def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
+    """Whether an interval of a difference says that it is smaller than a margin, to either side.
+
+    Returns
+    -------
+    True if the interval is inside the margin, False if it is outside of it, None if it cannot tell.
+
+    >>> comparable((-0.05, 0.02)), comparable((-0.3, -0.2)), comparable((-0.2, 0.02))
+    (True, False, None)
+    """
+    low, high = difference
+    sides = (supports((low + margin, high + margin), 1), supports((low - margin, high - margin), -1))
+    return False if False in sides else None if None in sides else True
+
+
+def _gap(pair: PairScores) -> float:
+    """Difference of the mean scores; 0 where it is nothing but rounding."""
+    gain = pair.strong - pair.weak
+    return 0.0 if closed(gain.sum(), gain) else float(gain.mean())

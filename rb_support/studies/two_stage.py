@@ -1,0 +1,244 @@
+"""Retriever x generator: every pair is a system with a cost and a quality, to be routed between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.retrieval import BM25, documents, found, questions
+from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
+from rb_support.simulate.costs import CHARACTERS_PER_TOKEN, dollars
+from rb_support.stats import System, mean_points
+from rb_support.studies.predictive import Comparison, compare_predictions
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A simulated model that answers, with or without passages. All but its name is assumed.
+
+    Attributes
+    ----------
+    model : name, whose list price is taken.
+    trained_to : last day of its training texts: later facts it can only guess.
+    knows : probability of answering rightly from memory what lies before that day.
+    reads : probability of answering rightly from the one passage that has the answer.
+    clutter : what every further passage takes from that.
+    misled : share of its memory lost where the passages lack the answer.
+    """
+
+    model: str
+    trained_to: str
+    knows: float
+    reads: float
+    clutter: float
+    misled: float
+
+
+GENERATORS: tuple[Generator, ...] = (
+    Generator("gpt-4-1106-preview", "2023-04-30", 0.92, 0.96, 0.005, 0.2),
+    Generator("gpt-3.5-turbo-1106", "2021-09-30", 0.82, 0.92, 0.012, 0.35),
+    Generator("mistralai/mixtral-8x7b-chat", "2022-12-31", 0.74, 0.88, 0.015, 0.4),
+    Generator("mistralai/mistral-7b-chat", "2022-12-31", 0.52, 0.76, 0.030, 0.6),
+)
+
+PASSAGES: Mapping[str, int] = MappingProxyType({"No search": 0, "BM25 top 1": 1, "BM25 top 5": 5})
+"""The retrievers: name -> passages that are put into the prompt."""
+
+_GUESS = 0.02
+_INSTRUCTION_TOKENS, _ANSWER_TOKENS = 40, 30
+_TOGETHER = 0.5
+"""Share of an answer's luck that belongs to the question: models fail on the same ones."""
+
+_NOTES = (
+    "Real: the search. Every question is put to a BM25 index of the documents, and whether a generator "
+    "sees the right passage is what that search returned; passages are paid for by their length.",
+    "Assumed: what generators know, how well they read, where their training ends, 30 tokens an answer.",
+    "Invented: the documents, and so the facts asked for.",
+)
+
+
+def pair_name(retriever: str, model: str) -> str:
+    """Name of a retriever and a generator together, as a model of the outcome table."""
+    return f"{retriever} + {model}"
+
+
+def simulate_two_stage(
+    *, time_sensitive_share: float = 0.5, seed: int = 0, generators: Sequence[Generator] = GENERATORS
+) -> Outcomes:
+    """Outcomes of every retriever with every generator on the collection's questions.
+
+    Parameters
+    ----------
+    time_sensitive_share : as in `questions`.
+    seed : of the choice of questions and of the generators' luck.
+    generators : g models; the columns are retriever by retriever, in each all generators.
+
+    Returns
+    -------
+    Outcomes of 3 x g models named by `pair_name`. The frame has all columns of `questions`, found_1 and
+    found_5 (whether the search brought the passage), score_1 to score_3 (BM25 scores of the best three
+    documents). A generator's luck on a question is the same whichever retriever served it.
+    """
+    asked = questions(time_sensitive_share=time_sensitive_share, seed=seed)
+    texts = documents()
+    read = (texts["title"] + ". " + texts["text"]).to_numpy(dtype=object)
+    index, prompts = BM25(read.tolist()), asked["prompt"].tolist()
+    ranked, scores = index.search(prompts, max(PASSAGES.values())), index.scores(prompts)
+    wanted = texts.index.get_indexer(pd.Index(asked["document"]))
+    luck = _luck(len(asked), len(generators), np.random.default_rng([seed, 1]))
+    lengths = np.array([len(text) for text in read])
+    quality, cost = [], []
+    for k in PASSAGES.values():
+        right = found(ranked[:, :k], wanted)
+        quality.append(luck < _chance(asked["date"], right, k, generators))
+        cost.append(_dollars(asked["prompt"], lengths[ranked[:, :k]].sum(axis=1), generators))
+    frame = asked.assign(dataset="Two-stage RAG", task="two-stage-rag")
+    frame = frame.assign(**{f"found_{k}": found(ranked[:, :k], wanted) for k in PASSAGES.values() if k})
+    frame = frame.assign(**{f"score_{i + 1}": best for i, best in enumerate(-np.sort(-scores).T[:3])})
+    models = tuple(pair_name(retriever, each.model) for retriever in PASSAGES for each in generators)
+    origin = Origin("simulated", f"real search, simulated answers (own documents, seed {seed})", (), _NOTES)
+    return Outcomes(frame, np.hstack(quality).astype(float), np.hstack(cost), models, origin)
+
+
+def _luck(n: int, g: int, rng: np.random.Generator) -> Array:
+    """(n, g) uniform numbers, alike within a question: below its chance, an answer is right."""
+    shared, own = rng.standard_normal((n, 1)), rng.standard_normal((n, g))
+    return np.asarray(ndtr(np.sqrt(_TOGETHER) * shared + np.sqrt(1 - _TOGETHER) * own))
+
+
+def _chance(
+    date: pd.Series[pd.Timestamp], right: NDArray[np.bool_], k: int, generators: Sequence[Generator]
+) -> Array:
+    """(n, g) probability of a right answer with k passages, the right one among them or not."""
+    columns = []
+    for each in generators:
+        chance = np.where(date <= pd.Timestamp(each.trained_to), each.knows, _GUESS)
+        if k:
+            chance = np.where(right, each.reads - each.clutter * (k - 1), chance * (1 - each.misled))
+        columns.append(chance)
+    return np.column_stack(columns)
+
+
+def _dollars(prompts: pd.Series[str], characters: ArrayLike, generators: Sequence[Generator]) -> Array:
+    """(n, g) USD per query for a prompt with so many characters of passages."""
+    letters = prompts.str.len().to_numpy(dtype=float) + np.asarray(characters, dtype=float)
+    tokens = np.ceil(letters / CHARACTERS_PER_TOKEN).astype(np.int64) + _INSTRUCTION_TOKENS
+    answers = np.full((len(prompts), len(generators)), _ANSWER_TOKENS)
+    return dollars([each.model for each in generators], tokens, answers)
+
+
+def split_by_document(
+    outcomes: Outcomes, train_share: float = 0.7, *, seed: int = 0
+) -> tuple[Outcomes, Outcomes]:
+    """Train and test part that share no document, so that no fact asked in the test was asked before.
+
+    Parameters
+    ----------
+    outcomes : whose frame has a column document.
+    train_share : share of the documents, in (0, 1).
+    """
+    if not 0 < train_share < 1:
+        raise ValueError(f"train_share must lie between 0 and 1, got {train_share}")
+    ids = np.unique(outcomes.frame["document"].to_numpy(dtype=str))
+    chosen = np.random.default_rng(seed).permutation(ids)[: round(train_share * len(ids))]
+    train = outcomes.frame["document"].isin(chosen).to_numpy(dtype=bool)
+    return outcomes.take(train), outcomes.take(~train)
+
+
+def with_scores(X: pd.DataFrame, outcomes: Outcomes, weight: float = 0.2) -> pd.DataFrame:
+    """Embeddings with what the search itself tells beside them, for a router that searches first.
+
+    A best document far ahead of the next ones is likely the right one. Searching costs nothing until a
+    passage is put into a prompt, so every router may look at the scores.
+
+    Parameters
+    ----------
+    X : (n, d) embeddings by sample_id, of length 1.
+    outcomes : of `simulate_two_stage`.
+    weight : standard deviation of the best score among the features.
+
+    Returns
+    -------
+    (n, d + 3): X, the best score, and its lead over the second and the third.
+    """
+    scores = outcomes.frame.set_index("sample_id")[["score_1", "score_2", "score_3"]].loc[X.index]
+    best = scores["score_1"]
+    leads = pd.DataFrame({-1: best, -2: best - scores["score_2"], -3: best - scores["score_3"]})
+    return pd.concat([X, leads * (weight / best.std())], axis=1)
+
+
+def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Outcomes) -> System:
+    """Route in two steps: first the retriever, then, given it, the generator.
+
+    Both steps weigh quality against cost as every predictive router does (RouterBench sec. 5.1), at the
+    same willingness to pay. The first knows of each retriever only the mean over its generators.
+
+    Parameters
+    ----------
+    predicted : (n, r * g) predicted quality, columns retriever by retriever.
+    cost : (r * g,) predicted cost in USD per query.
+    retrievers : r.
+    test : the n queries' true outcomes, in the same columns.
+
+    Returns
+    -------
+    System with a point for every willingness to pay at which a decision changes.
+
+    Raises
+    ------
+    ValueError
+        If the columns do not divide into r retrievers, or are not those of the test table.
+    """
+    table = np.asarray(predicted, dtype=float)
+    if table.shape != test.quality.shape or retrievers < 1 or table.shape[1] % retrievers:
+        raise ValueError(
+            f"predictions {table.shape} for outcomes {test.quality.shape} and {retrievers} retrievers: the "
+            "shapes must agree, and every retriever must have as many columns"
+        )
+    quality = table.reshape(len(table), retrievers, -1)
+    costs = np.asarray(cost, dtype=float).reshape(retrievers, -1)
+    first = lambda_path(quality.mean(axis=2), costs.mean(axis=1))
+    second = [lambda_path(quality[:, r], costs[r]) for r in range(retrievers)]
+    steps = np.unique(np.concatenate([path.breakpoints for path in (first, *second)]))
+    rows = np.arange(len(table))
+    chosen = []
+    for wtp in [0.0, *steps, np.inf]:
+        retriever = first.choices(wtp)
+        generator = np.stack([path.choices(wtp) for path in second])[retriever, rows]
+        chosen.append(retriever * costs.shape[1] + generator)
+    calls = np.column_stack(chosen)
+    return mean_points(test.cost[rows[:, None], calls], test.quality[rows[:, None], calls])
+
+
+def compare_steps(
+    train: Outcomes, test: Outcomes, features: Mapping[str, pd.DataFrame], router: PredictiveRouter
+) -> Comparison:
+    """Route between the pairs jointly and in sequence, once for each set of features.
+
+    Parameters
+    ----------
+    train, test : parts of a table of `simulate_two_stage`.
+    features : what the router sees, by name: frames by sample_id.
+    router : learns the quality of every pair from them.
+
+    Returns
+    -------
+    Comparison with the zero routers, then "Jointly, <name>" and "In sequence, <name>" for each.
+    """
+    cost = mean_cost(train)
+    systems = dict(compare_predictions(train, test, {}).systems)
+    for name, X in features.items():
+        known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+        predicted = router.fit(train, known).predict(asked)
+        systems[f"Jointly, {name}"] = lambda_path(predicted, cost).on(test.quality, test.cost)
+        systems[f"In sequence, {name}"] = in_sequence(predicted, cost, len(PASSAGES), test)
+    return Comparison(test, systems)
