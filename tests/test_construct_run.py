@@ -28,7 +28,7 @@ from processes import start
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
-from rb_support.construct import client
+from rb_support.construct import client, loopback
 from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
@@ -643,3 +643,12 @@ def test_exit_codes_and_what_is_told(tmp_path, monkeypatch, options, code: int, 
     monkeypatch.chdir(tmp_path)
     write_cards(Path("gone.toml"), [Model("gone", "http://127.0.0.1:9/v1", "gone", 1, 1)])
     assert message in construct(*options, code=code)
+
+
+def test_a_server_that_cannot_listen_says_why(monkeypatch):
+    def no_port(*_, **__):
+        raise OSError("no port is free")
+
+    monkeypatch.setattr(loopback, "bind_sockets", no_port)
+    with pytest.raises(OSError, match="no port is free"), loopback.serve():
+        pass

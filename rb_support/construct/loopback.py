@@ -80,8 +80,13 @@ def listening(handler: type[ChatHandler], chat: Chat) -> Iterator[str]:
         server.stop()
         await server.close_all_connections()
 
+    def hand_on(served: Future[None]) -> None:
+        """Tell who waits for the address what kept the server from listening."""
+        if not started.done():
+            started.set_exception(served.exception())
+
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, main())
+        thread.submit(asyncio.run, main()).add_done_callback(hand_on)
         port, loop, stop = started.result()
         try:
             yield f"http://127.0.0.1:{port}/v1"
