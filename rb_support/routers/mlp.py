@@ -28,8 +28,8 @@ class MLPRouter:
     Training amplifies the last digit of what it is given, some thousandfold, and early stopping turns that
     into another epoch's weights. In double precision the last digit is the sixteenth, so that no printed
     number depends on threads or on the processor's kernels. One multi-output regressor of scikit-learn takes
-    0.7 of the time at equal error (`benchmarks/mlp.py`); this one is kept for its double precision, the same
-    result on every processor, and its ensemble.
+    0.5 to 0.7 of the time, with a larger error (`benchmarks/mlp.py`); this one is kept for its double
+    precision, the same result on every processor, and its ensemble.
 
     Parameters
     ----------
