@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,12 @@ def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:
         by_task.setdefault(task, set()).add(prompt)
     cut = {task: _shared_opening(distinct) for task, distinct in by_task.items()}
     return [prompt[cut[task] :] for prompt, task in zip(prompts, tasks, strict=True)]
+
+
+def unit(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Rows scaled to length 1; a row of zeros stays."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float64)
 
 
 def _shared_opening(distinct: Iterable[str]) -> int:

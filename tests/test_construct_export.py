@@ -182,7 +182,7 @@ def test_one_record_shows_every_attribute_shortened(store):
 
 
 def test_a_record_of_an_unknown_model_is_refused(store):
-    with pytest.raises(ValueError, match="no model 'huge'; known: large, small"):
+    with pytest.raises(ValueError, match="model 'huge' is not in the table; known: large, small"):
         dataset.one_record(to_outcomes(store), sample=0, model="huge")
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.embed import unit
 from rb_support.outcomes import Battles, Origin, PairScores, TableError
 from rb_support.outcomes.battles import TIE, A, B
 from rb_support.outcomes.splits import same_text
-from rb_support.preference.sw import unit
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

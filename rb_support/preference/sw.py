@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 from tqdm.auto import tqdm
 
+from rb_support.embed import unit
 from rb_support.outcomes import Battles
 from rb_support.outcomes.battles import A, B
 
@@ -171,9 +172,3 @@ def fighters(battles: Battles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n,) place of each battle's model_a and (n,) of its model_b among `battles.models`."""
     a, b = (pd.Categorical(battles.frame[side], battles.models).codes.astype(np.int64) for side in (A, B))
     return a, b
-
-
-def unit(vectors: Array) -> Array:
-    """Rows scaled to length 1; a row of zeros stays."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float64)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.stats import System, mean_points
 
 Array = NDArray[np.float64]
@@ -83,12 +84,10 @@ class Cascade:
 
         Raises
         ------
-        ValueError
-            If the order names a model that the table does not have; see also the class.
+        TableError
+            If the order names a model that the table does not have.
         """
-        for name in order or ():
-            if name not in outcomes.models:
-                raise ValueError(f"no model {name!r} to cascade over; there are {', '.join(outcomes.models)}")
+        refuse_unknown(order or (), outcomes.models, outcomes.origin.name)
         columns = None if order is None else [outcomes.models.index(name) for name in order]
         return cls(outcomes.quality, outcomes.cost, order=columns, **rules)
 

@@ -85,9 +85,9 @@ def lambda_path(predicted: ArrayLike, cost: ArrayLike) -> LambdaPath:
     """
     quality, costs = _checked(predicted, cost)
     start = _cheapest(quality, costs)
-    query, model, breakpoint = _climb(quality, costs, start)
+    query, before, model, breakpoint = _climb(quality, costs, start)
     order = np.argsort(breakpoint, kind="stable")
-    return LambdaPath(start, query[order], model[order], breakpoint[order])
+    return LambdaPath(start, query[order], before[order], model[order], breakpoint[order])
 
 
 def ladder(path: LambdaPath, steps: int = 32) -> Array:
@@ -108,22 +108,22 @@ class LambdaPath:
     Attributes
     ----------
     start : (n,) model called at lambda = 0.
-    query, model : (e,) events by rising lambda: from here on this query goes to this model.
+    query, before, model : (e,) events by rising lambda: from here on this query, which went to the model
+        before, goes to this one.
     breakpoint : (e,) lambda of each event, in USD per unit of quality.
     """
 
     start: Indices
     query: Indices
+    before: Indices
     model: Indices
     breakpoint: Array
 
     @cached_property
     def _first(self) -> Indices:
         """First event of every distinct breakpoint, (k,)."""
-        if len(self.breakpoint) == 0:
-            return np.zeros(0, dtype=np.intp)
-        steps = np.diff(self.breakpoint) > _SAME_LAMBDA * self.breakpoint[1:]
-        return np.concatenate([[0], np.flatnonzero(steps) + 1])
+        steps = np.diff(self.breakpoint, prepend=-np.inf) > _SAME_LAMBDA * self.breakpoint
+        return np.flatnonzero(steps)
 
     @property
     def breakpoints(self) -> Array:
@@ -162,7 +162,7 @@ class LambdaPath:
         if true.shape[0] != n:
             raise ValueError(f"path of {n} queries, outcomes of {true.shape[0]}")
         base = true[np.arange(n), self.start]
-        change = true[self.query, self.model] - true[self.query, self._models_before()]
+        change = true[self.query, self.model] - true[self.query, self.before]
 
         def points(weights: ArrayLike | None = None) -> Array:
             if weights is None:
@@ -177,18 +177,6 @@ class LambdaPath:
             return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
 
         return points
-
-    def _models_before(self) -> Indices:
-        """Model each event's query was at just before it, (e,)."""
-        by_query = np.argsort(self.query, kind="stable")
-        query, model = self.query[by_query], self.model[by_query]
-        before = np.empty_like(model)
-        before[1:] = model[:-1]
-        first = np.concatenate([[True], query[1:] != query[:-1]]) if len(query) else np.zeros(0, dtype=bool)
-        before[first] = self.start[query[first]]
-        result = np.empty_like(before)
-        result[by_query] = before
-        return result
 
 
 def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:
@@ -210,19 +198,20 @@ def _cheapest(quality: Array, costs: Array) -> Indices:
     return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
 
 
-def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Array]:
+def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Indices, Array]:
     """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
-    rows, current = np.arange(len(start)), start
-    found: list[tuple[Indices, Indices, Array]] = []
+    rows, current, reached = np.arange(len(start)), start, np.zeros(len(start))
+    found: list[tuple[Indices, Indices, Indices, Array]] = []
     while len(rows):
         gain = quality[rows] - quality[rows, current][:, None]
         extra = costs[rows] - costs[rows, current][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             price = np.where((gain > 0) & (extra >= 0), extra / gain, np.inf)
         following = price.argmin(axis=1)
-        at = price[np.arange(len(rows)), following]
-        going = np.isfinite(at)
-        rows, current = rows[going], following[going]
-        found.append((rows, current, at[going]))
-    query, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
-    return query, model, breakpoint
+        # A query's breakpoints rise; where rounding says otherwise they are one.
+        reached = np.maximum(reached, price[np.arange(len(rows)), following])
+        going = np.isfinite(reached)
+        found.append((rows[going], current[going], following[going], reached[going]))
+        rows, current, reached = rows[going], following[going], reached[going]
+    query, before, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
+    return query, before, model, breakpoint

@@ -11,6 +11,7 @@ from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.construct.records import Model
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.wide import ANSWER, strings
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
@@ -91,10 +92,9 @@ def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) 
 
     Raises
     ------
-    ValueError : if the model is not in the table.
+    TableError : if the model is not in the table.
     """
-    if model not in outcomes.models:
-        raise ValueError(f"{outcomes.origin.name}: no model '{model}'; known: {', '.join(outcomes.models)}")
+    refuse_unknown([model], outcomes.models, outcomes.origin.name)
     row, at = outcomes.frame.iloc[sample], outcomes.models.index(model)
     answer = row.get(model + ANSWER, "")
     values = {
@@ -107,10 +107,7 @@ def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) 
         "cost": f"{outcomes.cost[sample, at]:.3g}",
         "true_label": row.get("true_label", ""),
     }
-    rows = [(name, *_WORDS[name], _short(text, width)) for name, text in values.items()]
+    flat = {name: " ".join(text.split()) for name, text in values.items()}
+    shown = [text if len(text) <= width else f"{text[:width].rstrip()} …" for text in flat.values()]
+    rows = [(name, *_WORDS[name], text or "–") for name, text in zip(flat, shown, strict=True)]
     return pd.DataFrame(rows, columns=["attribute", "column", "meaning", "example"])
-
-
-def _short(text: str, width: int) -> str:
-    flat = " ".join(text.split())
-    return (flat if len(flat) <= width else f"{flat[:width].rstrip()} …") or "–"

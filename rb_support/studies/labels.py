@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.embed import TFIDF, embed
+from rb_support.embed import TFIDF, embed, unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.sw import SWRanking, unit
+from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import take_gold
 from rb_support.studies.preference_study import Router
 
