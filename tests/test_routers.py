@@ -140,7 +140,7 @@ def test_ladder_lies_on_the_path():
     [
         ([0.1], [1], "shape"),
         ([[0.1, 0.2]], [1], "cost must have shape"),
-        ([[0.1, np.nan]], [1, 2], r"\(0, 1\) is not finite"),
+        ([[0.1, np.nan]], [1, 2], "row 0, column 1 is nan; it must be finite"),
     ],
 )
 def test_bad_predictions_are_named(predicted, cost, match):

@@ -180,16 +180,24 @@ class LambdaPath:
 
 
 def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:
-    quality, costs = np.asarray(predicted, dtype=float), np.asarray(cost, dtype=float)
-    if quality.ndim != 2 or quality.size == 0:
-        raise ValueError(f"predicted quality must have shape (n, m), got {quality.shape}")
+    quality, costs = checked_table("predicted quality", predicted), np.asarray(cost, dtype=float)
     if costs.shape not in (quality.shape, quality.shape[1:]):
         raise ValueError(f"cost must have shape {quality.shape[1:]} or {quality.shape}, got {costs.shape}")
-    for name, values in (("predicted quality", quality), ("cost", costs)):
-        if not np.isfinite(values).all():
-            place = tuple(int(v) for v in np.argwhere(~np.isfinite(values))[0])
-            raise ValueError(f"{name} at {place} is not finite: {values[place]}")
-    return quality, np.broadcast_to(costs, quality.shape)
+    return quality, checked_table("cost", np.broadcast_to(costs, quality.shape))
+
+
+def checked_table(name: str, values: ArrayLike, low: float = -np.inf, high: float = np.inf) -> Array:
+    """Array (n, m) of finite numbers within bounds, else an error that names the first bad cell."""
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(f"{name} must have shape (queries, models), got {table.shape}")
+    bad = ~((table >= low) & (table <= high) & np.isfinite(table))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        sort = "finite" if low < 0 else "finite and at least 0"
+        wanted = f"in [{low:g}, {high:g}]" if np.isfinite(high) else sort
+        raise ValueError(f"{name} at row {row}, column {column} is {table[row, column]}; it must be {wanted}")
+    return table
 
 
 def _cheapest(quality: Array, costs: Array) -> Indices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,11 +104,9 @@ class MLPRouter:
         import torch
         from torch import nn
 
-        layers: list[nn.Module] = []
-        for size in self.hidden:
-            layers += [nn.Linear(width, size, dtype=torch.float64), nn.ReLU()]
-            width = size
-        last = nn.Linear(width, len(mean_quality), dtype=torch.float64)
+        *hidden, out = pairwise([width, *self.hidden, len(mean_quality)])
+        layers = [part for both in hidden for part in (nn.Linear(*both, dtype=torch.float64), nn.ReLU())]
+        last = nn.Linear(*out, dtype=torch.float64)
         # The first prediction is each model's mean: training only departs from it.
         nn.init.zeros_(last.weight)
         last.bias.data.copy_(mean_quality)
