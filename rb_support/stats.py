@@ -29,7 +29,7 @@ def mean_points(cost: Array, quality: Array) -> System:
 def joined(systems: Iterable[System]) -> System:
     """One system that has the points of several: what a deployer with all of them to choose from can do."""
     parts = list(systems)
-    return lambda weights=None: np.vstack([part(weights) for part in parts])
+    return lambda weights: np.vstack([part(weights) for part in parts])
 
 
 def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dict[str, float]:

@@ -20,8 +20,6 @@ from rb_support.routers.decision import checked_table
 from rb_support.stats import System, mean_points
 
 Array = NDArray[np.float64]
-Stopping = Literal["cap", "paper"]
-Inversion = Literal["decision", "score"]
 
 
 class Cascade:
@@ -53,8 +51,8 @@ class Cascade:
         *,
         threshold: float = 0.5,
         order: Sequence[int] | None = None,
-        stopping: Stopping = "cap",
-        judge: Inversion = "decision",
+        stopping: Literal["cap", "paper"] = "cap",
+        judge: Literal["decision", "score"] = "decision",
         scores: ArrayLike | None = None,
     ) -> None:
         true, costs = checked_table("quality", quality, 0, 1), checked_table("cost", cost, 0)

@@ -31,4 +31,4 @@ class ZeroRouter:
     def on(self, test: Outcomes) -> System:
         """What the chosen models do on other rows: query weights -> (k, 2) points."""
         every = model_points(test)
-        return lambda weights=None: every(weights)[self.columns]
+        return lambda weights: every(weights)[self.columns]
