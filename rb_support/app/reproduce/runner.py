@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any, Literal
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 from papermill.iorw import load_notebook_node
@@ -201,7 +201,7 @@ class Runner:
     def _signal(self, number: int) -> None:
         for kernel in list(self._kernels):
             with suppress(RuntimeError):  # it has just ended by itself
-                asyncio.run(kernel.signal_kernel(number))
+                run_sync(kernel.signal_kernel)(number)
 
 
 def _own(client: NotebookClient, run: NotebookRun) -> int:
