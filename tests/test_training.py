@@ -18,7 +18,6 @@ from rb_support.outcomes import Battles
 from rb_support.preference import training
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.kept import STATE_FILE, fitted
 from rb_support.preference.training import (
     CheckpointError,
     Plan,
@@ -27,7 +26,7 @@ from rb_support.preference.training import (
     seeded,
     write_sealed,
 )
-from rb_support.preference.win_model import MODEL_FILE, held_out, oriented
+from rb_support.preference.win_model import MODEL_FILE, STATE_FILE, fitted, held_out, oriented
 
 PLAN = Plan(steps=12, batch=8, learning_rate=0.05, warmup=0, decay=False, validate_every=3, patience=9)
 
@@ -123,7 +122,7 @@ from pathlib import Path
 from rb_support.outcomes import Battles
 from rb_support.preference import training
 from rb_support.preference.causal import CausalClassifier as Model
-from rb_support.preference.kept import fitted
+from rb_support.preference.win_model import fitted
 
 names, root = sys.argv[1].split(","), Path(sys.argv[2])
 battles = Battles.from_parquet(root / "battles.parquet")
@@ -242,24 +241,24 @@ def test_foreign_files_are_refused(tmp_path, monkeypatch):
 
     path = tmp_path / "other.safetensors"
     save_file({"w": torch.zeros(2)}, path)
-    with pytest.raises(CheckpointError, match=r"other\.safetensors was not written by rb_support"):
+    with pytest.raises(CheckpointError, match=r"other\.safetensors is damaged, or not of rb_support"):
         read_sealed(path)
     path.write_bytes(b"\x80\x04N.")  # a pickle
     with pytest.raises(CheckpointError, match="no whole safetensors"):
         read_sealed(path)
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(CheckpointError, match="No such file"):
         read_sealed(tmp_path / "none")
     monkeypatch.setattr(training, "FORMAT", 99)
     old = sealed(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 99"):
+    with pytest.raises(CheckpointError, match="format other than 1"):
         read_sealed(old)
 
 
-def test_another_trainings_state_is_refused(tmp_path):
+def test_another_trainings_state_is_not_gone_on_from(tmp_path):
     dropped_out(tmp_path / STATE_FILE)
-    with pytest.raises(CheckpointError, match="other settings or data"):
-        dropped_out(tmp_path / STATE_FILE, identity="yours")
+    with pytest.warns(UserWarning, match="other settings or data.* made anew"):
+        assert dropped_out(tmp_path / STATE_FILE, identity="yours")[2] == PLAN.steps
     path = tmp_path / "causal"
     reader().fit(battles(), texts(), checkpoint=path)
     for other in (
@@ -267,7 +266,7 @@ def test_another_trainings_state_is_refused(tmp_path):
         lambda: reader().fit(battles(), [text * 2 for text in texts()], checkpoint=path),
         lambda: reader(strong="small", weak="big").fit(battles(), texts(), checkpoint=path),
     ):
-        with pytest.raises(CheckpointError, match="other settings or data"):
+        with pytest.warns(UserWarning, match="other settings or data"):
             other()
 
 
@@ -361,14 +360,27 @@ def test_other_settings_or_data_have_a_place_of_their_own(tmp_path, monkeypatch)
     assert len(list((tmp_path / "win_models").glob("MatrixFactorization-*/model.safetensors"))) == 4
 
 
-def test_fitted_refuses_what_it_cannot_trust(tmp_path, monkeypatch):
+def test_what_cannot_be_trusted_is_named_and_trained_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
-    fitted(model(), battles(), vectors())
+    rates = fitted(model(), battles(), vectors()).win_rate(vectors())
     (path,) = (tmp_path / "win_models").glob(f"*/{MODEL_FILE}")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    with pytest.raises(CheckpointError, match="delete it"):
-        fitted(model(), battles(), vectors())
+    for damage in (whole[:-1], b"", bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]), b"\x80\x04N."):
+        path.write_bytes(damage)
+        with pytest.warns(UserWarning, match=rf"{MODEL_FILE} is .*made anew"):
+            fitted(model(), battles(), vectors())
+        assert np.array_equal(model().load(path.parent).win_rate(vectors()), rates)
     model(seed=5).fit(battles(), vectors()).save(path.parent)
-    with pytest.raises(CheckpointError, match="other settings or data"):
+    with pytest.warns(UserWarning, match="other settings or data"):
         fitted(model(), battles(), vectors())
+    assert np.array_equal(model().load(path.parent).win_rate(vectors()), rates)
+
+
+def test_a_damaged_state_starts_from_the_first_step(tmp_path):
+    whole = dropped_out()
+    with pytest.raises(Interrupted):
+        dropped_out(tmp_path / STATE_FILE, 5)
+    (tmp_path / STATE_FILE).write_bytes(b"")
+    with pytest.warns(UserWarning, match=rf"{STATE_FILE} is no whole .*made anew"):
+        again = dropped_out(tmp_path / STATE_FILE)
+    assert torch.equal(whole[0], again[0]) and again[1:] == whole[1:]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.outcomes import Battles, Origin, PairScores, TableError
+from rb_support.outcomes import Battles, Origin, PairScores, TableError, splits
 from rb_support.outcomes.battles import TIE, A, B
 from rb_support.outcomes.splits import same_text
 from rb_support.preference.sw import unit
@@ -53,17 +53,14 @@ def hold_out(battles: Battles, n: int = 5000, *, rng: np.random.Generator) -> tu
     TableError
         If either part would be empty.
     """
-    prompt, texts = pd.factorize(same_text(battles.frame["prompt"]), sort=True)
-    sizes, chosen, total = np.bincount(prompt), np.zeros(len(texts), dtype=bool), 0
-    for code in rng.permutation(len(texts)):
-        if total + sizes[code] <= n:
-            chosen[code], total = True, total + int(sizes[code])
-    if not 0 < total < len(battles):
+    texts = same_text(battles.frame["prompt"])
+    held = splits.hold_out(texts, n, rng)
+    if held.all() or not held.any():
         raise TableError(
-            f"{battles.origin.name}: {n} of {len(battles)} battles on {len(texts)} different prompts cannot "
-            "be held out, as one part stays empty; choose another n"
+            f"{battles.origin.name}: {n} of {len(battles)} battles on {len(set(texts))} different prompts "
+            "cannot be held out, as one part stays empty; choose another n"
         )
-    return battles.take(~chosen[prompt]), battles.take(chosen[prompt])
+    return battles.take(~held), battles.take(held)
 
 
 def relabel(battles: Battles, names: Mapping[str, str], *, drop_unknown: bool = False) -> Battles:

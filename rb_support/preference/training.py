@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -143,19 +144,16 @@ class Training:
         Parameters
         ----------
         checkpoint : file of the state, for one process at a time; None keeps nothing.
-        identity : digest of settings and data; a state of other ones is refused.
+        identity : digest of settings and data; a state of other ones counts as none.
         progress, name : show a bar, and its label.
 
         Returns
         -------
         (step, training loss, validation loss) at every look.
-
-        Raises
-        ------
-        CheckpointError : if the state file is damaged or belongs to another training.
         """
-        if checkpoint is not None and checkpoint.exists():
-            self._restore(checkpoint, identity)
+        found = read_kept(checkpoint, identity) if checkpoint is not None else None
+        if found is not None:
+            self._restore(*found)
         saved, batches = monotonic(), islice(self._batches(), self.at.step, None)
         with tqdm(
             total=self.plan.steps, initial=self.at.step, desc=name, unit="step", disable=not progress
@@ -224,8 +222,7 @@ class Training:
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         write_sealed(path, tensors, {"identity": identity, "progress": asdict(self.at)})
 
-    def _restore(self, path: Path, identity: str) -> None:
-        tensors, record = read_sealed(path, identity)
+    def _restore(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
         self.at = Progress(**record["progress"])
         self.at.history = [(step, seen, unseen) for step, seen, unseen in self.at.history]
         self.best = {name: tensors[f"best.{name}"].to(self.device) for name in self.weights}
@@ -309,29 +306,28 @@ def read_sealed(path: Path, identity: str | None = None) -> tuple[dict[str, Tens
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file; check the path or train the model") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no whole safetensors file ({error}); delete it to train anew"
-        ) from error
-    if _KEY not in texts or "sha256" not in texts:
-        raise CheckpointError(f"{path} was not written by rb_support; delete it or name another file")
-    if texts["sha256"] != _seal(tensors, texts[_KEY]):
-        raise CheckpointError(
-            f"{path} is damaged: its content does not have the sha256 it carries; delete it to train anew"
-        )
+        why = f"is no whole safetensors file that can be read ({error})"
+        raise CheckpointError(f"{path} {why}; delete it to train anew") from error
+    if texts.get("sha256") != _seal(tensors, texts.get(_KEY, "")):
+        why = "is damaged, or not of rb_support: its content does not have the sha256 that it should carry"
+        raise CheckpointError(f"{path} {why}; delete it to train anew")
     record: dict[str, Any] = json.loads(texts[_KEY])
-    if record["format"] != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {record['format']}, this version of rb_support reads {FORMAT}; "
-            "delete it to train anew"
-        )
-    if identity not in (None, record.get("identity")):
-        raise CheckpointError(
-            f"{path} is of a training with other settings or data; delete it or name another file"
-        )
+    if record["format"] != FORMAT or identity not in (None, record.get("identity")):
+        why = f"is of a training with other settings or data, or of a format other than {FORMAT}"
+        raise CheckpointError(f"{path} {why}; delete it to train anew")
     return tensors, record
+
+
+def read_kept(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `read_sealed` gives; None if there is no file, or, with a warning, one that cannot be used."""
+    if not path.exists():
+        return None
+    try:
+        return read_sealed(path, identity)
+    except CheckpointError as error:
+        warnings.warn(f"{error}; it counts as not there, and is made anew", stacklevel=3)
+        return None
 
 
 def _seal(tensors: Mapping[str, Tensor], text: str) -> str:

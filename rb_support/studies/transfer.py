@@ -13,14 +13,13 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
-from rb_support.pairs import random_apgr_spread
-from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
+from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
+from rb_support.pairs.metrics import closed, columns
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import supports
@@ -213,9 +212,6 @@ def augmented(experiment: Experiment, benchmark: str) -> str:
 def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
     """APGR and CPT(50%) of one router on many pairs that answered the same queries.
 
-    The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
-    `apgr` and `cpt` give pair by pair.
-
     Parameters
     ----------
     win_rate : (n,) probability that the strong model wins, the same for every pair.
@@ -234,32 +230,19 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     """
     if not tables:
         raise ValueError("there is no pair; give at least one whose models' scores differ")
-    rate = np.asarray(win_rate, dtype=float)
-    for name, table in tables.items():
-        columns(**{"win_rate": rate, name: table.strong})
-    order, ends = sweep_order(rate)
-    gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
-    gap = gain.mean(axis=1)
-    gained = np.zeros((len(gain), len(ends)))
-    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
-    shares = ends / len(rate)
-    flat = np.array([bool(closed(row.sum(), row)) for row in gain])
-    recovered = gained / np.where(flat, np.nan, gap)[:, None]
-    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
+    rows, spread = [], []
+    for name, pair in tables.items():
+        columns(**{"win_rate": win_rate, name: pair.strong})
+        curve = threshold_sweep(win_rate, pair.strong, pair.weak)
+        ends = pair.weak.mean(), pair.strong.mean()
+        found = apgr(*curve, *ends), cpt(*curve, *ends, 0.5)
+        gap = (pair.strong - pair.weak).mean()
+        rows.append((name, pair.strong_model, pair.weak_model, len(pair), gap, *found))
+        spread.append(random_apgr_spread(pair.strong, pair.weak))
+    frame = pd.DataFrame(rows, columns=["pair", "strong", "weak", "n", "gap", "apgr", "cpt50"])
+    frame[["apgr", "cpt50"]] = frame[["apgr", "cpt50"]].astype(float)  # None: no gap, or never reached
     reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
-    frame = pd.DataFrame(
-        {
-            "pair": list(tables),
-            "strong": [table.strong_model for table in tables.values()],
-            "weak": [table.weak_model for table in tables.values()],
-            "n": len(rate),
-            "gap": gap,
-            "apgr": trapezoid(recovered, shares, axis=1),
-            "cpt50": first_crossings(shares[None], recovered, 0.5),
-            "chance_low": 0.5 - reach,
-            "chance_high": 0.5 + reach,
-        }
-    )
+    frame = frame.assign(chance_low=0.5 - reach, chance_high=0.5 + reach)
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
 
