@@ -211,7 +211,7 @@ def sealed(tmp_path):
 
 
 def test_sealed_files_come_back(tmp_path):
-    tensors, record = read_sealed(sealed(tmp_path))
+    tensors, record = read_sealed(sealed(tmp_path), "x")
     assert tensors["w"].tolist() == [0, 1, 2, 3, 4, 5] and tensors["n"].item() == 3
     assert record == {"identity": "x", "format": training.FORMAT}
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
@@ -225,7 +225,7 @@ def test_any_flipped_bit_is_seen(tmp_path_factory, place, bit):
     data[int(place * len(data))] ^= 1 << bit
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match="delete it"):
-        read_sealed(path)
+        read_sealed(path, "x")
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 60, -1])
@@ -233,7 +233,7 @@ def test_truncated_file_is_refused(tmp_path, kept):
     path = sealed(tmp_path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match=r"state\.safetensors is no whole safetensors file.*delete it"):
-        read_sealed(path)
+        read_sealed(path, "x")
 
 
 def test_foreign_files_are_refused(tmp_path, monkeypatch):
@@ -242,17 +242,17 @@ def test_foreign_files_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "other.safetensors"
     save_file({"w": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match=r"other\.safetensors is damaged, or not of rb_support"):
-        read_sealed(path)
+        read_sealed(path, "x")
     path.write_bytes(b"\x80\x04N.")  # a pickle
     with pytest.raises(CheckpointError, match="no whole safetensors"):
-        read_sealed(path)
+        read_sealed(path, "x")
     with pytest.raises(CheckpointError, match="No such file"):
-        read_sealed(tmp_path / "none")
+        read_sealed(tmp_path / "none", "x")
     monkeypatch.setattr(training, "FORMAT", 99)
     old = sealed(tmp_path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format other than 1"):
-        read_sealed(old)
+        read_sealed(old, "x")
 
 
 def test_another_trainings_state_is_not_gone_on_from(tmp_path):
@@ -362,18 +362,19 @@ def test_other_settings_or_data_have_a_place_of_their_own(tmp_path, monkeypatch)
 
 def test_what_cannot_be_trusted_is_named_and_trained_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
-    rates = fitted(model(), battles(), vectors()).win_rate(vectors())
+    kept = fitted(model(), battles(), vectors())
+    identity = kept.identity
     (path,) = (tmp_path / "win_models").glob(f"*/{MODEL_FILE}")
     whole = path.read_bytes()
     for damage in (whole[:-1], b"", bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]), b"\x80\x04N."):
         path.write_bytes(damage)
         with pytest.warns(UserWarning, match=rf"{MODEL_FILE} is .*made anew"):
             fitted(model(), battles(), vectors())
-        assert np.array_equal(model().load(path.parent).win_rate(vectors()), rates)
-    model(seed=5).fit(battles(), vectors()).save(path.parent)
+        assert np.array_equal(read_sealed(path, identity)[0]["P"], kept.P)
+    model(seed=5).fit(battles(), vectors()).save(path)
     with pytest.warns(UserWarning, match="other settings or data"):
         fitted(model(), battles(), vectors())
-    assert np.array_equal(model().load(path.parent).win_rate(vectors()), rates)
+    assert np.array_equal(read_sealed(path, identity)[0]["P"], kept.P)
 
 
 def test_a_damaged_state_starts_from_the_first_step(tmp_path):

@@ -6,7 +6,8 @@ gives them for a whole batch, and Newton's method then works on as many unknowns
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ _LONGEST_STEP = 2.0
 _MANY_BLOCKS = 200
 
 
+@dataclass(kw_only=True, eq=False)
 class SWRanking:
     """Win rate from battles on similar prompts (RouteLLM eq. 9-10); there is nothing to train.
 
@@ -43,24 +45,19 @@ class SWRanking:
     batch : queries per block; memory is about ``8 * batch * n_prompts`` bytes.
     """
 
-    reads: Literal["vectors"] = "vectors"
-    naming: Literal["tiers"] = "tiers"
+    reads: ClassVar[Literal["vectors"]] = "vectors"
+    naming: ClassVar[Literal["tiers"]] = "tiers"
+    strong: str = "strong"
+    weak: str = "weak"
+    gamma: float = 10.0
+    ridge: float = 1e-5
+    batch: int = 128
 
-    def __init__(
-        self,
-        *,
-        strong: str = "strong",
-        weak: str = "weak",
-        gamma: float = 10.0,
-        ridge: float = 1e-5,
-        batch: int = 128,
-    ) -> None:
-        if not gamma > 1:
-            raise ValueError(f"gamma must be above 1, so that similar battles count more; got {gamma}")
-        if not ridge > 0:
-            raise ValueError(f"ridge must be above 0, or ratings may be infinite; got {ridge}")
-        self.strong, self.weak = strong, weak
-        self.gamma, self.ridge, self.batch = gamma, ridge, batch
+    def __post_init__(self) -> None:
+        if not self.gamma > 1:
+            raise ValueError(f"gamma must be above 1, so that similar battles count more; got {self.gamma}")
+        if not self.ridge > 0:
+            raise ValueError(f"ridge must be above 0, or ratings may be infinite; got {self.ridge}")
 
     def fit(self, battles: Battles, X: ArrayLike) -> SWRanking:
         """Keep the battles as wins per prompt and pair of names.

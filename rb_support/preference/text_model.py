@@ -19,7 +19,7 @@ from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
 from rb_support.preference.sw import refuse_unlike
-from rb_support.preference.training import Plan, Training, seeded, trained_weights
+from rb_support.preference.training import History, Plan, Training, seeded, trained_weights
 from rb_support.preference.win_model import Array, WinModel, held_out, inside, oriented
 
 _SCORED_AT_ONCE = 8  # what a layer makes of a few prompts stays in the processor's cache
@@ -130,7 +130,7 @@ class TextModel(WinModel, Plan):
             self.history = self._train(prompts, checkpoint)
         return self
 
-    def _train(self, prompts: PromptShares, checkpoint: Path | None) -> list[tuple[int, float, float]]:
+    def _train(self, prompts: PromptShares, checkpoint: Path | None) -> History:
         tokens, precision = self._tokens(prompts.texts), next(self.network.parameters()).dtype
         shares, weight = (
             torch.tensor(part, dtype=precision, device=self.device)

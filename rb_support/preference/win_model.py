@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from rb_support.cache import cache_dir, locked
 from rb_support.outcomes import Battles
-from rb_support.preference.training import FORMAT, CheckpointError, read_kept, read_sealed, write_sealed
+from rb_support.preference.training import FORMAT, read_kept, write_sealed
 
 Array = NDArray[np.float64]
 Model = TypeVar("Model", bound="WinModel")
@@ -44,7 +44,7 @@ class WinModel(ABC):
     ----------
     reads : whether X holds embeddings ("vectors", (n, d)) or prompts ("texts", n of them).
     strong, weak : the two names that `win_rate` is about; models, or classes of models.
-    history : (step, training loss, validation loss) at every look of the training, after `fit`.
+    history : [step, training loss, validation loss] at every look of the training, after `fit`.
     identity : digest of settings and data that the weights come from, after `fit`.
     """
 
@@ -54,7 +54,7 @@ class WinModel(ABC):
     validation_share: float = 0.1
     seed: int = 0
     progress: bool = True
-    history: list[tuple[int, float, float]] = field(init=False, repr=False)
+    history: list[list[float]] = field(init=False, repr=False)
     identity: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,47 +113,14 @@ class WinModel(ABC):
             total.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode())
         return total.hexdigest()
 
-    def save(self, folder: str | Path) -> None:
-        """Write the trained model to a folder, as one safetensors file.
-
-        Raises
-        ------
-        ValueError : if it is not trained.
-        """
-        if not hasattr(self, "history"):
-            raise ValueError(f"{type(self).__name__} is not trained yet; call fit first")
-        record = {
-            "model": type(self).__name__,
-            "identity": self.identity,
-            "settings": self.settings,
-            "history": self.history,
-            "more": self._record(),
-        }
-        write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
-
-    @classmethod
-    def load(cls, folder: str | Path, **runtime: Any) -> Self:
-        """Model that `save` wrote, with the settings it was saved with.
-
-        Parameters
-        ----------
-        folder : where.
-        runtime : parameters that do not belong to the trained weights, such as ``device="cuda"``.
-
-        Raises
-        ------
-        CheckpointError : if the file is missing, damaged or another model's.
-        """
-        path = Path(folder) / MODEL_FILE
-        tensors, record = read_sealed(path)
-        if record["model"] != cls.__name__:
-            raise CheckpointError(f"{path} holds a {record['model']}, not a {cls.__name__}")
-        return cls(**record["settings"], **runtime).restored(tensors, record)
+    def save(self, path: Path) -> None:
+        """Write the trained model as one safetensors file, for `restored`."""
+        record = {"identity": self.identity, "history": self.history, "more": self._record()}
+        write_sealed(path, self._tensors(), record)
 
     def restored(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> Self:
         """Take over weights and record, which `save` wrote of a model with the same settings."""
-        self.identity = record["identity"]
-        self.history = [(step, seen, unseen) for step, seen, unseen in record["history"]]
+        self.identity, self.history = record["identity"], record["history"]
         self._restore(tensors, record["more"])
         return self
 
@@ -179,7 +146,7 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
             return model.restored(*found)
         resumed = {"checkpoint": state} if model.reads == "texts" else {}  # the others train in seconds
         model.fit(battles, X, **resumed)
-        model.save(folder)
+        model.save(file)
         state.unlink(missing_ok=True)
     return model
 

@@ -13,13 +13,14 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
-from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
-from rb_support.pairs.metrics import closed, columns
+from rb_support.pairs import random_apgr_spread
+from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
 from rb_support.stats import supports
@@ -34,20 +35,20 @@ MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
 _OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
-_REAL = {
-    MT_BENCH: {
-        "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
-        "Claude 3.5 Sonnet / Mixtral": ("claude-3-5-sonnet-20240620", _MIXTRAL),
-    },
-    GSM8K: {
-        "Claude 3 Opus / Sonnet": (_OPUS, "claude-3-sonnet-20240229"),
-        "Llama 3.1 70B / 8B": ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
-    },
-}
-_ALIKE = {
-    "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
-    "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
-}
+_REAL = (
+    (MT_BENCH, "Claude 3 Opus / Mixtral", _OPUS, _MIXTRAL),
+    (MT_BENCH, "Claude 3.5 Sonnet / Mixtral", "claude-3-5-sonnet-20240620", _MIXTRAL),
+    (GSM8K, "Claude 3 Opus / Sonnet", _OPUS, "claude-3-sonnet-20240229"),
+    (GSM8K, "Llama 3.1 70B / 8B", "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+)
+_SIMULATED = tuple(
+    (benchmark, *alike)
+    for benchmark in (MT_BENCH, GSM8K)
+    for alike in (
+        ("Claude v2 / Claude Instant", MODELS[1], MODELS[4]),
+        ("Llama-2 70B / Mistral 7B", MODELS[5], MODELS[10]),
+    )
+)
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
@@ -168,11 +169,9 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
             for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
             for name in [name for name in pairs if name != own][:_OWN_PAIRS]
         }
-    named = _REAL if experiment.outcomes is None else {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
     return {
-        f"{name} ({benchmark})": tables[benchmark].pair(*models)
-        for benchmark, pairs in named.items()
-        for name, models in pairs.items()
+        f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
+        for benchmark, name, strong, weak in (_REAL if experiment.outcomes is None else _SIMULATED)
     }
 
 
@@ -182,18 +181,11 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
     random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
     """
-    rows = [
-        {
-            "pair": name,
-            "queries": len(pair),
-            "strong": pair.strong.mean(),
-            "weak": pair.weak.mean(),
-            "gap": _gap(pair),
-            "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
-        }
-        for name, pair in pairs.items()
-    ]
-    return pd.DataFrame(rows)
+    rows = []
+    for name, pair in pairs.items():
+        chance = random_apgr_spread(pair.strong, pair.weak) or np.nan
+        rows.append((name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair), chance))
+    return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
 
 
 def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
@@ -211,6 +203,9 @@ def augmented(experiment: Experiment, benchmark: str) -> str:
 
 def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
     """APGR and CPT(50%) of one router on many pairs that answered the same queries.
+
+    The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
+    `apgr` and `cpt` give pair by pair.
 
     Parameters
     ----------
@@ -230,19 +225,25 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     """
     if not tables:
         raise ValueError("there is no pair; give at least one whose models' scores differ")
-    rows, spread = [], []
+    rate, two = np.asarray(win_rate, dtype=float), list(tables.values())
     for name, pair in tables.items():
-        columns(**{"win_rate": win_rate, name: pair.strong})
-        curve = threshold_sweep(win_rate, pair.strong, pair.weak)
-        ends = pair.weak.mean(), pair.strong.mean()
-        found = apgr(*curve, *ends), cpt(*curve, *ends, 0.5)
-        gap = (pair.strong - pair.weak).mean()
-        rows.append((name, pair.strong_model, pair.weak_model, len(pair), gap, *found))
-        spread.append(random_apgr_spread(pair.strong, pair.weak))
-    frame = pd.DataFrame(rows, columns=["pair", "strong", "weak", "n", "gap", "apgr", "cpt50"])
-    frame[["apgr", "cpt50"]] = frame[["apgr", "cpt50"]].astype(float)  # None: no gap, or never reached
-    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
-    frame = frame.assign(chance_low=0.5 - reach, chance_high=0.5 + reach)
+        columns(**{"win_rate": rate, name: pair.strong})
+    order, ends = sweep_order(rate)
+    gain = np.stack([pair.strong - pair.weak for pair in two])[:, order]
+    gained = np.zeros((len(gain), len(ends)))
+    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
+    shares, gap = ends / len(rate), gain.mean(axis=1)
+    spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
+    recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * spread
+    names = [(name, pair.strong_model, pair.weak_model, len(rate)) for name, pair in tables.items()]
+    frame = pd.DataFrame(names, columns=["pair", "strong", "weak", "n"]).assign(
+        gap=gap,
+        apgr=trapezoid(recovered, shares, axis=1),
+        cpt50=first_crossings(shares[None], recovered, 0.5),
+        chance_low=0.5 - reach,
+        chance_high=0.5 + reach,
+    )
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
 
