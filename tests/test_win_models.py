@@ -16,7 +16,7 @@ from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.text_model import prompt_shares
-from rb_support.preference.training import Training
+from rb_support.preference.training import Training, read_sealed
 from rb_support.preference.win_model import MODEL_FILE, STATE_FILE, fitted, kept_rates
 
 
