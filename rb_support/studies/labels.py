@@ -94,10 +94,8 @@ def validated(
     validation : labelled queries to choose by; in none of the other parts.
     views : embeddings by name.
     """
-    return {
-        option: area(option.win_rate(labels, validation, views[option.view]), validation)
-        for option in options
-    }
+    rates = {option: option.win_rate(labels, validation, views[option.view]) for option in options}
+    return {option: area(rate, validation) for option, rate in rates.items()}
 
 
 def best_of(scores: Mapping[Choice, float]) -> Choice:

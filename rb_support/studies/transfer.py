@@ -35,20 +35,20 @@ MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
 _OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
-_REAL = {
-    MT_BENCH: {
-        "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
-        "Claude 3.5 Sonnet / Mixtral": ("claude-3-5-sonnet-20240620", _MIXTRAL),
-    },
-    GSM8K: {
-        "Claude 3 Opus / Sonnet": (_OPUS, "claude-3-sonnet-20240229"),
-        "Llama 3.1 70B / 8B": ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
-    },
-}
-_ALIKE = {
-    "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
-    "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
-}
+_REAL = (
+    (MT_BENCH, "Claude 3 Opus / Mixtral", _OPUS, _MIXTRAL),
+    (MT_BENCH, "Claude 3.5 Sonnet / Mixtral", "claude-3-5-sonnet-20240620", _MIXTRAL),
+    (GSM8K, "Claude 3 Opus / Sonnet", _OPUS, "claude-3-sonnet-20240229"),
+    (GSM8K, "Llama 3.1 70B / 8B", "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+)
+_SIMULATED = tuple(
+    (benchmark, *alike)
+    for benchmark in (MT_BENCH, GSM8K)
+    for alike in (
+        ("Claude v2 / Claude Instant", MODELS[1], MODELS[4]),
+        ("Llama-2 70B / Mistral 7B", MODELS[5], MODELS[10]),
+    )
+)
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
@@ -169,11 +169,9 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
             for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
             for name in [name for name in pairs if name != own][:_OWN_PAIRS]
         }
-    named = _REAL if experiment.outcomes is None else {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
     return {
-        f"{name} ({benchmark})": tables[benchmark].pair(*models)
-        for benchmark, pairs in named.items()
-        for name, models in pairs.items()
+        f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
+        for benchmark, name, strong, weak in (_REAL if experiment.outcomes is None else _SIMULATED)
     }
 
 
@@ -183,18 +181,11 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
     random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
     """
-    rows = [
-        {
-            "pair": name,
-            "queries": len(pair),
-            "strong": pair.strong.mean(),
-            "weak": pair.weak.mean(),
-            "gap": _gap(pair),
-            "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
-        }
-        for name, pair in pairs.items()
-    ]
-    return pd.DataFrame(rows)
+    rows = []
+    for name, pair in pairs.items():
+        chance = random_apgr_spread(pair.strong, pair.weak) or np.nan
+        rows.append((name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair), chance))
+    return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
 
 
 def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
@@ -234,31 +225,24 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     """
     if not tables:
         raise ValueError("there is no pair; give at least one whose models' scores differ")
-    rate = np.asarray(win_rate, dtype=float)
-    for name, table in tables.items():
-        columns(**{"win_rate": rate, name: table.strong})
+    rate, two = np.asarray(win_rate, dtype=float), list(tables.values())
+    for name, pair in tables.items():
+        columns(**{"win_rate": rate, name: pair.strong})
     order, ends = sweep_order(rate)
-    gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
-    gap = gain.mean(axis=1)
+    gain = np.stack([pair.strong - pair.weak for pair in two])[:, order]
     gained = np.zeros((len(gain), len(ends)))
     gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
-    shares = ends / len(rate)
-    flat = np.array([bool(closed(row.sum(), row)) for row in gain])
-    recovered = gained / np.where(flat, np.nan, gap)[:, None]
-    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
-    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
-    frame = pd.DataFrame(
-        {
-            "pair": list(tables),
-            "strong": [table.strong_model for table in tables.values()],
-            "weak": [table.weak_model for table in tables.values()],
-            "n": len(rate),
-            "gap": gap,
-            "apgr": trapezoid(recovered, shares, axis=1),
-            "cpt50": first_crossings(shares[None], recovered, 0.5),
-            "chance_low": 0.5 - reach,
-            "chance_high": 0.5 + reach,
-        }
+    shares, gap = ends / len(rate), gain.mean(axis=1)
+    spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
+    recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * spread
+    names = [(name, pair.strong_model, pair.weak_model, len(rate)) for name, pair in tables.items()]
+    frame = pd.DataFrame(names, columns=["pair", "strong", "weak", "n"]).assign(
+        gap=gap,
+        apgr=trapezoid(recovered, shares, axis=1),
+        cpt50=first_crossings(shares[None], recovered, 0.5),
+        chance_low=0.5 - reach,
+        chance_high=0.5 + reach,
     )
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
