@@ -42,7 +42,6 @@ TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
-_SQL_VARIABLES = 30_000
 
 
 class EmbeddingError(RuntimeError):
@@ -78,7 +77,7 @@ def embed(
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
     with closing(_open()) as store:
-        known = _read(store, model, list(wanted))
+        known = _read(store, model, wanted)
         missing = {key: text for key, text in wanted.items() if key not in known}
         if missing:
             known |= _encode(store, model, missing, progress)
@@ -256,12 +255,9 @@ def _open() -> sqlite3.Connection:
     return store
 
 
-def _read(store: sqlite3.Connection, model: str, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
-    found: dict[bytes, Vectors] = {}
-    for i in range(0, len(keys), _SQL_VARIABLES):
-        part = keys[i : i + _SQL_VARIABLES]
-        marks = ",".join("?" * len(part))
-        query = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
-        rows = store.execute(query, [model, *part])
-        found |= {key: np.frombuffer(vector, dtype=np.float32) for key, vector in rows}
-    return found
+def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, Vectors]:
+    query = "SELECT vector FROM vectors WHERE model = ? AND text = ?"
+    with store:  # one transaction, which is twice as fast as many
+        store.execute("BEGIN")
+        rows = [(key, store.execute(query, (model, key)).fetchone()) for key in keys]
+    return {key: np.frombuffer(row[0], dtype=np.float32) for key, row in rows if row}

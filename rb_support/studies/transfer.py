@@ -7,7 +7,7 @@ any pair that answered the same queries. Its win rates are computed once per que
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -22,7 +22,7 @@ from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
-from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import supports
 from rb_support.studies import preference_study
 from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables
@@ -55,45 +55,11 @@ _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
-@dataclass(frozen=True, eq=False)
-class ModelScores:
-    """What m models scored on the n queries of one benchmark.
-
-    Attributes
-    ----------
-    frame : n rows with sample_id, dataset, task and prompt.
-    models : m names.
-    scores : (n, m).
-    origin : where the rows come from.
-    scale : lowest and highest possible score.
-    """
-
-    frame: pd.DataFrame
-    models: tuple[str, ...]
-    scores: Array
-    origin: Origin
-    scale: tuple[float, float]
-
-    def pair(self, strong: str, weak: str) -> PairScores:
-        """Scores of two of the models.
-
-        Raises
-        ------
-        ValueError : if one of them is not in the table.
-        """
-        for model in (strong, weak):
-            if model not in self.models:
-                raise ValueError(
-                    f"{self.origin.name}: no scores of {model!r}; known: {', '.join(self.models)}"
-                )
-        high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
-        return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
-
-    def pairs(self) -> dict[str, PairScores]:
-        """Every pair whose first model scores more than its second; the widest gap first."""
-        found = {pair_name(*models): self.pair(*models) for models in permutations(self.models, 2)}
-        gaps = {name: _gap(pair) for name, pair in found.items()}
-        return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
+def pairs_of(table: ModelScores) -> dict[str, PairScores]:
+    """Every pair of a table's models whose first scores more than its second; the widest gap first."""
+    found = {pair_name(*models): table.pair(*models) for models in permutations(table.models, 2)}
+    gaps = {name: _gap(pair) for name, pair in found.items()}
+    return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
 
 
 def pair_name(strong: str, weak: str) -> str:
@@ -122,8 +88,8 @@ def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
         leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
         judged, graded = mtbench_scores(), load_graded()
         return {
-            MT_BENCH: _clean(judged, judged.frame["contaminated"], load_pairs("routellm-mtbench").scale),
-            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked), clean.scale),
+            MT_BENCH: _clean(judged, judged.frame["contaminated"]),
+            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked)),
         }
     tables = {}
     for name, pairs in experiment.benchmarks.items():
@@ -133,16 +99,15 @@ def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
     return tables
 
 
-def _clean(rows: SourceRows, leaked: pd.Series[bool], scale: tuple[float, float]) -> ModelScores:
+def _clean(table: ModelScores, leaked: pd.Series[bool]) -> ModelScores:
     """Rows that are not leaked and hold a score of every model."""
-    models, kept = models_of(rows), ~leaked.to_numpy(dtype=bool)
-    scores = rows.frame[list(models)].to_numpy(dtype=float)
-    whole = kept & ~np.isnan(scores).any(axis=1)
+    kept = ~leaked.to_numpy(dtype=bool)
+    whole = kept & ~np.isnan(table.scores).any(axis=1)
     notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
     if (missing := int((kept & ~whole).sum())) > 0:
         notes.append(f"{missing} rows lack a score of some model and were dropped")
-    frame = rows.frame.loc[whole, [*KEYS]].reset_index(drop=True)
-    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
+    part = table.take(whole)
+    return replace(part, frame=part.frame[[*KEYS]], origin=part.origin.noting(notes))
 
 
 def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
@@ -166,7 +131,7 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
         own = pair_name(experiment.strong, experiment.weak)
         return {
             f"{name} ({benchmark})": pairs[name]
-            for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
+            for benchmark, pairs in ((benchmark, pairs_of(scores)) for benchmark, scores in tables.items())
             for name in [name for name in pairs if name != own][:_OWN_PAIRS]
         }
     return {
@@ -253,7 +218,7 @@ def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.Da
     Parameters
     ----------
     rates : win rates on the queries of the maps; the name of a table is, or ends with, its benchmark's.
-    maps : benchmark -> its pairs, as `ModelScores.pairs` gives them.
+    maps : benchmark -> its pairs, as `pairs_of` gives them.
 
     Returns
     -------
