@@ -98,8 +98,8 @@ class Table:
         """Markdown, LaTeX and HTML with a caption, by file name ending."""
         values = {"item": item, "caption": caption, "numeric": self.numeric}
         values |= {"names": list(self.words), "rows": self.words.to_numpy().tolist()}
-        pages = {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
-        pages[".md"] = f"{self!r}\n\n*{caption}*\n"
+        pages = {".md": f"{self!r}\n\n*{caption}*\n"}
+        pages |= {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
         return {ending: page.encode() for ending, page in pages.items()}
 
     def _repr_html_(self) -> str:
