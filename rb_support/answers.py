@@ -1,12 +1,14 @@
 """Reading final answers out of what a model wrote: a number, or the letter of a choice.
 
-Pure functions of texts. A reading goes from the most explicit form to the least: the `answer` field of a
-JSON object, a phrase that announces the answer, and at last whatever stands at the end.
+Pure functions of texts, in stages. `final_part` takes off what is no answer: thoughts, a made-up next question,
+marks of the end. What is left is read from the most explicit form to the least: the `answer` field of a JSON
+object, `<answer>` tags, a phrase that announces the answer, and at last whatever stands at the end.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
 from typing import TypeVar
@@ -19,27 +21,86 @@ _DIGITS = 15
 _NEAR = Decimal("1e-9")
 """Relative distance within which two numbers are the same one."""
 
-_PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?!\w))?|\.\d+"
+# Thoughts: tags of most models, Magistral's, Kimi's, OpenThinker's, Command A's, gpt-oss's, Gemma's.
+_NAMES = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratch_?pad|details)"
+_OPENS = (
+    rf"<\s*{_NAMES}\b[^<>]*>|\[think(?:ing)?\]|◁think▷|<\|(?:begin_of_thought|start_thinking)\|>"
+    r"|<\|channel\|>\s*(?:analysis|commentary)|<unused94>|<\|channel>thought"
+)
+_CLOSES = (
+    rf"<\s*/\s*{_NAMES}\s*>|\[/think(?:ing)?\]|◁/think▷|<\|(?:end_of_thought|end_thinking)\|>"
+    r"|<\|channel\|>\s*final\s*<\|message\|>|<unused95>|<channel\|>"
+)
+_THOUGHT = re.compile(rf"(?:{_OPENS}).*?(?:{_CLOSES}|(?=<\s*answer\s*>)|\Z)", re.I | re.S)
+_END_OF_THOUGHT = re.compile(rf"\A.*(?:{_CLOSES})|\Aanalysis.*assistantfinal", re.I | re.S)
+_REASONED = re.compile(
+    r"\A[\s>#*_]*(?:(?:here is )?my )?(?:reasoning|thinking|thoughts?|thought process|analysis)[\s*_]*[:\n].*"
+    r"(?=^[\s>#*_]*(?:(?:here is )?my |the )?(?:final )?(?:answer|response|output|solution)[\s*_]*[:\n])",
+    re.I | re.S | re.M,
+)
+# What follows an answer: marks of its end, the next question of a prompt with examples, another speaker.
+_MARK = r"<[|｜][^<>|｜\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|eot|pad|(?:end|start)_of_turn)>|\[/?INST\]"
+_BEGIN = re.compile(rf"\A(?:\s|{_MARK}|assistant\b(?=\s*(?:\n|{_MARK})))+", re.I)
+_NEXT = re.compile(
+    rf"{_MARK}|(?<=[^\s:：])\s*\n[\s>#*_]*(?:(?:next |new )?(?:question|problem|exercise|instruction|q|问题|问)"
+    r"(?: *#?\d+)?[ *_]*[:：.)]|(?:human|user|assistant|system)[ *_]*(?:[:：]|\n))"
+    r"|(?<=\S)\s*\n\s*\n\s*\n[\s>#*_]*(?:question|problem|exercise|example)\b",
+    re.I,
+)
+
+_THOUSANDS = re.compile(
+    r"(?<=\d)(?:\{,\}|,?\\[,!;: ]|~|['’\u00a0\u2007-\u200a\u202f])(?=\d{3}(?!\d))", re.ASCII
+)
+_PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?!\w))?|\.\d+"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w.)\]])-\s?)?(?:[$€£]\s?(?P<minus>-)?)?(?:(?P<whole>\d+)\s+(?=\d+/[1-9]))?"
     rf"(?P<top>{_PLAIN})(?:\s?/\s?(?P<bottom>{_PLAIN}))?",
     re.ASCII,
 )
-_FIELD = re.compile(r"""["']answer["']\s*:\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"?|(?P<bare>[^"}\n]*))""", re.I)
+_LISTED = re.compile(
+    r"^([ \t]*#+[ \t*_]*)(?:\w+ )?\d+[.):](?=[ \t*_]+\S)|^([ \t*_]*)step \d+|(?<=\n)\d\d?[.)](?=\s+[a-z*])",
+    re.I | re.M,
+)
+_FIELD = re.compile(
+    r"""["'](?:final_?)?answer["']\s*:\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"?|(?P<bare>[^"}\n]*))""", re.I
+)
+_TAGGED = re.compile(r"<\s*answer\s*>(.*?)(?:<\s*/\s*answer\s*>|\Z)", re.I | re.S)
 _HASHES = re.compile(r"####([^\n]*)")
-_SAYS = r"\banswer\s*(?:\*\*)?\s*(?:is|:|=)"
-_PHRASE = re.compile(rf"{_SAYS}((?:(?!{_SAYS})[^\n])*)", re.I)
+_NOUN = (
+    r"(?:\b(?:answer|respuesta|r[ée]ponse|risposta|resposta|antwort|antwoord|svar|cevap|jawaban|odpowied[zź]|ответ)"
+    r"|答案|答え|答|正解|정답|답)"
+)
+_LINK = r"[\s*_]*(?:[=:：]|\b(?:is|(?:w|sh)ould be|must be|will be|es|est|ist|is|è|é)\b|是|为|為|は|은|는|\s[-—–]\s)"
+_SAYS = rf"{_NOUN}(?:[^\n.:：!?]{{0,40}}?)?{_LINK}"
+_PHRASE = re.compile(rf"{_SAYS}\s*((?:(?!{_SAYS})[^\n])*)", re.I)
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_STYLED = re.compile(
+    r"\\(?:text|math|emph|bf|rm|bm|boldsymbol|mbox|operatorname)(?:bf|rm|it|sf|tt|normal)?\s*\{([^{}]*)\}"
+)
+
+
+def final_part(text: str) -> str:
+    """What is the answer in a model's text: no thoughts, nothing that it went on to invent, no end marks.
+
+    Empty if the text is a thought that was never ended.
+
+    >>> final_part("<think>12? No, the tax.</think>15</s>"), final_part("B\\n\\nQuestion: Which floats?\\nAnswer: A")
+    ('15', 'B')
+    """
+    text = re.sub(r"\n\s*\n\s*\n\s*", "\n\n\n", text)
+    text = _END_OF_THOUGHT.sub("", _THOUGHT.sub(" ", text))
+    text = _NEXT.split(_BEGIN.sub("", text), maxsplit=1)[0]
+    return _REASONED.sub("", text)
 
 
 def final_number(text: str) -> str | None:
     """Final number of an answer as plain decimal text, such as "1250", "-3" or "0.5".
 
     The last JSON field `answer` decides where there is one, also in a broken or cut object; of several
-    numbers in it the first counts, as ZeroEval grades. Else the last of "#### 5", "the answer is 5" and a
-    boxed number, in this order, an equation by its right side; else the last number of all. Currency,
-    percent signs, units and commas between thousands go; a fraction is divided.
+    numbers in it the first counts, as ZeroEval grades. Else the last of `<answer>` tags, "#### 5", "the answer
+    is 5" and a boxed number, in this order, an equation by its right side; else the last number of all.
+    Currency, percent signs, units and marks between thousands go; a fraction is divided.
 
     Returns
     -------
@@ -56,7 +117,7 @@ def final_number(text: str) -> str | None:
     fields = _fields(clean)
     if fields:
         return next(_numbers(fields[-1]), None)
-    for form in (_HASHES, _PHRASE, _BOXED):
+    for form in (_TAGGED, _HASHES, _PHRASE, _BOXED):
         told = [number for part in form.findall(clean) if (number := _told(part))]
         if told:
             return told[-1]
@@ -81,9 +142,10 @@ def same_number(a: str | None, b: str | None) -> bool:
 def final_letter(text: str, letters: str = "ABCD") -> str | None:
     """Letter of the choice that an answer settles on.
 
-    The most explicit form decides: a JSON field `answer`, "the answer is B" or "Answer: B", a boxed or a
-    bold letter, the whole text, a letter that opens a line as "B." or "B)", "(B)" anywhere. Where none
-    decides, a bare letter that is the answer's last sentence does.
+    The most explicit form decides: a JSON field `answer`, `<answer>` tags, "the answer is B" or "Answer: B", a
+    boxed letter, "B is correct", a bold letter, the whole text, a letter that opens a line as "B." or "B)",
+    "(B)" anywhere. Where none decides, a bare letter that is the answer's last sentence does. "I" and "A" that
+    begin a clause are words.
 
     Parameters
     ----------
@@ -100,11 +162,9 @@ def final_letter(text: str, letters: str = "ABCD") -> str | None:
     >>> final_letter("Water boils there. C"), final_letter("It is vitamin C.")
     ('C', None)
     """
-    clean = _clean(text)
+    clean = _WORD.sub("", _clean(text))
     fields = _fields(clean)
-    letter = _opening(fields[-1], letters) if fields else one_told(_told_letters(clean, letters))
-    last = re.search(rf"[.!?:\n]\s*\(?([{letters}])\)?\W*\Z", text)
-    return letter or (last[1] if last else None)
+    return one_told([_opening(fields[-1], letters)] if fields else _told_letters(clean, letters))
 
 
 def final_answer(metric: str, text: str, letters: str = "ABCD") -> str | None:
@@ -126,9 +186,23 @@ def one_told(readings: Iterable[Iterable[T]]) -> T | None:
 
 
 def _clean(text: str) -> str:
-    """Text with one kind of minus sign and without the LaTeX that hides numbers."""
-    plain = text.replace("−", "-").replace("–", "-").replace("{,}", ",").replace("\\$", "$")
-    return _FRACTION.sub(r"\1/\2", plain)
+    """The final part in plain letters and digits, one kind of minus, no LaTeX and no marks between thousands."""
+    plain = _THOUSANDS.sub("", final_part(text).replace("\\$", "$"))
+    plain = re.sub(r"[^\x00-\x7f]", _ascii, plain)
+    for _ in range(2):  # one may stand in another
+        plain = _STYLED.sub(r"\1", plain)
+    return _LISTED.sub(r"\1\2", _FRACTION.sub(r"\1/\2", plain))
+
+
+def _ascii(found: re.Match[str]) -> str:
+    """ASCII character that another form of it stands for, such as a full-width one; no superscript."""
+    char = found[0]
+    if char in "−–‑‒":
+        return "-"
+    usual, kind = unicodedata.normalize("NFKC", char), unicodedata.decomposition(char).split(" ")[0]
+    if kind == "<fraction>":
+        return " " + usual.replace("\u2044", "/")
+    return usual if len(usual) == 1 and usual.isascii() and kind not in ("<super>", "<sub>") else char
 
 
 def _fields(text: str) -> list[str]:
@@ -163,21 +237,47 @@ def _plain(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
 
 
-def _opening(text: str, letters: str) -> str | None:
-    """Letter that a short answer is or begins with."""
-    found = re.match(rf"\W*([{letters}])(?!\w|')|\W*([{letters.lower()}])(?:\W*$|[).:])", text)
-    return (found[1] or found[2]).upper() if found else None
+_GO_ON = (
+    r"(?:because|since|as|for|and|or|is|was|due|based|which|given|with|by|in|not|but|if|so|from|according)\b"
+)
+_WORD = re.compile(rf"\b[AI]\b(?=[*_]*(?:['’][a-z]|\s+(?!{_GO_ON})[a-z]))")
+"""A or I that begins a clause."""
+_ENDS = r"(?!\w|['’][a-z])"
+_AND = (
+    r"[)\]*.\"']*\s*(?:,?\s*\b(?:and|or|und|oder|y|o|et|ou)\b|[&/+]|和|或|及|与|、"
+    r"|,(?=\W*[A-Z]\W*?(?:[,.;\n]|\Z|and\b|or\b)))\s*(?:option )?[(\[*\"']*"
+)
+_NOT = r"\b(?:not|isn't|nor|rather than|instead of)\s+(?:option |choice |the )*[(*]*[{}]\b[)*]*"
+_FILLER = (
+    r"(?i:[\W_]|\b(?:the|options?|choices?|letter|answer|both|clearly|therefore|most|likely|probably|definitely"
+    r"|but|rather|la|l|die|der)\b)*"
+)
+_CHOICE = _SAYS.replace("answer|", "answer|choice|option|", 1)
+_CHOSEN = re.compile(_PHRASE.pattern.replace(_SAYS, _CHOICE), re.I)
+
+
+def _opening(text: str, letters: str) -> set[str]:
+    """Letters that a short answer is or begins with: one, or two that are joined."""
+    small = letters.lower()
+    one = rf"(?:([{letters}]){_ENDS}|([{small}])(?=\W*\Z|[).:]|(?<!a)\s))"
+    found = re.match(rf"{_FILLER}{one}(?:{_AND}{one})?", text, re.ASCII)
+    return {letter.upper() for letter in found.groups() if letter} if found else set()
 
 
 def _told_letters(text: str, letters: str) -> Iterator[set[str]]:
     """Letters told in every form in which one can be told, the most explicit form first."""
-    any_case = letters + letters.lower()
-    yield {letter for part in _PHRASE.findall(text) if (letter := _opening(part, letters))}
+    text = re.sub(_NOT.format(letters), "", text, flags=re.I)
+    for form in (_TAGGED, _CHOSEN, _BOXED):
+        yield set().union(*(_opening(part, letters) for part in form.findall(text)))
+    any_case = f"[{letters}{letters.lower()}]"
+    right = rf"\b([{letters}])[)*]* is (?:the )?(?:most )?(?:correct|right|best|true)(?: \w+)?"
+    choose = r"(?i:choose|pick|select|go with)\W+(?i:option |choice |answer )?"
     for pattern in (
-        rf"\\boxed\s*\{{\W*(?:\\text\{{)?\(?([{any_case}])\W",
-        rf"\*\*\(?([{letters}])[).:]?\*\*|\*\*\(?([{letters}])[).:]\s",
-        rf"\A\W*([{any_case}])\W*\Z",
-        rf"(?m)^\s*\(?([{letters}])[).:](?=\s|$)",
-        rf"\(([{any_case}])\)",
+        rf"{right}\W*?(?:[.,;!\n]|\Z|because|since|as)|\b{choose}\W*([{letters}]){_ENDS}|选\W*([{letters}])",
+        rf"(?:\*\*|__)\(?([{letters}])[).:]?(?:\*\*|__)|\*\*\(?([{letters}])[).:]\s",
+        rf"\A(?:A:)?{_FILLER}({any_case})[\W_]*\Z",
+        rf"(?m)^\s*\(?([{letters}])(?:[).:](?=\s|$)|\s+[-—]|,? (?:because|since|as)\b)|^\s*\(?({any_case})\)(?=\s|$)",
+        rf"\(({any_case})\)|\[([{letters}])\]",
+        rf"(?:[.!?:\n]|(?i:\bis|['’]s|\b(?:so|thus|hence|therefore)\W))\s*\(?([{letters}])\)?\W*\Z",
     ):
         yield {next(filter(None, found.groups())).upper() for found in re.finditer(pattern, text)}
