@@ -14,6 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from rb_support.cache import write_atomically, written_whole
 from rb_support.construct.export import card as make_card
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
@@ -163,9 +164,10 @@ def export(
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
-            (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
+            with written_whole(out) as part:
+                (outcomes.to_long() if long else outcomes.to_wide()).to_csv(part, index=False)
         if card is not None:
-            card.write_text(make_card(kept, parameters=parameters), encoding="utf-8")
+            write_atomically(card, make_card(kept, parameters=parameters).encode())
     typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
         typer.echo(f"note: {note}")

@@ -92,6 +92,8 @@ class Query:
     reference : right answer, or what a judge compares with; may be empty.
     metric : how the answer is graded: "letter", "number" or "judge".
     system : system message; none if empty.
+    stop : texts at which an answer ends, sent to the endpoint; part of an answer's key only where not empty.
+    letters : of the choices of a multiple-choice query, such as "ABCD"; empty if they are not known.
     """
 
     sample_id: str
@@ -100,6 +102,8 @@ class Query:
     reference: str = ""
     metric: str = "judge"
     system: str = ""
+    stop: tuple[str, ...] = ()
+    letters: str = ""
 
     def conversation(self, answers: Sequence[str]) -> Messages:
         """Messages of the turn after these answers, which are the model's own.

@@ -122,9 +122,7 @@ def _question(prompt: str, seed: int) -> str:
 
 
 def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
-    question = query.turns[turn].rpartition("Question:")[2]
-    offered = re.findall(r"^([A-Z])[.)] ", question, re.MULTILINE) or list("ABCD")
-    wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
+    wrong = [letter for letter in query.letters or "ABCD" if letter != query.reference]
     letter = query.reference if margin > 0 else rng.choice(wrong)
     said = rng.choice(_SAYS["letters"]).format(letter)
     thoughts = " ".join(rng.sample(_SAYS["prose"], min(model.verbosity - 1, len(_SAYS["prose"]))))
