@@ -151,8 +151,17 @@ class Store:
         """Every query, in the order in which they came."""
         rows = self._rows("SELECT * FROM queries ORDER BY rowid")
         return [
-            Query(name, task, tuple(json.loads(turns)), *rest, stop=tuple(json.loads(stop)), letters=letters)
-            for name, task, turns, *rest, stop, letters in rows
+            Query(
+                one,
+                task,
+                tuple(json.loads(turns)),
+                reference,
+                metric,
+                system,
+                tuple(json.loads(stop)),
+                letters,
+            )
+            for one, task, turns, reference, metric, system, stop, letters in rows
         ]
 
     def put_models(self, models: Iterable[Model]) -> None:
