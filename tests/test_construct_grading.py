@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sources_made import shelf, slice_csvs, slice_rows, slice_truth
+from typer.testing import CliRunner
 
+from rb_support.app.construct import app
 from rb_support.construct import grading, judging
 from rb_support.construct.grading import Grade, grade_exact, grade_store, letters_of, position_bias
 from rb_support.construct.judging import parse_score, parse_winner
@@ -330,6 +332,30 @@ def test_a_judge_is_asked_once_a_run_and_no_more_when_it_is_read(store, judged):
     seen = judged(lambda _prompt: '{"score": 8}')
     assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8] and len(seen) == 1
     assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8] and len(store.answers()) == 5
+
+
+def test_a_judge_that_said_nothing_gets_more_room(store, judged):
+    """A judge that thinks in secret ends at its limit before the first word: the call fails."""
+    answer(store, RAG, "in March")
+    question = judging.score_query(RAG, 0, "m", ("in March",))
+    store.put_failure(key_of(JUDGE, question, 0, grading.JUDGE_PARAMETERS), "cut before the first word")
+    judged(lambda _prompt: '{"score": 8}')
+    assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8]
+    (verdict,) = store.answers().loc[store.answers()["model"] == "judge", "parameters_digest"]
+    again = replace(question, sample_id=f"{question.sample_id}.1")
+    assert verdict == key_of(JUDGE, again, 0, grading.LONGER_PARAMETERS).parameters_digest
+
+
+def test_status_tells_how_many_answers_have_no_score(store, judged):
+    assert grading.unscored(store) == ""
+    answer(store, NUMBER, "so 1", finish="length")
+    answer(store, RAG, "in March")
+    answer(store, LETTER, "B")
+    judged(lambda _prompt: "hm")
+    grade_store(store, judge=JUDGE)
+    assert grading.unscored(store) == "without a score: 1 answers cut, 1 ungraded"
+    result = CliRunner().invoke(app, ["status", "--store", str(store.path)])
+    assert result.exit_code == 0 and grading.unscored(store) in result.output
 
 
 def test_a_zero_that_an_earlier_version_gave_an_unread_verdict_does_not_count(store, judged):

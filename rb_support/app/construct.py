@@ -17,7 +17,7 @@ import typer
 from rb_support.cache import write_atomically, written_whole
 from rb_support.construct.export import card as make_card
 from rb_support.construct.export import to_outcomes
-from rb_support.construct.grading import grade_store
+from rb_support.construct.grading import grade_store, unscored
 from rb_support.construct.loopback import serve
 from rb_support.construct.models import read_models
 from rb_support.construct.plan import plan as make_plan
@@ -189,6 +189,9 @@ def status(store: StoreOption = STORE) -> None:
         typer.echo(f"of these up to ${most:.6f} for {unanswered}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
+    with _exit_codes(), Store(store, create=False) as kept:
+        if missing := unscored(kept):
+            typer.echo(missing)
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
     for model, reason, calls in counted.itertuples(index=False):
         typer.echo(f"given up: {calls} x {model}: {reason}", err=True)

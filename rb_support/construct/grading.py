@@ -172,10 +172,13 @@ def _verdicts(
     not be read may have been cut while the judge was thinking.
     """
     texts, whole, tries = answer_texts(store), answer_texts(store, whole=True), {}
+    failed = set(store.failures()[[*Key._fields]].itertuples(index=False, name=None))
     for question in questions:
-        tries[question] = _try(judge, question, 0)
-        while (key := tries[question].key) in texts and read(whole.get(key, "")) is None:
-            tries[question] = _try(judge, question, tries[question].number + 1)
+        one = _try(judge, question, 0)
+        one = _try(judge, question, 1) if one.key in failed else one
+        while one.key in texts and read(whole.get(one.key, "")) is None:
+            one = _try(judge, question, one.number + 1)
+        tries[question] = one
     for parameters in (JUDGE_PARAMETERS, LONGER_PARAMETERS):
         if asked := [one.query for one in tries.values() if one.parameters == parameters]:
             run(asked, [judge], store, parameters, **options)
@@ -229,13 +232,26 @@ def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) ->
     turns = [(query, turn) for query in queries for turn in range(len(query.turns))]
     wanted = [(*key_of("", query, turn, parameters)[1:], query.task) for query, turn in turns]
     keys = pd.DataFrame(wanted, columns=[*Key._fields[1:], "task"])
-    answers = store.answers().merge(keys, on=list(Key._fields[1:]))
+    return _graded(store, store.answers().merge(keys, on=list(Key._fields[1:])))
+
+
+def _graded(store: Store, answers: pd.DataFrame) -> pd.DataFrame:
+    """Answers with their grades, blank where there is none that counts, and whether they were cut."""
     frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
-    frame = frame.drop(columns=["parameters_digest", "raw"]).assign(cut=is_cut(answers))
+    frame = frame.drop(columns=["parameters_digest", "raw"]).assign(cut=is_cut(frame))
     # Earlier versions scored cut answers, and gave 0 where a judge could not be read.
     blank = frame["cut"] | (frame["kind"].str.startswith(_JUDGED) & frame["parsed"].eq(False))
     grade = ["kind", "score", "parsed", "note"]
     return frame.assign(**frame[grade].mask(blank.fillna(False)))
+
+
+def unscored(store: Store) -> str:
+    """How many answers to samples have no score and why, in a sentence; empty if all have one."""
+    names = {query.sample_id for query in samples(store)}
+    answers = store.answers()
+    frame = _graded(store, answers[answers["sample_id"].isin(names)].reset_index(drop=True))
+    cut, waiting = int(frame["cut"].sum()), int((frame["score"].isna() & ~frame["cut"]).sum())
+    return f"without a score: {cut:,} answers cut, {waiting:,} ungraded" if cut or waiting else ""
 
 
 def summary(store: Store, queries: Sequence[Query], parameters: Parameters | None = None) -> pd.DataFrame:
