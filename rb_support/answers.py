@@ -25,13 +25,16 @@ _NEAR = Decimal("1e-9")
 _NAMES = r"[\w:-]*(?:think|thought|reason|reflect|scratch|analysis|monologue)[\w-]*"
 _OPENS = (
     rf"<\s*{_NAMES}[^<>]*>|\[(?:think(?:ing)?|thoughts?|reasoning)\]|◁think▷|<\|(?!end|/){_NAMES}\|>"
-    r"|<\|channel\|>\s*(?:analysis|commentary)|<unused94>|<\|channel>thought|<details type=.?reasoning[^<>]*>"
+    r"|<\|channel\|>\s*(?:analysis|commentary)|<unused94>|<\|channel>thought"
 )
 _CLOSES = (
     rf"<\s*/\s*{_NAMES}\s*>|\[/(?:think(?:ing)?|thoughts?|reasoning)\]|◁/think▷|<\|(?:end|/){_NAMES}\|>"
-    r"|<\|channel\|>\s*final\s*<\|message\|>|<unused95>|<channel\|>|</details>|\.\.\.done thinking\."
+    r"|<\|channel\|>\s*final\s*<\|message\|>|<unused95>|<channel\|>|\.\.\.done thinking\."
 )
-_THOUGHT = re.compile(rf"(?:{_OPENS}).*?(?:{_CLOSES}|(?=<\s*answer\s*>)|\Z)", re.I | re.S)
+_THOUGHT = re.compile(
+    rf"(?:{_OPENS}).*?(?:{_CLOSES}|(?=<\s*answer\s*>)|\Z)|<details type=.?reasoning.*?(?:</details>|\Z)",
+    re.I | re.S,
+)
 _END_OF_THOUGHT = re.compile(rf"\A.*(?:{_CLOSES})|\Aanalysis.*assistantfinal", re.I | re.S)
 _REASONED = re.compile(
     r"\A[\s>#*_]*(?:(?:here is )?my )?(?:reasoning|thinking|thoughts?|thought process|analysis)[\s*_]*[:\n].*"
@@ -78,7 +81,7 @@ _NOUN = (
     r"|答案|答え|答|正解|정답|답)"
 )
 _LINK = r"[\s*_]*(?:[=:]|\b(?:is|(?:should|would|must|will) be|es|est|ist|è|é)\b|[是为為は은는]|\s[-—]\s)"
-_SAYS = rf"{_NOUN}(?:[^\n.:：!?]{{0,40}}?)?{_LINK}"
+_SAYS = rf"{_NOUN}[^\n.:：!?]{{0,40}}?{_LINK}"
 _PHRASE = re.compile(rf"{_SAYS}\s*((?:(?!{_SAYS})[^\n])*)", re.I)
 _HEADED = re.compile(r"^[ \t#*_]*(?:(?:my|the|final|correct) )*answer[ \t*_]*\n\s*([^\n]*)", re.I | re.M)
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")

@@ -382,6 +382,8 @@ def test_a_cut_answer_is_neither_right_nor_wrong(store, judged, finish):
 def test_a_judge_sees_no_thoughts(store):
     (prompt,) = judging.score_query(RAG, 0, "m", ("<think>It was in May.</think>In March.",)).turns
     assert "May" not in prompt and "In March." in prompt
+    folded = "In March.\n<details><summary>Why</summary>It was cold.</details>\n\nQuestion: is that all?"
+    assert folded in judging.score_query(RAG, 0, "m", (folded,)).turns[0]
 
 
 def test_a_thought_is_no_answer_and_no_refusal():

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from rb_support.catalog import dataset_of_task
-from rb_support.construct.grading import grades_of, samples, summary
+from rb_support.construct.grading import grades_of, samples, summary, unscored
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.refusals import tally
 from rb_support.construct.simulated import JUDGE, MODELS
@@ -76,7 +76,8 @@ def to_outcomes(
     if not whole:
         raise ConstructError(
             f"{store.path.name}: no query has an answer and a grade of every model "
-            f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
+            f"({', '.join(chosen) or 'none'}; {unscored(store) or 'nothing is missing'}); run and grade what is "
+            "missing, cut answers with more tokens, or name fewer models"
         )
     cut = int(graded.loc[graded["model"].isin(chosen), "cut"].sum())
     origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 from string import ascii_uppercase
 from typing import Any, NamedTuple, TypeVar
 
@@ -174,31 +175,18 @@ def _verdicts(
     texts, whole, tries = answer_texts(store), answer_texts(store, whole=True), {}
     failed = set(store.failures()[[*Key._fields]].itertuples(index=False, name=None))
     for question in questions:
-        one = _try(judge, question, 0)
-        one = _try(judge, question, 1) if one.key in failed else one
-        while one.key in texts and read(whole.get(one.key, "")) is None:
-            one = _try(judge, question, one.number + 1)
-        tries[question] = one
+        for number in count(key_of(judge, question, 0, JUDGE_PARAMETERS) in failed):
+            parameters = LONGER_PARAMETERS if number else JUDGE_PARAMETERS
+            query = replace(question, sample_id=f"{question.sample_id}.{number}") if number else question
+            key = key_of(judge, query, 0, parameters)
+            if key not in texts or read(whole.get(key, "")) is not None:
+                tries[question] = parameters, query, key
+                break
     for parameters in (JUDGE_PARAMETERS, LONGER_PARAMETERS):
-        if asked := [one.query for one in tries.values() if one.parameters == parameters]:
+        if asked := [query for used, query, _ in tries.values() if used == parameters]:
             run(asked, [judge], store, parameters, **options)
     whole = answer_texts(store, whole=True)
-    return {question: read(whole.get(one.key, "")) for question, one in tries.items()}
-
-
-class _Try(NamedTuple):
-    """One of the times that a judge is asked a question, from 0."""
-
-    number: int
-    query: Query
-    parameters: Parameters
-    key: Key
-
-
-def _try(judge: Model, question: Query, number: int) -> _Try:
-    query = replace(question, sample_id=f"{question.sample_id}.{number}") if number else question
-    parameters = LONGER_PARAMETERS if number else JUDGE_PARAMETERS
-    return _Try(number, query, parameters, key_of(judge, query, 0, parameters))
+    return {question: read(whole.get(key, "")) for question, (*_, key) in tries.items()}
 
 
 def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
