@@ -74,10 +74,11 @@ def to_outcomes(
     done = graded[graded["score"].notna() & graded["model"].isin(chosen)].groupby("sample_id").size()
     whole = [q for q in asked if chosen and done.get(q.sample_id, 0) == len(q.turns) * len(chosen)]
     if not whole:
+        missing = unscored(store)
         raise ConstructError(
             f"{store.path.name}: no query has an answer and a grade of every model "
-            f"({', '.join(chosen) or 'none'}; {unscored(store) or 'nothing is missing'}); run and grade what is "
-            "missing, cut answers with more tokens, or name fewer models"
+            f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
+            + (f" ({missing}; ask with more tokens what was cut)" if missing else "")
         )
     cut = int(graded.loc[graded["model"].isin(chosen), "cut"].sum())
     origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)
