@@ -106,7 +106,7 @@ def final_part(text: str) -> str:
     >>> final_part("<think>12? No, the tax.</think>15</s> 16")
     '15'
     """
-    text = re.sub(r"\n\s*\n\s*\n\s*", "\n\n\n", without_thoughts(text))
+    text = re.sub(r"\n\s*\n\s*\n\s*", "\n\n\n", without_thoughts(text).replace("\r", "\n"))
     text = _NEXT.split(_BEGIN.sub("", text), maxsplit=1)[0]
     return _REASONED.sub("", _SAID_AGAIN.sub(r"\1Answer:", text))
 
@@ -258,10 +258,14 @@ def _plain(text: str) -> Decimal:
 
 
 _GO_ON = (
-    r"(?:because|since|as|for|and|or|is|was|due|based|which|given|with|by|in|not|but|if|so|from|according)\b"
+    r"(?:because|since|as|for|and|or|is|was|due|based|which|given|with|by|in|on|at|to|not|but|if|so|from|here"
+    r"|according|this|that|where|while|when|then|though|although|only|has|can|would|should|will|does)\b"
 )
-_WORD = re.compile(rf"\b[AI]\b(?=[*_]*(?:['’][a-z]|\s+(?!{_GO_ON})[a-z]))")
-"""A or I that begins a clause."""
+_WORD = re.compile(
+    r"\bI\b(?=[*_]*(?:['’][a-z]|\s+(?!(?:is|because|since|as|or)\b)[a-z]))"
+    rf"|(?<!(?i:option|choice|answer) )\bA\b(?=[*_]*\s+(?!{_GO_ON})[a-z])"
+)
+"""A pronoun, or an article."""
 _ENDS = r"(?!\w|['’][a-z])"
 _AND = (
     r"[)\]*.\"']*\s*(?:,?\s*\b(?:and|or|und|oder|y|o|et|ou)\b|[&/+]|和|或|及|与|、"
@@ -297,7 +301,8 @@ def _told_letters(text: str, letters: str) -> Iterator[set[str]]:
         rf"选[择项項]?\W*([{letters}])|(?<![A-Za-z])([{letters}])(?:选项)?是?(?:正确|对)",
         rf"(?:\*\*|__)\(?([{letters}])[).:]?(?:\*\*|__)|\*\*\(?([{letters}])[).:]\s",
         rf"\A(?:A:)?{_FILLER}({any_case})[\W_]*\Z",
-        rf"(?m)^\s*\(?([{letters}])(?:[).:]?[*_ ]*$|[).:]\s|\s+[-—(]|,? (?:because|since|as)\b)",
+        rf"(?m)^[ \t(*_]*([{letters}])[ \t).:*_]*$",
+        rf"(?m)^\s*\(?([{letters}])(?:[).:]\s|\s+[-—(]|,? (?:because|since|as)\b)",
         rf"(?m)^\s*\(?({any_case})\)(?=\s|$)",
         rf"\(({any_case})\)|\[([{letters}])\]|\b(?i:option|choice) ([{letters}]){_ENDS}",
         rf"(?:[.!?:\n]|(?i:\bis|['’]s|\b(?:so|thus|hence|therefore)\W))\s*\(?([{letters}])\)?\W*\Z",

@@ -353,7 +353,7 @@ def test_status_tells_how_many_answers_have_no_score(store, judged):
     answer(store, LETTER, "B")
     judged(lambda _prompt: "hm")
     grade_store(store, judge=JUDGE)
-    assert grading.unscored(store) == "without a score: 1 answers cut, 1 ungraded"
+    assert grading.unscored(store) == "answers without a score: 1 cut at the limit of tokens, 1 ungraded"
     result = CliRunner().invoke(app, ["status", "--store", str(store.path)])
     assert result.exit_code == 0 and grading.unscored(store) in result.output
 

@@ -78,7 +78,7 @@ def to_outcomes(
         raise ConstructError(
             f"{store.path.name}: no query has an answer and a grade of every model "
             f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
-            + (f" ({missing}; ask with more tokens what was cut)" if missing else "")
+            + (f" ({missing})" if missing else "")
         )
     cut = int(graded.loc[graded["model"].isin(chosen), "cut"].sum())
     origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)

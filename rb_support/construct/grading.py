@@ -239,7 +239,8 @@ def unscored(store: Store) -> str:
     answers = store.answers()
     frame = _graded(store, answers[answers["sample_id"].isin(names)].reset_index(drop=True))
     cut, waiting = int(frame["cut"].sum()), int((frame["score"].isna() & ~frame["cut"]).sum())
-    return f"without a score: {cut:,} answers cut, {waiting:,} ungraded" if cut or waiting else ""
+    why = [f"{cut:,} cut at the limit of tokens"] * (cut > 0) + [f"{waiting:,} ungraded"] * (waiting > 0)
+    return f"answers without a score: {', '.join(why)}" if why else ""
 
 
 def summary(store: Store, queries: Sequence[Query], parameters: Parameters | None = None) -> pd.DataFrame:
