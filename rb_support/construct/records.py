@@ -92,8 +92,8 @@ class Query:
     reference : right answer, or what a judge compares with; may be empty.
     metric : how the answer is graded: "letter", "number" or "judge".
     system : system message; none if empty.
-    stop : texts at which an answer ends, sent to the endpoint; part of an answer's key only where not empty.
-    letters : of the choices of a multiple-choice query, such as "ABCD"; empty if they are not known.
+    stop : texts before which an answer ends; sent along if there are any.
+    letters : of the choices that a multiple-choice question offers, such as "ABCD"; empty if not known.
     """
 
     sample_id: str
