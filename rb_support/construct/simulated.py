@@ -80,7 +80,9 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     mood = rng.random()
     if mood < model.silent:
         return ""
-    mood -= max(model.silent, 0.01)  # a hundredth was silent once: seeds give the other answers that they gave
+    mood -= max(
+        model.silent, 0.01
+    )  # a hundredth was silent once: seeds give the other answers that they gave
     if 0 <= mood < model.refuses:
         return rng.choice(_SAYS["refusals"])
     if 0 <= mood < model.refuses + model.echoes:
