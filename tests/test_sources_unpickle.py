@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from sources_made import Call, Global, assemble, long, old_array, old_frame, wide
 
-from rb_support.sources import unpickle
+from rb_support.sources import plain_pickle
 from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 from rb_support.sources.unpickle import read_frame
 
@@ -239,11 +239,11 @@ def test_classes_cannot_be_changed_by_a_pickle(tmp_path: Path) -> None:
     pickle.loads(hostile)
     assert pd.Index.planted == "x", "a plain unpickler changes the class"  # type: ignore[attr-defined]
     del pd.Index.planted  # type: ignore[attr-defined]
-    before = dict(vars(unpickle._Stub))
+    before = dict(vars(plain_pickle._Stub))
     with pytest.raises(UnsafePickleError):
         read_frame(_written(tmp_path / "frame.pkl", hostile), sha256=None)
     assert not hasattr(pd.Index, "planted")
-    assert dict(vars(unpickle._Stub)) == before
+    assert dict(vars(plain_pickle._Stub)) == before
 
 
 def _table(names: list[str], values: Call, n: int) -> Call:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pooch
 
 from rb_support import cache
-from rb_support.cache import SourceError, data_dir, digest, downloads_dir
+from rb_support.cache import SourceError, data_dir, digest, downloads_dir, locked, written_whole
 from rb_support.outcomes import Origin
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
@@ -100,7 +101,7 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
             f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run "
             f"`{_FETCH} {source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in RB_DATA_DIR "
             f"({data_dir() or 'not set'}) and {downloads_dir()}, first for {missing[0].name} "
-            f"({missing[0].address})"
+            f"({missing[0].address}){search.unread}"
         )
     paths, hashes = zip(*filter(None, found.values()), strict=True)
     return Located(source, paths, hashes)
@@ -128,15 +129,16 @@ def fetch(
     """
     source = _source(name)
     search = _Search(source.name, allow_unverified)
-    for file in source.files:
-        if _expected(file) is None and not allow_unverified:
-            raise UnverifiedFileError(_unverified(file, source.name))
-        try:
-            here = search.find(file)
-        except AlteredFileError:
-            here = None  # a sound copy in the cache is what the message of that error asks for
-        if here is None:
-            _download(file, progress, retries)
+
+    def wanted() -> list[SourceFile]:
+        return [file for file in source.files if not search.is_sound(file)]
+
+    if wanted():
+        with locked(downloads_dir()):  # so what lies half-written there is nobody's
+            for left in downloads_dir().rglob(".*.part"):
+                left.unlink()
+            for file in wanted():
+                _download(file, progress, retries)
     return locate(source, allow_unverified=allow_unverified)
 
 
@@ -161,12 +163,6 @@ def _expected(file: SourceFile) -> str | None:
     return file.sha256 or cache.read_record(TRUSTED).get(file.name)
 
 
-def _named(file: SourceFile) -> list[Path]:
-    """Files that lie where the registered name says."""
-    folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
-    return [path for path in (folder / file.name for folder in folders) if path.is_file()]
-
-
 @dataclass
 class _Search:
     """Where to look for the files of one source (`owner`).
@@ -177,43 +173,90 @@ class _Search:
     owner: str
     allow_unverified: bool = False
     in_place: bool = False
+    barred: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> str:
+        """What could not be looked into, for the end of a message."""
+        return "".join(f"; {path} cannot be read ({why})" for path, why in self.barred.items())
+
+    def _bar(self, error: OSError) -> None:
+        self.barred[str(error.filename)] = str(error.strerror)
+
+    def _size(self, path: Path) -> int:
+        """Bytes of a file, -1 where none is."""
+        try:
+            return path.stat().st_size if path.is_file() else -1
+        except OSError as error:
+            self._bar(error)
+            return -1
+
+    def _named(self, file: SourceFile) -> list[Path]:
+        """Files that lie where the registered name says."""
+        folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
+        return [folder / file.name for folder in folders if self._size(folder / file.name) >= 0]
 
     @cached_property
     def _everything(self) -> list[Path]:
-        """All files under RB_DATA_DIR, links to files included, as large data is often linked."""
-        top = data_dir()
-        if top is None:
-            return []
-        paths = [Path(folder) / name for folder, _, names in os.walk(top) for name in names]
-        return [path for path in paths if path.is_file()]
+        """What lies under RB_DATA_DIR, also behind links, as large data is often linked."""
+        found, seen = [], set()
+        for folder, folders, names in os.walk(data_dir() or os.devnull, followlinks=True, onerror=self._bar):
+            if (here := Path(folder).resolve()) in seen:
+                folders.clear()  # a link led back
+            else:
+                seen.add(here)
+                found += [Path(folder, name) for name in names]
+        return found
 
     def _candidates(self, file: SourceFile) -> Iterator[Path]:
         """Files that may be this one by their sizes, those in its place first."""
-        named = _named(file)
-        yield from (path for path in named if file.fits(path.stat().st_size))
+        named = self._named(file)
+        yield from (path for path in named if file.fits(self._size(path)))
         if not (self.in_place and named):
-            yield from (path for path in self._everything if file.fits(path.stat().st_size))
+            yield from (path for path in self._everything if file.fits(self._size(path)))
+
+    def _hash(self, path: Path) -> str:
+        """Sha256 of a file, empty if it cannot be read."""
+        try:
+            return digest(path)
+        except OSError as error:
+            self._bar(error)
+            return ""
 
     def find(self, file: SourceFile) -> tuple[Path, str] | None:
-        """Where a file lies, and its sha256."""
-        named, sha256 = _named(file), _expected(file)
-        if sha256 is None and named and not self.allow_unverified:
+        """Where a file lies, and its sha256; None if it is not at hand, or cannot be read.
+
+        Raises
+        ------
+        UnverifiedFileError, AlteredFileError : as `locate`.
+        """
+        named, sha256 = self._named(file), _expected(file)
+        if sha256 is None and not self.allow_unverified and named:
             raise UnverifiedFileError(_unverified(file, self.owner))
         if sha256 is None:
-            if not named:
+            if not named or not (sha256 := self._hash(named[0])):
                 return None
-            sha256 = digest(named[0])  # taken at its owner's word, and held to these bytes from now on
+            # taken at its owner's word, and held to these bytes from now on
             cache.remember(TRUSTED, file.name, sha256)
             return named[0], sha256
-        found = next((path for path in self._candidates(file) if digest(path) == sha256), None)
-        if found is None and named:
-            raise AlteredFileError(_altered(file, named[0], sha256, self.owner))
+        found = next((path for path in self._candidates(file) if self._hash(path) == sha256), None)
+        if found is None and named and (other := self._hash(named[0])):
+            raise AlteredFileError(_altered(file, named[0], other, sha256, self.owner))
         return (found, sha256) if found else None
+
+    def is_sound(self, file: SourceFile) -> bool:
+        """Whether a file is here; one that is altered is not, as its message asks for a sound copy."""
+        if _expected(file) is None and not self.allow_unverified:
+            raise UnverifiedFileError(_unverified(file, self.owner))
+        try:
+            return self.find(file) is not None
+        except AlteredFileError:
+            return False
 
     def may_be_here(self, file: SourceFile) -> bool:
         findable = file.exact and file.sha256 is not None
-        paths = self._candidates(file) if findable else _named(file)
-        return any(file.fits(path.stat().st_size) for path in paths)
+        paths = self._candidates(file) if findable else self._named(file)
+        return any(file.fits(self._size(path)) for path in paths)
 
     def state(self, file: SourceFile) -> FileState:
         try:
@@ -222,42 +265,55 @@ class _Search:
         except (UnverifiedFileError, AlteredFileError) as error:
             status: Status = "altered" if isinstance(error, AlteredFileError) else "unverified"
             return FileState(file.name, status, str(error))
-        detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`"
+        detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`{self.unread}"
         return FileState(file.name, "missing", detail)
 
 
+class _Sink(FileIO):
+    """File that a download goes to, which takes no page in its place and no more bytes than it can have."""
+
+    most: int
+
+    def write(self, data: Any) -> int:
+        if self.tell() == 0 and data.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+            raise ValueError("an HTML page came, as a proxy or a login page sends it, and not the file")
+        if self.tell() + len(data) > self.most:
+            raise ValueError(f"more than {self.most:,} bytes came, and no more were expected")
+        return super().write(data)
+
+
 def _download(file: SourceFile, progress: bool, retries: int) -> None:
-    sha256 = _expected(file)
-    fetcher = pooch.create(
-        path=downloads_dir(),
-        base_url="",
-        registry={file.name: f"sha256:{sha256}" if sha256 else None},
-        urls={file.name: file.address},
-        retry_if_failed=retries,
-    )
+    for left in range(retries, -1, -1):
+        try:
+            with written_whole(downloads_dir() / file.name) as part:
+                _receive(file, part, progress)
+            return
+        except (ValueError, OSError) as error:
+            if not left:
+                raise SourceError(
+                    f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: "
+                    "try again, or get the file by other means and set RB_DATA_DIR to its folder"
+                ) from error
 
-    def download(url: str, output_file: str, *args: object) -> None:
-        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(url, output_file, *args)
-        size = Path(output_file).stat().st_size
-        if not file.fits(size):
-            raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
 
-    try:
-        fetcher.fetch(file.name, downloader=download)
-    except (ValueError, OSError) as error:
-        raise SourceError(
-            f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: try "
-            "again, or get the file by other means and set RB_DATA_DIR to its folder"
-        ) from error
+def _receive(file: SourceFile, part: Path, progress: bool) -> None:
+    """Download a file to a path; ValueError if other bytes come than were expected."""
+    with _Sink(part, "wb") as sink:
+        sink.most = file.most
+        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(file.address, sink, None)
+    size, expected = part.stat().st_size, _expected(file)
+    if not file.fits(size):
+        raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
+    if expected is not None and (found := digest(part)) != expected:
+        raise ValueError(f"bytes of SHA256 {found} came where {expected} was expected")
 
 
 def _size(file: SourceFile) -> str:
     return f"{'' if file.exact else 'about '}{file.size:,}"
 
 
-def _altered(file: SourceFile, path: Path, expected: str, owner: str) -> str:
+def _altered(file: SourceFile, path: Path, found: str, expected: str, owner: str) -> str:
     """A file's bytes are not the published ones, or not those that were trusted at first use."""
-    found = digest(path)
     if file.sha256 is None:
         return (
             f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on trust; "
