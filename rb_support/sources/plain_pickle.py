@@ -135,7 +135,7 @@ def _main(path: str, target: str, memory: str, seconds: str) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 1))
     with Path(path).open("rb") as file:
         labels, values = columns(file)
         size = file.tell()

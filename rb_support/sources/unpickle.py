@@ -26,7 +26,7 @@ from rb_support.sources import plain_pickle
 from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 from rb_support.sources.plain_pickle import NotATable
 
-MEMORY, SECONDS = 2**31, 20
+MEMORY, SECONDS = 2**31, 10
 """Bytes and seconds that the child may take; each byte of the file adds 5, and 0.5 microseconds."""
 
 Columns = tuple[list[Any], list[NDArray[Any]]]
@@ -55,7 +55,7 @@ def read_frame(path: Path, *, sha256: str | None) -> pd.DataFrame:
         raise UnsafePickleError(f"{path}: {error}; nothing in it was run. Do not use this file") from error
     except Exception as error:  # a damaged or hostile pickle can break in any way
         raise UnsafePickleError(
-            f"{path}: this is no whole pickle of a table ({type(error).__name__}: {error}); fetch it again"
+            f"{path}: this is no whole pickle of a table ({error}); fetch it again"
         ) from error
     # a column at a time, as a block of all would copy them, and keep a dropped one's texts
     frame = pd.DataFrame(
@@ -85,18 +85,17 @@ def _read_apart(path: Path) -> Columns:
     with TemporaryDirectory() as folder:
         target = Path(folder) / "columns.arrow"
         script = [sys.executable, "-P", plain_pickle.__file__, *map(str, (path, target, memory, seconds))]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
-            done = subprocess.run(
-                script, env=environment, capture_output=True, text=True, timeout=2 * seconds
-            )
+            done = subprocess.run(script, env=alone, capture_output=True, text=True, timeout=3 * seconds)
         except subprocess.TimeoutExpired:
-            raise NotATable(f"reading it took more than {2 * seconds} s") from None
+            raise NotATable(f"reading it took more than {3 * seconds} s") from None
         if done.returncode < 0:
-            raise NotATable(f"reading it broke off ({signal.Signals(-done.returncode).name})")
+            what = signal.Signals(-done.returncode).name
+            raise NotATable(f"reading it broke off ({what}) within {seconds} s of processor time")
         if done.returncode:
             kind, _, what = done.stderr.strip().rpartition("\n")[2].partition(": ")
-            raise (NotATable if kind == "unsafe" else ValueError)(what)
+            raise NotATable(what) if kind == "unsafe" else ValueError(what)
         with pa.OSFile(str(target)) as source:
             table = pa.ipc.open_file(source).read_all()
     return list(map(json.loads, table.column_names)), list(map(_values, table.columns))
