@@ -92,6 +92,6 @@ def _errors_as_exit_codes() -> Iterator[None]:
     """Turn an error about a source into one sentence on stderr and an exit code."""
     try:
         yield
-    except SourceError as error:
+    except (SourceError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(USAGE if isinstance(error, UnknownSourceError) else FAILED) from error

@@ -283,9 +283,12 @@ class _Sink(FileIO):
 
 
 def _download(file: SourceFile, progress: bool, retries: int) -> None:
+    path = downloads_dir() / file.name
+    if path.is_dir():
+        cache.put_aside(path, "it is a folder")
     for left in range(retries, -1, -1):
         try:
-            with written_whole(downloads_dir() / file.name) as part:
+            with written_whole(path) as part:
                 _receive(file, part, progress)
             return
         except (ValueError, OSError) as error:
