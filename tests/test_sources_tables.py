@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ from rb_support.sources import (
     load_routerbench,
 )
 from rb_support.sources.errors import (
+    AlteredFileError,
     MissingSourceError,
     UnknownSourceError,
     UnsafePickleError,
@@ -382,7 +384,7 @@ def test_a_table_is_parsed_once(made: Place, monkeypatch: pytest.MonkeyPatch, ki
         load()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "no record"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "no record", "empty", "a folder", "record damaged"])
 def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: str) -> None:
     study(made)
     first = load_pairs("routellm-gsm8k")
@@ -393,13 +395,40 @@ def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: 
         path.write_bytes(data[:half])
     elif damage == "flipped":
         path.write_bytes(data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :])
-    else:
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "no record":
         (cache / "parsed.json").unlink()
+    else:
+        (cache / "parsed.json").write_bytes(b"{")
     with pytest.warns(UserWarning, match=r"parquet was damaged .* made again"):
         again = load_pairs("routellm-gsm8k")
     assert again.frame.equals(first.frame)
     with warnings.catch_warnings(action="error"):  # and is sound now
         assert load_pairs("routellm-gsm8k").frame.equals(first.frame)
+
+
+def test_a_file_in_place_of_the_folder_of_parses(made: Place, cache: Path) -> None:
+    study(made)
+    cache.mkdir()
+    (cache / "parsed").write_bytes(b"")
+    with pytest.warns(UserWarning, match="parsed was damaged"):
+        assert len(load_pairs("routellm-gsm8k"))
+
+
+def test_a_parse_is_not_served_for_other_bytes_of_the_same_size_and_time(made: Place, tmp_path: Path) -> None:
+    study(made)
+    [path] = (tmp_path / "data").rglob("gsm8k_responses.csv")
+    first, state, data = load_pairs("routellm-gsm8k"), path.stat(), path.read_bytes()
+    path.write_bytes(data.replace(b"True", b"Tru3", 1))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(AlteredFileError, match=r"gsm8k_responses\.csv is not the published"):
+        load_pairs("routellm-gsm8k")
+    path.write_bytes(data)
+    assert load_pairs("routellm-gsm8k").frame.equals(first.frame)
 
 
 def test_the_cached_parse_belongs_to_the_files(made: Place) -> None:

@@ -143,12 +143,15 @@ def _main(path: str, target: str, memory: str, seconds: str) -> None:
 
     if sum(len(cell) for column in values for cell in column if type(cell) is str) > _SWELL * size + 2**28:
         raise NotATable("its texts swell to many times its bytes")
-    arrays = [
-        pa.array([*map(json.dumps, column)], pa.large_string()).dictionary_encode()
-        if column.dtype == object
-        else pa.array(column)
-        for column in values
-    ]
+    arrays = []
+    for column in values:
+        if column.dtype == object:
+            cells: dict[str, int] = {}
+            places = [cells.setdefault(json.dumps(cell), len(cells)) for cell in column]
+            parts = pa.array(places, pa.int32()), pa.array(list(cells), pa.large_string())
+            arrays.append(pa.DictionaryArray.from_arrays(*parts))
+        else:
+            arrays.append(pa.array(column))
     table = pa.Table.from_arrays(arrays, [json.dumps(label) for label in labels])
     with pa.ipc.new_file(target, table.schema) as writer:
         writer.write_table(table)

@@ -27,7 +27,7 @@ from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 from rb_support.sources.plain_pickle import NotATable
 
 MEMORY, SECONDS = 2**31, 10
-"""Bytes and seconds that the child may take; each byte of the file adds 5, and 0.5 microseconds."""
+"""Bytes and seconds that the child may take; each byte of the file adds 3, and half a microsecond."""
 
 Columns = tuple[list[Any], list[NDArray[Any]]]
 
@@ -81,7 +81,7 @@ def _read_here(path: Path, sha256: str) -> Columns:
 def _read_apart(path: Path) -> Columns:
     """Columns of any file, read by a child that may fail in any way."""
     size = path.stat().st_size
-    memory, seconds = MEMORY + 5 * size, SECONDS + size // 2_000_000
+    memory, seconds = MEMORY + 3 * size, SECONDS + size // 2_000_000
     with TemporaryDirectory() as folder:
         target = Path(folder) / "columns.arrow"
         script = [sys.executable, "-P", plain_pickle.__file__, *map(str, (path, target, memory, seconds))]
