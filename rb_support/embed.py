@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 
 from rb_support.cache import cache_dir, digest, put_aside
 from rb_support.outcomes import Outcomes
+from rb_support.sources.records import whole
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -43,7 +44,7 @@ TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
-_DAMAGE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB}
+_NO_DAMAGE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 class EmbeddingError(RuntimeError):
@@ -84,8 +85,8 @@ def embed(
         try:
             known = _known(path, model, wanted, progress)
             break
-        except sqlite3.DatabaseError as error:
-            if not again or error.sqlite_errorcode & 0xFF not in _DAMAGE:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite's message is damaged
+            if not again or getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
                 raise EmbeddingError(f"{path} cannot be used ({error}); set RB_CACHE_DIR") from error
             put_aside(path, error)
     return np.stack([known[key] for key in keys])
@@ -110,7 +111,10 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
 
     def encode(texts: Sequence[str]) -> Vectors:
         vectors = network.encode(
-            list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+            [whole(text) for text in texts],
+            batch_size=_BATCH,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 

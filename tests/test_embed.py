@@ -134,6 +134,16 @@ def test_a_damaged_cache_is_put_aside_and_made_anew(encoder, cached, kind):
         embed(TEXTS, "m", progress=False)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_bytes_changed_anywhere_in_the_cache_give_the_same_vectors(encoder, cached, seed):
+    rng = np.random.default_rng(seed)
+    data = np.frombuffer(cached.read_bytes(), dtype=np.uint8).copy()
+    data[rng.integers(len(data), size=rng.choice([1, 30, 300]))] = rng.integers(256)
+    cached.write_bytes(data[: rng.integers(1, len(data))] if seed % 5 == 0 else data)
+    with warnings.catch_warnings(action="ignore"):
+        assert embed(TEXTS, "m", progress=False).tolist() == [[3, 1], [5, 1], [6, 1]]
+
+
 def test_an_empty_cache_file_is_filled(encoder, cached):
     cached.write_bytes(b"")
     assert embed(TEXTS, "m", progress=False)[:, 0].tolist() == [3, 5, 6]
@@ -266,6 +276,11 @@ def test_encoders_that_cannot_be_had():
 
 def few_shot(question):
     return f"Q: one?\nA\n\nQ: two?\nB\n\n{question}"
+
+
+def test_half_a_surrogate_pair_is_embedded_as_what_replaces_it():
+    vectors = embed(["a \ud83d", "a \ufffd"], progress=False)
+    assert np.array_equal(*vectors)
 
 
 def test_bare_questions_cut_what_a_task_shares():

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import FileIO
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pooch
 
@@ -28,6 +29,7 @@ TRUSTED = "trusted.json"
 """Record in the cache: hashes of files that were taken at their owner's word."""
 
 Status = Literal["verified", "missing", "altered", "unverified"]
+Told = TypeVar("Told")
 
 _FETCH = "python -m rb_support data fetch"
 
@@ -131,13 +133,15 @@ def fetch(
     search = _Search(source.name, allow_unverified)
 
     def wanted() -> list[SourceFile]:
-        return [file for file in source.files if not search.is_sound(file)]
+        return [file for file in source.files if search.state(file).status != "verified"]
 
     if wanted():
         with locked(downloads_dir()):  # so what lies half-written there is nobody's
             for left in downloads_dir().rglob(".*.part"):
                 left.unlink()
             for file in wanted():
+                if _expected(file) is None and not allow_unverified:
+                    raise UnverifiedFileError(_unverified(file, source.name))
                 _download(file, progress, retries)
     return locate(source, allow_unverified=allow_unverified)
 
@@ -151,7 +155,8 @@ def verify(name: str | Source) -> tuple[FileState, ...]:
 def at_hand(name: str | Source) -> int:
     """How many files of a source are here, told by their sizes alone: quick, and no proof."""
     source = _source(name)
-    return sum(map(_Search(source.name).may_be_here, source.files))
+    search = _Search(source.name)
+    return sum(any(search.candidates(file)) for file in source.files)
 
 
 def _source(name: str | Source) -> Source:
@@ -183,18 +188,18 @@ class _Search:
     def _bar(self, error: OSError) -> None:
         self.barred[str(error.filename)] = str(error.strerror)
 
-    def _size(self, path: Path) -> int:
-        """Bytes of a file, -1 where none is."""
+    def _told(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
+        """What a function tells of a file, None if it may not look at it."""
         try:
-            return path.stat().st_size if path.is_file() else -1
+            return tell(path)
         except OSError as error:
             self._bar(error)
-            return -1
+            return None
 
     def _named(self, file: SourceFile) -> list[Path]:
         """Files that lie where the registered name says."""
         folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
-        return [folder / file.name for folder in folders if self._size(folder / file.name) >= 0]
+        return [folder / file.name for folder in folders if self._told(Path.is_file, folder / file.name)]
 
     @cached_property
     def _everything(self) -> list[Path]:
@@ -208,20 +213,13 @@ class _Search:
                 found += [Path(folder, name) for name in names]
         return found
 
-    def _candidates(self, file: SourceFile) -> Iterator[Path]:
+    def candidates(self, file: SourceFile) -> Iterator[Path]:
         """Files that may be this one by their sizes, those in its place first."""
         named = self._named(file)
-        yield from (path for path in named if file.fits(self._size(path)))
-        if not (self.in_place and named):
-            yield from (path for path in self._everything if file.fits(self._size(path)))
-
-    def _hash(self, path: Path) -> str:
-        """Sha256 of a file, empty if it cannot be read."""
-        try:
-            return digest(path)
-        except OSError as error:
-            self._bar(error)
-            return ""
+        other = self._everything if file.sha256 and not (self.in_place and named) else []
+        for path in chain(named, other):
+            if self._told(Path.is_file, path) and file.fits(path.stat().st_size):
+                yield path
 
     def find(self, file: SourceFile) -> tuple[Path, str] | None:
         """Where a file lies, and its sha256; None if it is not at hand, or cannot be read.
@@ -234,29 +232,15 @@ class _Search:
         if sha256 is None and not self.allow_unverified and named:
             raise UnverifiedFileError(_unverified(file, self.owner))
         if sha256 is None:
-            if not named or not (sha256 := self._hash(named[0])):
+            if not named or not (sha256 := self._told(digest, named[0])):
                 return None
             # taken at its owner's word, and held to these bytes from now on
             cache.remember(TRUSTED, file.name, sha256)
             return named[0], sha256
-        found = next((path for path in self._candidates(file) if self._hash(path) == sha256), None)
-        if found is None and named and (other := self._hash(named[0])):
+        found = next((path for path in self.candidates(file) if self._told(digest, path) == sha256), None)
+        if found is None and named and (other := self._told(digest, named[0])):
             raise AlteredFileError(_altered(file, named[0], other, sha256, self.owner))
         return (found, sha256) if found else None
-
-    def is_sound(self, file: SourceFile) -> bool:
-        """Whether a file is here; one that is altered is not, as its message asks for a sound copy."""
-        if _expected(file) is None and not self.allow_unverified:
-            raise UnverifiedFileError(_unverified(file, self.owner))
-        try:
-            return self.find(file) is not None
-        except AlteredFileError:
-            return False
-
-    def may_be_here(self, file: SourceFile) -> bool:
-        findable = file.exact and file.sha256 is not None
-        paths = self._candidates(file) if findable else self._named(file)
-        return any(file.fits(self._size(path)) for path in paths)
 
     def state(self, file: SourceFile) -> FileState:
         try:
