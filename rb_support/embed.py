@@ -83,7 +83,11 @@ def embed(
     path = cache_dir() / "vectors.sqlite"
     for again in (True, False):
         try:
-            known = _known(path, model, wanted, progress)
+            with closing(_open(path)) as store:
+                known = _read(store, model, wanted)
+                missing = {key: text for key, text in wanted.items() if key not in known}
+                if missing:
+                    known |= _encode(store, model, missing, progress)
             break
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite's message is damaged
             if not again or getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
@@ -228,14 +232,6 @@ def bundled_folder() -> Path:
             f"{_BUNDLED_SHA256}; reinstall the package or use model='{TFIDF}'"
         )
     return folder
-
-
-def _known(path: Path, model: str, wanted: dict[bytes, str], progress: bool) -> dict[bytes, Vectors]:
-    """Vectors of texts, from the cache or made now."""
-    with closing(_open(path)) as store:
-        known = _read(store, model, wanted)
-        missing = {key: text for key, text in wanted.items() if key not in known}
-        return known | _encode(store, model, missing, progress) if missing else known
 
 
 def _encode(

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sources_made import (
+    Call,
+    Global,
     Place,
     alpaca,
     assemble,
@@ -27,6 +29,7 @@ from sources_made import (
     wide,
 )
 
+from rb_support.cache import digest
 from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.sources import (
@@ -129,6 +132,32 @@ def test_made_wide_pickles(made: Place, shots: Any) -> None:
         assert table.quality[:-1, j].tolist() == [float(score) for score in whole_rows[model]]
         assert table.cost[:-1, j].tolist() == whole_rows[f"{model}|total_cost"].tolist()
     assert table.frame[f"{MODELS[0]}|model_response"][0] == "['answer 0 — 好']"
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_of_ones_own_needs_the_flag_and_is_not_called_published(
+    made: Place, tmp_path: Path, protocol: int
+) -> None:
+    """It is read in a child process; the published file, where it is too, comes first."""
+    made("routerbench-0shot", _pickle(wide()))
+    first = load_routerbench("0shot")
+    [path] = (tmp_path / "data").rglob("*.pkl")
+    published = path.read_bytes()
+    wide().to_pickle(path, protocol=protocol)
+    with pytest.raises(AlteredFileError, match="is not the published"):
+        load_routerbench("0shot")
+    own = load_routerbench("0shot", allow_unverified=True)
+    np.testing.assert_array_equal(own.quality, first.quality)
+    assert own.frame.equals(first.frame)
+    assert (own.origin.kind, own.origin.name) == ("own", "RouterBench 0-shot (not the published file)")
+    assert own.origin.files[0][1] == digest(path) != first.origin.files[0][1]
+    (tmp_path / "data" / "copy.bin").write_bytes(published)
+    assert load_routerbench("0shot", allow_unverified=True).origin == first.origin
+    (tmp_path / "data" / "copy.bin").unlink()
+    path.write_bytes(assemble(Call(Global("os", "mkdir"), str(tmp_path / "ran"))))
+    with pytest.raises(UnsafePickleError, match="it asks for 'os.mkdir'"):
+        load_routerbench("0shot", allow_unverified=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_raw_pickle_gives_the_wide_table(made: Place) -> None:

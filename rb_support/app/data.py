@@ -28,7 +28,7 @@ app = typer.Typer(
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Sources, as `data list` shows them.")]
 Some = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; all at hand if none.")]
 AllowUnverified = Annotated[
-    bool, typer.Option("--allow-unverified", help="Take files for which no sha256 is known, on trust.")
+    bool, typer.Option("--allow-unverified", help="Take files of no known sha256, on trust.")
 ]
 
 

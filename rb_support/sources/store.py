@@ -36,7 +36,7 @@ _FETCH = "python -m rb_support data fetch"
 
 @dataclass(frozen=True)
 class Located:
-    """Files of a source at hand, verified: `paths` and `hashes` in the order of `source.files`."""
+    """Files of a source at hand, hashed: `paths` and `hashes` in the order of `source.files`."""
 
     source: Source
     paths: tuple[Path, ...]
@@ -48,9 +48,18 @@ class Located:
         return tuple((file.name, sha256) for file, sha256 in zip(self.source.files, self.hashes, strict=True))
 
     @property
+    def published(self) -> bool:
+        """Whether no file has another hash than the published one."""
+        return all(
+            file.sha256 in (None, sha256) for file, sha256 in zip(self.source.files, self.hashes, strict=True)
+        )
+
+    @property
     def origin(self) -> Origin:
-        """Origin of what is read from the files."""
-        return Origin("real", self.source.title, self.files)
+        """Origin of what is read from the files; what is not published is its owner's own."""
+        if self.published:
+            return Origin("real", self.source.title, self.files)
+        return Origin("own", f"{self.source.title} (not the published file)", self.files)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +95,8 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     Parameters
     ----------
     name : of the source, or the source itself.
-    allow_unverified : take a file whose hash nobody has published, and record its hash.
+    allow_unverified : take a file whose hash nobody has published, and record its hash; take also a pickle
+        in its place that is not the published one (it is read in a child process; its origin is "own").
 
     Raises
     ------
@@ -95,7 +105,7 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     UnverifiedFileError : if no hash is known for a file and `allow_unverified` is not given.
     """
     source = _source(name)
-    search = _Search(source.name, allow_unverified)
+    search = _Search(source.name, allow_unverified, strangers=allow_unverified)
     found = {file: search.find(file) for file in source.files}
     missing = [file for file, here in found.items() if here is None]
     if missing:
@@ -173,11 +183,13 @@ class _Search:
     """Where to look for the files of one source (`owner`).
 
     With `in_place` a file that lies in its place is judged by itself: no copy elsewhere stands in for it.
+    With `strangers` a pickle in its place is taken whatever its hash.
     """
 
     owner: str
     allow_unverified: bool = False
     in_place: bool = False
+    strangers: bool = False
     barred: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -239,6 +251,8 @@ class _Search:
             return named[0], sha256
         found = next((path for path in self.candidates(file) if self._told(digest, path) == sha256), None)
         if found is None and named and (other := self._told(digest, named[0])):
+            if self.strangers and named[0].suffix == ".pkl":
+                return named[0], other
             raise AlteredFileError(_altered(file, named[0], other, sha256, self.owner))
         return (found, sha256) if found else None
 

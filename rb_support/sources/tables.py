@@ -55,7 +55,7 @@ def load_routerbench(
     shots : "0shot", "5shot" or "raw" (the published pickles) or "slice" (three tasks, 5-shot, as CSV); None
         takes the first at hand of 0-shot, 5-shot and slice.
     download : fetch what is not at hand (None: the 0-shot pickle, if none of the three is).
-    allow_unverified : take files whose hash nobody has published.
+    allow_unverified : as `store.locate`: take a pickle that is not the published one as your own.
 
     Raises
     ------
