@@ -45,14 +45,19 @@ def data_dir() -> Path | None:
 
     Raises
     ------
-    SourceError : if it is set to something that is no folder.
+    SourceError : if it is set to something that is no folder, or may not be read.
     """
     setting = os.environ.get("RB_DATA_DIR")
     if not setting:
         return None
     folder = Path(setting).expanduser()
-    if not folder.is_dir():
-        raise SourceError(f"RB_DATA_DIR is {setting}, which is no folder; correct it or unset it")
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise SourceError(
+            f"RB_DATA_DIR is {setting}, which is no folder that can be read ({error.strerror}); "
+            "correct it or unset it"
+        ) from error
     return folder
 
 
