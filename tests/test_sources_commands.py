@@ -136,6 +136,15 @@ def test_a_wrong_setting_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch
         assert result.stderr.startswith("Error: RB_DATA_DIR is")
 
 
+def test_a_damaged_record_is_named_in_a_sentence(tmp_path: Path) -> None:
+    path = put(tmp_path / "cache", "trusted.json", b"")
+    result = _run("verify", "made")
+    assert (result.exit_code, result.stdout) == (0, "made: 2 of 2 files verified\n")
+    result = _run("verify", "trusted")
+    assert result.stderr.startswith(f"Warning: {path} was damaged (")
+    assert "missing: c.txt is not at hand" in result.stderr
+
+
 def _folder(path: Path) -> None:
     path.unlink()
     (path / "within").mkdir(parents=True)

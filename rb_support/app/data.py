@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 a file is missing, altered or could not be fetched,
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -89,9 +90,11 @@ def _row(source: Source) -> list[str]:
 
 @contextmanager
 def _errors_as_exit_codes() -> Iterator[None]:
-    """Turn an error about a source into one sentence on stderr and an exit code."""
+    """Turn an error about a source into a sentence on stderr and an exit code, and a warning into a sentence."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: typer.echo(f"Warning: {message}", err=True)
+            yield
     except (SourceError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(USAGE if isinstance(error, UnknownSourceError) else FAILED) from error
