@@ -90,7 +90,7 @@ def _row(source: Source) -> list[str]:
 
 @contextmanager
 def _errors_as_exit_codes() -> Iterator[None]:
-    """Turn an error about a source into a sentence on stderr and an exit code, and a warning into a sentence."""
+    """Turn an error about a source into a sentence on stderr and an exit code; tell warnings likewise."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: typer.echo(f"Warning: {message}", err=True)
