@@ -21,7 +21,7 @@ from rb_support.construct.records import ConstructError, Model, Parameters, Quer
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Kind, Origin, Outcomes
-from rb_support.outcomes.wide import TURN
+from rb_support.outcomes.cells import TURN
 
 CostAxis = Literal["usd", "latency"]
 

@@ -218,7 +218,7 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     with locked(path):
         if path.is_file():
             if read_record(f"parsed/{record.name}").get("sha256") == digest(path):
-                return table.from_parquet(path)
+                return table.from_parquet(path, published=True)
             warnings.warn(f"{path} was damaged; it is parsed again from the source", stacklevel=3)
         made = parse(located, **options)
         made.to_parquet(path)
