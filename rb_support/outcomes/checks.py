@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -195,7 +195,7 @@ def shown(text: object) -> str:
     return escaped if len(escaped) <= 200 else escaped[:197] + "..."
 
 
-def _quoted(names: Sequence[object]) -> str:
+def _quoted(names: Iterable[object]) -> str:
     return ", ".join(f"'{shown(name)}'" for name in names)
 
 

@@ -95,10 +95,12 @@ def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
         raise TableError(f"{name}: not a CSV file in UTF-8: UTF-16 or no text; save it again as CSV UTF-8")
     separator = max(",", *_SEPARATORS, key=header.count)
     if separator != "," or header.startswith("sep="):
-        what = f"is separated by {_SEPARATORS.get(separator, 'what its line sep= says')}"
+        what = f"the header '{shown(header)}' is separated by {_SEPARATORS.get(separator)}"
+        if header.startswith("sep="):
+            what = f"line 1 '{shown(header)}' is a spreadsheet's, no header"
         raise TableError(
-            f"{name}: the header '{shown(header)}' {what}; save the table with commas, numbers with a point "
-            "and no line before the header (in a spreadsheet: CSV UTF-8)"
+            f"{name}: {what}; save the table with commas, numbers with a point and no line before the header "
+            "(in a spreadsheet: CSV UTF-8)"
         )
     rows = [[cell.replace(mark, "\r") for cell in row] for row in _rows(text, name)]
     if not rows:
@@ -137,7 +139,7 @@ def _rows(text: str, name: str) -> Iterator[list[str]]:
     except csv.Error as error:
         raise TableError(
             f"{name}: row {number} (line {reader.line_num}) is not CSV ({error}); close every quote, "
-            'and write a quote inside quotes twice ("")'
+            'and write a quote inside quotes twice ("", not \\")'
         ) from error
     finally:
         csv.field_size_limit(limit)
@@ -177,10 +179,10 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     safe = frame.rename(columns=_guarded)
     for at, column in enumerate(frame.columns):
         if frame.dtypes.iloc[at].kind not in "iufbmM":
-            cells = frame.iloc[:, at].astype(object)
+            cells = frame.iloc[:, at].to_numpy(dtype=object)
             if column == "prompt":
-                cells = cells.map(lambda text: repr([text]) if _FORMULA.match(text) else text)
-            safe.isetitem(at, cells.map(_guarded))
+                cells = [repr([text]) if _FORMULA.match(text) else text for text in cells]
+            safe.isetitem(at, pd.Series(map(_guarded, cells), index=frame.index, dtype=object))
     with _written(path) as part:
         safe.to_csv(part, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n", encoding="utf-8")
 

@@ -428,6 +428,8 @@ class Outcomes(Queries):
     @classmethod
     def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any], origin: Origin) -> Outcomes:
         models = tuple(record["models"])
+        if not isinstance(record["models"], list) or not all(isinstance(model, str) for model in models):
+            raise TypeError("its models are no list of names")
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
         return cls(about, quality, cost, models, origin)
