@@ -7,7 +7,7 @@ import json
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -263,16 +263,16 @@ def test_scores_without_costs_and_costs_without_scores_are_named(tmp_path: Path)
         path = csv(tmp_path, f"{HEAD},b,{name}\n" + rows.format("1,0.1", "0,0.1"))
         with pytest.raises(TableError, match=r"column 'b ?(.total_cost)?' .*is missing beside"):
             Outcomes.read(path)
-    with pytest.raises(TableError, match=r"column 'b.total_cost' is missing beside 'b', which holds numbers"):
+    with pytest.raises(TableError, match=r"column 'b.total_cost' is missing beside the scores 'b'"):
         Outcomes.from_wide(
             pd.DataFrame(
                 {"sample_id": ["1"], "prompt": "p", "eval_name": "t", "a": 1, "b": 1, "a|total_cost": 0}
             )
         )
     path = csv(tmp_path, f"{HEAD},b\n" + rows.format("1", "NA"))
-    with pytest.warns(UserWarning, match="taken for no model, for want of a cost column '….total_cost': 'b'"):
+    with pytest.warns(UserWarning, match="taken for no model, for want of a cost column '….total_cost': b"):
         got = Outcomes.read(path)
-    assert got.models == ("a",) and got.origin.notes[0].endswith("'b'")
+    assert got.models == ("a",) and got.origin.notes[0].endswith(": b")
     for other in ("x", "2", "True", ""):
         assert not Outcomes.read(csv(tmp_path, f"{HEAD},b\n" + rows.format(other, other))).origin.notes
 
@@ -477,11 +477,11 @@ def test_a_failed_csv_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     one.to_csv(path)
     before = path.read_bytes()
 
-    def cut(_: object, part: Path, **__: object) -> None:
-        Path(part).write_bytes(b"half")
+    def full(file: TextIO, **_: object) -> None:
+        file.write("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", cut)
+    monkeypatch.setattr("csv.writer", full)
     with pytest.raises(TableError, match="t.csv: cannot be written .No space left on device"):
         one.to_csv(path)
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["t.csv"]

@@ -48,7 +48,7 @@ def read(path: Path) -> Read:
 
     A CSV's cells all stay text, which keeps what guessing would destroy: the id "001", the prompt "NA", the
     last digits of a cost. Where the header stands in quotes, as `write_csv` writes it, apostrophes before
-    what a spreadsheet would run are taken off, prompts apart; a note counts them.
+    what a spreadsheet would run are taken off, with a note.
 
     Raises
     ------
@@ -63,9 +63,11 @@ def read(path: Path) -> Read:
             "(published pickles: rb_support.sources)"
         )
     content = _bytes(path)
-    frame, notes = _parse_csv(content, shown(path.name)), []
+    frame, notes = _parse_csv(content, shown(path.name)), list[str]()
     if content.removeprefix(codecs.BOM_UTF8).startswith(b'"'):
-        frame, notes = _unguarded(frame)
+        guarded, frame = frame, frame.rename(columns=_bare).map(_bare)
+        if not frame.equals(guarded):
+            notes.append("cells were read without the apostrophe that keeps a spreadsheet from running them")
     return Read(frame, {}, hashlib.sha256(content).hexdigest(), notes)
 
 
@@ -102,7 +104,7 @@ def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
             f"{name}: {what}; save the table with commas, numbers with a point and no line before the header "
             "(in a spreadsheet: CSV UTF-8)"
         )
-    rows = [[cell.replace(mark, "\r") for cell in row] for row in _rows(text, name)]
+    rows = _rows(text, name)
     if not rows:
         raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
     for number, row in enumerate(rows):
@@ -111,7 +113,8 @@ def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
                 f"{name}: row {number} has {len(row)} fields, the header {len(rows[0])}; name every column, "
                 "and put quotes around a cell that holds commas or line ends"
             )
-    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+    frame = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+    return frame.map(lambda cell: cell.replace(mark, "\r")) if mark in text else frame
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -127,34 +130,18 @@ def _decoded(content: bytes, name: str) -> str:
     return text
 
 
-def _rows(text: str, name: str) -> Iterator[list[str]]:
+def _rows(text: str, name: str) -> list[list[str]]:
     """Records of a CSV text, header first, blank lines left out."""
-    limit, number = csv.field_size_limit(sys.maxsize), 0
+    csv.field_size_limit(sys.maxsize)
+    reader, rows = csv.reader(io.StringIO(text, newline=""), strict=True), []
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        for row in reader:
-            if row:
-                yield row
-                number += 1
+        rows.extend(filter(None, reader))
     except csv.Error as error:
         raise TableError(
-            f"{name}: row {number} (line {reader.line_num}) is not CSV ({error}); close every quote, "
+            f"{name}: row {len(rows)} (line {reader.line_num}) is not CSV ({error}); close every quote, "
             'and write a quote inside quotes twice ("", not \\")'
         ) from error
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _unguarded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Frame without the apostrophes that guard formulas, and a note that counts them."""
-    frame, count = frame.rename(columns=_bare), 0
-    for at, column in enumerate(frame.columns):
-        guarded = frame.iloc[:, at].str.match(r"'+[=+\-@\t\r]").to_numpy(dtype=bool)
-        if column != "prompt" and guarded.any():
-            count += int(guarded.sum())
-            frame.isetitem(at, frame.iloc[:, at].map(_bare))
-    note = f"cells read without the apostrophe that keeps a spreadsheet from running them: {count}"
-    return frame, [note] if count else []
+    return rows
 
 
 def _bare(cell: str) -> str:
@@ -162,29 +149,25 @@ def _bare(cell: str) -> str:
 
 
 def _guarded(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    if isinstance(cell, str):
+        return f"'{cell}" if _FORMULA.match(cell) else cell
+    return None if pd.isna(cell) else cell
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a frame as CSV, which `read` gives back; the file appears whole or not at all.
 
-    Texts stand in quotes. One that a spreadsheet would run (it begins with =, +, -, @, a tab or a carriage
-    return) gets an apostrophe before it; a prompt is written as a list of one text instead.
+    Texts stand in quotes; one that a spreadsheet would run (it begins with =, +, -, @, a tab or a carriage
+    return) gets an apostrophe before it.
 
     Raises
     ------
     TableError : if the file cannot be written or a text holds half a character.
     """
-    path = Path(path)
-    safe = frame.rename(columns=_guarded)
-    for at, column in enumerate(frame.columns):
-        if frame.dtypes.iloc[at].kind not in "iufbmM":
-            cells = frame.iloc[:, at].to_numpy(dtype=object)
-            if column == "prompt":
-                cells = [repr([text]) if _FORMULA.match(text) else text for text in cells]
-            safe.isetitem(at, pd.Series(map(_guarded, cells), index=frame.index, dtype=object))
-    with _written(path) as part:
-        safe.to_csv(part, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n", encoding="utf-8")
+    with _written(Path(path)) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        writer.writerow(map(_guarded, frame.columns))
+        writer.writerows(map(_guarded, row) for row in frame.itertuples(index=False, name=None))
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:

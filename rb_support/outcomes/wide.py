@@ -67,11 +67,10 @@ def parse_wide(
     checks.need_columns(KEYS)
     if "task" in frame.columns:
         raise TableError(f"{checks.name}: column 'task' stands beside 'eval_name', its namesake; rename it")
-    found = _find_models(list(frame.columns), models or (), name)
+    found, notes = _find_models(checks, models)
     chosen = tuple(found if models is None else models)
     refuse_unknown(chosen, found, name)
     refuse_models(chosen, name)
-    notes = _unpriced(checks, found) if models is None else []
     checks.refuse_blank([*KEYS, *(c for c in ("dataset",) if c in frame.columns)])
     checks.refuse_same_ids()
     quality, cost = checks.numbers(chosen), checks.numbers(cost_columns(chosen), truth=False)
@@ -131,7 +130,11 @@ def _plain_column(column: pd.Series[Any], name: str) -> pd.Series[Any]:
         try:
             made.append(read(cell))
         except ValueError as error:
-            what = f"{error.encoding}: {error.reason}" if isinstance(error, UnicodeError) else str(error)
+            what = (
+                f"{error.encoding}: {error.reason}"
+                if isinstance(error, UnicodeDecodeError | UnicodeEncodeError)
+                else str(error)
+            )
             raise TableError(
                 f"{shown(name)}: row {row}, column '{shown(column.name)}': is no text ({what}); "
                 "write the column as text in UTF-8"
@@ -139,34 +142,6 @@ def _plain_column(column: pd.Series[Any], name: str) -> pd.Series[Any]:
     if column.dtype == object and all(map(operator.is_, made, cells)):
         return column
     return pd.Series(made, name=column.name, dtype=object).infer_objects()
-
-
-def _unpriced(checks: Checks, found: Sequence[str]) -> list[str]:
-    """Note on columns that look like scores but have no cost; refused where they stand among the models'.
-
-    Raises
-    ------
-    TableError : naming such a column between the models' own.
-    """
-    columns = list(checks.frame.columns)
-    ours = [at for at, column in enumerate(columns) if column.removesuffix(COST) in found]
-    lone = []
-    for at, column in enumerate(columns):
-        if at in ours or column in (*KEYS, "dataset") or "|" in column:
-            continue
-        if not _like_scores(checks.frame[column]):
-            continue
-        if ours[0] < at < ours[-1]:
-            raise TableError(
-                f"{checks.name}: column '{shown(column + COST)}' is missing beside '{shown(column)}', which "
-                "holds numbers from 0 to 1; add the USD per query, or name the models to read (models=…)"
-            )
-        lone.append(f"'{shown(column)}'")
-    if not lone:
-        return []
-    note = f"taken for no model, for want of a cost column '…{COST}': {', '.join(lone)}"
-    warnings.warn(f"{checks.name}: {note}", stacklevel=4)
-    return [note]
 
 
 def _like_scores(column: pd.Series[Any]) -> bool:
@@ -178,29 +153,39 @@ def _like_scores(column: pd.Series[Any]) -> bool:
     return bool(known.any() and inside.all() and all(map(means_absent, others)))
 
 
-def _find_models(columns: list[str], asked: Sequence[str], name: str) -> list[str]:
-    """Models with a score and a cost column, in the order of their score columns."""
-    name = shown(name)
+def _find_models(checks: Checks, asked: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Models with a score and a cost column, in the order of their score columns; and a note on others.
+
+    A column of scores without costs is refused if it stands among the models' columns, bears a known model's
+    name or has columns `<model>|…` beside it; another is noted, unless the caller named the models.
+    """
+    columns, name = list(checks.frame.columns), checks.name
     priced = {column.removesuffix(COST) for column in columns if column.endswith(COST)}
     for model in sorted(priced - set(columns)):
         raise TableError(
             f"{name}: column '{shown(model)}' (scores) is missing beside '{shown(model + COST)}'; "
             "add it or delete the costs"
         )
-    described = {column.rsplit("|", 1)[0] for column in columns if "|" in column}
-    known = {*MODELS, *RAG_MODELS, *described, *asked}
-    for model in columns:
-        if model in known and model not in priced:
-            raise TableError(
-                f"{name}: column '{shown(model + COST)}' is missing beside the scores '{shown(model)}'; "
-                "add the USD per query or delete the scores"
-            )
     found = [column for column in columns if column in priced]
     if not found:
         raise TableError(
             f"{name}: no model found; give each a score column '<model>' and a cost column '<model>{COST}'"
         )
-    return found
+    lone = [c for c in columns if c not in (*priced, *KEYS, "dataset") and "|" not in c]
+    likely = [c for c in lone if asked is None and _like_scores(checks.frame[c])]
+    among = columns[columns.index(found[0]) : columns.index(found[-1] + COST)]
+    described = {column.rsplit("|", 1)[0] for column in columns if "|" in column}
+    known = {*MODELS, *RAG_MODELS, *described, *(asked or ()), *set(among).intersection(likely)}
+    for model in filter(known.__contains__, lone):
+        raise TableError(
+            f"{name}: column '{shown(model + COST)}' is missing beside the scores '{shown(model)}'; "
+            "add the USD per query, delete the scores, or name the models to read (models=…)"
+        )
+    if not likely:
+        return found, []
+    note = f"taken for no model, for want of a cost column '…{COST}': {', '.join(map(shown, likely))}"
+    warnings.warn(f"{name}: {note}", stacklevel=4)
+    return found, [note]
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
