@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rb_support.catalog import dataset_of_task
+from rb_support.load import load_outcomes
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
 from rb_support.simulate import simulate_outcomes
 
@@ -115,7 +116,7 @@ def test_half_characters_are_refused() -> None:
         frame[column] = pd.Series(["fine", "half \ud83d"], dtype=object)
         with pytest.raises(
             TableError,
-            match=f"^t: row 2, column '{column}': is no text .utf-8: surrogates".replace("|", "[|]"),
+            match=f"^t: row 2, column '{column}': is no text .surrogates".replace("|", "[|]"),
         ):
             Outcomes.from_wide(frame, name="t")
 
@@ -162,6 +163,7 @@ def test_battles_of_categories_are_read() -> None:
     winner = pd.Categorical(["model_a", "tie (bothbad)"])
     frame = frame.assign(model_a=["a", "a"], model_b=["b", "b"], winner=winner)
     np.testing.assert_array_equal(Battles.from_frame(frame).share, [1, 0.5])
+    np.testing.assert_array_equal(Battles(frame.assign(winner="tie")).share, [0.5, 0.5])
     flags = frame.drop(columns="winner").assign(
         winner_model_a=[True, False], winner_model_b=[False, False], winner_tie=["False", "TRUE"]
     )
@@ -286,6 +288,9 @@ def test_nameless_columns_are_row_numbers_or_refused(tmp_path: Path) -> None:
     frame.set_index("sample_id").to_parquet(tmp_path / "t.parquet")
     assert Outcomes.read(tmp_path / "t.parquet").frame["sample_id"].tolist() == ["1", "2"]
     assert len(Outcomes.read(csv(tmp_path, f"{HEAD},,\n1,p,t,1,0,,\n"))) == 1
+    long = "index,sample_id,prompt,eval_name,model_name,performance,cost\n"
+    assert "index" not in Outcomes.read(csv(tmp_path, f"{long}5,1,p,t,a,1,0\n")).frame
+    assert Outcomes.read(csv(tmp_path, f"{long}x,1,p,t,a,1,0\n")).frame["index"].tolist() == ["x"]
     for header, cells in ((f"{HEAD},", "1,p,t,1,0,lost"), (f"{HEAD}, , |total_cost", "1,p,t,1,0,0.5,1")):
         with pytest.raises(TableError, match="t.csv: column 6 has no name; name it or delete it"):
             Outcomes.read(csv(tmp_path, f"{header}\n{cells}\n"))
@@ -298,6 +303,7 @@ def test_names_nobody_can_see_are_refused_and_shown_escaped(tmp_path: Path, name
     frames = [
         pd.DataFrame(columns()).rename(columns={"a": name, "a|total_cost": f"{name}|total_cost"}),
         *(pd.DataFrame(columns(**{column: [name, "x"]})) for column in ("sample_id", "eval_name")),
+        pd.DataFrame(columns(**{name: "x"})),
     ]
     for frame in frames:
         frame.to_parquet(tmp_path / "t.parquet")
@@ -404,6 +410,19 @@ def test_a_folder_named_as_a_partition_adds_no_column(tmp_path: Path) -> None:
         "task",
         "prompt",
     ]
+
+
+def test_the_loader_takes_models_and_rows_that_are_whole(tmp_path: Path) -> None:
+    path = csv(tmp_path, f"{HEAD},b,b|total_cost\n1,p,t,1,0,NA,0\n2,q,t,0,0,1,0\n")
+    assert load_outcomes(str(path), models=["a"]).models == ("a",)
+    assert len(load_outcomes(str(path), missing="drop")) == 1
+    assert load_outcomes(models=["claude-v1"]).models == ("claude-v1",)
+    for data, said in (
+        ("reel", "'reel', and a table ends in"),
+        (str(tmp_path / "no.csv"), "there is no such file"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            load_outcomes(data)
 
 
 # --- a Parquet file's own record ---------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class Battles(Rows):
     origin: Origin = OWN
 
     def __post_init__(self) -> None:
-        self._set(frame=self.frame.reset_index(drop=True))
+        self._set(frame=plain_frame(self.frame, self.origin.name))
         checks = Checks(self.frame, self.origin.name)
         checks.need_columns(("prompt", A, B, "winner"))
         checks.refuse_not_text(("prompt", A, B))

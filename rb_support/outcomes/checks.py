@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 LARGEST_COST = 1e12
 """USD per query above which a cell is no cost; sums and squares of what lies below stay finite."""
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 class TableError(ValueError):
@@ -83,6 +83,11 @@ class Checks:
             raise TableError(
                 f"{self.name}: column {_quoted(twice)} stands twice; rename or delete one of each"
             )
+        odd = [column for column in self.frame.columns if UNSEEN.search(str(column))]
+        if odd:
+            raise TableError(
+                f"{self.name}: column {_quoted(odd)} holds a control character; use plain characters"
+            )
         if self.frame.empty:
             raise TableError(f"{self.name}: the table has no rows; give at least one")
 
@@ -98,7 +103,7 @@ class Checks:
 
     def refuse_odd_names(self, columns: Sequence[str]) -> None:
         """Refuse names that hold characters which move the cursor, turn the text round or are not seen."""
-        odd = self._where(lambda cell: _UNSEEN.search(cell) is not None, columns)
+        odd = self._where(lambda cell: UNSEEN.search(cell) is not None, columns)
         self.refuse_own(odd, columns, "holds a control character", "write the name in plain characters")
 
     def refuse_same_ids(self) -> None:
@@ -183,7 +188,7 @@ def refuse_models(models: Sequence[str], name: str) -> None:
     for model in models:
         if models.count(model) > 1:
             raise TableError(f"{name}: model {_quoted([model])} is named twice; name each model once")
-        if not model.strip() or _UNSEEN.search(model):
+        if not model.strip() or UNSEEN.search(model):
             raise TableError(
                 f"{name}: a model is named {_quoted([model])}; give it a name in plain, visible characters"
             )
@@ -191,7 +196,7 @@ def refuse_models(models: Sequence[str], name: str) -> None:
 
 def shown(text: object) -> str:
     """Text for a message: on one line, control characters escaped, not longer than 200 characters."""
-    escaped = repr(str(text))[1:-1]
+    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[:201])
     return escaped if len(escaped) <= 200 else escaped[:197] + "..."
 
 

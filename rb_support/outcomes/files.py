@@ -95,7 +95,8 @@ def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
         text = re.sub(r"\r(?!\n)" if ending == "\r\n" else r"\r", mark, text)
     if "\0" in header:
         raise TableError(f"{name}: not a CSV file in UTF-8: UTF-16 or no text; save it again as CSV UTF-8")
-    separator = max(",", *_SEPARATORS, key=header.count)
+    names = header.replace("|", "") if "," in header else header  # a model's columns have bars in them
+    separator = max(",", *_SEPARATORS, key=names.count)
     if separator != "," or header.startswith("sep="):
         what = f"the header '{shown(header)}' is separated by {_SEPARATORS.get(separator)}"
         if header.startswith("sep="):
@@ -113,13 +114,14 @@ def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
                 f"{name}: row {number} has {len(row)} fields, the header {len(rows[0])}; name every column, "
                 "and put quotes around a cell that holds commas or line ends"
             )
-    frame = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
-    return frame.map(lambda cell: cell.replace(mark, "\r")) if mark in text else frame
+    if mark in text:
+        rows = [[cell.replace(mark, "\r") for cell in row] for row in rows]
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
 
 
 def _decoded(content: bytes, name: str) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start)
         where = f"line {row + 1}, byte {content[error.start]:#04x}"
@@ -127,13 +129,12 @@ def _decoded(content: bytes, name: str) -> str:
         raise TableError(
             f"{name}: not a CSV file in UTF-8 ({where}: {kind}); save it again as CSV UTF-8"
         ) from error
-    return text
 
 
 def _rows(text: str, name: str) -> list[list[str]]:
     """Records of a CSV text, header first, blank lines left out."""
     csv.field_size_limit(sys.maxsize)
-    reader, rows = csv.reader(io.StringIO(text, newline=""), strict=True), []
+    reader, rows = csv.reader(io.StringIO(text, newline=""), strict=True), list[list[str]]()
     try:
         rows.extend(filter(None, reader))
     except csv.Error as error:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.catalog import DATASETS
 from rb_support.outcomes import files, wide
-from rb_support.outcomes.checks import Checks, TableError, refuse_models, refuse_unknown, shown
+from rb_support.outcomes.checks import UNSEEN, Checks, TableError, refuse_models, refuse_unknown, shown
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
@@ -57,8 +57,8 @@ class Origin:
         texts = [origin.name, *origin.notes, *(text for pair in origin.files for text in pair)]
         if origin.kind not in get_args(Kind) or {len(pair) for pair in origin.files} - {2}:
             raise ValueError(f"kind {origin.kind!r} or files are none that a table has")
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError("a name, file or note is no text")
+        if any(UNSEEN.search(text) for text in texts):
+            raise ValueError("a name, file or note holds a control character")
         return origin
 
 
@@ -404,7 +404,8 @@ class Outcomes(Queries):
         if "table" in read.record:
             table = cls._of_file(read, path.name)
             return table if models is None else table.select(models)
-        origin = Origin("own", path.name, ((path.name, read.sha256),), tuple(read.notes))
+        name = shown(path.name)
+        origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
         build = cls.from_long if "model_name" in read.frame.columns else cls.from_wide
         return build(read.frame, models=models, origin=origin, name=path.name, missing=missing)
 

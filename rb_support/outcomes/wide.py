@@ -130,14 +130,9 @@ def _plain_column(column: pd.Series[Any], name: str) -> pd.Series[Any]:
         try:
             made.append(read(cell))
         except ValueError as error:
-            what = (
-                f"{error.encoding}: {error.reason}"
-                if isinstance(error, UnicodeDecodeError | UnicodeEncodeError)
-                else str(error)
-            )
             raise TableError(
-                f"{shown(name)}: row {row}, column '{shown(column.name)}': is no text ({what}); "
-                "write the column as text in UTF-8"
+                f"{shown(name)}: row {row}, column '{shown(column.name)}': is no text "
+                f"({getattr(error, 'reason', error)}); write the column as text in UTF-8"
             ) from error
     if column.dtype == object and all(map(operator.is_, made, cells)):
         return column
@@ -248,7 +243,8 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     ------
     TableError : as `Outcomes.from_long` says.
     """
-    frame = plain_frame(frame.drop(columns="index", errors="ignore"), name)
+    frame = plain_frame(frame, name)
+    frame = frame.loc[:, [c != "index" or not _counts_rows(frame["index"]) for c in frame.columns]]
     checks = Checks(frame, name)
     checks.need_columns(LONG)
     checks.refuse_blank((*KEYS, "model_name"))
