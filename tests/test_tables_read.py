@@ -164,6 +164,12 @@ def test_battles_of_categories_are_read() -> None:
     frame = frame.assign(model_a=["a", "a"], model_b=["b", "b"], winner=winner)
     np.testing.assert_array_equal(Battles.from_frame(frame).share, [1, 0.5])
     np.testing.assert_array_equal(Battles(frame.assign(winner="tie")).share, [0.5, 0.5])
+    with pytest.raises(
+        TableError, match="row 1, column 'prompt': .* is not text .*turn the column into text"
+    ):
+        Battles.from_frame(frame.assign(prompt=[["p", "q"], ["r"]]))
+    with pytest.raises(TableError, match="column 'prompt' is missing"):
+        Battles.from_frame(frame.drop(columns="prompt"))
     flags = frame.drop(columns="winner").assign(
         winner_model_a=[True, False], winner_model_b=[False, False], winner_tie=["False", "TRUE"]
     )
@@ -309,11 +315,19 @@ def test_names_nobody_can_see_are_refused_and_shown_escaped(tmp_path: Path, name
         frame.to_parquet(tmp_path / "t.parquet")
         frame.to_csv(tmp_path / "t.csv", index=False, quoting=1)
         for path in ("t.parquet", "t.csv"):
-            with pytest.raises(TableError, match="plain.* characters") as error:
+            with pytest.raises(TableError, match="(plain|visible) characters") as error:
                 Outcomes.read(tmp_path / path)
             assert str(error.value).isprintable()
     with pytest.raises(TableError, match="control character"):
         Battles(pd.DataFrame({"prompt": ["p"], "model_a": [name], "model_b": ["b"], "winner": ["tie"]}))
+
+
+def test_names_without_end_are_refused() -> None:
+    name = "x" * 100_000
+    frame = pd.DataFrame(columns()).rename(columns={"a": name, "a|total_cost": f"{name}|total_cost"})
+    with pytest.raises(TableError, match="1 to 200 visible characters") as error:
+        Outcomes.from_wide(frame)
+    assert len(str(error.value)) < 1000
 
 
 def test_messages_show_ids_and_files_escaped(tmp_path: Path) -> None:
@@ -448,6 +462,7 @@ def record(**changes: object) -> dict[str, object]:
         record(models=["nope"]), record(models=None), record(models=[["a"]]), record(models="a" * 3),
         record(origin={"kind": "published"}), record(origin={"name": 5}), record(origin={"files": [["x"]]}),
         record(origin={"files": 3}), record(origin={"notes": [1]}), record(origin={"kind": ["real"]}),
+        record(origin={"name": "x\x1b[2J"}), record(origin={"name": "x" * 10**6}),
         {"table": "Outcomes"}, {"table": "Battles"}, {"table": ["Outcomes"]}, record() | {"origin": 1},
     ],
 )  # fmt: skip

@@ -36,7 +36,7 @@ class Battles(Rows):
     origin: Origin = OWN
 
     def __post_init__(self) -> None:
-        self._set(frame=plain_frame(self.frame, self.origin.name))
+        self._set(frame=self.frame.reset_index(drop=True))
         checks = Checks(self.frame, self.origin.name)
         checks.need_columns(("prompt", A, B, "winner"))
         checks.refuse_not_text(("prompt", A, B))
@@ -44,7 +44,7 @@ class Battles(Rows):
         checks.refuse_odd_names((A, B))
         known = self.frame["winner"].isin(list(_SHARE))
         checks.refuse_own(~known, ["winner"], "is no winner", "write model_a, model_b or tie")
-        same = self.frame[A] == self.frame[B]
+        same = self.frame[A].to_numpy(dtype=object) == self.frame[B].to_numpy(dtype=object)
         checks.refuse_own(same, [B], "fights itself", "name two models or delete the row")
         for column in [name for name in ("score", "weight") if name in self.frame.columns]:
             values = checks.numbers((column,))
@@ -91,6 +91,8 @@ class Battles(Rows):
         ------
         TableError : if no winner is named, or a cell holds what it must not.
         """
+        if "prompt" in frame.columns:
+            Checks(frame, name).refuse_not_text(["prompt"])
         frame = plain_frame(frame, name)
         if "winner" in frame.columns:
             winner = frame["winner"].replace(_ALIASES)

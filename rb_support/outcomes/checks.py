@@ -188,9 +188,9 @@ def refuse_models(models: Sequence[str], name: str) -> None:
     for model in models:
         if models.count(model) > 1:
             raise TableError(f"{name}: model {_quoted([model])} is named twice; name each model once")
-        if not model.strip() or UNSEEN.search(model):
+        if not model.strip() or len(model) > 200 or UNSEEN.search(model):
             raise TableError(
-                f"{name}: a model is named {_quoted([model])}; give it a name in plain, visible characters"
+                f"{name}: a model is named {_quoted([model])}; give it a name of 1 to 200 visible characters"
             )
 
 

@@ -57,8 +57,8 @@ class Origin:
         texts = [origin.name, *origin.notes, *(text for pair in origin.files for text in pair)]
         if origin.kind not in get_args(Kind) or {len(pair) for pair in origin.files} - {2}:
             raise ValueError(f"kind {origin.kind!r} or files are none that a table has")
-        if any(UNSEEN.search(text) for text in texts):
-            raise ValueError("a name, file or note holds a control character")
+        if any(len(text) > 10_000 or UNSEEN.search(text) for text in texts):
+            raise ValueError("a name, file or note is too long or holds a control character")
         return origin
 
 
