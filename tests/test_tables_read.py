@@ -156,6 +156,19 @@ def test_any_type_of_text_column_is_read(kind: str) -> None:
     assert Outcomes.from_long(long).models == ("a",)
 
 
+@pytest.mark.parametrize("prompt", [{"a"}, pd.Series(["a"]), object()])
+def test_other_objects_are_no_text(prompt: Any) -> None:
+    frame = pd.DataFrame(columns(prompt=[prompt, "q"], **{"a|total_cost": 0}))
+    with pytest.raises(TableError, match="row 1, column 'prompt': is no text .a (set|Series|object)"):
+        Outcomes.from_wide(frame)
+
+
+def test_ids_of_mixed_types_are_one(tmp_path: Path) -> None:
+    long = pd.DataFrame({"sample_id": [1, "1"], "prompt": "p", "eval_name": "t", "model_name": [7, 8]})
+    got = Outcomes.from_long(long.assign(performance=[1, 0], cost=0))
+    assert got.models == ("7", "8") and got.frame["sample_id"].tolist() == ["1"]
+
+
 def test_battles_of_categories_are_read() -> None:
     two = {"model_a": pd.Categorical(["a", "c"]), "model_b": pd.Categorical(["b", "a"])}
     frame = pd.DataFrame({"prompt": ["p", "q"], **two, "winner": ["model_a", "tie"]})
@@ -277,6 +290,10 @@ def test_scores_without_costs_and_costs_without_scores_are_named(tmp_path: Path)
                 {"sample_id": ["1"], "prompt": "p", "eval_name": "t", "a": 1, "b": 1, "a|total_cost": 0}
             )
         )
+    for key in ("prompt", "dataset"):
+        frame = pd.DataFrame(columns(**{"dataset": "d", f"{key}|total_cost": 0}))
+        with pytest.raises(TableError, match=f"'{key}' is no name for a model"):
+            Outcomes.from_wide(frame)
     path = csv(tmp_path, f"{HEAD},b\n" + rows.format("1", "NA"))
     with pytest.warns(UserWarning, match="taken for no model, for want of a cost column '….total_cost': b"):
         got = Outcomes.read(path)

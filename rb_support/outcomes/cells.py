@@ -57,15 +57,17 @@ def plain(cell: Any) -> Any:
 
     Raises
     ------
-    ValueError : if it holds bytes or half characters that are no text (a UnicodeError).
+    ValueError : if it holds bytes or half characters that are no text (a UnicodeError), or another object.
     """
     if isinstance(cell, bytes | bytearray | memoryview):
         return bytes(cell).decode()
-    if isinstance(cell, list | tuple | dict | np.ndarray):
-        return json.dumps(cell, ensure_ascii=False, default=_within)
     if isinstance(cell, str):
         cell.encode()
-    return cell
+    if pd.api.types.is_scalar(cell):
+        return cell
+    if not isinstance(cell, list | tuple | dict | np.ndarray):
+        raise ValueError(f"a {type(cell).__name__}")
+    return json.dumps(cell, ensure_ascii=False, default=_within)
 
 
 def plain_prompt(cell: Any) -> Any:

@@ -162,6 +162,10 @@ def _find_models(checks: Checks, asked: Sequence[str] | None) -> tuple[list[str]
             "add it or delete the costs"
         )
     found = [column for column in columns if column in priced]
+    for model in priced.intersection((*KEYS, "dataset")):
+        raise TableError(
+            f"{name}: column '{model}{COST}': '{model}' is no name for a model; rename the model"
+        )
     if not found:
         raise TableError(
             f"{name}: no model found; give each a score column '<model>' and a cost column '<model>{COST}'"
@@ -248,7 +252,7 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     checks = Checks(frame, name)
     checks.need_columns(LONG)
     checks.refuse_blank((*KEYS, "model_name"))
-    frame = frame.assign(model_name=frame["model_name"].astype(str))
+    frame = frame.assign(**{column: frame[column].astype(str) for column in (*KEYS, "model_name")})
     values = np.hstack([checks.numbers(["performance"]), checks.numbers(["cost"], truth=False)])
     checks.refuse_scores(values[:, :1], ("performance",))
     checks.refuse_costs(values[:, 1:], ("cost",))
