@@ -126,22 +126,18 @@ class Rows:
 
     @classmethod
     def _of_file(cls, read: files.Read, name: str, published: bool = False) -> Self:
-        held = read.record.get("table", "no table of this project")
+        name, held = shown(name), read.record.get("table", "no table of this project")
         if held != cls.__name__:
-            raise TableError(
-                f"{shown(name)}: holds {shown(held)}, not {cls.__name__}; use the class that wrote it"
-            )
+            raise TableError(f"{name}: holds {shown(held)}, not {cls.__name__}; use the class that wrote it")
         try:
             origin = Origin.from_record(read.record["origin"])
             if origin.kind == "real" and not published:
                 note = f"the file calls itself real: {origin.name}"
                 origin = Origin("own", name, ((name, read.sha256),), (*origin.notes, note))
             return cls._from_record(read.frame, read.record, origin)
-        except TableError:
-            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TableError(
-                f"{shown(name)}: its metadata 'rb_support' do not fit its columns ({shown(error)}); "
+                f"{name}: its metadata 'rb_support' and its columns are no {cls.__name__} ({shown(error)}); "
                 "write the table again, or without these metadata"
             ) from error
 
