@@ -73,7 +73,8 @@ class PairScores(Queries):
         self._write(path, frame, **names, scale=list(self.scale))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any], origin: Origin) -> PairScores:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> PairScores:
         strong, weak = (frame[column].to_numpy(dtype=float) for column in (_STRONG, _WEAK))
         about, (low, high) = frame.drop(columns=[_STRONG, _WEAK]), record["scale"]
-        return cls(about, strong, weak, record["strong_model"], record["weak_model"], origin, (low, high))
+        names, origin = (record["strong_model"], record["weak_model"]), Origin.from_record(record["origin"])
+        return cls(about, strong, weak, *names, origin, (low, high))

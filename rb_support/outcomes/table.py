@@ -134,7 +134,7 @@ class Rows:
             if origin.kind == "real" and not published:
                 note = f"the file calls itself real: {origin.name}"
                 origin = Origin("own", name, ((name, read.sha256),), (*origin.notes, note))
-            return cls._from_record(read.frame, read.record, origin)
+            return cls._from_record(read.frame, {**read.record, "origin": asdict(origin)})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TableError(
                 f"{name}: its metadata 'rb_support' and its columns are no {cls.__name__} ({shown(error)}); "
@@ -142,8 +142,8 @@ class Rows:
             ) from error
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any], origin: Origin) -> Self:
-        return cls(frame, origin)  # type: ignore[call-arg]
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
+        return cls(frame, Origin.from_record(record["origin"]))  # type: ignore[call-arg]
 
 
 class Queries(Rows):
@@ -423,10 +423,10 @@ class Outcomes(Queries):
         self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any], origin: Origin) -> Outcomes:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
         models = tuple(record["models"])
         if not isinstance(record["models"], list) or not all(isinstance(model, str) for model in models):
             raise TypeError("its models are no list of names")
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
-        return cls(about, quality, cost, models, origin)
+        return cls(about, quality, cost, models, Origin.from_record(record["origin"]))
