@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes.splits import hold_out
 
 SIMULATED = Origin("simulated", "made for a test", (("a.csv", "00"),), ("first note",))
 
@@ -489,6 +490,21 @@ def test_prompts_equal_across_tasks_stay_together() -> None:
         train, test = whole.split(seed=seed)
         assert (len(train), len(test)) == (28, 12)
         assert not set(train.frame["prompt"]) & set(test.frame["prompt"])
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(0, 40), st.booleans())
+def test_rows_are_held_out_by_whole_texts(texts: list[str], n: int, fill: bool) -> None:
+    held = hold_out(texts, n, np.random.default_rng(1), fill=fill)
+    inside = {text for text, out in zip(texts, held, strict=True) if out}
+    assert held.tolist() == [text in inside for text in texts]
+    assert held.sum() <= n
+    if n >= len(texts):
+        assert held.all()
+    order = np.random.default_rng(2).permutation(len(texts))
+    again = hold_out(np.array(texts)[order], n, np.random.default_rng(1), fill=fill)
+    np.testing.assert_array_equal(again, held[order])
+    if fill:  # nothing that is left would still fit
+        assert all(held.sum() + texts.count(text) > n for text in set(texts) - inside)
 
 
 def test_out_of_domain_leaves_test_prompts_out() -> None:

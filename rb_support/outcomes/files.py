@@ -38,11 +38,6 @@ class Read(NamedTuple):
     notes: list[str]
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Frame of a CSV file, every cell as it stands."""
-    return _parse_csv(_bytes(path), shown(path.name))
-
-
 def read(path: Path) -> Read:
     """Read a CSV file, or a Parquet file with the record in it (empty if `write_parquet` wrote none).
 
@@ -63,7 +58,7 @@ def read(path: Path) -> Read:
             "(published pickles: rb_support.sources)"
         )
     content = _bytes(path)
-    frame, notes = _parse_csv(content, shown(path.name)), list[str]()
+    frame, notes = parse_csv(content, shown(path.name)), list[str]()
     if content.removeprefix(codecs.BOM_UTF8).startswith(b'"'):
         guarded, frame = frame, frame.rename(columns=_bare).map(_bare)
         if not frame.equals(guarded):
@@ -82,10 +77,14 @@ def _bytes(path: Path) -> bytes:
     raise TableError(f"{shown(path)}: {what}; check the path and who may read it")
 
 
-def _parse_csv(content: bytes, name: str) -> pd.DataFrame:
+def parse_csv(content: bytes, name: str) -> pd.DataFrame:
     """Frame of a comma-separated file in UTF-8; lines end as the header's does.
 
     A carriage return that ends no line belongs to its cell, quoted or not.
+
+    Raises
+    ------
+    TableError : naming the row, and what separator or encoding it seems to have instead.
     """
     text = _decoded(content, name)
     header = text[: _HEADER.match(text).end()]  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Split by share of every task that never parts equal prompts."""
+"""Splits that never part equal prompts: by share of every task, or by a number of rows to hold out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Mask = NDArray[np.bool_]
 
@@ -14,6 +14,34 @@ Mask = NDArray[np.bool_]
 def same_text(prompts: pd.Series[str]) -> NDArray[np.str_]:
     """(n,) prompts without white space around them: what "equal prompts" compares."""
     return prompts.str.strip().to_numpy(dtype=object)
+
+
+def hold_out(texts: ArrayLike, n: int, rng: np.random.Generator, *, fill: bool = True) -> Mask:
+    """Rows to hold out, at most n of them; rows of equal texts are held out together or not at all.
+
+    Texts come in random order, and each is held out with all its rows if they still fit. The draw depends
+    on the texts, not on the order of the rows.
+
+    Parameters
+    ----------
+    texts : one per row, such as `same_text` of the prompts.
+    n : rows to hold out.
+    rng : of the draw: one permutation of the distinct texts.
+    fill : whether to go on with the next texts after one that no longer fits, or to stop there.
+
+    Returns
+    -------
+    (rows,) True for rows that are held out.
+    """
+    code, distinct = pd.factorize(np.asarray(texts, dtype=object), sort=True)
+    sizes, chosen, total = np.bincount(code), np.zeros(len(distinct), dtype=bool), 0
+    for text in rng.permutation(len(distinct)):
+        fits = total + sizes[text] <= n
+        if fits:
+            chosen[text], total = True, total + int(sizes[text])
+        elif not fill:
+            break
+    return np.asarray(chosen[code])
 
 
 def train_mask(frame: pd.DataFrame, train_share: float, seed: int | np.random.Generator) -> Mask:
