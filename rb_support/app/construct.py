@@ -14,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from rb_support.cache import write_atomically, written_whole
+from rb_support.cache import write_atomically
 from rb_support.construct.export import card as make_card
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store, unscored
@@ -27,6 +27,7 @@ from rb_support.construct.run import run as ask
 from rb_support.construct.store import Store
 from rb_support.construct.task_files import demo_tasks, read_tasks
 from rb_support.construct.tasks import queries_of
+from rb_support.outcomes import TableError
 
 FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
@@ -164,8 +165,7 @@ def export(
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
-            with written_whole(out) as part:
-                (outcomes.to_long() if long else outcomes.to_wide()).to_csv(part, index=False)
+            outcomes.to_csv(out, long=long)
         if card is not None:
             write_atomically(card, make_card(kept, parameters=parameters).encode())
     typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
@@ -224,6 +224,6 @@ def _exit_codes() -> Iterator[None]:
     except KeyboardInterrupt as error:
         typer.echo("Interrupted: every answer that came is kept; run again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    except (ConstructError, OSError) as error:
+    except (ConstructError, TableError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(FAILED) from error
