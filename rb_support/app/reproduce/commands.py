@@ -139,6 +139,7 @@ def _run_all(
     """
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one notebook must run at a time")
+    figures.mkdir(parents=True, exist_ok=True)  # if it cannot be written, that is said before anything runs
     terminal = sys.stderr.isatty()
     bar = tqdm(total=sum(run.cells for run in runs), unit="cell", leave=False, disable=not terminal)
     done: dict[NotebookRun, int] = {}
