@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from rb_support.catalog import dataset_of_task
-from rb_support.construct.grading import grades_of, samples, summary, tally
+from rb_support.construct.grading import grades_of, samples, summary
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.refusals import tally
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Kind, Origin, Outcomes
@@ -94,16 +95,10 @@ def _by_query(
     graded: pd.DataFrame, queries: Sequence[Query], models: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """Per model, a row per query: score, sums over its turns, answer and refusal flag."""
-    groups = graded.sort_values("turn").groupby(["model", "sample_id"])
-    table = (
-        groups[["cost_usd", "latency_s", "prompt_tokens", "answer_tokens"]]
-        .sum()
-        .assign(
-            score=groups["score"].mean(),
-            refusal=groups["note"].agg(lambda notes: bool((notes == "refusal").any())),
-            model_response=groups["text"].agg(TURN.join),
-        )
-    )
+    rules: dict[str, Any] = dict.fromkeys(["cost_usd", "latency_s", "prompt_tokens", "answer_tokens"], "sum")
+    rules |= {"score": "mean", "note": lambda notes: notes.eq("refusal").any(), "text": TURN.join}
+    table = graded.sort_values("turn").groupby(["model", "sample_id"]).agg(rules)
+    table = table.rename(columns={"note": "refusal", "text": "model_response"})
     ids = [query.sample_id for query in queries]
     return {model: table.loc[[model]].droplevel(0).loc[ids].reset_index(drop=True) for model in models}
 
@@ -141,6 +136,7 @@ def card(
     asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
     dates = f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."
+    models = by_model(store, asked, parameters=parameters)
     parts = [
         f"# {title}",
         f"{len(asked)} queries of {len({q.task for q in asked})} tasks, "
@@ -148,7 +144,7 @@ def card(
         f"Asked with `{json.dumps(asdict(parameters))}`.",
         *([dates] if timings and len(answers) else []),
         "## Models",
-        _markdown(by_model(store, asked, parameters=parameters, timings=timings)),
+        _markdown(models if timings else models.drop(columns="latency_s")),
         "## Models and tasks",
         _markdown(summary(store, asked, parameters)),
         "Answers are counted turn by turn. A quality is the mean score of the graded answers; unreadable "
@@ -160,11 +156,7 @@ def card(
 
 
 def by_model(
-    store: Store,
-    queries: Iterable[Query] | None = None,
-    *,
-    parameters: Parameters | None = None,
-    timings: bool = True,
+    store: Store, queries: Iterable[Query] | None = None, *, parameters: Parameters | None = None
 ) -> pd.DataFrame:
     """What every model did, a row each.
 
@@ -172,8 +164,7 @@ def by_model(
     -------
     Columns model, answers, missing (turns of these queries without an answer), quality (mean score of the
     graded answers), refusals, echoes, empty, unreadable, prompt_tokens and answer_tokens (means per answer),
-    estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, and with `timings` latency_s
-    (median).
+    estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, latency_s (median).
     """
     asked = samples(store, queries)
     frame = grades_of(store, asked, parameters or Parameters())
@@ -184,7 +175,7 @@ def by_model(
     table = table.join(by[["prompt_tokens", "answer_tokens"]].mean())
     table["estimated"] = by["tokens_estimated"].sum()
     table["usd"], table["usd_per_answer"] = by["cost_usd"].sum(), by["cost_usd"].mean()
-    return (table.assign(latency_s=by["latency_s"].median()) if timings else table).reset_index()
+    return table.assign(latency_s=by["latency_s"].median()).reset_index()
 
 
 def _markdown(frame: pd.DataFrame) -> str:

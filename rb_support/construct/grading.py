@@ -18,7 +18,7 @@ from rb_support.answers import final_answer, same_number
 from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
 from rb_support.construct.rag import MAKING
 from rb_support.construct.records import ConstructError, Key, Model, Parameters, Query, key_of
-from rb_support.construct.refusals import behaviour
+from rb_support.construct.refusals import behaviour, tally
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
 
@@ -86,7 +86,6 @@ def grade_store(
     judge: Model | None = None,
     *,
     parameters: Parameters | None = None,
-    judge_parameters: Parameters = JUDGE_PARAMETERS,
     budget_usd: float | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -98,7 +97,6 @@ def grade_store(
     queries : to grade the answers of; all samples of the store if None.
     judge : model that grades open questions; without one they stay ungraded.
     parameters : with which the models were asked; the usual ones if None.
-    judge_parameters : with which the judge is asked.
     budget_usd : hard limit on what the store costs in all, judge included; none if None.
     progress : show the judge's calls.
 
@@ -131,10 +129,10 @@ def grade_store(
     if judge is None or not opened:
         return table
     questions = [question for *_, question in opened]
-    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
+    run(questions, [judge], store, JUDGE_PARAMETERS, budget_usd=budget_usd, progress=progress)
     verdicts = answer_texts(store)
     for key, note, question in opened:
-        verdict = verdicts.get(key_of(judge, question, 0, judge_parameters))
+        verdict = verdicts.get(key_of(judge, question, 0, JUDGE_PARAMETERS))
         if verdict is not None:
             score = parse_score(verdict)
             store.put_grade(key, kind, score or 0.0, score is not None, note)
@@ -199,23 +197,6 @@ def summary(store: Store, queries: Sequence[Query], parameters: Parameters | Non
     return tally(grades_of(store, queries, parameters or Parameters()), ["model", "task"]).reset_index()
 
 
-def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Counts over rows of `grades_of` by some of its columns, which become the index.
-
-    Returns
-    -------
-    Columns answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes, empty, quality
-    (mean score of the graded answers).
-    """
-    counts = grades[by].assign(
-        answers=1, ungraded=grades["kind"].isna(), unreadable=grades["parsed"].eq(False)
-    )
-    for column, note in (("refusals", "refusal"), ("echoes", "echo"), ("empty", "empty")):
-        counts[column] = grades["note"].eq(note)
-    table = counts.groupby(by, sort=False).sum().astype(int)
-    return table.assign(quality=grades.groupby(by)["score"].mean())
-
-
 def position_bias(
     store: Store,
     judge: Model,
@@ -223,7 +204,6 @@ def position_bias(
     queries: Iterable[Query] | None = None,
     *,
     parameters: Parameters | None = None,
-    judge_parameters: Parameters = JUDGE_PARAMETERS,
     budget_usd: float | None = None,
 ) -> pd.DataFrame:
     """Ask the judge to compare two models' answers in both orders: verdicts that change show its bias.
@@ -234,7 +214,7 @@ def position_bias(
     judge : who compares.
     pair : the two models.
     queries : judged ones to compare on; all of the store's if None.
-    parameters, judge_parameters, budget_usd : as `grade_store` takes them.
+    parameters, budget_usd : as `grade_store` takes them.
 
     Returns
     -------
@@ -255,12 +235,12 @@ def position_bias(
     if not compared:
         raise ConstructError(f"no judged question is answered by both {' and '.join(pair)}; run them first")
     questions = [question for _, both in compared for question in both]
-    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=False)
+    run(questions, [judge], store, JUDGE_PARAMETERS, budget_usd=budget_usd, progress=False)
     verdicts, rows = answer_texts(store), []
     for name, both in compared:
         better = []
         for question, (first, second) in zip(both, orders, strict=True):
-            verdict = parse_winner(verdicts.get(key_of(judge, question, 0, judge_parameters), ""))
+            verdict = parse_winner(verdicts.get(key_of(judge, question, 0, JUDGE_PARAMETERS), ""))
             better.append({"A": first, "B": second, "tie": "tie", None: ""}[verdict])
         rows.append((name, *better, "" not in better and better[0] == better[1]))
     return pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped", "consistent"])

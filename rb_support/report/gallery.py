@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from rb_support.outcomes import Kind
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
-from rb_support.report.render import cell, fill_template
+from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict"]
@@ -155,7 +155,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
     """The gallery page: one file that needs nothing but the files beside it."""
     kind = "own" if folder.parent.name == "own" else folder.name
     page = fill_template(
-        "gallery",
+        "gallery.html",
         number=cell,
         kind=kind,
         color=KIND_COLOR.get(kind, "#444444"),
@@ -174,9 +174,8 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
     None too for a file that is not as the record says: what is in it has not been escaped here.
     """
     path = folder / f"{record['id']}.html"
-    if record["form"] != "table" or _timed(record) or store.digest_of(path) != record["files"].get(path.name):
+    recorded = record["files"].get(path.name)
+    if record["form"] != "table" or _timed(record) or recorded is None or store.digest_of(path) != recorded:
         return None
-    page = path.read_text(encoding="utf-8")
-    if len(page) > _INLINE_BYTES:
-        return None
-    return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
+    page = path.read_bytes()
+    return inline_table(page.decode()) if len(page) <= _INLINE_BYTES else None
