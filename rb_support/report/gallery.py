@@ -178,4 +178,4 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
     if record["form"] != "table" or _timed(record) or recorded is None or store.digest_of(path) != recorded:
         return None
     page = path.read_bytes()
-    return inline_table(page.decode()) if len(page) <= _INLINE_BYTES else None
+    return inline_table(page.decode()) if b"</table>" in page and len(page) <= _INLINE_BYTES else None

@@ -90,9 +90,9 @@ def read_json(path: Path, shape: type[BaseModel]) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        found = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": error}
-        where = ".".join(map(str, found["loc"])) or "as a whole"
-        warnings.warn(f"{path} is damaged and taken as not there ({where}: {found['msg']})", stacklevel=2)
+        places = error.errors() if isinstance(error, ValidationError) else []
+        told = [f"{'.'.join(map(str, place['loc'])) or 'as a whole'}: {place['msg']}" for place in places[:1]]
+        warnings.warn(f"{path} is damaged and taken as not there ({(told or [error])[0]})", stacklevel=2)
         return None
 
 
