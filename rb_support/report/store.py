@@ -90,9 +90,11 @@ def read_json(path: Path, shape: type[BaseModel]) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        places = error.errors() if isinstance(error, ValidationError) else []
-        told = [f"{'.'.join(map(str, place['loc'])) or 'as a whole'}: {place['msg']}" for place in places[:1]]
-        warnings.warn(f"{path} is damaged and taken as not there ({(told or [error])[0]})", stacklevel=2)
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc'])) or 'as a whole'}: {first['msg']}"
+        warnings.warn(f"{path} is damaged and taken as not there ({reason})", stacklevel=2)
         return None
 
 
