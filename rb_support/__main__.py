@@ -99,8 +99,11 @@ def gallery(out: Out = None) -> None:
 
     root = out or figures_root(committed=True)
     with _in_words():
-        for folder, items in rebuild_all(root).items():
+        rebuilt = rebuild_all(root)
+        for folder, items in rebuilt.items():
             _say(f"{_shown(root / folder / 'index.html')}: {items} items")
+    if not rebuilt:
+        _say(f"{root}: there are no records of figures to show", err=True)
 
 
 @app.command()

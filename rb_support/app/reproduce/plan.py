@@ -77,7 +77,7 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
     unmatched = [prefix for prefix in only if not any(path.name.startswith(prefix) for path in found)]
     if unmatched:
         names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--only {unmatched[0]} fits no notebook; there are {names}")
+        raise UsageError(f"--only {', '.join(unmatched)} fits no notebook; there are {names}")
     return [path for path in found if not only or path.name.startswith(tuple(only))]
 
 
@@ -149,7 +149,7 @@ def left_out(runs: Sequence[NotebookRun], settings: Sequence[str]) -> list[str]:
     return told
 
 
-_COUNT, _SEED = Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0, lt=2**32)]
+_COUNT, _SEED = Annotated[int, Field(ge=1, le=10**6)], Annotated[int, Field(ge=0, lt=2**32)]
 _NUMBER = Annotated[float, Field(allow_inf_nan=False)]
 _SHARE = Annotated[_NUMBER, Field(ge=0, le=1)]
 _NAME = Annotated[str, Field(min_length=1)]
@@ -159,7 +159,7 @@ VALUES: dict[str, Any] = {
     "splits": _COUNT,
     "k": _COUNT,
     "gold": _COUNT,
-    "budgets": Annotated[int, Field(ge=2)],
+    "budgets": Annotated[_COUNT, Field(ge=2)],
     "rows": Annotated[int, Field(ge=2, le=8)],
     "seed": _SEED,
     "data_seed": _SEED,
