@@ -125,6 +125,35 @@ def test_real_data_that_is_absent_is_said_before_anything_runs(tmp_path: Path) -
     assert "rb_support data fetch" in result.output and "RB_DATA_DIR" in result.output
 
 
+BAD_TABLES = {
+    "no.csv": "there is no such file",
+    "mine.txt": "only .csv and .parquet",
+    "empty.csv": "empty.csv",
+    "one.csv": "row 1.*'acme/a'.*is not a number",
+    "score.csv": "row 1.*'acme/a'",
+    "cost.csv": r"row 1.*'acme/a\|total_cost'",
+    "bytes.parquet": "not a whole Parquet file",
+    "escape.csv": "row 1.*is not a number",
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_table_that_cannot_be_used_is_said_in_a_sentence_before_a_kernel_starts(
+    repository: Path, name: str
+) -> None:
+    row = {"one": "x,0.1", "score": "7,0.1", "cost": "1,-1", "escape": "\x1b[2J\x07,0.1"}.get(
+        name.split(".")[0]
+    )
+    header = "sample_id,prompt,eval_name,acme/a,acme/a|total_cost\n"
+    if name != "no.csv":
+        (repository / name).write_text(f"{header}1,what?,sums,{row}\n" if row else "")
+    result = runner.invoke(app, ["reproduce", "--data", name])
+    assert result.exit_code == 2
+    [line] = result.output.splitlines()
+    assert re.search(BAD_TABLES[name], line) and line.isprintable()
+    assert not (repository / "build").exists()
+
+
 # Files of our own, damaged: by a power cut, a bad disk, an editor or a stranger.
 
 

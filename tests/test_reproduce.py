@@ -23,7 +23,7 @@ from processes import start
 
 from rb_support.app.reproduce import Result, UsageError, refresh, reproduce
 from rb_support.app.reproduce.plan import VALUES, State, convert, discover, fingerprint, left_out, plan_runs
-from rb_support.outcomes import Origin, Outcomes
+from rb_support.outcomes import Kind, Origin, Outcomes
 from rb_support.report.gallery import read_manifest, rebuild_all
 
 OTHER = "data: str = 'x'\nk: int = 3\nstrong: str = ''"
@@ -313,11 +313,19 @@ def test_own_tables_of_one_name_do_not_share_figures(own: Path) -> None:
     assert rebuild_all(own / "figures") == {place(own / "full.csv"): 1, place(other): 1}
 
 
-def test_a_table_is_own_whatever_its_file_says_of_itself(own: Path) -> None:
+def test_data_have_a_seed_apart_from_the_routers() -> None:
+    seed = parameter("data_seed", "int", "0")
+    assert convert("1", seed) == 1
+    with pytest.raises(UsageError, match="data_seed=-1: "):
+        convert("-1", seed)
+
+
+@pytest.mark.parametrize("kind", ["simulated", "real"])
+def test_a_table_is_own_whatever_its_file_says_of_itself(own: Path, kind: Kind) -> None:
     """Else a stranger's rows would stand among the committed figures, and as published ones."""
     path = own / "theirs.parquet"
     table = Outcomes.read(own / "full.csv")
-    replace(table, origin=Origin("simulated", "made rows")).to_parquet(path)
+    replace(table, origin=Origin(kind, "made rows")).to_parquet(path)
     assert reproduce(own / "notebooks", data="theirs.parquet") == [Result("08_own", "done")]
     record = json.loads((own / "figures" / place(path) / "own-x.json").read_text())
     assert record["data"]["kind"] == "own" and record["data"]["files"][0]["name"] == "theirs.parquet"
