@@ -141,9 +141,8 @@ BAD_TABLES = {
 def test_a_table_that_cannot_be_used_is_said_in_a_sentence_before_a_kernel_starts(
     repository: Path, name: str
 ) -> None:
-    row = {"one": "x,0.1", "score": "7,0.1", "cost": "1,-1", "escape": "\x1b[2J\x07,0.1"}.get(
-        name.split(".")[0]
-    )
+    rows = {"one": "x,0.1", "score": "7,0.1", "cost": "1,-1", "escape": "\x1b[2J\x07,0.1"}
+    row = rows.get(Path(name).stem)
     header = "sample_id,prompt,eval_name,acme/a,acme/a|total_cost\n"
     if name != "no.csv":
         (repository / name).write_text(f"{header}1,what?,sums,{row}\n" if row else "")
