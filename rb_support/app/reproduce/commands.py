@@ -159,7 +159,8 @@ def _run_all(
 
     def on_end(run: NotebookRun, result: Result) -> None:
         remember(run, result)
-        done[run] = run.cells
+        with lock:
+            done[run] = run.cells
         outcome = f"FAILED {run.name}: {result.failure}" if result.failure else f"done   {run.name}"
         _tell(f"{outcome}  ({result.seconds:.0f} s)")
 
