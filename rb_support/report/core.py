@@ -76,12 +76,12 @@ class Report:
     ----------
     notebook : file name of the notebook without ending, such as "03_predictive_routers".
     origin : where the rows come from; its kind names the folder and is written on every item.
-    kind : kind of data the run asked for, if there is none and the rows are of another kind. It names the
-        folder then; every item in it still says what its rows are.
+    asked : origin of the data the run asked for, if the rows are others. It names the folder then; every item
+        in it still says what its rows are.
     parameters : the notebook's parameters.
     seed : seed of the notebook's random generator.
     folder : folder that holds `simulated/`, `real/`, `own/`; default RB_FIGURES_DIR, else the
-        repository's `figures`, else `./figures`.
+        repository's `build/figures`, else `./figures`.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class Report:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     folder: Path | None = None
-    kind: Kind | None = None
+    asked: Origin | None = None
     _claims: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -104,8 +104,8 @@ class Report:
 
     @property
     def directory(self) -> Path:
-        """Folder of this report's items: `<folder>/<kind of data>`."""
-        return Path(self.folder or store.figures_root()) / (self.kind or self.origin.kind)
+        """Folder of this report's items: `<folder>/<kind of data>`, or `<folder>/own/<table>`."""
+        return Path(self.folder or store.figures_root()) / store.folder_of(self.asked or self.origin)
 
     def save_figure(
         self,
