@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -141,13 +142,15 @@ def learning_curve(
 
     Returns
     -------
-    A row per seed, size and method: labels, seed, router, apgr, chosen, queries (those judged on).
+    A row per seed, size and method: labels, seed, router, apgr, chosen, queries (those judged on); none of a
+    size for which the pool has too few different prompts.
     """
     rows = []
-    for seed in seeds:
-        validation, rest = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
-        for size in sizes:
-            labels, judged = take_gold(rest, size, np.random.default_rng(seed))
+    for seed, size in product(seeds, sizes):
+        aside = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
+        drawn = take_gold(aside[1], size, np.random.default_rng(seed)) if aside else None
+        if aside and drawn:
+            validation, (labels, judged) = aside[0], drawn
             for name, method in lines.items():
                 choice = method(labels, validation, seed)
                 rate = choice.win_rate(labels, judged, views[choice.view], seed)
