@@ -145,7 +145,7 @@ def load_experiment(
     outcomes = load_outcomes(data, scale=scale, seed=seed)
     if data == "simulated":
         return _simulated(outcomes, scale, seed, gold, rng)
-    return _own(outcomes, gold, strong, weak, rng)
+    return own_experiment(outcomes, gold, strong, weak, rng)
 
 
 def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[PairScores, PairScores] | None:
@@ -216,8 +216,31 @@ def _simulated(
     return Experiment(benchmarks, training, pool, labels, tiers, strong, weak, outcomes)
 
 
-def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Experiment:
-    outcomes, notes = _two_models(outcomes)
+def own_experiment(
+    outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator
+) -> Experiment:
+    """Experiment of a user's own table; its `limits` say what the table does not allow.
+
+    Benchmarks are the datasets with the most rows, or all rows where none has enough. Parameters are those of
+    `load_experiment`.
+
+    Raises
+    ------
+    TableError
+        If a model is unknown, both are the same, or every prompt is blank.
+    """
+    notes = []
+    said = outcomes.frame["prompt"].str.strip().ne("").to_numpy(dtype=bool)
+    if not said.all():
+        outcomes = outcomes.take(said)
+        notes.append(f"{int((~said).sum()):,} of {len(said):,} rows have a blank prompt and are left out.")
+    if len(outcomes.models) == 1:
+        (model,) = outcomes.models
+        quality, cost = (np.repeat(part, 2, axis=1) for part in (outcomes.quality, outcomes.cost))
+        outcomes = Outcomes(outcomes.frame, quality, cost, (model, f"{model} (again)"), outcomes.origin)
+        notes.append(
+            f"{model} is the only model and stands on both sides: add a model's columns to route to."
+        )
     strong, weak = _own_pair(outcomes, strong, weak)
     pairs = PairScores.from_outcomes(outcomes, strong, weak)
     sizes = pairs.frame["dataset"].value_counts()
@@ -241,16 +264,6 @@ def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.G
     return Experiment(
         benchmarks, training, pools[first], known[first][0], tiers, strong, weak, outcomes, tuple(notes)
     )
-
-
-def _two_models(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
-    """The table, and a sentence if it has one model only, which then stands on both sides."""
-    if len(outcomes.models) > 1:
-        return outcomes, []
-    (model,) = outcomes.models
-    quality, cost = (np.repeat(part, 2, axis=1) for part in (outcomes.quality, outcomes.cost))
-    said = f"{model} is the table's only model and stands on both sides: add a model's columns to route to."
-    return Outcomes(outcomes.frame, quality, cost, (model, f"{model} (again)"), outcomes.origin), [said]
 
 
 def _own_pair(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:
