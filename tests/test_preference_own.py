@@ -1,4 +1,4 @@
-"""Notebooks 06 and 07 on tables as people have them: what they call runs on, and says what cannot be shown."""
+"""Notebooks 06 and 07 on tables as people have them: they run on, and say what cannot be shown."""
 
 import numpy as np
 import pandas as pd
@@ -175,9 +175,8 @@ def test_equal_costs_save_nothing():
 
 
 def test_many_models_are_thinned_out_by_their_gaps():
-    scores = transfer.score_tables(own(table(np.linspace(1, 0, 60) * np.ones((40, 60)), names=NAMES)))[
-        "support"
-    ]
+    outcomes = table(np.linspace(1, 0, 60) * np.ones((40, 60)), names=[f"model-{i:02d}" for i in range(60)])
+    scores = transfer.score_tables(own(outcomes))["support"]
     whole, part = transfer.pairs_of(scores, most=10_000), transfer.pairs_of(scores, most=100)
     assert len(whole) == 60 * 59 / 2 and 90 <= len(part) <= 100
     gaps = [pair.strong.mean() - pair.weak.mean() for pair in part.values()]
