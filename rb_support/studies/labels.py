@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.embed import TFIDF, embed, unit
+from rb_support.embed import TFIDF, EmbeddingError, embed, unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.battle_sets import gold_battles
@@ -61,7 +62,8 @@ class Choice:
 def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Embeddings to choose among: the study's own, TF-IDF of the same prompts, and both side by side.
 
-    TF-IDF learns its words from all prompts, of which no label is needed.
+    TF-IDF learns its words from all prompts, of which no label is needed. Where they have none to tell them
+    apart, a warning says so, and the study's own embedding stands alone.
 
     Parameters
     ----------
@@ -73,7 +75,11 @@ def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[
     own = X.loc[texts]
     if embedding == TFIDF:
         return {embedding: own}
-    words = pd.DataFrame(embed(texts, TFIDF), index=own.index)
+    try:
+        words = pd.DataFrame(embed(texts, TFIDF), index=own.index)
+    except (EmbeddingError, ValueError) as error:  # scikit-learn: no word at all
+        warnings.warn(f"{error}. There is nothing to choose but {embedding}", stacklevel=2)
+        return {embedding: own}
     side = np.hstack([unit(own.to_numpy()), unit(words.to_numpy())])
     return {embedding: own, TFIDF: words, BOTH: pd.DataFrame(side, index=own.index)}
 

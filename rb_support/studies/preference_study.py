@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
-from rb_support.embed import BUNDLED, embed
+from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, embed
 from rb_support.load import Scale
 from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
@@ -131,11 +132,21 @@ def embed_prompts(
     Returns
     -------
     (prompts, d) frame indexed by prompt, so that ``X.loc[battles.frame["prompt"]]`` are rows of any table.
+    With a warning, one column of zeros where TF-IDF finds no words to tell the prompts apart.
     """
     learnt = distinct_prompts(experiment.training.values())
     judged = distinct_prompts([*experiment.benchmarks.values(), experiment.gold, *further])
     texts = list(dict.fromkeys([*learnt, *judged]))
-    return pd.DataFrame(embed(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
+    try:
+        vectors = embed(texts, model, fit_on=learnt, progress=progress)
+    except (EmbeddingError, ValueError) as error:  # scikit-learn: no word at all
+        if model != TFIDF:
+            raise
+        warnings.warn(
+            f"{error}. Here all prompts get the same vector, which tells routers nothing", stacklevel=2
+        )
+        vectors = np.zeros((len(texts), 1), dtype=np.float32)
+    return pd.DataFrame(vectors, index=pd.Index(texts))
 
 
 def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
