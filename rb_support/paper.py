@@ -67,11 +67,6 @@ def model_means() -> pd.DataFrame:
     return _table("models_0shot").copy()
 
 
-def rag_prices() -> pd.DataFrame:
-    """Request fees (USD) and token prices of the retrieval models; blank where none is printed."""
-    return _table("rag_prices").copy()
-
-
 def prices() -> pd.DataFrame:
     """Price list of all fourteen models, RAG ones included.
 
@@ -79,7 +74,7 @@ def prices() -> pd.DataFrame:
     without retrieval), source. You.com's token prices are not printed: NaN.
     """
     listed = model_means().drop(columns=["score", "cost_usd_per_query"]).assign(fee_usd_per_request=0.0)
-    return pd.concat([listed, rag_prices()], ignore_index=True)
+    return pd.concat([listed, _table("rag_prices")], ignore_index=True)
 
 
 def oracle_choices() -> pd.DataFrame:
