@@ -6,6 +6,8 @@ any pair that answered the same queries. Its win rates are computed once per que
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
@@ -66,12 +68,18 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     Parameters
     ----------
     table : scores of m models.
-    most : pairs at most; of more, every second, third … in the order of their gaps is taken.
+    most : pairs at most; of more, every second, third … in the order of their gaps is taken, with a warning.
     """
     scores = dict(zip(table.models, table.scores.T, strict=True))
     gaps = {two: _gap(scores[two[0]], scores[two[1]]) for two in permutations(table.models, 2)}
     wide = sorted((two for two in gaps if gaps[two] > 0), key=lambda two: -gaps[two])
-    return {pair_name(*two): table.pair(*two) for two in wide[:: -(-len(wide) // most) or 1]}
+    step = max(1, math.ceil(len(wide) / most))
+    if step > 1:
+        said = (
+            f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken, by gap"
+        )
+        warnings.warn(said, stacklevel=2)
+    return {pair_name(*two): table.pair(*two) for two in wide[::step]}
 
 
 def pair_name(strong: str, weak: str) -> str:
