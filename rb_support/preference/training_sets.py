@@ -165,20 +165,11 @@ def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[Pair
     return None if taken.all() or not taken.any() else (pairs.take(taken), pairs.take(~taken))
 
 
-def _take_capped(
-    pool: PairScores, gold: int, rng: np.random.Generator
-) -> tuple[PairScores, PairScores] | None:
+def _parted(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
+    """Golden labels, and the rest to be judged on; the pool twice where no two parts can be made of it."""
     if gold < 1:
         raise ValueError(f"gold is {gold}; hold out at least one golden label")
-    return take_gold(pool, max(1, min(gold, int(_LARGEST_GOLD * len(pool)))), rng)
-
-
-def _parted(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
-    """Golden labels and rest of published or simulated rows, where no prompt stands for many."""
-    parts = _take_capped(pool, gold, rng)
-    if parts is None:
-        raise TableError(f"{pool.origin.name}: no golden labels can be held out of {len(pool)} rows")
-    return parts
+    return take_gold(pool, max(1, min(gold, int(_LARGEST_GOLD * len(pool)))), rng) or (pool, pool)
 
 
 def _renamed(battles: Battles, model: str, name: str) -> Battles:
@@ -251,19 +242,17 @@ def own_experiment(
             f"{left:,} of {len(pairs):,} rows are in no benchmark: those are the {_OWN_BENCHMARKS} datasets "
             f"with the most rows, of {_OWN_ROWS} at least ({', '.join(pools)})."
         )
-    parts = {name: _take_capped(pool, gold, rng) for name, pool in pools.items()}
-    if mixed := [name for name, found in parts.items() if found is None]:
+    parts = {name: _parted(pool, gold, rng) for name, pool in pools.items()}
+    if mixed := [name for name, (labels, rest) in parts.items() if labels is rest]:
         notes.append(
             f"{', '.join(mixed)}: too few different prompts to keep golden labels apart. Routers are judged "
             "on what they learnt from, which shows nothing of other prompts."
         )
-    known = {name: found or (pools[name], pools[name]) for name, found in parts.items()}
-    benchmarks = {name: rest for name, (_, rest) in known.items()}
-    training = {GOLD: join(*(gold_battles(labels) for labels, _ in known.values()))}
+    benchmarks = {name: rest for name, (_, rest) in parts.items()}
+    training = {GOLD: join(*(gold_battles(labels) for labels, _ in parts.values()))}
     first, tiers = next(iter(pools)), {strong: 0, weak: 1}
-    return Experiment(
-        benchmarks, training, pools[first], known[first][0], tiers, strong, weak, outcomes, tuple(notes)
-    )
+    pool, labels = pools[first], parts[first][0]
+    return Experiment(benchmarks, training, pool, labels, tiers, strong, weak, outcomes, tuple(notes))
 
 
 def _own_pair(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:

@@ -75,9 +75,7 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     wide = sorted((two for two in gaps if gaps[two] > 0), key=lambda two: -gaps[two])
     step = max(1, math.ceil(len(wide) / most))
     if step > 1:
-        said = (
-            f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken, by gap"
-        )
+        said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
     return {pair_name(*two): table.pair(*two) for two in wide[::step]}
 
