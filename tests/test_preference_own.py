@@ -1,8 +1,11 @@
 """Notebooks 06 and 07 on tables as people have them: they run on, and say what cannot be shown."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from tables_made import outcome_tables
 
@@ -10,6 +13,7 @@ from rb_support.outcomes import Origin, Outcomes, TableError
 from rb_support.pairs.metrics import has_gap
 from rb_support.preference import SWRanking
 from rb_support.preference.training_sets import load_experiment, own_experiment
+from rb_support.preference.win_model import WinModel
 from rb_support.studies import labels, overhead, preference_study, savings, transfer
 from rb_support.studies.preference_study import trained, win_rates
 
@@ -198,6 +202,14 @@ def test_many_models_are_thinned_out_by_their_gaps():
     assert np.diff(gaps).max() < 1e-9 and gaps[-1] < 0.05 < 0.9 < gaps[0]
 
 
+def test_models_of_one_short_name_are_still_two():
+    names = ("gpt-4-1106-preview", "GPT-4", "small")
+    pairs = transfer.pairs_of(transfer.score_tables(own(table([[1, 0.9, 0]] * 40, names=names)))["support"])
+    assert {(p.strong_model, p.weak_model) for p in pairs.values()} == {
+        names[:2], names[1:], (names[0], names[2])
+    }  # fmt: skip
+
+
 def test_a_win_model_of_ones_own_is_an_object_in_the_dict():
     """CONTRIBUTING, "Add a win model"."""
     experiment = own(table(drawn(80, 2)))
@@ -211,6 +223,37 @@ def test_a_win_model_of_ones_own_is_an_object_in_the_dict():
     assert found["router"].tolist() == ["Random", "SW ranking", "Guess"]
     assert found["apgr_low"].notna().all()
     assert not hasattr(candidates["Guess"], "longest"), "copies are trained"
+
+
+@dataclass(kw_only=True, eq=False)
+class Mean(WinModel):
+    """One that trains: its weights are the share of wins. It reads texts, but trains in no time."""
+
+    reads = "texts"
+
+    def fit(self, battles, X):
+        self.identity, self.history = self.identify(battles, X), [[1, 0.0, 0.0]]
+        self.share = torch.tensor([battles.share.mean()])
+        return self
+
+    def win_rate(self, X):
+        return np.full(len(X), self.share.item())
+
+    def _tensors(self):
+        return {"share": self.share}
+
+    def _restore(self, tensors, record):
+        self.share = tensors["share"]
+
+
+def test_a_win_model_that_trains_gets_safe_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+    experiment = own(table(drawn(80, 2)))
+    (first,) = trained(experiment, {"M": Mean()}, pd.DataFrame(), experiment.training).values()
+    assert list(tmp_path.glob("win_models/Mean-*/model.safetensors"))
+    monkeypatch.setattr(Mean, "fit", lambda *_: pytest.fail("trained again"))
+    (again,) = trained(experiment, {"M": Mean()}, pd.DataFrame(), experiment.training).values()
+    assert again.share == first.share > 0.5
 
 
 def test_a_win_model_that_asks_for_tiers_is_told_which():

@@ -231,11 +231,13 @@ def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
 
     >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
     'GSM8K'
+    >>> benchmark_of("mail (EN)", ["EN", "mail (EN)"])
+    'mail (EN)'
     """
     known = list(benchmarks)
-    for benchmark in known:
-        if name == benchmark or name.endswith(f" ({benchmark})"):
-            return benchmark
+    found = [benchmark for benchmark in known if name.endswith(f" ({benchmark})")]
+    if name in known or found:
+        return name if name in known else max(found, key=len)
     raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
 
 

@@ -77,7 +77,11 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
-    return {pair_name(*two): table.pair(*two) for two in wide[::step]}
+    found: dict[str, PairScores] = {}
+    for two in wide[::step]:
+        short = pair_name(*two)
+        found[" / ".join(two) if short in found else short] = table.pair(*two)
+    return found
 
 
 def pair_name(strong: str, weak: str) -> str:
