@@ -77,11 +77,8 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
-    found: dict[str, PairScores] = {}
-    for two in wide[::step]:
-        short = pair_name(*two)
-        found[" / ".join(two) if short in found else short] = table.pair(*two)
-    return found
+    apart = len({short_name(model) for model in table.models}) == len(table.models)
+    return {pair_name(*two) if apart else " / ".join(two): table.pair(*two) for two in wide[::step]}
 
 
 def pair_name(strong: str, weak: str) -> str:
