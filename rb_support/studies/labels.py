@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.embed import TFIDF, EmbeddingError, embed, unit
+from rb_support.embed import TFIDF, unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import take_gold
-from rb_support.studies.preference_study import Router
+from rb_support.studies.preference_study import Router, vectors
 
 Array = NDArray[np.float64]
 Views = Mapping[str, pd.DataFrame]
@@ -62,8 +61,7 @@ class Choice:
 def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Embeddings to choose among: the study's own, TF-IDF of the same prompts, and both side by side.
 
-    TF-IDF learns its words from all prompts, of which no label is needed. Where they have none to tell them
-    apart, a warning says so, and the study's own embedding stands alone.
+    TF-IDF learns its words from all prompts, of which no label is needed.
 
     Parameters
     ----------
@@ -75,11 +73,7 @@ def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[
     own = X.loc[texts]
     if embedding == TFIDF:
         return {embedding: own}
-    try:
-        words = pd.DataFrame(embed(texts, TFIDF), index=own.index)
-    except (EmbeddingError, ValueError) as error:  # scikit-learn: no word at all
-        warnings.warn(f"{error}. There is nothing to choose but {embedding}", stacklevel=2)
-        return {embedding: own}
+    words = pd.DataFrame(vectors(texts, TFIDF), index=own.index)
     side = np.hstack([unit(own.to_numpy()), unit(words.to_numpy())])
     return {embedding: own, TFIDF: words, BOTH: pd.DataFrame(side, index=own.index)}
 

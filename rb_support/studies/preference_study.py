@@ -132,21 +132,22 @@ def embed_prompts(
     Returns
     -------
     (prompts, d) frame indexed by prompt, so that ``X.loc[battles.frame["prompt"]]`` are rows of any table.
-    With a warning, one column of zeros where TF-IDF finds no words to tell the prompts apart.
     """
     learnt = distinct_prompts(experiment.training.values())
     judged = distinct_prompts([*experiment.benchmarks.values(), experiment.gold, *further])
     texts = list(dict.fromkeys([*learnt, *judged]))
+    return pd.DataFrame(vectors(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
+
+
+def vectors(texts: Sequence[str], model: str, **options: Any) -> NDArray[np.float32]:
+    """`rb_support.embed.embed`; with a warning, one column of zeros where TF-IDF finds no words."""
     try:
-        vectors = embed(texts, model, fit_on=learnt, progress=progress)
+        return embed(texts, model, **options)
     except (EmbeddingError, ValueError) as error:  # scikit-learn: no word at all
         if model != TFIDF:
             raise
-        warnings.warn(
-            f"{error}. Here all prompts get the same vector, which tells routers nothing", stacklevel=2
-        )
-        vectors = np.zeros((len(texts), 1), dtype=np.float32)
-    return pd.DataFrame(vectors, index=pd.Index(texts))
+        warnings.warn(f"{error}. Here all prompts get the same vector, which tells nothing", stacklevel=2)
+        return np.zeros((len(texts), 1), dtype=np.float32)
 
 
 def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
