@@ -70,15 +70,25 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     table : scores of m models.
     most : pairs at most; of more, every second, third … in the order of their gaps is taken, with a warning.
     """
-    scores = dict(zip(table.models, table.scores.T, strict=True))
-    gaps = {two: _gap(scores[two[0]], scores[two[1]]) for two in permutations(table.models, 2)}
-    wide = sorted((two for two in gaps if gaps[two] > 0), key=lambda two: -gaps[two])
+    wide = _by_gap(table)
     step = max(1, math.ceil(len(wide) / most))
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
+    return {_name_in(table, *two): table.pair(*two) for two in wide[::step]}
+
+
+def _by_gap(table: ModelScores) -> list[tuple[str, str]]:
+    """Pairs of models whose first scores more than its second; the widest gap first."""
+    scores = dict(zip(table.models, table.scores.T, strict=True))
+    gaps = {two: _gap(scores[two[0]], scores[two[1]]) for two in permutations(table.models, 2)}
+    return sorted((two for two in gaps if gaps[two] > 0), key=lambda two: -gaps[two])
+
+
+def _name_in(table: ModelScores, strong: str, weak: str) -> str:
+    """Name of a pair, by short names where those tell the table's models apart."""
     apart = len({short_name(model) for model in table.models}) == len(table.models)
-    return {pair_name(*two) if apart else " / ".join(two): table.pair(*two) for two in wide[::step]}
+    return pair_name(strong, weak) if apart else f"{strong} / {weak}"
 
 
 def pair_name(strong: str, weak: str) -> str:
@@ -147,11 +157,11 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
     Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
     """
     if experiment.outcomes is not None and ARENA not in experiment.training:  # an own table: it has no votes
-        own = pair_name(experiment.strong, experiment.weak)
+        own = (experiment.strong, experiment.weak)
         return {
-            f"{name} ({benchmark})": pairs[name]
-            for benchmark, pairs in ((benchmark, pairs_of(scores)) for benchmark, scores in tables.items())
-            for name in [name for name in pairs if name != own][:_OWN_PAIRS]
+            f"{_name_in(table, *two)} ({benchmark})": table.pair(*two)
+            for benchmark, table in tables.items()
+            for two in [two for two in _by_gap(table) if two != own][:_OWN_PAIRS]
         }
     return {
         f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
