@@ -14,9 +14,10 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from rb_support.cache import write_atomically, written_whole
 from rb_support.construct.export import card as make_card
 from rb_support.construct.export import to_outcomes
-from rb_support.construct.grading import grade_store
+from rb_support.construct.grading import grade_store, unscored
 from rb_support.construct.loopback import serve
 from rb_support.construct.models import read_models
 from rb_support.construct.plan import plan as make_plan
@@ -163,9 +164,10 @@ def export(
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
-            (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
+            with written_whole(out) as part:
+                (outcomes.to_long() if long else outcomes.to_wide()).to_csv(part, index=False)
         if card is not None:
-            card.write_text(make_card(kept, parameters=parameters), encoding="utf-8")
+            write_atomically(card, make_card(kept, parameters=parameters).encode())
     typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
         typer.echo(f"note: {note}")
@@ -187,6 +189,9 @@ def status(store: StoreOption = STORE) -> None:
         typer.echo(f"of these up to ${most:.6f} for {unanswered}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
+    with _exit_codes(), Store(store, create=False) as kept:
+        if missing := unscored(kept):
+            typer.echo(missing)
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
     for model, reason, calls in counted.itertuples(index=False):
         typer.echo(f"given up: {calls} x {model}: {reason}", err=True)

@@ -92,6 +92,8 @@ class Query:
     reference : right answer, or what a judge compares with; may be empty.
     metric : how the answer is graded: "letter", "number" or "judge".
     system : system message; none if empty.
+    stop : texts before which an answer ends; sent along if there are any.
+    letters : of the choices that a multiple-choice question offers, such as "ABCD"; empty if not known.
     """
 
     sample_id: str
@@ -100,6 +102,8 @@ class Query:
     reference: str = ""
     metric: str = "judge"
     system: str = ""
+    stop: tuple[str, ...] = ()
+    letters: str = ""
 
     def conversation(self, answers: Sequence[str]) -> Messages:
         """Messages of the turn after these answers, which are the model's own.

@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from rb_support.answers import final_answer
+from rb_support.answers import final_answer, without_thoughts
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.construct.records import texts_of
 from rb_support.outcomes import Outcomes
@@ -43,7 +43,7 @@ def behaviour(text: str, prompt: str = "", *, readable: bool = False) -> str:
     >>> behaviour("I do not understand the question."), behaviour("I do"), behaviour("I doubt it: 4.")
     ('refusal', 'refusal', '')
     """
-    plain = _plain(text)
+    plain = _plain(without_thoughts(text))
     if not plain:
         return "empty"
     if readable:
@@ -83,7 +83,9 @@ def refusals_table(outcomes: Outcomes) -> pd.DataFrame:
         )
     found = pd.DataFrame({model: marks(outcomes, model) for model in held})
     scores = [outcomes.quality[:, outcomes.models.index(model)] for model in held]
-    answers = found.melt(var_name="model", value_name="note").assign(kind="", score=np.concatenate(scores))
+    answers = found.melt(var_name="model", value_name="note").assign(
+        kind="", cut=False, score=np.concatenate(scores)
+    )
     table = tally(answers.assign(parsed=answers["note"].ne("unreadable")), ["model"])
     real = answers[~answers["note"].isin(NOTES.values())]
     table["quality"] = [score.mean() for score in scores]
@@ -98,15 +100,16 @@ def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    grades : a row per answer with columns kind and parsed (blank where it has no grade), score and note.
+    grades : a row per answer with columns kind and parsed (blank where it has no grade), score, note and cut.
 
     Returns
     -------
-    Columns answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes, empty, quality
-    (mean score of the graded answers).
+    Columns answers, ungraded (a judge's verdict is missing), cut (at the limit of tokens, so no score),
+    unreadable (graded, nothing could be read), refusals, echoes, empty, quality (mean score of the graded).
     """
-    counts = {column: grades["note"].eq(note) for column, note in NOTES.items()}
-    counts |= {"ungraded": grades["kind"].isna(), "unreadable": grades["parsed"].eq(False)}
+    counts = {"ungraded": grades["kind"].isna() & ~grades["cut"], "cut": grades["cut"]}
+    counts |= {"unreadable": grades["parsed"].eq(False)}
+    counts |= {column: grades["note"].eq(note) for column, note in NOTES.items()}
     table = grades[by].assign(answers=1, **counts).groupby(by, sort=False).sum().astype(int)
     return table.assign(quality=grades.groupby(by)["score"].mean())
 

@@ -41,7 +41,8 @@ FROM pragma_application_id, pragma_user_version"""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
-    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL);
+    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '[]',
+    letters TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
@@ -141,14 +142,27 @@ class Store:
                     f"{self.path}: sample_id {query.sample_id!r} stands for another query there; "
                     "rename the sample or take another store"
                 )
-            rows.append(vars(query) | {"turns": json.dumps(query.turns, ensure_ascii=False)})
-        columns = "(:sample_id, :task, :turns, :reference, :metric, :system)"
+            texts = {"turns": query.turns, "stop": query.stop}
+            rows.append(vars(query) | {k: json.dumps(v, ensure_ascii=False) for k, v in texts.items()})
+        columns = "(:sample_id, :task, :turns, :reference, :metric, :system, :stop, :letters)"
         self._write_many(f"INSERT OR IGNORE INTO queries VALUES {columns}", rows)
 
     def queries(self) -> list[Query]:
         """Every query, in the order in which they came."""
         rows = self._rows("SELECT * FROM queries ORDER BY rowid")
-        return [Query(name, task, tuple(json.loads(turns)), *rest) for name, task, turns, *rest in rows]
+        return [
+            Query(
+                one,
+                task,
+                tuple(json.loads(turns)),
+                reference,
+                metric,
+                system,
+                tuple(json.loads(stop)),
+                letters,
+            )
+            for one, task, turns, reference, metric, system, stop, letters in rows
+        ]
 
     def put_models(self, models: Iterable[Model]) -> None:
         """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
