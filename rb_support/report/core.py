@@ -106,6 +106,7 @@ class Report:
 
     def __post_init__(self) -> None:
         use_style()
+        render.show_alike()
 
     @property
     def directory(self) -> Path:

@@ -97,8 +97,7 @@ def _plot_interpolation(
     ends = points[list(pair)]
     ax.plot(*ends.T, color=GREY, zorder=1)
     ax.scatter(cost, quality, s=4, color=BLUE, alpha=0.4, linewidth=0, zorder=2)
-    others = ~np.isin(np.arange(len(points)), pair)
-    plot_models(ax, np.where(others[:, None], np.nan, points), models)
+    plot_models(ax, ends, [models[j] for j in pair], among=models)
     x, y = ends.mean(axis=0)
     ax.annotate("half and half", (x, y), (6, -12), textcoords="offset points")
 
@@ -178,7 +177,8 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     names = _largest(parts)
     if not names:
         return sentence_figure("The table has no rows.")
-    fig, axes = panels(len(names), 2 if len(names) == 4 else 3)
+    height = 2.2 if len(names) > 3 else 3.2
+    fig, axes = panels(len(names), 2 if len(names) == 4 else 3, height=height)
     for ax, name in zip(axes, names, strict=True):
         part = parts[name]
         plot_curve(ax, part.points(), ZERO, router=ZERO)
@@ -408,7 +408,7 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
     fig, axes = panels(len(parts), 3, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
     for ax, (benchmark, part) in zip(axes, parts, strict=True):
         _plot_pairs(ax, part.dropna(subset="apgr"), rings)
-        ax.set_title(f"{short(benchmark, 24)}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
+        ax.set_title(f"{short(str(benchmark), 24)}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
     axes[0].set_ylabel(f"APGR of {router}")
     fig.supxlabel("gap between the models' mean scores", fontsize=8)
     model_legend(fig, curves=axes, ncol=3)

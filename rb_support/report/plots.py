@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from textwrap import fill
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -67,7 +66,9 @@ def sentence_figure(sentence: str) -> Figure:
     return fig
 
 
-def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: float = 34) -> None:
+def plot_models(
+    ax: Axes, points: ArrayLike, models: Sequence[str], *, size: float = 34, among: Sequence[str] = ()
+) -> None:
     """Draw each model as a point of (mean cost, mean quality) in its fixed colour and marker.
 
     Of more than `NAMED` models, those on the points' hull; the others are grey. The points carry no legend
@@ -79,6 +80,7 @@ def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: flo
     points : shape (m, 2), cost in USD per query and quality in [0, 1]; one that is not finite is left out.
     models : m names.
     size : area of a marker in square points.
+    among : names of all models of the figure, if here are only some: no two of them look alike.
     """
     places = np.asarray(points, dtype=float).reshape(-1, 2)
     drawn = np.flatnonzero(np.isfinite(places).all(axis=1))
@@ -88,11 +90,13 @@ def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: flo
     named = drawn if len(models) <= NAMED else drawn[hull_indices(places[drawn])]
     grey = np.setdiff1d(drawn, named)
     if len(grey):
-        ax.scatter(*places[grey].T, s=size / 3, color=GREY, alpha=0.5, linewidth=0, zorder=2)
-    styles = model_styles(models)
+        cost, quality = places[grey].T
+        ax.scatter(cost, quality, s=size / 3, color=GREY, alpha=0.5, linewidth=0, zorder=2)
+    styles = model_styles(among or models)
     for j in sorted(named):
-        look = {"label": f"_{models[j]}", "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
-        ax.scatter(*places[j], s=size, **look, **styles[models[j]])
+        look = styles[models[j]] | {"label": f"_{models[j]}", "edgecolor": "white", "linewidth": 0.5}
+        cost, quality = places[j]
+        ax.scatter(cost, quality, s=size, zorder=3, **look)
 
 
 def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = None, **line: Any) -> None:
@@ -130,16 +134,18 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     smallest, (lowest, highest) = ax.dataLim.minposx, ax.dataLim.intervalx
     if lowest <= 0 and not np.isfinite(smallest):
         return  # all is free: nothing to take a logarithm of
-    with mpl.rc_context({"text.parse_math": True}):  # a power of ten is the one formula on an axis
-        ax.xaxis.get_major_ticks(16)
+    for tick in ax.xaxis.get_major_ticks(16):
+        tick.label1.set_parse_math(True)  # a power of ten is the one formula that a figure has
     if lowest <= 0:
         ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
         ticks = np.array(_CostLocator().tick_values(smallest, max(highest, 1.01 * smallest)))
-        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[(ticks >= smallest) & (ticks <= highest)]]))
+        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[(ticks >= 2 * smallest) & (ticks <= highest)]]))
         ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     else:
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(_CostLocator())
+        if highest < 1.001 * lowest:  # one cost, give or take rounding
+            ax.set_xlim(lowest / 3, highest * 3)
     labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
     ax.xaxis.set_major_formatter(labels)
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -185,7 +191,8 @@ def model_legend(
     points = [Line2D([], [], ls="none", **look) for look in looks]
     handles = [*lines.values(), *points]
     widest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    if widest > 28:
-        ncol = max(1, min(ncol, int(13 * fig.get_figwidth() / (widest + 6))))
-    fig.set_figheight(fig.get_figheight() + 0.17 * max(0, -(-len(handles) // ncol) - 5))
+    if models and widest > 28:
+        ncol = max(1, min(ncol, int(15 * fig.get_figwidth() / (widest + 6))))
+    rows = -(-len(handles) // ncol)
+    fig.set_figheight(fig.get_figheight() + (0.18 * rows if rows > 5 else 0))
     fig.legend(handles=handles, loc="outside lower center", ncol=ncol)

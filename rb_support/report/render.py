@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from itertools import product
 from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import Collection
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
@@ -35,6 +35,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
 }
 _FORMULA = re.compile(r"[=+@-](?!$|[\d.,]+(?:e[+-]?\d+)?%?$)", re.IGNORECASE)
+_DENSE = 1000  # points of one artist from which on it may become a picture in an SVG or PDF file
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
 _LATEX = str.maketrans(
     {
@@ -66,25 +67,34 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
         legible(fig)
         _add_footer(fig, item, origin)
         contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
-        too_large = [ending for ending, content in contents.items() if limit and len(content) > limit]
-        if too_large:
-            for artist in fig.findobj(lambda artist: isinstance(artist, (Collection, Line2D))):
-                artist.set_rasterized(True)
-        for ending, dpi in product(too_large, (140, 100, 70)):
-            if len(contents[ending]) > (limit or 0):
-                contents[ending] = _saved(fig, ending[1:], dpi=dpi, colors=64)
+        for ending, content in contents.items():
+            if limit and len(content) > limit:
+                contents[ending] = _smaller(fig, ending[1:], limit)
     fig.set_canvas(canvas)
     return contents
 
 
-def _saved(fig: Figure, kind: str, *, dpi: int | None = None, colors: int | None = None) -> bytes:
+def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
     packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
     resolution = dpi or mpl.rcParams["savefig.dpi"]
     fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution, **packed)
-    if kind == "png" and colors:
-        picture, buffer = Image.open(buffer).convert("RGB").quantize(colors), io.BytesIO()
-        picture.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
+    """A figure again with a palette and, if need be, coarser pixels; in a page, dense artists as pictures."""
+    if kind != "png":
+        for points in fig.findobj(PathCollection):
+            points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
+        for line in fig.findobj(Line2D):
+            line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
+        return _saved(fig, kind)
+    for dpi in (140, 90, 60):
+        picture, buffer = Image.open(io.BytesIO(_saved(fig, kind, dpi))), io.BytesIO()
+        picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
+        if len(buffer.getvalue()) <= limit:
+            break
     return buffer.getvalue()
 
 
@@ -182,6 +192,21 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     )
     words.columns = [visible(name, keep="\n") for name in flat.columns]
     return Table(words, [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes])
+
+
+def show_alike() -> None:
+    """In a notebook, show a dash where a table of any cell has no number, and no dollar sign as a formula."""
+    pd.set_option("display.html.use_mathjax", False)
+    shell = get_ipython()
+    if shell is not None:
+        html, plain_text = (shell.display_formatter.formatters[f"text/{kind}"] for kind in ("html", "plain"))
+        html.for_type(pd.DataFrame, lambda frame: _dashed(frame.to_html, notebook=True))
+        for kind in (pd.DataFrame, pd.Series):
+            plain_text.for_type(kind, lambda table, page, _cycle: page.text(_dashed(table.to_string)))
+
+
+def _dashed(written: Callable[..., str], **options: Any) -> str:
+    return visible(written(na_rep="–", max_rows=60, **options), keep="\n")
 
 
 def render_csv(frame: pd.DataFrame) -> bytes:
