@@ -144,7 +144,7 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     else:
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(_CostLocator())
-        if highest < 1.001 * lowest:  # one cost, give or take rounding
+        if lowest <= highest < 1.001 * lowest:  # one cost, give or take rounding
             ax.set_xlim(lowest / 3, highest * 3)
     labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
     ax.xaxis.set_major_formatter(labels)

@@ -83,19 +83,20 @@ def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
 
 
 def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
-    """A figure again with a palette and, if need be, coarser pixels; in a page, dense artists as pictures."""
-    if kind != "png":
-        for points in fig.findobj(PathCollection):
-            points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
-        for line in fig.findobj(Line2D):
-            line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
-        return _saved(fig, kind)
+    """A figure again, dense artists as pictures on its page, in a palette and, if need be, coarser pixels."""
+    for points in fig.findobj(PathCollection):
+        points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
+    for line in fig.findobj(Line2D):
+        line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
     for dpi in (140, 90, 60):
-        picture, buffer = Image.open(io.BytesIO(_saved(fig, kind, dpi))), io.BytesIO()
-        picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
-        if len(buffer.getvalue()) <= limit:
+        content = _saved(fig, kind, dpi)
+        if kind == "png":
+            picture, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
+            picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
+            content = buffer.getvalue()
+        if len(content) <= limit:
             break
-    return buffer.getvalue()
+    return content
 
 
 def _add_footer(fig: Figure, item: str, origin: Origin) -> None:
