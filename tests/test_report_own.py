@@ -261,7 +261,7 @@ def test_own_files_are_made_smaller_and_never_refused(
     dots = pd.DataFrame(np.random.default_rng(0).random((6_000, 2)), columns=["x", "y"])
     fig, (ax,) = panels(1)
     ax.scatter(dots["x"], dots["y"], s=0.5)
-    with pytest.raises(ReportError, match=r"svg would have .* the limit is 100,000"):
+    with pytest.raises(ReportError, match=r"would have .* the limit is 100,000"):
         saved(fig, tmp_path, origin=Origin("simulated", "made"))
     folder = saved(fig, tmp_path, dots)
     sizes = {path.suffix: path.stat().st_size for path in folder.glob("rb-fig3.*")}
@@ -335,7 +335,7 @@ def test_equal_costs_are_one_place_on_an_axis_that_can_be_read(cost: float) -> N
 def test_of_many_datasets_the_largest_are_drawn_and_it_is_said() -> None:
     fig = dataset_figure(own_table(2, n=153, tasks=51))
     assert len(fig.axes) == 15 and fig._suptitle is not None
-    assert fig._suptitle.get_text() == "The 15 datasets with the most rows, of 51; the CSV has all"
+    assert fig._suptitle.get_text() == "The 15 with the most rows, of 51; the CSV has all"
     assert len(dataset_figure(own_table(2, n=56, tasks=14)).axes) == 15  # 14, and a place that is left over
     plt.close("all")
 

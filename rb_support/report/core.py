@@ -22,7 +22,6 @@ from rb_support.report.text import said
 
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
 _PAPERS = re.compile(r"\b(papers?|published|printed|RouterBench|RouteLLM)\b")
-_PAPER_COLUMN = re.compile(r"(paper|published)(_.*)?")
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
@@ -165,9 +164,8 @@ class Report:
             For an unknown id or column, and for a file over the size limit; nothing is written then.
         """
         item, kept = self._item(id, title), self._without_paper(frame)
-        specs = {name: spec for name, spec in (formats or {}).items() if name in kept or name not in frame}
         caption = f"{item.title}. {render.data_line(self.origin)} · {id}"
-        pages = render.shown(kept, specs).pages(id, caption)
+        pages = render.shown(kept, formats).pages(id, caption)
         self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
         return kept
 
@@ -231,7 +229,7 @@ class Report:
         return self.origin.kind == "own"
 
     def _without_paper(self, frame: pd.DataFrame) -> pd.DataFrame:
-        columns = [name for name in frame if isinstance(name, str) and _PAPER_COLUMN.fullmatch(name)]
+        columns = [name for name in frame if isinstance(name, str) and render.PAPER_COLUMN.fullmatch(name)]
         return frame.drop(columns=columns) if self._own else frame
 
     def _item(self, id: str, title: str | None) -> Item:

@@ -47,18 +47,26 @@ _LINES = ("-", "--", ":")
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
 _COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
-_MOST_PANELS = 15
 
 
-def _largest(parts: Mapping[str, Sized], most: int = _MOST_PANELS) -> list[str]:
-    """Names of the parts with the most rows, in their own order: as many as a page can show."""
-    by_size = sorted(parts, key=lambda name: -len(parts[name]))
-    return [name for name in parts if name in by_size[:most]]
+def _panels_of(
+    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: float
+) -> tuple[Figure, dict[str, list[Axes]]]:
+    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest."""
+    largest = sorted(parts, key=lambda name: -len(parts[name]))[:most]
+    names = [name for name in parts if name in largest]
+    ncols = min(len(names), ncols)
+    fig, axes = panels(deep * ncols * -(-len(names) // ncols), ncols, **options)
+    columns = np.array(axes).reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
+    for unused in columns[len(names) :].ravel():
+        unused.set_visible(False)
+    if len(names) < len(parts):
+        fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
+    return fig, dict(zip(names, columns.tolist(), strict=False))
 
 
-def _say_how_many(fig: Figure, drawn: int, of: int) -> None:
-    if drawn < of:
-        fig.suptitle(f"The {drawn} datasets with the most rows, of {of}; the CSV has all", fontsize=8)
+def _title(name: str, rows: Sized) -> str:
+    return f"{short(name, 24)} (n = {len(rows):,})"
 
 
 def mathematics_figure(
@@ -140,21 +148,17 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
 
 def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
     """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
-    names, datasets = list(routers), _largest({name: c.test for name, c in comparisons.items()})
-    if not datasets:
+    if not comparisons:
         return sentence_figure("No dataset has rows enough to compare routers on.")
-    fig, axes = panels(len(datasets), 3, height=3.3)
-    for ax, dataset in zip(axes, datasets, strict=True):
+    names = list(routers)
+    fig, axes = _panels_of({name: c.test for name, c in comparisons.items()}, height=3.3)
+    for dataset, (ax,) in axes.items():
         plot_comparison(ax, comparisons[dataset], names, dataset)
-    for ax in axes[::3]:
+    drawn = [ax for (ax,) in axes.values()]
+    for ax in drawn[::3]:
         ax.set_ylabel("mean quality")
-    _say_how_many(fig, len(datasets), len(comparisons))
-    model_legend(fig, comparisons[datasets[0]].test.models, curves=axes[0])
+    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn[0])
     return fig
-
-
-def _title(name: str, rows: Sized) -> str:
-    return f"{short(name, 24)} (n = {len(rows):,})"
 
 
 def oracle_figure(outcomes: Outcomes) -> Figure:
@@ -174,12 +178,11 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
 def dataset_figure(outcomes: Outcomes) -> Figure:
     """Models, zero router and oracle on every dataset, a panel each, as RouterBench's Figure 6."""
     parts = {name: outcomes.of(name) for name in outcomes.datasets}
-    names = _largest(parts)
-    if not names:
+    if not parts:
         return sentence_figure("The table has no rows.")
-    height = 2.2 if len(names) > 3 else 3.2
-    fig, axes = panels(len(names), 2 if len(names) == 4 else 3, height=height)
-    for ax, name in zip(axes, names, strict=True):
+    height = 2.2 if len(parts) > 3 else 3.2
+    fig, axes = _panels_of(parts, 2 if len(parts) == 4 else 3, height=height)
+    for name, (ax,) in axes.items():
         part = parts[name]
         plot_curve(ax, part.points(), ZERO, router=ZERO)
         _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 22)
@@ -187,8 +190,7 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
         cost_axis(ax, "")
     fig.supxlabel(cost_label(outcomes), fontsize=8)
     fig.supylabel("mean quality", fontsize=8)
-    _say_how_many(fig, len(names), len(parts))
-    model_legend(fig, outcomes.models, curves=axes[0])
+    model_legend(fig, outcomes.models, curves=next(iter(axes.values())))
     return fig
 
 
@@ -231,27 +233,21 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
         `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
         `cascade_name` are judges with a measured error rate, drawn as single points.
     """
-    datasets = _largest({name: c.test for name, c in comparisons.items()}, 9)
-    if not datasets:
+    if not comparisons:
         return sentence_figure("No dataset has rows enough to compare cascades on.")
-    columns = min(len(datasets), 3)
-    fig, axes = panels(2 * columns * -(-len(datasets) // columns), columns, height=3.2)
-    for place, dataset in enumerate(datasets):
-        block, column = divmod(place, columns)
-        above, below = (axes[(2 * block + row) * columns + column] for row in (0, 1))
+    parts = {name: comparison.test for name, comparison in comparisons.items()}
+    fig, axes = _panels_of(parts, most=9, deep=2, height=3.2)
+    for place, (dataset, (above, below)) in enumerate(axes.items()):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
         simulated = rows["router"] == rows["error_rate"].map(cascade_name)
         rates = dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy())
         plot_cascades(above, comparisons[dataset], rates)
-        above.set_title(_title(dataset, comparisons[dataset].test))
+        above.set_title(_title(dataset, parts[dataset]))
         _plot_leads(below, rows[simulated], rows[~simulated])
-        if column == 0:
+        if place % 3 == 0:
             above.set_ylabel("mean quality")
             below.set_ylabel("AIQ minus the zero router's")
-    for ax in axes:
-        ax.set_visible(bool(ax.has_data() or ax.texts))
-    _say_how_many(fig, len(datasets), len(comparisons))
-    model_legend(fig, comparisons[datasets[0]].test.models)
+    model_legend(fig, next(iter(parts.values())).models)
     return fig
 
 
@@ -303,17 +299,17 @@ def routers_figure(curves: pd.DataFrame, benchmarks: Mapping[str, PairScores]) -
         A router has one colour; the last training set is a full line, those before it are dashed.
     benchmarks : name -> scores of the pair; those that `curves` names are drawn.
     """
-    names = [name for name in benchmarks if name in set(curves["benchmark"])]
-    names = _largest({name: benchmarks[name] for name in names})
-    if not names:
+    parts = {name: benchmarks[name] for name in benchmarks if name in set(curves["benchmark"])}
+    if not parts:
         return sentence_figure("No benchmark has a curve to show.")
-    fig, axes = panels(len(names), 3, width=7.0 if len(names) > 1 else 4.8, height=4.0)
-    for ax, name in zip(axes, names, strict=True):
-        _plot_benchmark(ax, curves[curves["benchmark"] == name], benchmarks[name])
-        ax.set_title(_title(name, benchmarks[name]))
+    fig, axes = _panels_of(parts, width=7.0 if len(parts) > 1 else 4.8, height=4.0)
+    for name, (ax,) in axes.items():
+        _plot_benchmark(ax, curves[curves["benchmark"] == name], parts[name])
+        ax.set_title(_title(name, parts[name]))
         ax.set_xlabel("calls to the strong model (%)")
-    axes[0].set_ylabel("mean score")
-    model_legend(fig, curves=axes, ncol=3 if len(names) > 1 else 2)
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel("mean score")
+    model_legend(fig, curves=drawn, ncol=3 if len(parts) > 1 else 2)
     return fig
 
 
@@ -401,17 +397,18 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
         mark, the name of a pair to point out (else empty).
     router : name for the label.
     """
-    parts = list(frame.groupby("benchmark", sort=False))[:_MOST_PANELS]
+    parts = {str(name): part for name, part in frame.groupby("benchmark", sort=False)}
     if not parts:
         return sentence_figure("There is no pair of models with a gap between them.")
     rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
-    fig, axes = panels(len(parts), 3, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
-    for ax, (benchmark, part) in zip(axes, parts, strict=True):
-        _plot_pairs(ax, part.dropna(subset="apgr"), rings)
-        ax.set_title(f"{short(str(benchmark), 24)}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
-    axes[0].set_ylabel(f"APGR of {router}")
+    fig, axes = _panels_of(parts, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
+    for name, (ax,) in axes.items():
+        _plot_pairs(ax, parts[name].dropna(subset="apgr"), rings)
+        ax.set_title(f"{short(name, 24)}\n{len(parts[name])} pairs, n = {parts[name]['n'].iloc[0]:,}")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel(f"APGR of {router}")
     fig.supxlabel("gap between the models' mean scores", fontsize=8)
-    model_legend(fig, curves=axes, ncol=3)
+    model_legend(fig, curves=drawn, ncol=3)
     return fig
 
 

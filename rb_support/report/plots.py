@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import fill
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
 from rb_support.frontier import hull, hull_indices
 from rb_support.outcomes import Outcomes
-from rb_support.report.style import GREY, distinct, model_styles, router_style
+from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
 from rb_support.report.text import short
 
 COST_LABEL = "mean cost (USD per query)"
@@ -44,6 +45,8 @@ def panels(
     -------
     The figure and its `n` axes, row by row.
     """
+    if mpl.rcParams["text.parse_math"]:  # the project's style is not on yet
+        use_style()
     ncols = min(n, ncols)
     rows = -(-n // ncols)
     fig, grid = plt.subplots(rows, ncols, figsize=(width, height * rows), squeeze=False, **options)
@@ -117,6 +120,8 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
         ax.plot([], [], label=f"{label}: nothing to show", **style)
         return
     costs, heights = hull(places).T
+    if len(costs) == 1:  # a line of one point is none
+        style = {"marker": "o", "markersize": 9, "markerfacecolor": "none"} | style
     positive = costs[costs > 0]
     between = np.geomspace(positive[0], positive[-1], 60) if len(positive) > 1 else positive
     # Points between the corners too: a mixture of two models is straight in cost, so bent on a log axis.
@@ -181,13 +186,8 @@ def model_legend(
     styles = model_styles(models)
     looks = [{"label": short(short_name(name)), **styles[name]} for name in named]
     if len(named) < len(models):
-        more = {
-            "label": f"{len(models) - len(named)} more models",
-            "color": GREY,
-            "marker": ".",
-            "alpha": 0.5,
-        }
-        looks.append(more)
+        rest = f"{len(models) - len(named)} more models"
+        looks.append({"label": rest, "color": GREY, "marker": ".", "alpha": 0.5})
     points = [Line2D([], [], ls="none", **look) for look in looks]
     handles = [*lines.values(), *points]
     widest = max((len(str(handle.get_label())) for handle in handles), default=0)

@@ -36,6 +36,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 _FORMULA = re.compile(r"[=+@-](?!$|[\d.,]+(?:e[+-]?\d+)?%?$)", re.IGNORECASE)
 _DENSE = 1000  # points of one artist from which on it may become a picture in an SVG or PDF file
+PAPER_COLUMN = re.compile(r"(paper|published)(_.*)?")
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
 _LATEX = str.maketrans(
     {
@@ -182,10 +183,10 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     Raises
     ------
     ReportError
-        If `formats` names a column that the table does not have.
+        If `formats` names a column that the table does not have; one of published numbers may be missing.
     """
     flat, specs = plain(frame), formats or {}
-    unknown = sorted(set(specs) - set(flat.columns))
+    unknown = sorted(name for name in specs if name not in flat and not PAPER_COLUMN.fullmatch(name))
     if unknown:
         raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
     words = flat.astype(object).apply(

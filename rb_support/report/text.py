@@ -66,9 +66,9 @@ def _fonts(words: str, weight: str | int) -> tuple[list[str], frozenset[str]]:
     usual = font_manager.findfont(font_manager.FontProperties(weight=weight))
     families, lacking = [], frozenset(words) - _characters(usual) - {"\n"}
     while lacking:
-        best = max(_candidates(), key=lambda name: len(lacking & _characters(_candidates()[name])))
-        found = lacking & _characters(_candidates()[best])
-        if not found:
+        found = {name: lacking & _characters(path) for name, path in _candidates().items()}
+        best = max(found, key=lambda name: len(found[name]), default="")
+        if not found.get(best):
             letters = visible("".join(sorted(lacking)))
             warnings.warn(
                 f"no font here has {letters} of {short(words)!r}: they are drawn as their codes; "
@@ -77,7 +77,7 @@ def _fonts(words: str, weight: str | int) -> tuple[list[str], frozenset[str]]:
             )
             break
         families.append(best)
-        lacking -= found
+        lacking -= found[best]
     return families, lacking
 
 
