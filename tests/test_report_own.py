@@ -106,7 +106,7 @@ def test_any_name_is_drawn_as_written_or_as_its_codes(tmp_path: Path) -> None:
         assert name in drawn
     assert r"\u6a21\u578b-7b" in drawn and r"\U0001f917-chat" in drawn
     assert f"{'z' * 20}…{'z' * 19}" in drawn
-    assert "Own data — cost_$1_to_$2.csv  ·  rb-fig3" in drawn
+    assert "Own data — cost_$1_to_$2.csv  ·  rb-fig3" in drawn and "' '" in drawn
     assert sorted(str(warning.message).split("'")[1] for warning in told) == ["模型-7b", "🤗-chat"]
 
 

@@ -19,7 +19,7 @@ from rb_support.catalog import MODELS, RAG_MODELS, short_name
 from rb_support.frontier import hull, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
-from rb_support.report.text import short
+from rb_support.report.text import LegibleFigure, short
 
 COST_LABEL = "mean cost (USD per query)"
 NAMED = len(dict.fromkeys(MODELS + RAG_MODELS))
@@ -49,7 +49,8 @@ def panels(
         use_style()
     ncols = min(n, ncols)
     rows = -(-n // ncols)
-    fig, grid = plt.subplots(rows, ncols, figsize=(width, height * rows), squeeze=False, **options)
+    options |= {"figsize": (width, height * rows), "squeeze": False, "FigureClass": LegibleFigure}
+    fig, grid = plt.subplots(rows, ncols, **options)
     axes = list(grid.ravel())
     for unused in axes[n:]:
         unused.set_visible(False)

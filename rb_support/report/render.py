@@ -230,7 +230,7 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     if isinstance(flat.columns, pd.MultiIndex):
         flat.columns = pd.Index([" / ".join(filter(None, map(str, name))) for name in flat.columns])
     only_counts = flat.index.name is None and pd.api.types.is_integer_dtype(flat.index.dtype)
-    return (flat if only_counts else flat.reset_index()).rename(columns=str)
+    return (flat if only_counts else flat.reset_index(allow_duplicates=True)).rename(columns=str)
 
 
 def cell(value: Any, spec: str | None = None) -> str:

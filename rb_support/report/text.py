@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from matplotlib import font_manager
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
@@ -36,7 +37,7 @@ def short(name: str, limit: int = 40) -> str:
     >>> short("organisation/a-model-with-quite-a-name-70b-instruct", 30)
     'organisation/a-…e-70b-instruct'
     """
-    line = visible(" ".join(name.split()))
+    line = visible(" ".join(name.split())) or repr(name)
     half = (limit - 1) // 2
     return line if len(line) <= limit else f"{line[: limit - 1 - half]}…{line[-half:]}"
 
@@ -57,7 +58,17 @@ def legible(fig: Figure) -> None:
         if not words.isascii() or not words.replace("\n", "").isprintable():
             words = visible(words, keep="\n")
             families, lacking = _fonts(words, text.get_fontproperties().get_weight())
-            text.set(text=_written_out(words, lacking), fontfamily=[*text.get_fontfamily(), *families])
+            families = list(dict.fromkeys([*text.get_fontfamily(), *families]))
+            text.set(text=_written_out(words, lacking), fontfamily=families)
+
+
+class LegibleFigure(Figure):
+    """A figure that is legible wherever it is drawn, saved or not."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure, as matplotlib does."""
+        legible(self)
+        super().draw(renderer)
 
 
 @cache
