@@ -179,6 +179,7 @@ def test_a_strangers_words_are_no_markup_in_any_table(tmp_path: Path) -> None:
     shown_page = shown(frame)._repr_html_()
     for words in (page, shown_page):
         assert "<script>" not in words and "&lt;script&gt;alert(1)&lt;/script&gt;" in words
+    assert "mathjax_ignore" in shown_page  # else a notebook sets what stands between two dollars
     for words in (page, shown_page, markdown, latex, csv):
         assert "\x1b" not in words and "ud800" in words
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -383,6 +384,7 @@ DEGENERATE = {
     "no finite model": lambda: drawn_alone(plot_models, [[np.nan, 0.5]], ["m"]),
     "no judge": lambda: cascade_figure(cascades(own_table(2, tasks=1)), leads([])),
     "no system": lambda: mathematics_figure(own_table(2), (0, 1), np.empty((0, 2)), {}),
+    "no point of a system": lambda: mathematics_figure(own_table(2), (0, 1), [[1, 0.5]], {"open": []}),
 }
 
 

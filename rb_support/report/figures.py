@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_domain
+from rb_support.frontier import Curve, Points, aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import apgr, cpt, random_scores
 from rb_support.report.plots import (
     cost_axis,
     cost_label,
+    finite,
     model_legend,
     panels,
     plot_curve,
@@ -93,7 +94,7 @@ def mathematics_figure(
     middle.set_title("Non-decreasing hull")
     right.set_title("AIQ on a shared domain")
     for ax in (left, middle, right):
-        ax.set_xlabel("USD per query")
+        ax.set_xlabel(cost_label(outcomes).partition("(")[2].rstrip(")"))
     model_legend(fig, outcomes.models)
     return fig
 
@@ -111,16 +112,17 @@ def _plot_interpolation(
 
 
 def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
-    if not systems:
+    drawn = {name: places for name, points in systems.items() if len(places := finite(points))}
+    if not drawn:
         say(ax, "There is no system to compare.")
         return
-    domain = shared_domain(*systems.values())
+    domain = shared_domain(*drawn.values())
     costs = np.linspace(*domain, 200)
-    for (name, points), color in zip(systems.items(), cycle((BLUE, ORANGE, GREEN, PURPLE, VERMILLION))):
-        heights = Curve(as_points(points)).at(costs, c_min=domain[0])
+    for (name, points), color in zip(drawn.items(), cycle((BLUE, ORANGE, GREEN, PURPLE, VERMILLION))):
+        heights = Curve(points).at(costs, c_min=domain[0])
         ax.plot(costs, heights, color=color, label=f"{short(name)}: AIQ {cell(aiq(points, *domain), '.3f')}")
         ax.fill_between(costs, heights, color=color, alpha=0.12, linewidth=0)
-        ax.plot(*as_points(points).T, "o", markersize=3.5, color=color)
+        ax.plot(*points.T, "o", markersize=3.5, color=color)
     ax.legend(loc="lower right")
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator,
 from numpy.typing import ArrayLike
 
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
-from rb_support.frontier import hull, hull_indices
+from rb_support.frontier import Points, hull, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
 from rb_support.report.text import LegibleFigure, short
@@ -55,6 +55,12 @@ def panels(
     for unused in axes[n:]:
         unused.set_visible(False)
     return fig, axes[:n]
+
+
+def finite(points: ArrayLike) -> Points:
+    """Those of some points, (n, 2), whose cost and quality are numbers."""
+    places = np.asarray(points, dtype=float).reshape(-1, 2)
+    return places[np.isfinite(places).all(axis=1)]
 
 
 def say(ax: Axes, sentence: str) -> None:
@@ -114,8 +120,7 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
         already, another dash or a marker tells them apart.
     line : keyword arguments of `Axes.plot` that override the style.
     """
-    places = np.asarray(points, dtype=float).reshape(-1, 2)
-    places = places[np.isfinite(places).all(axis=1)]
+    places = finite(points)
     style = distinct(ax, router_style(router or label) | line)
     if len(places) == 0:
         ax.plot([], [], label=f"{label}: nothing to show", **style)
