@@ -95,6 +95,7 @@ def mathematics_figure(
     right.set_title("AIQ on a shared domain")
     for ax in (left, middle, right):
         ax.set_xlabel(cost_label(outcomes).partition("(")[2].rstrip(")"))
+        ax.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     model_legend(fig, outcomes.models)
     return fig
 

@@ -150,7 +150,8 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     if lowest <= 0:
         ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
         ticks = np.array(_CostLocator().tick_values(smallest, max(highest, 1.01 * smallest)))
-        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[(ticks >= 2 * smallest) & (ticks <= highest)]]))
+        ticks = ticks[(ticks >= 2 * smallest) & (ticks <= highest)]
+        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[:: -(-len(ticks) // 2) or 1]]))
         ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     else:
         ax.set_xscale("log")
