@@ -126,7 +126,7 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
         ax.plot([], [], label=f"{label}: nothing to show", **style)
         return
     costs, heights = hull(places).T
-    if len(costs) == 1:  # a line of one point is none
+    if len(costs) == 1 and not line:  # a line of one point is none
         style = {"marker": "o", "markersize": 9, "markerfacecolor": "none"} | style
     positive = costs[costs > 0]
     between = np.geomspace(positive[0], positive[-1], 60) if len(positive) > 1 else positive
