@@ -84,6 +84,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "simulated"
 
 
+def said_on(ax: Axes) -> str:
+    """What is written on an axes, in one line."""
+    return " ".join(" ".join(text.get_text() for text in ax.texts).split())
+
+
 def record(folder: Path, name: str) -> dict[str, object]:
     return json.loads((folder / f"{name}.json").read_text())
 
@@ -455,10 +460,16 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
     plot_call_performance(ax, shares, scores, 0.2, 1.0)
     labels = ax.get_legend_handles_labels()[1]
     assert labels == ["router, APGR 0.58 (shaded)", "random router, APGR 0.50", "CPT(50%) = 33% of calls"]
-    with pytest.raises(ValueError, match="no gap"):
-        plot_call_performance(ax, shares, scores, 1.0, 1.0)
-    with pytest.raises(ValueError, match="score 0.2 and 1: no APGR, the curve has one share"):
-        plot_call_performance(ax, [0.5], [0.6], 0.2, 1.0)
+    for arguments, why in (
+        ((shares, scores, 1.0, 1.0), "score 1 and 1. No APGR can be shown: there is no gap to recover."),
+        (
+            ([0.5], [0.6], 0.2, 1.0),
+            "score 0.2 and 1. No APGR can be shown: the curve has one share of calls only.",
+        ),
+    ):
+        _, (ax,) = panels(1)
+        plot_call_performance(ax, *arguments)
+        assert why in said_on(ax)
 
 
 def test_shown_tables_are_whole_and_the_same_each_time() -> None:
