@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, shared_domain
+from rb_support.frontier import aiq, exceeds, shared_domain
 
 Array = NDArray[np.float64]
 System = Callable[[ArrayLike | None], Array]
@@ -75,6 +75,17 @@ def bootstrap_aiq(
     estimates = aiqs(systems)
     weights = bootstrap_weights(n, draws, rng)
     return estimates, pd.DataFrame([aiqs(systems, row) for row in weights], columns=list(systems))
+
+
+def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:
+    """How far the mean of (r, k) runs lies from an exact value (k,), in its standard errors.
+
+    0 where both agree to rounding, also if the runs do not vary; infinite if they do not vary and disagree.
+    """
+    off, error = runs.mean(axis=0) - exact, runs.std(axis=0) / np.sqrt(len(runs))
+    sure = exceeds(np.abs(off), 0, exact)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sure | (error > 0), off / error, 0.0)
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from rb_support.frontier import Curve
 from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
 from rb_support.stats import System, bootstrap_aiq, interval, joined
-from rb_support.studies.predictive import ZERO, Comparison
+from rb_support.studies.predictive import ZERO, Comparison, held_out
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def compare_orders(
     steps : budgets of the orders; the chosen chains have no budget per query.
     at_random, rng : how many random orders, drawn from what.
     """
-    train, test = outcomes.split(seed=seed)
+    train, test = held_out(outcomes, seed)
     best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
     systems = {ZERO: model_points(test), "best": joined(c.system([np.inf], error_rate) for c in every)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,19 @@ def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
     table["published_tasks"] = tasks.astype(int).to_numpy()
     table["published_rows"] = printed["rows"].reindex(DATASETS).to_numpy()
     return table
+
+
+def grouped(outcomes: Outcomes, most: int) -> Outcomes:
+    """The table with its smallest datasets taken as one where there are more than `most`; its notes say so."""
+    sizes = outcomes.frame["dataset"].value_counts()
+    if len(sizes) <= most:
+        return outcomes
+    small = sizes.index[most - 1 :]
+    name = f"other ({len(small)} datasets)"
+    labels = outcomes.frame["dataset"].where(~outcomes.frame["dataset"].isin(small), name)
+    note = f"{len(small)} of {len(sizes)} datasets, of {sizes[small].max():,} rows at most, are taken as one"
+    frame, origin = outcomes.frame.assign(dataset=labels), outcomes.origin.noting([note])
+    return replace(outcomes, frame=frame, origin=origin)
 
 
 def prices_of(models: Sequence[Model], outcomes: Outcomes) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.frontier import Curve, hull
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import Outcomes, TableError
 from rb_support.routers import PredictiveRouter, ZeroRouter, lambda_path, mean_cost, model_points
 from rb_support.stats import System, aiqs, bootstrap_aiq, interval, supports
 from rb_support.studies.pilot import oracle_rows
@@ -87,6 +87,23 @@ class Comparison:
         return (table.round(12) + 0.0).reset_index()
 
 
+def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
+    """70/30 split; all rows on both sides (`seen`) where equal prompts leave nothing to hold out."""
+    try:
+        return outcomes.split(seed=seed)
+    except TableError:
+        return outcomes, outcomes
+
+
+def seen(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
+    """Sentence on the datasets of which nothing could be held out; empty if there are none."""
+    names = [name for name, (train, test) in parts.items() if train is test]
+    what = (
+        "no task has two different prompts, so what is learnt there is judged on the rows it was learnt from"
+    )
+    return f"{', '.join(names)}: {what}." if names else ""
+
+
 def compare(
     train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
 ) -> Comparison:
@@ -129,7 +146,7 @@ def repeat_splits(
     """
     rows = {}
     for seed in seeds:
-        values = compare(*outcomes.split(seed=seed), X, routers).aiq()
+        values = compare(*held_out(outcomes, seed), X, routers).aiq()
         rows[seed] = {name: values[name] - values[ZERO] for name in routers}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
 
