@@ -62,8 +62,8 @@ def chains(
 def searched(quality: ArrayLike, cost: ArrayLike) -> list[int]:
     """Columns of the models that a search tries: all where there are at most `MOST`, else the outermost.
 
-    These are the models on the hull of mean cost and quality, then those on the hull of the others, and so on,
-    until there are `MOST`; of a hull that has more than are wanted, some at even distances.
+    These are the models on the hull of mean cost and quality, then those on the hull of the others, and so
+    on, until there are `MOST`; of a hull that has more than are wanted, some at even distances.
     """
     points = np.column_stack([np.mean(cost, axis=0), np.mean(quality, axis=0)])
     chosen: list[int] = []
@@ -143,7 +143,8 @@ def best_order(
             order = (*best.order[:place], model, *best.order[place:])
             spent, scored = Cascade(quality, cost, order=order).expected([np.inf], [error_rate])
             longer.append(Chain(order, spent.item(), scored.item()))
-        better = _best_within([chain for chain in longer if exceeds(chain.quality, best.quality)], budget)
+        rising = [chain for chain in longer if exceeds(chain.quality, best.quality)]
+        better = _best_within(rising, budget)
         if better is None:
             break
         best = better
@@ -153,7 +154,7 @@ def best_order(
 def _grow(
     rows: Cascade, error: Array, asked: Sequence[int], chain: Chain, reach: Array, longest: int
 ) -> Iterator[Chain]:
-    """Every chain of models asked that goes on from `chain`; `reach` (n,) is 1/n of its chance of rejection."""
+    """Every chain that goes on from `chain`; `reach` (n,) is 1/n of its chance to be rejected."""
     before = float(reach @ rows.quality[chain.order[-1]]) if chain.order else 0.0
     costs, qualities = rows.cost @ reach, rows.quality @ reach
     for model in (model for model in asked if model not in chain.order):
@@ -168,5 +169,5 @@ def _grow(
 
 
 def _best_within(found: Sequence[Chain], budget: float) -> Chain | None:
-    within = [chain for chain in found if chain.cost <= budget]
+    within = [chain for chain in found if not exceeds(chain.cost, budget)]
     return max(within, key=lambda chain: (chain.quality, -chain.cost), default=None)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import routers
-from rb_support.frontier import Curve
+from rb_support.frontier import Curve, exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
 from rb_support.stats import System, bootstrap_aiq, interval, joined
@@ -38,7 +38,7 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
-    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if one(None)[0, 0] <= limit)}
+    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if not exceeds(one(None)[0, 0], limit))}
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
@@ -125,7 +125,9 @@ def oracle_reach(comparison: Comparison) -> dict[str, float]:
     corners = curve.hull()
     gap = float(peak - corners[-1, 1])
     enough = np.interp(peak - max(gap, 0.01), corners[:, 1], corners[:, 0])
-    return {"share": float(curve.at(usd) / peak), "gap": gap, "times": float(enough / usd)}
+    share = float(curve.at(usd) / peak) if peak else 1.0  # where no answer is right there is nothing to reach
+    times = float(enough / usd) if usd else np.inf if enough else 1.0
+    return {"share": share, "gap": gap, "times": times}
 
 
 def largest_falls(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> Array:

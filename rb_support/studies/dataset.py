@@ -41,7 +41,7 @@ def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
 
 
 def grouped(outcomes: Outcomes, most: int) -> Outcomes:
-    """The table with its smallest datasets taken as one where there are more than `most`; its notes say so."""
+    """The table with its smallest datasets taken as one where there are more than `most`; noted in it."""
     sizes = outcomes.frame["dataset"].value_counts()
     if len(sizes) <= most:
         return outcomes

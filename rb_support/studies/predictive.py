@@ -104,6 +104,20 @@ def seen(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
     return f"{', '.join(names)}: {what}." if names else ""
 
 
+def out_of_domain(
+    outcomes: Outcomes, names: Iterable[str]
+) -> tuple[dict[str, tuple[Outcomes, Outcomes]], str]:
+    """Dataset -> (rows of all others to train on, its own to test on), and a sentence on those left out."""
+    found, alone = {}, []
+    for name in names:
+        try:
+            found[name] = outcomes.out_of_domain(name)
+        except TableError:
+            alone.append(name)
+    why = "no other dataset has other prompts to train on, so out of domain it cannot be judged"
+    return found, f"{', '.join(alone)}: {why}." if alone else ""
+
+
 def compare(
     train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
 ) -> Comparison:
