@@ -82,10 +82,10 @@ def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:
 
     0 where both agree to rounding, also if the runs do not vary; infinite if they do not vary and disagree.
     """
-    off, error = runs.mean(axis=0) - exact, runs.std(axis=0) / np.sqrt(len(runs))
-    sure = exceeds(np.abs(off), 0, exact)
+    off, spread = runs.mean(axis=0) - exact, runs.std(axis=0)
+    told = exceeds(np.abs(off), 0, exact) | exceeds(spread, 0, exact)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(sure | (error > 0), off / error, 0.0)
+        return np.where(told, off / (spread / np.sqrt(len(runs))), 0.0)
 
 
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
