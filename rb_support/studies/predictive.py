@@ -17,6 +17,8 @@ from rb_support.studies.pilot import oracle_rows
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
+FEW = 10
+"""Test rows below which a bootstrap interval is warned of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,26 +84,32 @@ class Comparison:
             below, above = interval(samples[name] - samples[ZERO])
             rows.append((name, value, low, high, value - estimates[ZERO], below, above))
         columns = ["router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high"]
-        table = pd.DataFrame(rows, columns=columns).set_index("router")
-        # Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0.
-        return (table.round(12) + 0.0).reset_index()
+        return _without_rounding(pd.DataFrame(rows, columns=columns).set_index("router")).reset_index()
+
+
+def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
+    """Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0."""
+    return table.round(12) + 0.0
 
 
 def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
-    """70/30 split; all rows on both sides (`seen`) where equal prompts leave nothing to hold out."""
+    """70/30 split; all rows on both sides where equal prompts leave nothing to hold out."""
     try:
         return outcomes.split(seed=seed)
     except TableError:
         return outcomes, outcomes
 
 
-def seen(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
-    """Sentence on the datasets of which nothing could be held out; empty if there are none."""
-    names = [name for name, (train, test) in parts.items() if train is test]
-    what = (
-        "no task has two different prompts, so what is learnt there is judged on the rows it was learnt from"
-    )
-    return f"{', '.join(names)}: {what}." if names else ""
+def cautions(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
+    """What keeps datasets, by name (training rows, test rows), from showing much: a sentence for each reason."""
+    same = [name for name, (train, test) in parts.items() if train is test]
+    few = [name for name, (_, test) in parts.items() if len(test) < FEW and name not in same]
+    reasons = {
+        "no task has two different prompts, so what is learnt there is judged on the same rows": same,
+        f"fewer than {FEW} rows to judge on, so intervals are too narrow to be trusted": few,
+    }
+    told = [f"{', '.join(names)}: {why}." for why, names in reasons.items() if names]
+    return "\n".join(told) or "Every dataset is judged on rows that nothing was learnt from."
 
 
 def out_of_domain(
@@ -162,7 +170,7 @@ def repeat_splits(
     for seed in seeds:
         values = compare(*held_out(outcomes, seed), X, routers).aiq()
         rows[seed] = {name: values[name] - values[ZERO] for name in routers}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
 
 
 def aiq_table(
