@@ -54,7 +54,8 @@ class LearnedJudge:
         if self.order is None:
             self.order = np.argsort(train.cost.mean(axis=0), kind="stable").tolist()
         size = min(_DIRECTIONS, *vectors.shape)
-        self._reduce = make_pipeline(PCA(size, random_state=0), StandardScaler()).fit(vectors)
+        with np.errstate(invalid="ignore"):  # equal vectors have no variance to divide by
+            self._reduce = make_pipeline(PCA(size, random_state=0), StandardScaler()).fit(vectors)
         seen, right = self._features(train, vectors), train.quality > RIGHT
         self._models = [_fitted(seen[:, j], right[:, j]) for j in range(right.shape[1])]
         return self

@@ -32,13 +32,14 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
 
     The second has no budget per query; thresholds whose cascade costs more than the dearest model in the
-    mean are left out, as who can pay that would call the model.
+    mean are left out, as who can pay that would call the model; if all do, the lowest is kept.
     """
     fixed = Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
-    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if not exceeds(one(None)[0, 0], limit))}
+    paid = [one for one in every if not exceeds(one(None)[0, 0], limit)]
+    return {JUDGED: fixed, JUDGED_ANY: joined(paid or every[:1])}
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:

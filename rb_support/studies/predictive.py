@@ -101,7 +101,7 @@ def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
 
 
 def cautions(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
-    """What keeps datasets, by name (training rows, test rows), from showing much: a sentence for each reason."""
+    """What keeps datasets, given by their training and test rows, from showing much, in sentences."""
     same = [name for name, (train, test) in parts.items() if train is test]
     few = [name for name, (_, test) in parts.items() if len(test) < FEW and name not in same]
     reasons = {
