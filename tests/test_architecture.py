@@ -18,7 +18,6 @@ FLOORS = [
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "catalog"), ("outcomes", "cache"), ("simulate", "paper"), ("sources", "answers"),
     ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"), ("__main__", "app"),
-    ("pairs", "frontier"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
 

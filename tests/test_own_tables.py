@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tables_made import outcome_tables
 
-from rb_support import pairs
 from rb_support.app.reproduce import reproduce
 from rb_support.frontier import Curve, aiq, exceeds, hull, hull_indices
 from rb_support.outcomes import Origin, Outcomes, TableError
@@ -85,11 +84,6 @@ def test_no_router_pays_for_a_gap_that_is_rounding():
     predicted = np.array([[0.3, 0.1 + 0.2, 0.2]])
     assert len(lambda_path(predicted, [1, 5, 9]).breakpoints) == 0
     assert decide(predicted, [1, 5, 9], np.inf).tolist() == oracle(predicted, [[1, 5, 9]]).tolist() == [0]
-
-
-def test_models_of_equal_quality_have_no_gap():
-    assert pairs.pgr([0.3], 0.3, 0.1 + 0.2) is None and pairs.apgr([0, 1], [0.3, 0.3], 0.3, 0.1 + 0.2) is None
-    assert pairs.pgr([0.3], 0.2, 0.4) == pytest.approx(0.5)
 
 
 def test_a_lead_that_is_rounding_is_used_up():

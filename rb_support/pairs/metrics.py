@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 
-from rb_support.frontier import exceeds
-
 Array = NDArray[np.float64]
 Rule = Literal["trapezoid", "eq8"]
 
@@ -137,7 +135,7 @@ def pgr(score: ArrayLike, weak: float, strong: float) -> Array | None:
 
     None where the two models score the same: there is no gap.
     """
-    if not (exceeds(strong, weak) or exceeds(weak, strong)):
+    if strong == weak:
         return None
     return np.asarray((np.asarray(score, dtype=float) - weak) / (strong - weak))
 

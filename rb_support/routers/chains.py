@@ -65,7 +65,7 @@ def searched(quality: ArrayLike, cost: ArrayLike) -> list[int]:
     These are the models on the hull of mean cost and quality, then those on the hull of the others, and so
     on, until there are `MOST`; of a hull that has more than are wanted, some at even distances.
     """
-    points = np.column_stack([np.mean(cost, axis=0), np.mean(quality, axis=0)])
+    points = np.column_stack([np.asarray(part, dtype=float).mean(axis=0) for part in (cost, quality)])
     chosen: list[int] = []
     left = np.arange(len(points))
     while len(left) and len(chosen) < MOST:
