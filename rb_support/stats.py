@@ -102,8 +102,7 @@ def supports(interval: tuple[float, float], sign: int) -> bool | None:
     True if it does, False if it excludes that sign, None if it cannot tell. "About 0" is never told from
     a small difference, so it is True as long as the interval covers 0.
     """
-    low, high = interval
+    above, below = exceeds(interval[0], 0, 1), exceeds(0, interval[1], 1)
     if sign == 0:
-        return low <= 0 <= high
-    low, high = (low, high) if sign > 0 else (-high, -low)
-    return True if low > 0 else False if high < 0 else None
+        return not (above or below)
+    return True if (above if sign > 0 else below) else False if (below if sign > 0 else above) else None

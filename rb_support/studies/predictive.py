@@ -207,7 +207,8 @@ def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
     columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
     entries = list(rows[columns].itertuples(index=False, name=None))
     words = [f"{data} {router} {d:+.3f} [{low:+.3f}, {high:+.3f}]" for data, router, d, low, high in entries]
-    supported = [supports((low, high), sign) for *_, low, high in entries]
+    # An interval of no width is of rows that no resampling varies: it tells nothing.
+    supported = [None if low == high != 0 else supports((low, high), sign) for *_, low, high in entries]
     if None in supported and False not in supported:
         return "; ".join([*words, "too few rows to tell"]), None
     return "; ".join(words), all(supported)
