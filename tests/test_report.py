@@ -453,10 +453,10 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
     plot_call_performance(ax, shares, scores, 0.2, 1.0)
     labels = ax.get_legend_handles_labels()[1]
     assert labels == ["router, APGR 0.58 (shaded)", "random router, APGR 0.50", "CPT(50%) = 33% of calls"]
-    for points in ((shares, scores, 0.3, 0.1 + 0.2), ([0.5], [0.6], 0.2, 1.0)):  # no gap; one share of calls
-        _, (ax,) = panels(1)
-        plot_call_performance(ax, *points)
-        assert ax.get_legend_handles_labels()[1] == ["router (no APGR)"]
+    with pytest.raises(ValueError, match="no gap"):
+        plot_call_performance(ax, shares, scores, 1.0, 1.0)
+    with pytest.raises(ValueError, match="score 0.2 and 1: no APGR, the curve has one share"):
+        plot_call_performance(ax, [0.5], [0.6], 0.2, 1.0)
 
 
 def test_shown_tables_are_whole_and_the_same_each_time() -> None:

@@ -137,13 +137,18 @@ def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: 
     Parameters
     ----------
     shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
-    weak, strong : mean score of either model alone; where they are the same there is no APGR to show.
+    weak, strong : mean score of either model alone; they must differ.
+
+    Raises
+    ------
+    ValueError
+        If the models score the same, or the curve is of one share only.
     """
     area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
-    percent = 100 * np.asarray(shares, dtype=float)
     if area is None:
-        ax.plot(percent, scores, color=BLUE, label="router (no APGR)")
-        return
+        why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
+        raise ValueError(f"models score {weak:g} and {strong:g}: no APGR, {why}")
+    percent = 100 * np.asarray(shares, dtype=float)
     ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
     ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")
     ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")

@@ -33,9 +33,10 @@ def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, st
     TableError : if the table lacks a model that is none of the paper's.
     """
     cost, quality = outcomes.points().T
-    if outcomes.origin.kind == "own" and strong in set(MODELS).difference(outcomes.models):
+    unsaid = {"", *MODELS}.difference(outcomes.models) if outcomes.origin.kind == "own" else ()
+    if strong in unsaid:
         strong = outcomes.models[int(np.lexsort((cost, -quality))[0])]
-    if outcomes.origin.kind == "own" and weak in set(MODELS).difference(outcomes.models):
+    if weak in unsaid:
         cheapest_first = [outcomes.models[j] for j in np.argsort(cost, kind="stable")]
         weak = next((model for model in cheapest_first if model != strong), strong)
     refuse_unknown([strong, weak], outcomes.models, outcomes.origin.name)
