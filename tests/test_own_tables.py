@@ -32,6 +32,7 @@ from rb_support.routers import (
     rerank_table,
     searched,
 )
+from rb_support.routers.chains import Chain
 from rb_support.stats import in_standard_errors, supports
 from rb_support.studies import cascades, dataset, pilot, predictive
 
@@ -84,6 +85,11 @@ def test_no_router_pays_for_a_gap_that_is_rounding():
     predicted = np.array([[0.3, 0.1 + 0.2, 0.2]])
     assert len(lambda_path(predicted, [1, 5, 9]).breakpoints) == 0
     assert decide(predicted, [1, 5, 9], np.inf).tolist() == oracle(predicted, [[1, 5, 9]]).tolist() == [0]
+
+
+def test_a_dearer_cascade_that_is_better_by_rounding_is_not_kept():
+    found = [Chain((0,), 1.0, 0.3), Chain((1,), 2.0, 0.1 + 0.2)]
+    assert best_chains(found) == found[:1]
 
 
 def test_a_lead_that_is_rounding_is_used_up():
