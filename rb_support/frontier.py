@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Points = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""Share of the values' size below which a gap is what rounding left of none."""
+
 
 class Part(NamedTuple):
     """One part of a mixture: which row of the points, under what name, called with what probability."""
@@ -23,6 +26,19 @@ class Part(NamedTuple):
     row: int
     label: str
     probability: float
+
+
+def exceeds(a: ArrayLike, b: ArrayLike, scale: ArrayLike | None = None) -> NDArray[np.bool_]:
+    """Where a lies above b by more than rounding.
+
+    Parameters
+    ----------
+    a, b : numbers of shapes that broadcast.
+    scale : size of the values that a and b were made of; None: the smaller of both.
+    """
+    left, right = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    size = np.minimum(np.abs(left), np.abs(right)) if scale is None else np.abs(scale)
+    return np.asarray(left - right > ROUNDING * size)
 
 
 def as_points(points: ArrayLike) -> Points:
@@ -72,12 +88,17 @@ def extrapolate(point: ArrayLike, times: int) -> Points:
 
 
 def hull_indices(points: ArrayLike) -> NDArray[np.intp]:
-    """Rows of `points` that are vertices of their non-decreasing convex hull, by rising cost."""
+    """Rows of `points` that are vertices of their non-decreasing convex hull, by rising cost.
+
+    Points whose cost or quality differs by rounding only are one (see `exceeds`).
+    """
     array = as_points(points)
     cost, quality = array[:, 0], array[:, 1]
     order = np.lexsort((-quality, cost))
     rising = np.concatenate([[-np.inf], np.maximum.accumulate(quality[order])[:-1]])
-    pareto = order[quality[order] > rising]  # strictly better than all that is as cheap or cheaper
+    better = exceeds(quality[order], rising, np.abs(quality).max())
+    pareto = order[better]  # better than all that is as cheap or cheaper
+    pareto = pareto[np.append(exceeds(cost[pareto[1:]], cost[pareto[:-1]]), True)]
     chain: list[int] = []
     xs, ys = cost.tolist(), quality.tolist()
     for new in pareto.tolist():
@@ -162,7 +183,8 @@ class Curve:
         (or, if `c_min` is given, on the line from (c_min, 0) as in Figure 2).
         """
         vertices = self._extended(c_min)
-        return np.interp(np.asarray(cost, dtype=float), vertices[:, 0], vertices[:, 1], left=0.0)
+        heights = np.interp(np.asarray(cost, dtype=float), vertices[:, 0], vertices[:, 1])
+        return np.where(exceeds(vertices[0, 0], cost), 0.0, heights)
 
     def mixture(self, cost: float) -> list[Part]:
         """Zero router at one cost: which points to mix, with which probability (sec. 3.2).
@@ -183,12 +205,12 @@ class Curve:
         """
         index = hull_indices(self.points)
         costs = self.points[index, 0]
-        if cost < costs[0]:
+        if exceeds(costs[0], cost):
             raise ValueError(f"no mixture costs {cost:g} USD per query: the cheapest costs {costs[0]:g}")
-        right = int(np.searchsorted(costs, cost, side="right"))
+        right = max(int(np.searchsorted(costs, cost, side="right")), 1)
         share = 0.0
         if right < len(costs):
-            share = float((cost - costs[right - 1]) / (costs[right] - costs[right - 1]))
+            share = max(0.0, float((cost - costs[right - 1]) / (costs[right] - costs[right - 1])))
         mixed = zip(index[right - 1 : right + 1].tolist(), (1 - share, share), strict=False)
         return [Part(row, self.labels[row] if self.labels else str(row), p) for row, p in mixed if p]
 
@@ -199,7 +221,7 @@ class Curve:
         if not high >= low:
             raise ValueError(f"the cost domain is empty: c_min {low:g} > c_max {high:g}")
         vertices = self._extended(low)
-        if high == low:
+        if not exceeds(high, low):
             return float(self.at(high))
         inner = vertices[(vertices[:, 0] > low) & (vertices[:, 0] < high)]
         xs = np.concatenate([[low], inner[:, 0], [high]])
@@ -209,6 +231,6 @@ class Curve:
 
     def _extended(self, c_min: float | None) -> Points:
         vertices = self.hull()
-        if c_min is None or c_min >= vertices[0, 0]:
+        if c_min is None or not exceeds(vertices[0, 0], c_min):
             return vertices
         return hull(np.vstack([[c_min, 0.0], vertices]))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, shared_domain
+from rb_support.frontier import aiq, exceeds, shared_domain
 
 Array = NDArray[np.float64]
 System = Callable[[ArrayLike | None], Array]
@@ -77,6 +77,17 @@ def bootstrap_aiq(
     return estimates, pd.DataFrame([aiqs(systems, row) for row in weights], columns=list(systems))
 
 
+def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:
+    """How far the mean of (r, k) runs lies from an exact value (k,), in its standard errors.
+
+    0 where both agree to rounding, also if the runs do not vary; infinite if they do not vary and disagree.
+    """
+    off, spread = runs.mean(axis=0) - exact, runs.std(axis=0)
+    told = exceeds(np.abs(off), 0, exact) | exceeds(spread, 0, exact)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(told, off / (spread / np.sqrt(len(runs))), 0.0)
+
+
 def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Percentile interval of bootstrap samples, (low, high)."""
     low, high = np.quantile(np.asarray(samples, dtype=float), [(1 - level) / 2, (1 + level) / 2])
@@ -91,8 +102,7 @@ def supports(interval: tuple[float, float], sign: int) -> bool | None:
     True if it does, False if it excludes that sign, None if it cannot tell. "About 0" is never told from
     a small difference, so it is True as long as the interval covers 0.
     """
-    low, high = interval
+    above, below = exceeds(interval[0], 0, 1), exceeds(0, interval[1], 1)
     if sign == 0:
-        return low <= 0 <= high
-    low, high = (low, high) if sign > 0 else (-high, -low)
-    return True if low > 0 else False if high < 0 else None
+        return not (above or below)
+    return True if (above if sign > 0 else below) else False if (below if sign > 0 else above) else None

@@ -292,8 +292,8 @@ def test_unknown_model_in_an_order(table):
 def test_budget_grid_spans_the_first_call_and_all():
     grid = budget_grid([[1, 2], [4, 8]], 5)
     assert grid[0] == 1 and 12 < grid[-1] < 12.1 and np.allclose(np.diff(np.log(grid), 2), 0)
-    with pytest.raises(ValueError, match="free"):
-        budget_grid([[0, 0]])
+    free = budget_grid([[0, 0]], 3)
+    assert (free > 0).all() and expected([[0, 1]], [[0, 0]], budgets=free, error_rates=[0])[1].min() == 1
 
 
 def test_break_even():

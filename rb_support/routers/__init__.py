@@ -6,7 +6,7 @@ A `Cascade` asks first and decides afterwards; `chains` searches for the best; `
 """
 
 from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
-from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades
+from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades, searched
 from rb_support.routers.decision import PredictiveRouter, decide, ladder, lambda_path, mean_cost
 from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
 from rb_support.routers.knn import KNNRouter
@@ -43,4 +43,5 @@ __all__ = [
     "oracle",
     "rerank",
     "rerank_table",
+    "searched",
 ]

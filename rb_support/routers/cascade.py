@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers.decision import checked_table
@@ -178,10 +179,9 @@ def budget_grid(cost: ArrayLike, steps: int = 40) -> Array:
     cost : (n, m) costs in USD.
     """
     costs = checked_table("cost", cost, 0)
-    low, high = costs[costs > 0].min(initial=np.inf), costs.sum(axis=1).max()
-    if not np.isfinite(low):
-        raise ValueError("every call is free: there is nothing to budget")
-    return np.geomspace(low, high * 1.001, steps)  # a cap of exactly the sum would forbid the last call
+    dearest = costs.sum(axis=1).max() or 1.0  # where every call is free any budget allows them all
+    low = costs[costs > 0].min(initial=dearest)
+    return np.geomspace(low, dearest * 1.001, steps)  # a cap of exactly the sum would forbid the last call
 
 
 def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
@@ -197,9 +197,10 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
     The first crossing; the first rate if there is no lead even there, the last if it is never used up.
     """
     rates, leads = np.asarray(error_rates, dtype=float), np.asarray(lead, dtype=float)
-    if not (leads <= 0).any():
+    lost = ~exceeds(leads, 0, 1)
+    if not lost.any():
         return float(rates[-1])
-    after = int((leads <= 0).argmax())
+    after = int(lost.argmax())
     if after == 0:
         return float(rates[0])
     share = leads[after - 1] / (leads[after - 1] - leads[after])

@@ -14,12 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import hull_indices
+from rb_support.frontier import exceeds, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.routers.cascade import Cascade, checked_rates
 from rb_support.stats import System, joined
 
 Array = NDArray[np.float64]
+
+
+MOST = 12
+"""Models among which chains are searched: of 12 there are 13,344 of up to four, of 60 some 12 million."""
 
 
 class Chain(NamedTuple):
@@ -39,7 +43,7 @@ def chains(
     scores: ArrayLike | None = None,
     longest: int = 4,
 ) -> list[Chain]:
-    """Every cascade of up to `longest` models in every order, with no budget per query.
+    """Every cascade of up to `longest` of the `searched` models in every order, with no budget per query.
 
     Parameters
     ----------
@@ -51,7 +55,25 @@ def chains(
     n, models = np.shape(cost)
     rows = Cascade(quality, cost, order=range(models), threshold=threshold, scores=scores)
     nobody_asked, reach = Chain((), 0.0, 0.0), np.full(n, 1 / n)
-    return list(_grow(rows, checked_rates([error_rate]), nobody_asked, reach, longest))
+    asked = searched(quality, cost)
+    return list(_grow(rows, checked_rates([error_rate]), asked, nobody_asked, reach, longest))
+
+
+def searched(quality: ArrayLike, cost: ArrayLike) -> list[int]:
+    """Columns of the models that a search tries: all where there are at most `MOST`, else the outermost.
+
+    These are the models on the hull of mean cost and quality, then those on the hull of the others, and so
+    on, until there are `MOST`; of a hull that has more than are wanted, some at even distances.
+    """
+    points = np.column_stack([np.asarray(part, dtype=float).mean(axis=0) for part in (cost, quality)])
+    chosen: list[int] = []
+    left = np.arange(len(points))
+    while len(left) and len(chosen) < MOST:
+        layer = left[hull_indices(points[left])]
+        left = np.setdiff1d(left, layer)
+        kept = np.linspace(0, len(layer) - 1, min(len(layer), MOST - len(chosen))).round().astype(int)
+        chosen += layer[kept].tolist()
+    return sorted(chosen)
 
 
 def best_chains(found: Sequence[Chain]) -> list[Chain]:
@@ -95,8 +117,8 @@ def best_order(
 ) -> Chain:
     """Best order and subset of models within a mean cost, such as FrugalGPT searches for.
 
-    Exact among cascades of up to `longest` models; from the best of them on, models are added one by one,
-    each where it helps most, as long as one helps and the budget allows it.
+    Exact among cascades of up to `longest` of the `searched` models; from the best of them on, any models are
+    added one by one, each where it helps most, as long as one helps and the budget allows it.
 
     Parameters
     ----------
@@ -121,18 +143,21 @@ def best_order(
             order = (*best.order[:place], model, *best.order[place:])
             spent, scored = Cascade(quality, cost, order=order).expected([np.inf], [error_rate])
             longer.append(Chain(order, spent.item(), scored.item()))
-        better = _best_within([chain for chain in longer if chain.quality > best.quality], budget)
+        rising = [chain for chain in longer if exceeds(chain.quality, best.quality)]
+        better = _best_within(rising, budget)
         if better is None:
             break
         best = better
     return best
 
 
-def _grow(rows: Cascade, error: Array, chain: Chain, reach: Array, longest: int) -> Iterator[Chain]:
+def _grow(
+    rows: Cascade, error: Array, asked: Sequence[int], chain: Chain, reach: Array, longest: int
+) -> Iterator[Chain]:
     """Every chain that goes on from `chain`; `reach` (n,) is 1/n of its chance to be rejected."""
     before = float(reach @ rows.quality[chain.order[-1]]) if chain.order else 0.0
     costs, qualities = rows.cost @ reach, rows.quality @ reach
-    for model in set(range(len(costs))).difference(chain.order):
+    for model in (model for model in asked if model not in chain.order):
         longer = Chain(
             (*chain.order, model),
             chain.cost + float(costs[model]),
@@ -140,9 +165,9 @@ def _grow(rows: Cascade, error: Array, chain: Chain, reach: Array, longest: int)
         )
         yield longer
         if len(longer.order) < longest:
-            yield from _grow(rows, error, longer, reach * rows.rejected(model, error)[0], longest)
+            yield from _grow(rows, error, asked, longer, reach * rows.rejected(model, error)[0], longest)
 
 
 def _best_within(found: Sequence[Chain], budget: float) -> Chain | None:
-    within = [chain for chain in found if chain.cost <= budget]
+    within = [chain for chain in found if not exceeds(chain.cost, budget)]
     return max(within, key=lambda chain: (chain.quality, -chain.cost), default=None)

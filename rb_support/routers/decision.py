@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.stats import System
 
@@ -65,8 +66,11 @@ def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> 
     quality, costs = _checked(predicted, cost)
     if not willingness_to_pay >= 0:
         raise ValueError(f"willingness to pay must be >= 0, got {willingness_to_pay}")
-    score = quality if np.isinf(willingness_to_pay) else willingness_to_pay * quality - costs
-    best = score == score.max(axis=1, keepdims=True)
+    if np.isinf(willingness_to_pay):
+        best = ~exceeds(quality.max(axis=1, keepdims=True), quality, np.abs(quality).max())
+    else:
+        score = willingness_to_pay * quality - costs
+        best = score == score.max(axis=1, keepdims=True)
     return _cheapest(quality, np.where(best, costs, np.inf))
 
 
@@ -202,19 +206,21 @@ def checked_table(name: str, values: ArrayLike, low: float = -np.inf, high: floa
 
 def _cheapest(quality: Array, costs: Array) -> Indices:
     """Cheapest model per query; of equally cheap ones the one predicted best, then the first column."""
-    cheap = costs == costs.min(axis=1, keepdims=True)
+    cheap = ~exceeds(costs, costs.min(axis=1, keepdims=True))
     return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
 
 
 def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Indices, Array]:
     """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
+    size = np.abs(quality).max()
     rows, current, reached = np.arange(len(start)), start, np.zeros(len(start))
     found: list[tuple[Indices, Indices, Indices, Array]] = []
     while len(rows):
-        gain = quality[rows] - quality[rows, current][:, None]
+        had = quality[rows, current][:, None]
+        better = exceeds(quality[rows], had, size)
         extra = costs[rows] - costs[rows, current][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            price = np.where((gain > 0) & (extra >= 0), extra / gain, np.inf)
+            price = np.where(better & (extra >= 0), extra / (quality[rows] - had), np.inf)
         following = price.argmin(axis=1)
         # A query's breakpoints rise; where rounding says otherwise they are one.
         reached = np.maximum(reached, price[np.arange(len(rows)), following])

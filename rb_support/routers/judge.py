@@ -56,7 +56,8 @@ class LearnedJudge:
         if self.order is None:
             self.order = np.argsort(train.cost.mean(axis=0), kind="stable").tolist()
         size = min(_DIRECTIONS, *vectors.shape)
-        self._reduce = make_pipeline(PCA(size, random_state=0), StandardScaler()).fit(vectors)
+        with np.errstate(invalid="ignore"):  # equal vectors have no variance to divide by
+            self._reduce = make_pipeline(PCA(size, random_state=0), StandardScaler()).fit(vectors)
         seen, right = self._features(train, vectors), train.quality > RIGHT
         self._models = [_fitted(seen[:, j], right[:, j]) for j in range(right.shape[1])]
         return self
@@ -80,17 +81,24 @@ class LearnedJudge:
 def cross_judged(outcomes: Outcomes, X: ArrayLike, *, folds: int = 5, seed: int = 0) -> Array:
     """Scores of learned judges for every answer, each by a judge that never saw the question.
 
+    Where all prompts are equal, judges have seen the question, but no answer of that row; one single row is
+    judged by a judge that saw it.
+
     Parameters
     ----------
-    outcomes : n queries with at least `folds` different prompts.
+    outcomes : n queries.
     X : (n, d) embeddings of the queries, in the order of the rows.
-    folds : judges trained, each on all rows but its fold; equal prompts share a fold.
+    folds : judges trained at most, each on all rows but its fold; equal prompts share a fold.
     seed : of the folds.
     """
     vectors, scores = np.asarray(X), np.empty(outcomes.quality.shape)
     order = np.argsort(outcomes.cost.mean(axis=0), kind="stable").tolist()
-    parts = GroupKFold(folds, shuffle=True, random_state=seed)
-    for train, test in parts.split(vectors, groups=outcomes.frame["prompt"]):
+    prompts, rows = outcomes.frame["prompt"], np.arange(len(outcomes))
+    groups = prompts if prompts.nunique() > 1 else rows
+    if len(outcomes) < 2:
+        return LearnedJudge(order).fit(outcomes, vectors).scores(outcomes, vectors)
+    parts = GroupKFold(min(folds, len(np.unique(groups))), shuffle=True, random_state=seed)
+    for train, test in parts.split(vectors, groups=groups):
         judge = LearnedJudge(order).fit(outcomes.take(train), vectors[train])
         scores[test] = judge.scores(outcomes.take(test), vectors[test])
     return scores

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import exceeds
+
 
 def oracle(quality: ArrayLike, cost: ArrayLike) -> NDArray[np.intp]:
     """Best model of each query, ties to the cheapest, then to the earlier column.
@@ -18,7 +20,7 @@ def oracle(quality: ArrayLike, cost: ArrayLike) -> NDArray[np.intp]:
     (n,) column called. Where every model is wrong the cheapest one is called (and paid).
     """
     scores, costs = np.asarray(quality, dtype=float), np.asarray(cost, dtype=float)
-    best = scores == scores.max(axis=1, keepdims=True)
+    best = ~exceeds(scores.max(axis=1, keepdims=True), scores)
     return np.asarray(np.where(best, costs, np.inf).argmin(axis=1))
 
 

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import routers
-from rb_support.frontier import Curve
+from rb_support.frontier import Curve, exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
 from rb_support.stats import System, bootstrap_aiq, interval, joined
-from rb_support.studies.predictive import ZERO, Comparison
+from rb_support.studies.predictive import ZERO, Comparison, held_out
 
 Array = NDArray[np.float64]
 
@@ -32,13 +32,14 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
 
     The second has no budget per query; thresholds whose cascade costs more than the dearest model in the
-    mean are left out, as who can pay that would call the model.
+    mean are left out, as who can pay that would call the model; if all do, the lowest is kept.
     """
     fixed = Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
-    return {JUDGED: fixed, JUDGED_ANY: joined(one for one in every if one(None)[0, 0] <= limit)}
+    paid = [one for one in every if not exceeds(one(None)[0, 0], limit)]
+    return {JUDGED: fixed, JUDGED_ANY: joined(paid or every[:1])}
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
@@ -101,7 +102,7 @@ def compare_orders(
     steps : budgets of the orders; the chosen chains have no budget per query.
     at_random, rng : how many random orders, drawn from what.
     """
-    train, test = outcomes.split(seed=seed)
+    train, test = held_out(outcomes, seed)
     best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
     systems = {ZERO: model_points(test), "best": joined(c.system([np.inf], error_rate) for c in every)}
@@ -125,7 +126,9 @@ def oracle_reach(comparison: Comparison) -> dict[str, float]:
     corners = curve.hull()
     gap = float(peak - corners[-1, 1])
     enough = np.interp(peak - max(gap, 0.01), corners[:, 1], corners[:, 0])
-    return {"share": float(curve.at(usd) / peak), "gap": gap, "times": float(enough / usd)}
+    share = float(curve.at(usd) / peak) if peak else 1.0  # where no answer is right there is nothing to reach
+    times = float(enough / usd) if usd else np.inf if enough else 1.0
+    return {"share": share, "gap": gap, "times": times}
 
 
 def largest_falls(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,11 @@ def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
 
     Returns
     -------
-    A row per dataset: dataset, shots, metric, tasks, rows (0 where the table has none), published_tasks and
-    published_rows (0-shot file; the retrieval set is not public: one task, rows blank).
+    A row per dataset, those of an own table's own names last: dataset, shots, metric (blank for own names),
+    tasks, rows (0 where the table has none), published_tasks and published_rows (0-shot file; the retrieval
+    set is not public: one task, rows blank).
     """
+    new = [name for name in outcomes.datasets if outcomes.origin.kind == "own" and name not in DATASETS]
     here = outcomes.frame.groupby("dataset")["task"].agg(["nunique", "size"])
     printed = paper.task_rows().groupby("dataset").agg(tasks=("task", "nunique"), rows=("rows", "sum"))
     judged = pd.Series(DATASETS).isin(_JUDGED)
@@ -37,7 +40,21 @@ def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
     tasks = printed["tasks"].reindex(DATASETS).fillna(1).where(~judged.to_numpy(), 1)
     table["published_tasks"] = tasks.astype(int).to_numpy()
     table["published_rows"] = printed["rows"].reindex(DATASETS).to_numpy()
-    return table
+    own = pd.DataFrame({"dataset": new, "tasks": here["nunique"][new], "rows": here["size"][new]})
+    return pd.concat([table, own.assign(published_tasks=0)], ignore_index=True) if new else table
+
+
+def grouped(outcomes: Outcomes, most: int) -> Outcomes:
+    """The table with its smallest datasets taken as one where there are more than `most`; noted in it."""
+    sizes = outcomes.frame["dataset"].value_counts()
+    if len(sizes) <= most:
+        return outcomes
+    small = sizes.index[most - 1 :]
+    name = f"other ({len(small)} datasets)"
+    labels = outcomes.frame["dataset"].where(~outcomes.frame["dataset"].isin(small), name)
+    note = f"{len(small)} of {len(sizes)} datasets, of {sizes[small].max():,} rows at most, are taken as one"
+    frame, origin = outcomes.frame.assign(dataset=labels), outcomes.origin.noting([note])
+    return replace(outcomes, frame=frame, origin=origin)
 
 
 def prices_of(models: Sequence[Model], outcomes: Outcomes) -> pd.DataFrame:

@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
+from rb_support.catalog import MODELS
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers import free_abstention, lambda_path, oracle
 
 NOBODY = "no_model_correct"
@@ -21,6 +23,24 @@ def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
     """Cost (USD) and quality of the oracle on every query, (n, 2)."""
     rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
     return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
+
+
+def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:
+    """The two models asked for; an own table without the paper's gives its best and cheapest other one.
+
+    Raises
+    ------
+    TableError : if the table lacks a model that is none of the paper's.
+    """
+    cost, quality = outcomes.points().T
+    unsaid = {"", *MODELS}.difference(outcomes.models) if outcomes.origin.kind == "own" else ()
+    if strong in unsaid:
+        strong = outcomes.models[int(np.lexsort((cost, -quality))[0])]
+    if weak in unsaid:
+        cheapest_first = [outcomes.models[j] for j in np.argsort(cost, kind="stable")]
+        weak = next((model for model in cheapest_first if model != strong), strong)
+    refuse_unknown([strong, weak], outcomes.models, outcomes.origin.name)
+    return strong, weak
 
 
 def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
@@ -95,12 +115,14 @@ def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
 
 
 def why_means_differ(outcomes: Outcomes) -> str:
-    """One sentence on why this table's means differ from those of the published 0-shot file."""
+    """Why this table's means differ from those of the published 0-shot file; nothing on an own table."""
     if outcomes.origin.kind == "simulated":
         return (
             "The simulation is calibrated to the published means at full size; smaller tables hold more of "
             "the small datasets than the published file does."
         )
+    if outcomes.origin.kind == "own":
+        return ""
     return (
         "The published means are over all 36,497 rows of the 0-shot file; this table is "
         f"{outcomes.origin.name} with {len(outcomes):,} rows of {', '.join(outcomes.datasets)}."
@@ -116,8 +138,9 @@ def task_means(outcomes: Outcomes) -> pd.DataFrame:
     """
     scores = pd.DataFrame(outcomes.quality, columns=list(outcomes.models))
     ours = scores.groupby(outcomes.frame["task"]).mean().rename_axis(columns="model").stack()
-    printed = paper.task_means().set_index(["task", "model"])
+    of_paper = outcomes.origin.kind != "own"  # a task of the same name may hold other rows
+    printed = paper.task_means().set_index(["task", "model"]).iloc[: None if of_paper else 0]
     both = printed[["score", "source"]].join(pd.Series(ours, name="ours"), how="inner")
-    both.index = [f"{task}, {model}" for task, model in both.index]
+    both.index = pd.Index([f"{task}, {model}" for task, model in both.index], dtype=object)
     both["difference"] = both["ours"] - both["score"]
     return both.rename(columns={"score": "paper"})[["ours", "paper", "difference", "source"]]

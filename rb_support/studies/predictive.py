@@ -10,13 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.frontier import Curve, hull
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import Outcomes, TableError
 from rb_support.routers import PredictiveRouter, ZeroRouter, lambda_path, mean_cost, model_points
 from rb_support.stats import System, aiqs, bootstrap_aiq, interval, supports
 from rb_support.studies.pilot import oracle_rows
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
+FEW = 10
+"""Test rows below which a bootstrap interval is warned of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +84,46 @@ class Comparison:
             below, above = interval(samples[name] - samples[ZERO])
             rows.append((name, value, low, high, value - estimates[ZERO], below, above))
         columns = ["router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high"]
-        table = pd.DataFrame(rows, columns=columns).set_index("router")
-        # Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0.
-        return (table.round(12) + 0.0).reset_index()
+        return _without_rounding(pd.DataFrame(rows, columns=columns).set_index("router")).reset_index()
+
+
+def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
+    """Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0."""
+    return table.round(12) + 0.0
+
+
+def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
+    """70/30 split; all rows on both sides where equal prompts leave nothing to hold out."""
+    try:
+        return outcomes.split(seed=seed)
+    except TableError:
+        return outcomes, outcomes
+
+
+def cautions(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
+    """What keeps datasets, given by their training and test rows, from showing much, in sentences."""
+    same = [name for name, (train, test) in parts.items() if train is test]
+    few = [name for name, (_, test) in parts.items() if len(test) < FEW and name not in same]
+    reasons = {
+        "no task has two different prompts, so what is learnt there is judged on the same rows": same,
+        f"fewer than {FEW} rows to judge on, so intervals are too narrow to be trusted": few,
+    }
+    told = [f"{', '.join(names)}: {why}." for why, names in reasons.items() if names]
+    return "\n".join(told) or "Every dataset is judged on rows that nothing was learnt from."
+
+
+def out_of_domain(
+    outcomes: Outcomes, names: Iterable[str]
+) -> tuple[dict[str, tuple[Outcomes, Outcomes]], str]:
+    """Dataset -> (rows of all others to train on, its own to test on), and a sentence on those left out."""
+    found, alone = {}, []
+    for name in names:
+        try:
+            found[name] = outcomes.out_of_domain(name)
+        except TableError:
+            alone.append(name)
+    why = "no other dataset has other prompts to train on, so out of domain it cannot be judged"
+    return found, f"{', '.join(alone)}: {why}." if alone else ""
 
 
 def compare(
@@ -129,9 +168,9 @@ def repeat_splits(
     """
     rows = {}
     for seed in seeds:
-        values = compare(*outcomes.split(seed=seed), X, routers).aiq()
+        values = compare(*held_out(outcomes, seed), X, routers).aiq()
         rows[seed] = {name: values[name] - values[ZERO] for name in routers}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
 
 
 def aiq_table(
@@ -168,7 +207,8 @@ def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
     columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
     entries = list(rows[columns].itertuples(index=False, name=None))
     words = [f"{data} {router} {d:+.3f} [{low:+.3f}, {high:+.3f}]" for data, router, d, low, high in entries]
-    supported = [supports((low, high), sign) for *_, low, high in entries]
+    # An interval of no width is of rows that no resampling varies: it tells nothing.
+    supported = [None if low == high != 0 else supports((low, high), sign) for *_, low, high in entries]
     if None in supported and False not in supported:
         return "; ".join([*words, "too few rows to tell"]), None
     return "; ".join(words), all(supported)
