@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 import traceback
 import types
@@ -61,6 +60,10 @@ def store(tmp_path: Path):
 
 def ask(server, store: Store, queries=QUERIES, **options):
     return run(queries, server.models(), store, policy=QUICK, progress=False, **options)
+
+
+def asked_once(line: Connection, messages=(("user", "Hello?"),), **parameters) -> Reply:
+    return asyncio.run(line.ask(tuple(messages), Parameters(**parameters)))
 
 
 def seen(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
@@ -209,11 +212,11 @@ class Recorder:
     def __init__(self, model: Model, timeout_s: float) -> None:
         pass
 
-    def ask(self, messages, parameters) -> Reply:
+    async def ask(self, messages, parameters) -> Reply:
         self.asked.append(messages)
         return Reply(f"answer {len(self.asked)}", 5, 3, "stop", "{}")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -282,7 +285,7 @@ def test_spent_and_reserved_stay_within_the_limit(costs, limit: float) -> None:
     budget = Budget(limit)
     for most, share in costs:
         try:
-            budget.reserve(most)
+            asyncio.run(budget.reserve(most))
         except BudgetReached:
             assert budget.spent_usd + most > limit
             continue
@@ -291,11 +294,14 @@ def test_spent_and_reserved_stay_within_the_limit(costs, limit: float) -> None:
 
 
 def test_a_worker_waits_for_room_that_calls_in_flight_may_make() -> None:
-    budget = Budget(1.0)
-    budget.reserve(0.8)
-    threading.Timer(0.05, budget.settle, (0.8, 0.1)).start()
-    budget.reserve(0.9)
-    assert budget.spent_usd == 0.1
+    async def work() -> Budget:
+        budget = Budget(1.0)
+        await budget.reserve(0.8)
+        asyncio.get_running_loop().call_later(0.05, budget.settle, 0.8, 0.1)
+        await budget.reserve(0.9)
+        return budget
+
+    assert asyncio.run(work()).spent_usd == 0.1
 
 
 def test_the_worst_case_bounds_every_call(store: Store) -> None:
@@ -462,7 +468,7 @@ def test_a_key_is_nowhere_but_in_the_environment(tmp_path, monkeypatch, capfd, c
         with serve(QUERIES, models=[fast()], key="another-key-altogether") as server:
             line = Connection(replace(server.models()[0], key_variable="PLANTED_KEY"), 5.0)
             with pytest.raises(CallError) as raised:
-                line.ask(QUERIES[0].conversation(()), Parameters())
+                asked_once(line, QUERIES[0].conversation(()))
             told += [line, *traceback.format_exception(raised.value), raised.value.__context__]
         told += [store.failures().to_csv(), store.runs().to_csv(), store.answers().to_csv()]
     captured = capfd.readouterr()
@@ -509,14 +515,14 @@ class Refused(Exception):
 
 def library(answer) -> types.ModuleType:
     module = types.ModuleType("litellm")
-    module.completion = answer
+    module.acompletion = answer
     return module
 
 
 def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
 
-    def completion(**given):
+    async def completion(**given):
         asked.update(given)
         told = response(f"B, says {PLANTED}", prompt_tokens=9, completion_tokens=2)
         return types.SimpleNamespace(model_dump=lambda: told)
@@ -524,21 +530,21 @@ def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.Monke
     monkeypatch.setenv("PLANTED_KEY", PLANTED)
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
-    reply = Connection(card, 5.0).ask((("user", "Hello?"),), Parameters(seed=3))
+    reply = asked_once(Connection(card, 5.0), seed=3)
     assert (reply.text, reply.prompt_tokens) == ("B, says [key]", 9)
     assert asked["model"] == "anthropic/other-1" and asked["max_retries"] == 0 and asked["seed"] == 3
     assert "api_base" not in asked
 
 
 def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    def completion(**given):
+    async def completion(**given):
         raise Refused(f"header x-api-key: {given['api_key']}")
 
     monkeypatch.setenv("PLANTED_KEY", PLANTED)
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
     with pytest.raises(CallError, match="401: the key is refused") as raised:
-        Connection(card, 5.0).ask((("user", "Hello?"),), Parameters())
+        asked_once(Connection(card, 5.0))
     assert PLANTED not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
 
@@ -548,19 +554,19 @@ def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.Monke
         status_code = 500
         litellm_response_headers = {"retry-after": "7"}
 
-    def completion(**_):
+    async def completion(**_):
         raise Broken("connection error")
 
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     with pytest.raises(TryAgain, match="500") as raised:
-        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        asked_once(Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0))
     assert (raised.value.billed, raised.value.wait_s) == (True, 7.0)
 
 
 def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)
     with pytest.raises(CallError, match=r"needs litellm; pip install 'rb-support\[providers\]'"):
-        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        asked_once(Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0))
     assert "litellm" not in vars(client)
 
 
@@ -571,10 +577,8 @@ def test_the_server_repeats_itself() -> None:
     texts = []
     for _ in range(2):
         with serve(QUERIES) as server:
-            lines = [Connection(card, 5.0) for card in server.models()]
-            texts.append(
-                [line.ask(q.conversation(()), Parameters()).text for line in lines for q in QUERIES[::9]]
-            )
+            asked = [(card, query) for card in server.models() for query in QUERIES[::9]]
+            texts.append([asked_once(Connection(card, 5.0), q.conversation(())).text for card, q in asked])
     assert texts[0] == texts[1] and len(set(texts[0])) > 5
 
 
@@ -589,11 +593,11 @@ def test_better_models_answer_better(store: Store) -> None:
 
 def test_the_judge_reads_the_quality_mark() -> None:
     with serve(models=[JUDGE]) as server:
-        line = Connection(server.judge(), 5.0)
-        scores = [
-            json.loads(line.ask((("user", f"Grade: [draft quality {mark}/10]"),), Parameters()).text)["score"]
-            for mark in (1, 5, 10)
+        grade = "Grade: [draft quality {}/10]"
+        told = [
+            asked_once(Connection(server.judge(), 5.0), [("user", grade.format(mark))]) for mark in (1, 5, 10)
         ]
+    scores = [json.loads(reply.text)["score"] for reply in told]
     assert scores == sorted(scores) and scores[0] <= 2 and scores[2] >= 9
 
 

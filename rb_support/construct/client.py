@@ -12,11 +12,12 @@ is worth installing only where it is needed.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,12 +61,12 @@ class Reply:
 
 
 class Connection:
-    """A way to ask one model, which many threads may share.
+    """A way to ask one model, for many calls at once.
 
     Parameters
     ----------
     model : whom to ask.
-    timeout_s : seconds of silence after which an attempt is given up.
+    timeout_s : seconds that an attempt may take, from connecting to the answer's last byte.
 
     Raises
     ------
@@ -73,11 +74,11 @@ class Connection:
     """
 
     def __init__(self, model: Model, timeout_s: float) -> None:
-        self.model, self._key = model, _key_of(model)
+        self.model, self._key, self._timeout_s = model, _key_of(model), timeout_s
         through = _openai if model.provider == OPENAI_COMPATIBLE else _litellm
         self._send, self.close = through(model, timeout_s, self._key)
 
-    def ask(self, messages: Messages, parameters: Parameters) -> Reply:
+    async def ask(self, messages: Messages, parameters: Parameters) -> Reply:
         """Ask once.
 
         Raises
@@ -93,7 +94,8 @@ class Connection:
         if parameters.seed is not None:
             asked["seed"] = parameters.seed
         try:
-            response = self._send(asked)
+            async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
+                response = await self._send(asked)
         except Exception as error:  # either library has some thirty kinds
             problem = _problem(self.model, error, self._key)
         else:
@@ -101,24 +103,25 @@ class Connection:
         raise problem  # out here it carries no trace of the library's error, which holds the request
 
 
-_Send = Callable[[dict[str, Any]], Any]
+_Through = tuple[Callable[[dict[str, Any]], Awaitable[Any]], Callable[[], Awaitable[None]]]
+"""Ways to send a call and to close the connection."""
 
 
-def _openai(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[], None]]:
+def _openai(model: Model, timeout_s: float, key: str) -> _Through:
     import openai
 
     nearby = urlsplit(model.endpoint).hostname in ("127.0.0.1", "localhost", "::1")
-    client = openai.OpenAI(
+    client = openai.AsyncOpenAI(
         api_key=key or "none",  # else it takes that of OPENAI_API_KEY, whoever the endpoint is
         base_url=model.endpoint,
         max_retries=0,
-        timeout=timeout_s,
-        http_client=openai.DefaultHttpxClient(trust_env=not nearby),  # no proxy leads to this machine
+        timeout=openai.Timeout(None, connect=timeout_s / 2),
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=not nearby),  # no proxy leads to this machine
     )
     raw = client.chat.completions.with_raw_response
 
-    def send(asked: dict[str, Any]) -> Any:
-        content = raw.create(model=model.served_name, **asked).content
+    async def send(asked: dict[str, Any]) -> Any:
+        content = (await raw.create(model=model.served_name, **asked)).content
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
@@ -127,7 +130,7 @@ def _openai(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[
     return send, client.close
 
 
-def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[], None]]:
+def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it looks prices up when imported
     try:
         litellm = importlib.import_module("litellm")
@@ -141,7 +144,14 @@ def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[
     always = {"model": f"{model.provider}/{model.served_name}", "timeout": timeout_s, "max_retries": 0}
     always |= {"drop_params": True} | ({"api_base": model.endpoint} if model.endpoint else {})
     always |= {"api_key": key} if key else {}
-    return lambda asked: litellm.completion(**always, **asked).model_dump(), lambda: None
+
+    async def send(asked: dict[str, Any]) -> Any:
+        return (await litellm.acompletion(**always, **asked)).model_dump()
+
+    async def close() -> None:
+        """Nothing: the library keeps its connections to itself."""
+
+    return send, close
 
 
 def _key_of(model: Model) -> str:

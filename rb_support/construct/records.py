@@ -9,10 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import ConfigDict, Field
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
+
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Text = Annotated[str, Field(pattern=r"\S", strict=True)]
+Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]{0,63})?$", strict=True)]
 
 Messages = tuple[tuple[str, str], ...]
 """Pairs (role, text), in the order of the conversation."""
@@ -131,16 +138,18 @@ class Model:
     provider : "openai-compatible", or a provider of the library that `client` names.
     """
 
-    name: str
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: Text
     endpoint: str
-    served_name: str
-    price_in_usd_per_million: float
-    price_out_usd_per_million: float
-    fee_usd_per_request: float = 0.0
-    context_tokens: int = 4096
-    key_variable: str = ""
-    concurrency: int = 8
-    provider: str = OPENAI_COMPATIBLE
+    served_name: Text
+    price_in_usd_per_million: Usd
+    price_out_usd_per_million: Usd
+    fee_usd_per_request: Usd = 0.0
+    context_tokens: Count = 4096
+    key_variable: Variable = ""
+    concurrency: Count = 8
+    provider: Text = OPENAI_COMPATIBLE
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> float:
         """USD of one call."""

@@ -1,18 +1,19 @@
 """Ask every model every query: only what is missing, within a budget, recorded as it comes.
 
-Each model has as many workers (threads) as its card allows calls at once. A worker takes a query, asks its
-missing turns one after the other, and commits each answer before it goes on.
+Each model has as many workers (tasks of one event loop) as its card allows calls at once. A worker takes a
+query, asks its missing turns one after the other, and commits each answer before it goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
-import threading
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -43,7 +44,7 @@ class BudgetReached(Exception):
 
 
 class Budget:
-    """What many workers have spent and may have in flight, never more than a limit together; thread-safe.
+    """What many workers have spent and may have in flight, never more than a limit together.
 
     Parameters
     ----------
@@ -53,10 +54,10 @@ class Budget:
 
     def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
         self.limit_usd, self.spent_usd = limit_usd, spent_usd
-        self._reserved: list[float] = []
-        self._changed = threading.Condition()
+        self.reserved: list[float] = []
+        self._settled = asyncio.Event()
 
-    def reserve(self, usd: float) -> None:
+    async def reserve(self, usd: float) -> None:
         """Set the most that a call can cost aside; waits while calls in flight may still make room.
 
         Raises
@@ -64,19 +65,18 @@ class Budget:
         BudgetReached : if it does not fit and nothing is in flight.
         """
         limit = float("inf") if self.limit_usd is None else self.limit_usd + SLACK
-        with self._changed:
-            while self.spent_usd + sum(self._reserved) + usd > limit:
-                if not self._reserved:
-                    raise BudgetReached(f"the next call may cost ${usd:.6f}")
-                self._changed.wait()
-            self._reserved.append(usd)
+        while self.spent_usd + sum(self.reserved) + usd > limit:
+            if not self.reserved:
+                raise BudgetReached(f"the next call may cost ${usd:.6f}")
+            await self._settled.wait()
+        self.reserved.append(usd)
 
     def settle(self, reserved_usd: float, spent_usd: float) -> None:
         """Take back what was set aside for a call, and count what it cost."""
-        with self._changed:
-            self._reserved.remove(reserved_usd)
-            self.spent_usd += spent_usd
-            self._changed.notify_all()
+        self.reserved.remove(reserved_usd)
+        self.spent_usd += spent_usd
+        self._settled.set()
+        self._settled = asyncio.Event()
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Policy:
     attempts : how often a call is tried in all.
     first_wait_s : seconds before the second attempt; they double with each one, and vary by half.
     longest_wait_s : no longer than this; an endpoint that asks for more is given up.
-    timeout_s : seconds of silence after which an attempt has failed.
+    timeout_s : seconds that an attempt may take in all.
     seed : of the variation of waits.
     in_a_row : so many calls without an answer one after the other, and a model is asked no more in this run.
     """
@@ -120,7 +120,7 @@ class Failure(NamedTuple):
 
 @dataclass
 class Summary:
-    """How a run goes; its workers count, each under the run's lock.
+    """How a run goes; its workers count.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ def run(
     StoreBusyError : if another run is writing the store.
     StoreError : if an answer cannot be written; the run stops.
     ConstructError : if two models have one name, or the budget is no amount.
-    KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded.
+    KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded; a second one gives them up.
     """
     names = [model.name for model in models]
     repeated = [name for name in names if names.count(name) > 1]
@@ -186,11 +186,11 @@ def run(
         store.put_queries(queries)
         store.put_models(models)
         asking = _Run(store, parameters or Parameters(), policy or Policy(), budget_usd)
-        return asking.go(queries, models, progress)
+        return asking.in_a_thread(queries, models, progress)
 
 
 class _Run:
-    """What the workers of all models share; the summary is changed under `lock`."""
+    """What the workers of all models share."""
 
     def __init__(
         self, store: Store, parameters: Parameters, policy: Policy, budget_usd: float | None
@@ -198,16 +198,39 @@ class _Run:
         self.store, self.parameters, self.policy = store, parameters, policy
         self.budget, self.summary = Budget(budget_usd, store.spent_usd()), Summary()
         self.answered = store.answered()
-        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.stop = asyncio.Event()
 
-    def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
+    def in_a_thread(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
+        """`go` in an event loop of its own, as a notebook's thread has one already that cannot be used."""
+        loop = asyncio.new_event_loop()
+        going = loop.create_task(self.go(queries, models, progress))
+        halts, interrupted = iter((self.stop.set, going.cancel)), False
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(loop.run_until_complete, going)
+            while not done.done():
+                try:
+                    wait([done], timeout=0.5)  # in short waits, which Ctrl-C can end everywhere
+                except KeyboardInterrupt:
+                    interrupted, many = True, len(self.budget.reserved)
+                    loop.call_soon_threadsafe(next(halts, self.stop.set))
+                    tqdm.write(
+                        f"interrupted: waiting for {many} calls in flight, which are paid for; "
+                        "Ctrl-C again gives them up",
+                        file=sys.stderr,
+                    )
+        loop.close()
+        if interrupted:
+            raise KeyboardInterrupt from done.exception()
+        return done.result()
+
+    async def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
         """Do all the work and tell how it went; the store is held."""
         began, before, told = time.perf_counter(), self.budget.spent_usd, self.summary
         number = self.store.start_run(self.parameters, self.budget.limit_usd)
         short = ""
         try:
-            self._ask_all(queries, models, progress)
-            told.state = "failed" if told.failures else "done"
+            await self._ask_all(queries, models, progress)
+            told.state = "interrupted" if self.stop.is_set() else "failed" if told.failures else "done"
         except BudgetReached as reached:
             told.state, short = "budget", str(reached)
         except ConstructError:
@@ -228,10 +251,10 @@ class _Run:
         told.failures.sort()
         return told
 
-    def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
+    async def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
         """Hand every query with missing turns to the workers of each model, and wait for them."""
-        pending: set[Future[None]] = set()
-        with ExitStack() as stack:  # its end waits for the workers
+        workers = []
+        async with AsyncExitStack() as stack:
             for model in models:
                 missing = {
                     query: count
@@ -241,17 +264,13 @@ class _Run:
                 if not missing:
                     continue
                 bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
-                asked = _Asked(self, model, stack.enter_context(bar), stack)
-                workers = stack.enter_context(ThreadPoolExecutor(model.concurrency))
-                pending |= {workers.submit(asked.ask, query) for query in missing}
-            try:
-                while pending:  # in short waits, which Ctrl-C can end everywhere
-                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                    for future in done:
-                        future.result()
-            except BaseException:
-                self.stop.set()  # calls in flight are paid for: they are still recorded
-                raise
+                asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
+                if asked.connection:
+                    stack.push_async_callback(asked.connection.close)
+                workers += [asked.work(waiting) for _ in range(min(model.concurrency, len(missing)))]
+            for error in await asyncio.gather(*workers, return_exceptions=True):
+                if error is not None:
+                    raise error
 
 
 class _Asked:
@@ -262,67 +281,68 @@ class _Asked:
     run : what they share with those of other models.
     model : whom they ask.
     bar : of progress, one step a call.
-    stack : closes the connection at its end.
     """
 
-    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn], stack: ExitStack) -> None:
+    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
         self.run, self.model, self.bar = run, model, bar
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
         self.connection: Connection | None = None
         try:
             self.connection = Connection(model, run.policy.timeout_s)
-            stack.callback(self.connection.close)
         except CallError as error:
             self.refused = str(error)
 
-    def ask(self, query: Query) -> None:
-        """Ask the turns of a query that have no answer, one after the other, until one has none."""
-        said: list[str] = []
+    async def work(self, waiting: Iterable[Query]) -> None:
+        """Take queries and ask their turns, one after the other, until one has no answer."""
         try:
-            for turn in range(len(query.turns)):
-                key = key_of(self.model, query, turn, self.run.parameters)
-                if key in self.run.answered:
-                    answer = self.run.store.answer(key)
-                else:
-                    answer = self._call(query.conversation(said), key)
-                    with self.run.lock:
+            for query in waiting:
+                said: list[str] = []
+                for turn in range(len(query.turns)):
+                    key = key_of(self.model, query, turn, self.run.parameters)
+                    if key in self.run.answered:
+                        answer = self.run.store.answer(key)
+                    else:
+                        answer = await self._call(query.conversation(said), key)
                         self.bar.update()
-                if answer is None:
-                    return
-                said.append(answer.text)
+                    if answer is None:
+                        break
+                    said.append(answer.text)
         except BaseException:
-            self.run.stop.set()  # at once: the waiting thread hears of it later
+            self.run.stop.set()  # calls in flight are paid for: they are still recorded
             raise
 
-    def _call(self, messages: Messages, key: Key) -> Answer | None:
+    async def _call(self, messages: Messages, key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
         try:
-            if self.refused or self.connection is None:
-                raise CallError(self.refused)
             for attempt in range(1, self.run.policy.attempts + 1):
-                if self.run.stop.is_set():
-                    return None
+                if self.refused or self.connection is None:
+                    raise CallError(self.refused)
                 try:
-                    return self._attempt(self.connection, messages, key, attempt)
+                    return await self._attempt(self.connection, messages, key, attempt)
                 except TryAgain as again:
-                    self._wait(key, attempt, again)
+                    await self._wait(key, attempt, again)
         except CallError as error:
             self.run.store.put_failure(key, str(error))
-            with self.run.lock:
-                self.run.summary.failures.append(Failure(key, str(error)))
-                self.refused = str(error) if error.whole_model else self.refused
+            self.run.summary.failures.append(Failure(key, str(error)))
+            self.refused = str(error) if error.whole_model else self.refused
         return None
 
-    def _attempt(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
+    async def _attempt(
+        self, connection: Connection, messages: Messages, key: Key, attempt: int
+    ) -> Answer | None:
         """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
-        run, most = self.run, worst_usd(self.model, messages, self.run.parameters)
-        run.budget.reserve(most)
-        spent = most  # until it is known better
+        run, most, spent = self.run, worst_usd(self.model, messages, self.run.parameters), 0.0
+        await run.budget.reserve(most)
         try:
+            if run.stop.is_set():
+                return None
             charge = run.store.charge(key, most)
+            spent = most  # until it is known better
+            run.summary.attempts += 1
+            asked_at, began = now(), time.perf_counter()
             try:
-                answer = self._send(connection, messages, key, attempt)
+                reply = await connection.ask(messages, run.parameters)
             except (TryAgain, CallError) as error:
                 if isinstance(error, TryAgain) and error.billed:
                     run.store.keep_charge(charge, error.kind)
@@ -330,59 +350,49 @@ class _Asked:
                     run.store.refund(charge)
                     spent = 0.0
                 raise
+            latency_s = time.perf_counter() - began
+            prompt, said = reply.prompt_tokens, reply.answer_tokens
+            estimated = prompt is None or said is None
+            prompt = estimate_prompt(messages) if prompt is None else prompt
+            said = estimate(reply.text) if said is None else said
+            spent = self.model.cost(prompt, said)
+            answer = Answer(
+                *key,
+                text=reply.text,
+                prompt_tokens=prompt,
+                answer_tokens=said,
+                tokens_estimated=estimated,
+                latency_s=latency_s,
+                cost_usd=spent,
+                finish_reason=reply.finish_reason,
+                asked_at=asked_at,
+                attempts=attempt,
+                raw=reply.raw,
+            )
             run.store.put_answer(answer, charge)
-            spent = answer.cost_usd
         finally:
             run.budget.settle(most, spent)
-        with run.lock:
-            run.summary.answers += 1
-            self.in_a_row = 0
+        run.summary.answers += 1
+        self.in_a_row = 0
         return answer
 
-    def _send(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
-        with self.run.lock:
-            self.run.summary.attempts += 1
-        asked_at, began = now(), time.perf_counter()
-        reply = connection.ask(messages, self.run.parameters)
-        latency_s = time.perf_counter() - began
-        prompt, said = reply.prompt_tokens, reply.answer_tokens
-        estimated = prompt is None or said is None
-        prompt = estimate_prompt(messages) if prompt is None else prompt
-        said = estimate(reply.text) if said is None else said
-        return Answer(
-            *key,
-            text=reply.text,
-            prompt_tokens=prompt,
-            answer_tokens=said,
-            tokens_estimated=estimated,
-            latency_s=latency_s,
-            cost_usd=self.model.cost(prompt, said),
-            finish_reason=reply.finish_reason,
-            asked_at=asked_at,
-            attempts=attempt,
-            raw=reply.raw,
-        )
-
-    def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
-        """Wait until the next attempt.
+    async def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
+        """Wait until the next attempt, or until the run stops.
 
         Raises
         ------
         CallError : if there is none; for the whole model if many calls have ended so in a row.
         """
         policy = self.run.policy
-        with self.run.lock:
-            self.run.summary.retries[again.kind] += 1
-            self.in_a_row += attempt == policy.attempts
-            calls = self.in_a_row
+        self.run.summary.retries[again.kind] += 1
         if attempt == policy.attempts:
-            reason = f"no answer after {attempt} attempts, the last ended with: {again.kind}"
-            if calls < policy.in_a_row:
-                raise CallError(f"{self.model.name}: {reason}")
-            raise CallError(
-                f"{self.model.name}: {reason}; so it was with {calls} calls in a row", whole_model=True
-            )
+            self.in_a_row += 1
+            reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
+            if self.in_a_row < policy.in_a_row:
+                raise CallError(reason)
+            raise CallError(f"{reason}; so it was with {self.in_a_row} calls in a row", whole_model=True)
         if again.wait_s > policy.longest_wait_s:
             wait = f"the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
             raise CallError(f"{self.model.name}: {wait}")
-        self.run.stop.wait(policy.wait_s(key, attempt, again.wait_s))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.run.stop.wait(), policy.wait_s(key, attempt, again.wait_s))
