@@ -68,6 +68,7 @@ class FaultyChat(Chat):
     injected : faults, by kind.
     refused : calls turned down for a wrong key, model or body.
     billed_usd : USD for every answer that was made, those that a fault then spoiled included.
+    told : what stood in place of the right key.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class FaultyChat(Chat):
         self.calls: Counter[Call] = Counter()
         self.injected: Counter[str] = Counter()
         self.refused, self.billed_usd = 0, 0.0
+        self.told: list[str] = []
 
     def completion(self, model, messages, max_tokens) -> dict[str, Any]:
         made = super().completion(model, messages, max_tokens)
@@ -94,6 +96,7 @@ class FaultyHandler(ChatHandler):
     async def post(self) -> None:
         given = self.request.headers.get("Authorization", "")
         if self.chat.key and given != f"Bearer {self.chat.key}":
+            self.chat.told.append(given)
             self.refuse(401, f"wrong key: {given}")
         else:
             await super().post()

@@ -14,18 +14,9 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from rb_support.construct.export import card as make_card
-from rb_support.construct.export import to_outcomes
-from rb_support.construct.grading import grade_store
-from rb_support.construct.loopback import serve
-from rb_support.construct.models import read_models
-from rb_support.construct.plan import plan as make_plan
+from rb_support import construct
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
-from rb_support.construct.run import Policy
-from rb_support.construct.run import run as ask
 from rb_support.construct.store import Store
-from rb_support.construct.task_files import demo_tasks, read_tasks
-from rb_support.construct.tasks import queries_of
 
 FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
@@ -69,7 +60,7 @@ def plan(
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
-            planned = make_plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
+            planned = construct.plan.plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
     typer.echo(
         f"{planned.missing:,} calls missing: about ${planned.usd:.4f} (at most ${planned.usd_most:.4f}) and "
@@ -97,8 +88,13 @@ def run(
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            asked, policy = Parameters(max_tokens, temperature, seed), Policy(attempts, timeout_s=timeout)
-            summary = ask(queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet)
+            asked, policy = (
+                Parameters(max_tokens, temperature, seed),
+                construct.run.Policy(attempts, timeout_s=timeout),
+            )
+            summary = construct.run.run(
+                queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet
+            )
     took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
     typer.echo(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
@@ -132,7 +128,7 @@ def grade(
                 known = f"no model is called {judge!r}; there are {', '.join(cards)}"
                 raise typer.BadParameter(known, param_hint="--judge")
             asked = Parameters(max_tokens, temperature, seed)
-            table = grade_store(
+            table = construct.grading.grade_store(
                 kept, judge=cards.get(judge), parameters=asked, budget_usd=budget, progress=not quiet
             )
         states = kept.runs()["state"].iloc[before:].tolist()
@@ -159,13 +155,13 @@ def export(
         raise typer.BadParameter("cost is usd or latency; FILE ends in .csv or .parquet")
     parameters = Parameters(max_tokens, temperature, seed)
     with _exit_codes(), Store(store, create=False) as kept:
-        outcomes = to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
+        outcomes = construct.export.to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
             (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
         if card is not None:
-            card.write_text(make_card(kept, parameters=parameters), encoding="utf-8")
+            card.write_text(construct.export.card(kept, parameters=parameters), encoding="utf-8")
     typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
         typer.echo(f"note: {note}")
@@ -193,16 +189,17 @@ def status(store: StoreOption = STORE) -> None:
 
 
 def _queries(tasks: str) -> list[Query]:
-    return queries_of(demo_tasks() if tasks == DEMO else read_tasks(tasks))
+    files = construct.task_files
+    return construct.tasks.queries_of(files.demo_tasks() if tasks == DEMO else files.read_tasks(tasks))
 
 
 @contextmanager
 def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> Iterator[list[Model]]:
     """Model cards of a file; for the demo those of a server that runs until the block ends."""
     if models != DEMO:
-        yield read_models(models)
+        yield construct.models.read_models(models)
         return
-    with serve(queries) as server:
+    with construct.loopback.serve(queries) as server:
         yield [*server.models(), server.judge()] if judge else server.models()
 
 

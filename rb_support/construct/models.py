@@ -13,6 +13,10 @@ A TOML file with one `[[model]]` table per model:
     key_variable = "EXAMPLE_API_KEY"            # NAME of an environment variable, never a key
     concurrency = 8
     provider = "openai-compatible"              # or a provider of litellm, such as "anthropic"
+    price_cached_usd_per_million = 0.02         # of prompt tokens out of the provider's cache; as others
+    price_reasoning_usd_per_million = 0.6       # of answer tokens that were thought; as others
+    max_completion_tokens = false               # true if the endpoint wants max_tokens under this name
+    fixed_temperature = false                   # true if the endpoint takes no temperature
 """
 
 from __future__ import annotations
@@ -25,9 +29,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from rb_support.construct.records import OPENAI_COMPATIBLE, ConstructError, Model, ModelCardError, read_toml
+from rb_support.construct.records import (
+    CARD,
+    OPENAI_COMPATIBLE,
+    ConstructError,
+    Model,
+    ModelCardError,
+    read_toml,
+)
 
 _KEY_FIELD = re.compile(r"^(?!key_variable$)(api_?key|key|.*(secret|token|password|authorization))$", re.I)
 _KEY_TEXT = re.compile(
@@ -41,9 +53,10 @@ _REMEDIES = {
     "Count": "{shown}; write a whole number, 1 or more",
     "str": "no text; write it in quotes",
     "Text": "no text; write it in quotes",
+    "MaybeUsd": "{shown}; write a number of USD, 0 or more",
+    "Flag": "{shown}; write true or false",
     "Variable": f"no name of an environment variable; {_SET_VARIABLE}",
 }
-_CARD = TypeAdapter(Model)
 
 
 def read_models(path: str | Path) -> list[Model]:
@@ -68,15 +81,15 @@ def read_models(path: str | Path) -> list[Model]:
 
 
 def _model(number: int, entry: Any) -> Model:
-    """One checked entry; its errors say all that is wrong with its fields, and hold no value that is a text."""
+    """One checked entry; its errors name every field that is wrong."""
     name = entry.get("name") if isinstance(entry, dict) else None
     known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
     try:
         _refuse_keys(entry)
-        model = _CARD.validate_python({"endpoint": "", "served_name": name or "-", **entry})
+        model = CARD.validate_python({"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
     except ValidationError as error:
-        says = "; ".join(_told(fault["type"], str(fault["loc"][0]), fault["input"]) for fault in error.errors())
+        says = "; ".join(map(_told, error.errors()))
     except ModelCardError as error:
         says = str(error)
     else:
@@ -93,13 +106,15 @@ def _refuse_keys(entry: Any) -> None:
             raise ModelCardError(f"{shown} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
 
 
-def _told(kind: str, name: str, value: Any) -> str:
+def _told(fault: ErrorDetails) -> str:
     """What pydantic found wrong with a field, and the remedy. A text may be a key: none is shown."""
-    if kind == "missing":
+    name, value = str(fault["loc"][0]), fault["input"]
+    if fault["type"] == "missing":
         return f"{name} is missing; write it"
     if name not in _TYPES:
         near = get_close_matches(name, _TYPES, 1)
-        return f"{name} is no field; " + (f"did you mean {near[0]}?" if near else f"fields are {', '.join(_TYPES)}")
+        remedy = f"did you mean {near[0]}?" if near else f"fields are {', '.join(_TYPES)}"
+        return f"{name} is no field; {remedy}"
     shown = value if isinstance(value, int | float) else f"a {type(value).__name__}"
     return f"{name} is {_REMEDIES[_TYPES[name]].format(shown=shown)}"
 

@@ -7,6 +7,7 @@ query, asks its missing turns one after the other, and commits each answer befor
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sys
 import time
@@ -15,18 +16,17 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from rb_support.construct.client import Connection
-from rb_support.construct.plan import estimate, estimate_prompt, missing_turns, worst_usd
+from rb_support.construct.plan import missing_turns, worst_usd
 from rb_support.construct.records import (
     Answer,
     CallError,
     ConstructError,
     Key,
-    Messages,
     Model,
     Parameters,
     Query,
@@ -89,7 +89,6 @@ class Policy:
     first_wait_s : seconds before the second attempt; they double with each one, and vary by half.
     longest_wait_s : no longer than this; an endpoint that asks for more is given up.
     timeout_s : seconds that an attempt may take in all.
-    seed : of the variation of waits.
     in_a_row : so many calls without an answer one after the other, and a model is asked no more in this run.
     """
 
@@ -97,7 +96,6 @@ class Policy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     timeout_s: float = 120.0
-    seed: int = 0
     in_a_row: int = 20
 
     def wait_s(self, key: Key, attempt: int, asked_s: float) -> float:
@@ -107,7 +105,7 @@ class Policy:
         >>> 0.5 <= Policy().wait_s(key, 1, 0) <= 1.5, Policy().wait_s(key, 1, 7)
         (True, 7)
         """
-        vary = random.Random(f"{self.seed}|{key}|{attempt}").uniform(0.5, 1.5)
+        vary = random.Random(f"0|{key}|{attempt}").uniform(0.5, 1.5)
         return max(min(self.first_wait_s * 2 ** (attempt - 1) * vary, self.longest_wait_s), asked_s)
 
 
@@ -164,7 +162,10 @@ def run(
     queries, models : every query is for every model.
     store : where answers go.
     parameters : how models are asked; the usual ones if None.
-    budget_usd : USD that the store may cost in all, earlier runs included; None for any amount.
+    budget_usd : USD that the store may cost in all, earlier runs included; None for any amount. No call is
+        sent whose worst case (`plan.worst_usd`) does not fit, and a call that may be on the bill counts with
+        its worst case until its cost is told. Only a model that bills more than that can exceed it: it is
+        asked no more, and the message names it.
     policy : about repeated attempts; the usual one if None.
     progress : show a bar per model on stderr.
 
@@ -199,6 +200,7 @@ class _Run:
         self.budget, self.summary = Budget(budget_usd, store.spent_usd()), Summary()
         self.answered = store.answered()
         self.stop = asyncio.Event()
+        self.broken: list[str] = []  # on models that have billed more than was reserved
 
     def in_a_thread(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
         """`go` in an event loop of its own, as a notebook's thread has one already that cannot be used."""
@@ -233,9 +235,7 @@ class _Run:
             told.state = "interrupted" if self.stop.is_set() else "failed" if told.failures else "done"
         except BudgetReached as reached:
             told.state, short = "budget", str(reached)
-        except ConstructError:
-            raise  # a store that could not be written is left as it is
-        except BaseException:
+        except asyncio.CancelledError:
             self.store.end_run(number, told.state)
             raise
         self.store.end_run(number, told.state)
@@ -244,10 +244,12 @@ class _Run:
         told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
         if told.state == "budget":
             spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            told.message = f"stopped within the budget: {spent}, and {short}; raise the budget to go on"
+            within = "within" if told.total_usd <= (self.budget.limit_usd or 0.0) + SLACK else "over"
+            told.message = f"stopped {within} the budget: {spent}, and {short}; raise the budget to go on"
         elif told.state == "failed":
             many, such = len(told.failures), told.failures[0].reason
             told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
+        told.message = ". ".join([told.message, *self.broken])
         told.failures.sort()
         return told
 
@@ -267,7 +269,7 @@ class _Run:
                 asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
                 if asked.connection:
                     stack.push_async_callback(asked.connection.close)
-                workers += [asked.work(waiting) for _ in range(min(model.concurrency, len(missing)))]
+                workers += [asked.work(waiting, n > 0) for n in range(min(model.concurrency, len(missing)))]
             for error in await asyncio.gather(*workers, return_exceptions=True):
                 if error is not None:
                     raise error
@@ -285,17 +287,21 @@ class _Asked:
 
     def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
         self.run, self.model, self.bar = run, model, bar
+        self.prices = json.dumps([*model.prices, model.fee_usd_per_request])
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
+        self.tried = asyncio.Event()  # set after the first call, which is sent alone: it may break its limits
         self.connection: Connection | None = None
         try:
             self.connection = Connection(model, run.policy.timeout_s)
         except CallError as error:
             self.refused = str(error)
 
-    async def work(self, waiting: Iterable[Query]) -> None:
+    async def work(self, waiting: Iterable[Query], later: bool) -> None:
         """Take queries and ask their turns, one after the other, until one has no answer."""
         try:
+            if later:
+                await self.tried.wait()
             for query in waiting:
                 said: list[str] = []
                 for turn in range(len(query.turns)):
@@ -303,7 +309,7 @@ class _Asked:
                     if key in self.run.answered:
                         answer = self.run.store.answer(key)
                     else:
-                        answer = await self._call(query.conversation(said), key)
+                        answer = await self._call(query, said, key)
                         self.bar.update()
                     if answer is None:
                         break
@@ -312,27 +318,30 @@ class _Asked:
             self.run.stop.set()  # calls in flight are paid for: they are still recorded
             raise
 
-    async def _call(self, messages: Messages, key: Key) -> Answer | None:
+    async def _call(self, query: Query, said: Sequence[str], key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
         try:
             for attempt in range(1, self.run.policy.attempts + 1):
                 if self.refused or self.connection is None:
                     raise CallError(self.refused)
                 try:
-                    return await self._attempt(self.connection, messages, key, attempt)
+                    return await self._attempt(self.connection, query, said, key, attempt)
                 except TryAgain as again:
                     await self._wait(key, attempt, again)
         except CallError as error:
             self.run.store.put_failure(key, str(error))
             self.run.summary.failures.append(Failure(key, str(error)))
             self.refused = str(error) if error.whole_model else self.refused
+        finally:
+            self.tried.set()
         return None
 
     async def _attempt(
-        self, connection: Connection, messages: Messages, key: Key, attempt: int
+        self, connection: Connection, query: Query, said: Sequence[str], key: Key, attempt: int
     ) -> Answer | None:
         """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
-        run, most, spent = self.run, worst_usd(self.model, messages, self.run.parameters), 0.0
+        run, messages, spent = self.run, query.conversation(said), 0.0
+        most, limit = worst_usd(self.model, messages, run.parameters), run.parameters.max_tokens
         await run.budget.reserve(most)
         try:
             if run.stop.is_set():
@@ -342,38 +351,37 @@ class _Asked:
             run.summary.attempts += 1
             asked_at, began = now(), time.perf_counter()
             try:
-                reply = await connection.ask(messages, run.parameters)
+                reply = await connection.ask(messages, run.parameters, query.stop)
             except (TryAgain, CallError) as error:
-                if isinstance(error, TryAgain) and error.billed:
-                    run.store.keep_charge(charge, error.kind)
+                if error.billed:
+                    run.store.keep_charge(charge, getattr(error, "kind", "no text"))
                 else:
                     run.store.refund(charge)
                     spent = 0.0
                 raise
-            latency_s = time.perf_counter() - began
-            prompt, said = reply.prompt_tokens, reply.answer_tokens
-            estimated = prompt is None or said is None
-            prompt = estimate_prompt(messages) if prompt is None else prompt
-            said = estimate(reply.text) if said is None else said
-            spent = self.model.cost(prompt, said)
-            answer = Answer(
-                *key,
-                text=reply.text,
-                prompt_tokens=prompt,
-                answer_tokens=said,
-                tokens_estimated=estimated,
-                latency_s=latency_s,
-                cost_usd=spent,
-                finish_reason=reply.finish_reason,
-                asked_at=asked_at,
-                attempts=attempt,
-                raw=reply.raw,
-            )
+            timing: dict[str, Any] = {
+                "latency_s": time.perf_counter() - began,
+                "asked_at": asked_at,
+                "attempts": attempt,
+            }
+            counts = (reply.prompt_tokens, reply.answer_tokens, reply.cached_tokens, reply.reasoning_tokens)
+            usd = self.model.cost(*counts)
+            answer = Answer(**key._asdict(), **vars(reply), **timing, cost_usd=usd, prices=self.prices)
+            if reply.tokens_estimated:  # the table gets the guess, the budget the most that it can be
+                run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")
+            else:
+                spent = usd
             run.store.put_answer(answer, charge)
         finally:
             run.budget.settle(most, spent)
         run.summary.answers += 1
         self.in_a_row = 0
+        if run.budget.limit_usd is not None and usd and (spent > most + SLACK or counts[1] > limit):
+            self.refused = (
+                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer ({limit} were asked for) "
+                f"and {counts[0]} of prompt: no budget can hold with it, so it is asked no more"
+            )
+            run.broken.append(self.refused)
         return answer
 
     async def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
@@ -387,7 +395,9 @@ class _Asked:
         self.run.summary.retries[again.kind] += 1
         if attempt == policy.attempts:
             self.in_a_row += 1
-            reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
+            reason = (
+                f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
+            )
             if self.in_a_row < policy.in_a_row:
                 raise CallError(reason)
             raise CallError(f"{reason}; so it was with {self.in_a_row} calls in a row", whole_model=True)

@@ -33,7 +33,8 @@ class SimulatedModel:
     latency_s : seconds until it answers, in the mean.
     spread : seconds vary by this share of `latency_s` around it.
     verbosity : sentences around an answer.
-    refuses, echoes, silent : share of questions that it refuses, repeats, or answers with nothing.
+    refuses, echoes, silent : share of questions that it refuses, repeats, or answers with nothing (which is a
+        failed call).
     strengths : what is added to its skill for tasks whose name begins so.
     """
 
@@ -47,7 +48,7 @@ class SimulatedModel:
     verbosity: int = 1
     refuses: float = 0.02
     echoes: float = 0.02
-    silent: float = 0.01
+    silent: float = 0.0
     strengths: Mapping[str, float] = field(default_factory=dict)
 
     def card(self, url: str) -> Model:
