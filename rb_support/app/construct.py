@@ -41,7 +41,13 @@ MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens."
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")]
 Seed = Annotated[int | None, typer.Option(help="Sent to the endpoint; not every one heeds it.")]
 Budget = Annotated[
-    float | None, typer.Option(min=0.0, metavar="USD", help="What the store may cost in all; never exceeded.")
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="USD",
+        help="What the store may cost in all. No call starts whose worst case does not fit; a model that "
+        "bills more than that is stopped after one call and named.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 STORE = Path("construct.sqlite")
@@ -59,10 +65,10 @@ def plan(
     """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
     with _exit_codes():
         queries = _queries(tasks)
-        with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
+        with _models(models, queries) as cards, _opened(store) as kept:
             planned = construct.plan.plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
-    typer.echo(
+    _say(
         f"{planned.missing:,} calls missing: about ${planned.usd:.4f} (at most ${planned.usd_most:.4f}) and "
         f"{planned.seconds:,.0f} s; ${planned.spent_usd:.4f} spent so far"
     )
@@ -79,7 +85,7 @@ def run(
     seed: Seed = None,
     attempts: Annotated[int, typer.Option(min=1, help="How often a call is tried.")] = 6,
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of silence after which an attempt fails.")
+        float, typer.Option(min=0.001, help="Seconds that an attempt may take in all.")
     ] = 120.0,
     fsync: Annotated[bool, typer.Option("--fsync", help="Wait for the disk at each answer.")] = False,
     quiet: Quiet = False,
@@ -96,10 +102,10 @@ def run(
                 queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet
             )
     took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
-    typer.echo(f"{summary.answers:,} answers in {took}")
+    _say(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
-    typer.echo(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
-    typer.echo(summary.message, err=summary.state != "done")
+    _say(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
+    _say(summary.message, err=summary.state != "done")
     raise typer.Exit(CODES[summary.state])
 
 
@@ -135,7 +141,7 @@ def grade(
     _show(table)
     code = max([CODES.get(state, FAILED) for state in states], default=0)
     if code:
-        typer.echo("the judge has not seen all answers: `construct status` tells why", err=True)
+        _say("the judge has not seen all answers: `construct status` tells why", err=True)
     raise typer.Exit(code)
 
 
@@ -162,9 +168,9 @@ def export(
             (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
         if card is not None:
             card.write_text(construct.export.card(kept, parameters=parameters), encoding="utf-8")
-    typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
+    _say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
-        typer.echo(f"note: {note}")
+        _say(f"note: {note}")
 
 
 @app.command()
@@ -172,20 +178,21 @@ def status(store: StoreOption = STORE) -> None:
     """Show what the store holds: answers per model, money, runs, calls that were given up."""
     with _exit_codes(), Store(store, create=False) as kept:
         answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
-        charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
+        charges, spent, queries, notes = kept.charges(), kept.spent_usd(), kept.queries(), kept.price_notes()
     sums = {"text": "count", "prompt_tokens": "sum", "answer_tokens": "sum", "cost_usd": "sum"}
-    by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"})
-    _show(by_model.rename(columns={"text": "answers"}).reset_index())
-    typer.echo(f"{len(queries):,} queries, {len(answers):,} answers, ${spent:.6f} spent")
-    if len(charges):
-        most = charges["usd"].sum()
-        unanswered = f"{len(charges):,} calls without an answer that may be billed"
-        typer.echo(f"of these up to ${most:.6f} for {unanswered}")
+    by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"}).rename(columns={"text": "answers"})
+    failed = failures.groupby("model").size().rename("failed")
+    _show(by_model.join(failed, how="outer").fillna({"answers": 0, "failed": 0}).reset_index())
+    _say(f"{len(queries):,} queries, {len(answers):,} answers, {len(failures):,} failed, ${spent:.6f} spent")
+    for why, group in charges.groupby("note"):
+        _say(f"of these up to ${group['usd'].sum():.6f} for {len(group):,} calls that may be billed: {why}")
+    for note in notes:
+        _say(f"note: {note}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
     for model, reason, calls in counted.itertuples(index=False):
-        typer.echo(f"given up: {calls} x {model}: {reason}", err=True)
+        _say(f"given up: {calls} x {model}: {reason}", err=True)
 
 
 def _queries(tasks: str) -> list[Query]:
@@ -203,9 +210,20 @@ def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> It
         yield [*server.models(), server.judge()] if judge else server.models()
 
 
+def _opened(store: Path) -> Store | nullcontext[None]:
+    return Store(store, create=False) if store.is_file() else nullcontext()
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print a text that may hold a stranger's words: what would steer a terminal is shown as an escape."""
+    shown = (c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    typer.echo("".join(shown), err=err)
+
+
 def _show(frame: pd.DataFrame) -> None:
     shown = frame.astype(object).where(frame.notna(), "")
-    typer.echo(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
+    shown = shown.map(lambda cell: f"{cell[:59]}…" if isinstance(cell, str) and len(cell) > 60 else cell)
+    _say(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
 
 
 @contextmanager
@@ -214,8 +232,8 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        typer.echo("Interrupted: every answer that came is kept; run again to go on.", err=True)
+        _say("Interrupted: every answer that came is kept; run again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from error
     except (ConstructError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}", err=True)
         raise typer.Exit(FAILED) from error

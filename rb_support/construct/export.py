@@ -116,6 +116,7 @@ def _origin(store: Store, models: Sequence[str], left_out: int, cost: CostAxis, 
         notes.append(f"rows left out because some model has no answer or no grade: {left_out}")
     if pretended & set(models):
         notes.append(f"simulated on a loopback server: {', '.join(m for m in models if m in pretended)}")
+    notes += store.price_notes(models)
     if cost == "latency":
         name, notes = f"{name}; cost = seconds per query", [*notes, _SECONDS]
     return Origin(kind, name, notes=tuple(notes))

@@ -18,8 +18,8 @@ ASSUMED_LATENCY_S = 1.0
 
 BYTES_PER_TOKEN = 4
 PER_MESSAGE = 4  # role and separators
-MOST_PER_MESSAGE = 16
-"""Tokens that a chat template may put around one message, at most."""
+MOST_PER_MESSAGE, MOST_PER_CALL = 16, 128
+"""Tokens that a chat template may put around a message, and before all of them (gpt-oss's has some 70)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def worst_usd(model: Model, messages: Messages, parameters: Parameters) -> float
     No tokenizer makes more than one token of a byte. An endpoint that adds text of its own to the prompt, or
     does not heed `max_tokens`, can exceed it.
     """
-    prompt = sum(len(text.encode()) + MOST_PER_MESSAGE for _, text in messages)
+    prompt = MOST_PER_CALL + sum(len(text.encode()) + MOST_PER_MESSAGE for _, text in messages)
     dearest = max(model.cost(prompt, 0), model.cost(prompt, 0, prompt))
     answer = parameters.max_tokens
     return dearest + max(model.cost(0, answer), model.cost(0, answer, 0, answer)) - model.fee_usd_per_request

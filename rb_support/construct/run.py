@@ -378,8 +378,8 @@ class _Asked:
         self.in_a_row = 0
         if run.budget.limit_usd is not None and usd and (spent > most + SLACK or counts[1] > limit):
             self.refused = (
-                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer ({limit} were asked for) "
-                f"and {counts[0]} of prompt: no budget can hold with it, so it is asked no more"
+                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer (of {limit} at most) and "
+                f"{counts[0]} of prompt; no budget can hold with it, so it is asked no more"
             )
             run.broken.append(self.refused)
         return answer
