@@ -277,7 +277,7 @@ def test_a_model_that_breaks_its_limit_is_stopped_after_one_call_and_named(store
 
     summary = ask(say, store, 9, budget_usd=0.003)
     assert len(calls) == summary.answers == 1 and summary.total_usd == pytest.approx(0.0121)
-    assert "m: its endpoint counts 12000 tokens of answer (of 512 at most)" in summary.message
+    assert "m: its endpoint counts 12000 tokens of answer (of at most 512)" in summary.message
     assert "within" not in summary.message and len(summary.failures) == 8
     again = ask(say, store, 9, budget_usd=0.003)
     assert again.state == "budget" and "stopped over the budget" in again.message and len(calls) == 1

@@ -90,10 +90,10 @@ WORKER = """
 """
 
 
-def worker(cards: Path, path: Path, budget: float) -> subprocess.Popen[str]:
+def worker(cards: Path, path: Path, budget: float, **options) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(WORKER), str(cards), str(path), str(budget)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = start(command, env=env, stdout=subprocess.PIPE)
+    started = start(command, env=env, stdout=subprocess.PIPE, **options)
     assert started.stdout is not None and started.stdout.readline() == "ready\n"
     return started
 
@@ -241,14 +241,32 @@ def test_a_run_works_beside_an_event_loop(store: Store) -> None:
 def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with serve(QUERIES, models=[replace(fast(), latency_s=0.3)]) as server:
-        process = worker(write_cards(tmp_path / "models.toml", server.models()), path, 9.0)
-        while not server.chat.calls:
+        cards = write_cards(tmp_path / "models.toml", server.models())
+        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
+        while sum(server.chat.calls.values()) < 2:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert process.wait() != 0
+        assert "waiting for 2 calls in flight" in process.communicate()[1] and process.returncode != 0
     with Store(path) as store:
         assert 0 < len(store.answers()) < CALLS
         assert store.charges().empty
+        assert store.runs()["state"].tolist() == ["interrupted"]
+
+
+def test_a_second_ctrl_c_gives_the_calls_up(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with serve(QUERIES, models=[replace(fast(), latency_s=20)]) as server:
+        cards = write_cards(tmp_path / "models.toml", server.models())
+        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
+        while not server.chat.calls:
+            time.sleep(0.01)
+        began = time.monotonic()
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+        assert process.wait() != 0 and time.monotonic() - began < 15
+    with Store(path) as store:
+        assert store.charges()["note"].tolist() == ["in flight"]
         assert store.runs()["state"].tolist() == ["interrupted"]
 
 
@@ -393,6 +411,9 @@ def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
         run(QUERIES, [card, card], store)
     with pytest.raises(ConstructError, match="budget is nan"):
         run(QUERIES, [card], store, budget_usd=float("nan"))
+    for wrong in ({"concurrency": 0}, {"price_in_usd_per_million": float("nan")}, {"name": ""}):
+        with pytest.raises(ConstructError, match=f"{next(iter(wrong))} cannot be"):
+            run(QUERIES, [replace(card, **wrong)], store)
 
 
 def test_waits_grow_vary_and_repeat() -> None:

@@ -233,7 +233,7 @@ def test_one_run_per_file_under_any_of_its_names(store: Store, tmp_path: Path) -
         for lock in tmp_path.rglob("*.lock"):
             lock.unlink()
         for name in names:
-            with Store(name) as other, pytest.raises(StoreBusyError, match="another run"), other.writing():
+            with pytest.raises(StoreBusyError, match="another run"), Store(name) as other, other.writing():
                 pass
     for name in names:
         with Store(name) as other, other.writing():
@@ -285,9 +285,11 @@ PRAGMA user_version = 1;
 
 def test_an_old_store_opens_with_its_answers_and_gets_what_came_later(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    card = '{"name": "small", "endpoint": "http://127.0.0.1:1/v1", "served_name": "small-2", ' + (
+    card = (
+        '{"name": "small", "endpoint": "http://127.0.0.1:1/v1", "served_name": "small-2", '
         '"price_in_usd_per_million": 1.0, "price_out_usd_per_million": 2.0, "fee_usd_per_request": 0.0, '
-        '"context_tokens": 4096, "key_variable": "SOME_KEY", "concurrency": 8, "provider": "openai-compatible"}'
+        '"context_tokens": 4096, "key_variable": "SOME_KEY", "concurrency": 8, '
+        '"provider": "openai-compatible"}'
     )
     with closing(sqlite3.connect(path)) as database:
         database.executescript(f"{OLD} PRAGMA application_id = {APPLICATION};")
@@ -334,7 +336,7 @@ def small(path: Path) -> Path:
 
 
 def all_end_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool) -> None:
-    """Every command, over a copy each, either does its work or says in a sentence what is wrong with the store."""
+    """Every command, over a copy each, does its work or says in a sentence what is wrong with the store."""
     monkeypatch.chdir(path.parent)
     content = path.read_bytes()
     for command in COMMANDS:

@@ -17,6 +17,7 @@ import typer
 from rb_support import construct
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.store import Store
+from rb_support.outcomes import TableError
 
 FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
@@ -234,6 +235,6 @@ def _exit_codes() -> Iterator[None]:
     except KeyboardInterrupt as error:
         _say("Interrupted: every answer that came is kept; run again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    except (ConstructError, OSError) as error:
+    except (ConstructError, TableError, OSError) as error:
         _say(f"Error: {error}", err=True)
         raise typer.Exit(FAILED) from error

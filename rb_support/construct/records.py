@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
@@ -185,6 +185,16 @@ class Model:
 
 CARD = TypeAdapter(Model)
 """Reads and checks a model card."""
+
+
+def check(model: Model) -> None:
+    """Refuse a model card with a value that cannot be; the ConstructError names model, field and value."""
+    try:
+        CARD.validate_python(vars(model))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name, value = fault["loc"][0], fault["input"]
+        raise ConstructError(f"{model.name}: {name} cannot be {value!r} ({fault['msg']})") from None
 
 
 @dataclass(frozen=True)

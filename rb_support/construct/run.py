@@ -31,6 +31,7 @@ from rb_support.construct.records import (
     Parameters,
     Query,
     TryAgain,
+    check,
     key_of,
 )
 from rb_support.construct.store import Store, now
@@ -182,6 +183,8 @@ def run(
         raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
+    for model in models:
+        check(model)
     queries = list(dict.fromkeys(queries))
     with store.writing():
         store.put_queries(queries)
@@ -378,7 +381,7 @@ class _Asked:
         self.in_a_row = 0
         if run.budget.limit_usd is not None and usd and (spent > most + SLACK or counts[1] > limit):
             self.refused = (
-                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer (of {limit} at most) and "
+                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer (of at most {limit}), "
                 f"{counts[0]} of prompt; no budget can hold with it, so it is asked no more"
             )
             run.broken.append(self.refused)

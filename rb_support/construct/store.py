@@ -53,8 +53,8 @@ _QUERY = ", ".join(field.name for field in fields(Query))
 _TURNS = TypeAdapter(tuple[str, ...])
 _COLUMNS = """SELECT t.name, c.name, c.type, c."notnull" OR pk, dflt_value
 FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"""
-_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)
-FROM pragma_application_id, pragma_user_version"""
+_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master), page_size
+FROM pragma_application_id, pragma_user_version, pragma_page_size"""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
@@ -131,13 +131,15 @@ class Store:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: no store is there; `construct run` makes one")
-        if self.path.is_file() and not self.path.stat().st_size:
-            raise StoreError(f"{self.path}: empty, so what was in it is lost; {_RESTORE} (delete this file)")
+        there = self.path.stat() if self.path.is_file() else None
+        if there and there.st_nlink > 1:  # SQLite keeps its journal under one name: no run may use another
+            with self.writing():
+                pass
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained():
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
             try:
-                self._set_up(fsync)
+                self._set_up(fsync, there.st_size if there else None)
             except BaseException:
                 self._db.close()
                 raise
@@ -340,10 +342,16 @@ class Store:
 
     # SQLite
 
-    def _set_up(self, fsync: bool) -> None:
-        """Make the tables of a file that has none; refuse one that is not ours, before a write."""
-        application, version, tables = self._rows(_STATE)[0]
-        if tables or application:
+    def _set_up(self, fsync: bool, size: int | None) -> None:
+        """Make the tables of a file that was not there; refuse one that is not ours, before a write."""
+        application, version, tables, page = self._rows(_STATE)[0]
+        if size is None:
+            self._db.executescript(_SCHEMA)
+        elif not tables or size % page:
+            raise StoreError(
+                f"{self.path}: cut off or empty, so answers are lost; {_RESTORE} (delete this one)"
+            )
+        else:
             if application != APPLICATION:
                 raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
             if not 1 <= version <= VERSION:
@@ -357,8 +365,6 @@ class Store:
             self._check_tables()
         self._rows("PRAGMA journal_mode = WAL")
         self._rows(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
-        if not tables:
-            self._db.executescript(_SCHEMA)
 
     def _check_tables(self) -> None:
         """Refuse a table whose columns or values are not those of `_SCHEMA`; add columns that came later."""
