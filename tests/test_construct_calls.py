@@ -59,6 +59,7 @@ def ask(
         ({"error": "busy"}, "error"),
         (completion("5", error={"message": "half of it"}), "error"),
         (completion("5", "error"), "error"),
+        (completion("5", "network_error"), "error"),
         (completion(""), "empty"),
         (completion(None), "empty"),
         (completion(" \n"), "empty"),

@@ -411,9 +411,10 @@ def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
         run(QUERIES, [card, card], store)
     with pytest.raises(ConstructError, match="budget is nan"):
         run(QUERIES, [card], store, budget_usd=float("nan"))
-    for wrong in ({"concurrency": 0}, {"price_in_usd_per_million": float("nan")}, {"name": ""}):
-        with pytest.raises(ConstructError, match=f"{next(iter(wrong))} cannot be"):
-            run(QUERIES, [replace(card, **wrong)], store)
+    for wrong in ({"concurrency": 0}, {"price_in_usd_per_million": float("nan")}, {"key_variable": PLANTED}):
+        with pytest.raises(ValueError, match=next(iter(wrong))) as raised:
+            replace(card, **wrong)
+        assert PLANTED not in str(raised.value)
 
 
 def test_waits_grow_vary_and_repeat() -> None:

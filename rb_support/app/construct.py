@@ -15,7 +15,7 @@ import pandas as pd
 import typer
 
 from rb_support import construct
-from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.records import ConstructError, Model, Parameters, Query, plain
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
 
@@ -216,9 +216,8 @@ def _opened(store: Path) -> Store | nullcontext[None]:
 
 
 def _say(text: str, *, err: bool = False) -> None:
-    """Print a text that may hold a stranger's words: what would steer a terminal is shown as an escape."""
-    shown = (c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-    typer.echo("".join(shown), err=err)
+    """Print a text that may hold a stranger's words."""
+    typer.echo(plain(text), err=err)
 
 
 def _show(frame: pd.DataFrame) -> None:

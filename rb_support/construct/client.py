@@ -27,7 +27,15 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from rb_support.construct.plan import estimate, estimate_prompt
-from rb_support.construct.records import OPENAI_COMPATIBLE, CallError, Messages, Model, Parameters, TryAgain
+from rb_support.construct.records import (
+    OPENAI_COMPATIBLE,
+    CallError,
+    Messages,
+    Model,
+    Parameters,
+    TryAgain,
+    plain,
+)
 
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 """Errors of a request that did not reach the endpoint, and so are on no bill."""
@@ -49,6 +57,7 @@ _SHORTEST_KEY = 8
 _NO_TEXT = {
     "length": "its answer was cut before the first word, perhaps while it thought; raise max_tokens",
     "content_filter": "the endpoint's filter withheld the answer",
+    "sensitive": "the endpoint's filter withheld the answer",
 }
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
@@ -264,7 +273,8 @@ def read_reply(response: Any, model: Model, key: str = "", messages: Messages = 
         choice = (response.get("choices") or [{}])[0]
         finish_reason = str(choice.get("finish_reason") or "")
         error = response.get("error") or choice.get("error")
-        message = {} if error or finish_reason == "error" else choice["message"]
+        failed = error or "error" in finish_reason.lower()  # some say "network_error"
+        message = {} if failed else choice["message"]
         content = message.get("content")
         if isinstance(content, list):
             content = "".join(part.get("text") or "" for part in content)
@@ -272,7 +282,7 @@ def read_reply(response: Any, model: Model, key: str = "", messages: Messages = 
         blank = not text.strip()
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise TryAgain("malformed", billed=True) from None
-    if error or finish_reason == "error":
+    if failed:
         code = error.get("code") if isinstance(error, dict) else None
         raise _refusal(model, code if isinstance(code, int) else 0, _told(json.dumps(error or ""), key))
     if blank and finish_reason in _NO_TEXT:
@@ -320,7 +330,7 @@ def _told(text: str, key: str) -> str:
     """What an endpoint says of an error: decoded, on one line of up to 200 characters, without the key."""
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), ensure_ascii=False)
-    text = " ".join(without_key(text, key).split())
+    text = plain(" ".join(without_key(text, key).split()))
     return text if len(text) <= 200 else f"{text[:200]} …"
 
 

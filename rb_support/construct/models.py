@@ -33,7 +33,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rb_support.construct.records import (
-    CARD,
     OPENAI_COMPATIBLE,
     ConstructError,
     Model,
@@ -86,7 +85,7 @@ def _model(number: int, entry: Any) -> Model:
     known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
     try:
         _refuse_keys(entry)
-        model = CARD.validate_python({"endpoint": "", "served_name": name or "-", **entry})
+        model = Model(**{"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
     except ValidationError as error:
         says = "; ".join(map(_told, error.errors()))

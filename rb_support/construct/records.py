@@ -12,7 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+import pydantic.dataclasses
+from pydantic import Field
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
@@ -130,9 +131,9 @@ class Query:
         return (*said, ("user", self.turns[len(answers)]))
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid", "hide_input_in_errors": True})
 class Model:
-    """One entry of a model card file (RouterBench App. A.1).
+    """One entry of a model card file (RouterBench App. A.1); a pydantic.ValidationError names a wrong field.
 
     Attributes
     ----------
@@ -150,8 +151,6 @@ class Model:
     max_completion_tokens : True if the endpoint wants the longest answer under this name, not "max_tokens".
     fixed_temperature : True if the endpoint takes no temperature; none is sent.
     """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: Text
     endpoint: str
@@ -181,20 +180,6 @@ class Model:
         usd = prompt_tokens * price_in + answer_tokens * price_out
         usd += cached_tokens * (price_cached - price_in) + thought * (price_thought - price_out)
         return self.fee_usd_per_request + usd / MILLION
-
-
-CARD = TypeAdapter(Model)
-"""Reads and checks a model card."""
-
-
-def check(model: Model) -> None:
-    """Refuse a model card with a value that cannot be; the ConstructError names model, field and value."""
-    try:
-        CARD.validate_python(vars(model))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name, value = fault["loc"][0], fault["input"]
-        raise ConstructError(f"{model.name}: {name} cannot be {value!r} ({fault['msg']})") from None
 
 
 @dataclass(frozen=True)
@@ -265,6 +250,15 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def plain(text: str) -> str:
+    r"""A stranger's text for a terminal: what would steer it is shown as an escape.
+
+    >>> print(plain("\x1b[31mred"))
+    \x1b[31mred
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def texts_of(name: str) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from rb_support.construct.records import (
     Parameters,
     Query,
     TryAgain,
-    check,
     key_of,
+    plain,
 )
 from rb_support.construct.store import Store, now
 
@@ -183,8 +183,6 @@ def run(
         raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
-    for model in models:
-        check(model)
     queries = list(dict.fromkeys(queries))
     with store.writing():
         store.put_queries(queries)
@@ -268,7 +266,12 @@ class _Run:
                 }
                 if not missing:
                     continue
-                bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
+                bar = tqdm(
+                    total=sum(missing.values()),
+                    desc=plain(model.name)[:40],
+                    unit="call",
+                    disable=not progress,
+                )
                 asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
                 if asked.connection:
                     stack.push_async_callback(asked.connection.close)
@@ -319,6 +322,7 @@ class _Asked:
                     said.append(answer.text)
         except BaseException:
             self.run.stop.set()  # calls in flight are paid for: they are still recorded
+            self.tried.set()
             raise
 
     async def _call(self, query: Query, said: Sequence[str], key: Key) -> Answer | None:
@@ -362,14 +366,11 @@ class _Asked:
                     run.store.refund(charge)
                     spent = 0.0
                 raise
-            timing: dict[str, Any] = {
-                "latency_s": time.perf_counter() - began,
-                "asked_at": asked_at,
-                "attempts": attempt,
-            }
+            rest: dict[str, Any] = {"latency_s": time.perf_counter() - began, "asked_at": asked_at}
             counts = (reply.prompt_tokens, reply.answer_tokens, reply.cached_tokens, reply.reasoning_tokens)
             usd = self.model.cost(*counts)
-            answer = Answer(**key._asdict(), **vars(reply), **timing, cost_usd=usd, prices=self.prices)
+            rest |= {"attempts": attempt, "cost_usd": usd, "prices": self.prices}
+            answer = Answer(*key, **vars(reply), **rest)
             if reply.tokens_estimated:  # the table gets the guess, the budget the most that it can be
                 run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")
             else:
@@ -398,9 +399,7 @@ class _Asked:
         self.run.summary.retries[again.kind] += 1
         if attempt == policy.attempts:
             self.in_a_row += 1
-            reason = (
-                f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again.kind}"
-            )
+            reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again}"
             if self.in_a_row < policy.in_a_row:
                 raise CallError(reason)
             raise CallError(f"{reason}; so it was with {self.in_a_row} calls in a row", whole_model=True)

@@ -17,7 +17,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,6 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from rb_support.construct.records import (
-    CARD,
     Answer,
     Key,
     Model,
@@ -38,6 +37,9 @@ from rb_support.construct.records import (
     StoreBusyError,
     StoreError,
 )
+
+if sys.platform == "linux":
+    import fcntl
 
 APPLICATION = 0x52424331
 """Marks a SQLite file as one of ours ("RBC1")."""
@@ -86,26 +88,6 @@ COMMIT;
 
 _DESCRIPTORS: dict[tuple[int, int], list[int]] = {}
 """Files opened to lock them, by device and inode; never closed, as that would end SQLite's own locks."""
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, whatever its name; BlockingIOError or Timeout if another run holds it."""
-    if sys.platform != "linux":  # where flock would meet SQLite's own locks, or is not there
-        with FileLock(f"{path.resolve()}.lock", timeout=0):
-            yield
-        return
-    import fcntl
-
-    state = path.stat()
-    free = _DESCRIPTORS.setdefault((state.st_dev, state.st_ino), [])
-    lock = free.pop() if free else os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        free.append(lock)
 
 
 def now() -> str:
@@ -164,13 +146,27 @@ class Store:
         ------
         StoreBusyError : if another run is writing.
         """
-        with ExitStack() as held:
+        busy = StoreBusyError(
+            f"{self.path}: another run is writing it; wait for its end, or name another store"
+        )
+        if sys.platform != "linux":  # where flock would meet SQLite's own locks, or is not there
             try:
-                held.enter_context(_locked(self.path))
-            except (BlockingIOError, Timeout):
-                message = f"{self.path}: another run is writing it; wait for its end, or name another store"
-                raise StoreBusyError(message) from None
+                with FileLock(f"{self.path.resolve()}.lock", timeout=0):
+                    yield
+            except Timeout:
+                raise busy from None
+            return
+        state = self.path.stat()
+        free = _DESCRIPTORS.setdefault((state.st_dev, state.st_ino), [])
+        held = free.pop() if free else os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+        except BlockingIOError:
+            raise busy from None
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)
+            free.append(held)
 
     # Queries and models
 
@@ -216,7 +212,7 @@ class Store:
         """Card of every model that was asked."""
         rows = self._rows("SELECT card FROM models ORDER BY rowid")
         with self._explained():
-            return [CARD.validate_json(card) for (card,) in rows]
+            return [Model(**json.loads(card)) for (card,) in rows]
 
     # Answers
 
