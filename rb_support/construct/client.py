@@ -72,6 +72,7 @@ _COUNTS = {
         "cachedContentTokenCount",
     ),
     "reasoning": ("reasoning_tokens", "thoughtsTokenCount"),
+    "created": ("cache_creation_input_tokens",),
 }
 """Names of the same number at different providers, the usual one first."""
 
@@ -226,7 +227,7 @@ def without_key(text: str, key: str) -> str:
 
     >>> without_key("wrong key: sk-12345678", "sk-12345678")
     'wrong key: [key]'
-    >>> without_key("GET /v1?key=sk%2D12345678", "sk-12345678")
+    >>> without_key("GET /v1?key=sk%2D1234%2D5678", "sk-1234-5678")
     'GET /v1?key=[key]'
     """
     if len(key) < _SHORTEST_KEY:
@@ -247,8 +248,8 @@ def without_key(text: str, key: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    plain = html.unescape(unquote(text))
-    return re.sub(r"\\(?:u00|x)([0-9a-fA-F]{2})", lambda code: chr(int(code[1], 16)), plain)
+    text = html.unescape(unquote(text))
+    return re.sub(r"\\(?:u00|x)([0-9a-fA-F]{2})", lambda code: chr(int(code[1], 16)), text)
 
 
 def _clean(value: Any, key: str) -> Any:
@@ -304,26 +305,20 @@ def _counts(usage: Any) -> tuple[int, int, int, int] | None:
         return None
     flat = {name: count for part in usage.values() if isinstance(part, dict) for name, count in part.items()}
     flat |= usage
-    told = {
-        kind: next((flat[name] for name in names if flat.get(name) is not None), None)
-        for kind, names in _COUNTS.items()
-    }
-    if any(
-        type(count) is not int or not 0 <= count <= MOST_TOKENS
-        for count in told.values()
-        if count is not None
-    ):
-        return None
-    prompt, answer, total = told["prompt"], told["answer"], told["total"] or 0
-    cached, reasoning = told["cached"] or 0, told["reasoning"] or 0
-    if prompt is None or answer is None:
+    told = []
+    for names in _COUNTS.values():
+        count = next((flat[name] for name in names if flat.get(name) is not None), 0)
+        if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+            return None
+        told.append(count)
+    prompt, answer, total, cached, reasoning, created = told
+    if not prompt + cached or not answer:
         return None
     if "input_tokens" in usage and "cache_read_input_tokens" in usage:  # Anthropic counts them apart
-        prompt += cached + (usage.get("cache_creation_input_tokens") or 0)
+        prompt += cached + created
     prompt += cached if cached > prompt else 0
     answer += reasoning if reasoning > answer else 0
-    answer = max(answer, total - prompt)
-    return (prompt, answer, cached, reasoning) if prompt and answer else None
+    return prompt, max(answer, total - prompt), cached, reasoning
 
 
 def _told(text: str, key: str) -> str:

@@ -266,12 +266,8 @@ class _Run:
                 }
                 if not missing:
                     continue
-                bar = tqdm(
-                    total=sum(missing.values()),
-                    desc=plain(model.name)[:40],
-                    unit="call",
-                    disable=not progress,
-                )
+                name, calls = plain(model.name)[:40], sum(missing.values())
+                bar = tqdm(total=calls, desc=name, unit="call", disable=not progress)
                 asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
                 if asked.connection:
                     stack.push_async_callback(asked.connection.close)

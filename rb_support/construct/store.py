@@ -368,13 +368,20 @@ class Store:
         with closing(sqlite3.connect(":memory:")) as made:
             wanted = made.executescript(_SCHEMA).execute(_COLUMNS).fetchall()
         later = []
-        for table, column, kind, filled, default in wanted:
-            if (table, column) not in there and default is not None:
-                later.append(f"ALTER TABLE {table} ADD COLUMN {column} {kind} NOT NULL DEFAULT {default};")
-                continue
-            odd = f"typeof({column}) != '{kind.lower()}'" + ("" if filled else f" AND {column} IS NOT NULL")
-            if (table, column) not in there or self._rows(f"SELECT 1 FROM {table} WHERE {odd} LIMIT 1"):
-                raise StoreError(f"{self.path}: damaged (column {column} of table {table}); {_RESTORE}")
+        for table in dict.fromkeys(row[0] for row in wanted):
+            odd = []
+            for _, column, kind, filled, default in (row for row in wanted if row[0] == table):
+                if (table, column) in there:
+                    kinds = f"'{kind.lower()}'" if filled else f"'{kind.lower()}', 'null'"
+                    odd.append(f"typeof({column}) NOT IN ({kinds})")
+                elif default is not None:
+                    later.append(
+                        f"ALTER TABLE {table} ADD COLUMN {column} {kind} NOT NULL DEFAULT {default};"
+                    )
+                else:
+                    raise StoreError(f"{self.path}: damaged ({table} has no column {column}); {_RESTORE}")
+            if self._rows(f"SELECT 1 FROM {table} WHERE {' OR '.join(odd)} LIMIT 1"):
+                raise StoreError(f"{self.path}: damaged (a value in {table} is of a wrong type); {_RESTORE}")
         if later:
             version = f"PRAGMA user_version = {VERSION};"
             self._db.executescript("\n".join(["BEGIN IMMEDIATE;", *later, version, "COMMIT;"]))
@@ -389,11 +396,10 @@ class Store:
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path}: cannot be used ({error}); look at its folder and disk") from error
         except UnicodeEncodeError as error:
-            raise StoreError(
-                f"{self.path}: refused a text with half a character ({error}); mend it"
-            ) from None
+            raise StoreError(f"{self.path}: refused a text with half a character ({error})") from None
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            raise StoreError(f"{self.path}: no store, or a damaged one ({error}); {_RESTORE}") from error
+            says = " ".join(str(error).split())
+            raise StoreError(f"{self.path}: no store, or a damaged one ({says}); {_RESTORE}") from error
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._explained():
