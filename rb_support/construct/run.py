@@ -366,7 +366,7 @@ class _Asked:
             counts = (reply.prompt_tokens, reply.answer_tokens, reply.cached_tokens, reply.reasoning_tokens)
             usd = self.model.cost(*counts)
             rest |= {"attempts": attempt, "cost_usd": usd, "prices": self.prices}
-            answer = Answer(*key, **vars(reply), **rest)
+            answer = Answer(**key._asdict(), **vars(reply), **rest)
             if reply.tokens_estimated:  # the table gets the guess, the budget the most that it can be
                 run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")
             else:
