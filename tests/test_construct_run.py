@@ -409,6 +409,12 @@ def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
     card = Model("small", "http://127.0.0.1:9/v1", "small", 1, 1)
     with pytest.raises(ConstructError, match="two models are called 'small'"):
         run(QUERIES, [card, card], store)
+    for odd in (Parameters(0), Parameters(temperature=float("nan")), Parameters(temperature=-1)):
+        with pytest.raises(ConstructError, match=r"Parameters\(.*max_tokens of 1 or more"):
+            run(QUERIES, [card], store, odd)
+    for odd in (Policy(0), Policy(timeout_s=0), Policy(timeout_s=float("nan"))):
+        with pytest.raises(ConstructError, match=r"Policy\(.*1 or more attempts"):
+            run(QUERIES, [card], store, policy=odd)
     with pytest.raises(ConstructError, match="budget is nan"):
         run(QUERIES, [card], store, budget_usd=float("nan"))
     for wrong in ({"concurrency": 0}, {"price_in_usd_per_million": float("nan")}, {"key_variable": PLANTED}):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -95,13 +95,12 @@ def run(
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            asked, policy = (
-                Parameters(max_tokens, temperature, seed),
-                construct.run.Policy(attempts, timeout_s=timeout),
-            )
-            summary = construct.run.run(
-                queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet
-            )
+            asked = Parameters(max_tokens, temperature, seed)
+            how: dict[str, Any] = {
+                "policy": construct.run.Policy(attempts, timeout_s=timeout),
+                "progress": not quiet,
+            }
+            summary = construct.run.run(queries, cards, kept, asked, budget_usd=budget, **how)
     took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
     _say(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))

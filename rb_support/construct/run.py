@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import sys
 import time
@@ -174,7 +175,7 @@ def run(
     ------
     StoreBusyError : if another run is writing the store.
     StoreError : if an answer cannot be written; the run stops.
-    ConstructError : if two models have one name, or the budget is no amount.
+    ConstructError : if two models have one name, or budget, parameters or policy are out of range.
     KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded; a second one gives them up.
     """
     names = [model.name for model in models]
@@ -183,12 +184,16 @@ def run(
         raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
+    parameters, policy = parameters or Parameters(), policy or Policy()
+    if parameters.max_tokens < 1 or not 0 <= parameters.temperature < math.inf:
+        raise ConstructError(f"{parameters} cannot be; give a max_tokens of 1 or more, temperature from 0")
+    if policy.attempts < 1 or not 0 < policy.timeout_s < math.inf:
+        raise ConstructError(f"{policy} cannot be; give 1 or more attempts, seconds above 0")
     queries = list(dict.fromkeys(queries))
     with store.writing():
         store.put_queries(queries)
         store.put_models(models)
-        asking = _Run(store, parameters or Parameters(), policy or Policy(), budget_usd)
-        return asking.in_a_thread(queries, models, progress)
+        return _Run(store, parameters, policy, budget_usd).in_a_thread(queries, models, progress)
 
 
 class _Run:
@@ -214,13 +219,10 @@ class _Run:
                 try:
                     wait([done], timeout=0.5)  # in short waits, which Ctrl-C can end everywhere
                 except KeyboardInterrupt:
-                    interrupted, many = True, len(self.budget.reserved)
+                    interrupted = True
                     loop.call_soon_threadsafe(next(halts, self.stop.set))
-                    tqdm.write(
-                        f"interrupted: waiting for {many} calls in flight, which are paid for; "
-                        "Ctrl-C again gives them up",
-                        file=sys.stderr,
-                    )
+                    calls = f"{len(self.budget.reserved)} calls in flight, which are paid for"
+                    tqdm.write(f"waiting for {calls}; Ctrl-C again gives them up", file=sys.stderr)
         loop.close()
         if interrupted:
             raise KeyboardInterrupt from done.exception()
