@@ -76,7 +76,8 @@ notebooks: $(READY)
 lowest: ## Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	@test -x $(LOWEST)/python || $(PYTHON) -m venv .venv-lowest
 	@$(LOWEST)/python -m pip install --quiet uv
-	@$(LOWEST)/python -m uv pip install --quiet --python $(LOWEST)/python --resolution lowest-direct $(TORCH) --editable '.[test]'
+	@$(LOWEST)/python -m uv pip install --quiet --python $(LOWEST)/python --resolution lowest-direct \
+	  --only-binary :all: --no-binary rb-support $(TORCH) --editable '.[test]'  # a wheel: the oldest versions build on no newer Python
 	$(ALONE) $(LOWEST)/python -m pytest -n $(JOBS) --dist loadfile -m "not notebook"
 
 lab: $(READY) ## Open the notebooks in JupyterLab

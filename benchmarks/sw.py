@@ -9,8 +9,9 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from rb_support.embed import unit
 from rb_support.outcomes import Battles
-from rb_support.preference.sw import SWRanking, unit
+from rb_support.preference.sw import SWRanking
 
 GOAL_RATIO, GOAL_RATE = 2.0, 1000.0
 TIER_SIZES = (2, 5, 17, 22, 5, 3, 5, 2, 2, 1)

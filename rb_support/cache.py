@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def remember(name: str, key: str, value: Any) -> None:
     """Set one entry of a JSON record of the cache, whoever else writes to it at the same time."""
     path = cache_dir() / name
     with locked(path):
-        write_record(path, {**read_record(name), key: value})
+        write_atomically(path, json.dumps({**read_record(name), key: value}, indent=1).encode())
 
 
 @contextmanager
@@ -120,11 +121,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a JSON record that appears whole or not at all."""
-    write_atomically(path, json.dumps(record, indent=1).encode())
-
-
 def digest(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes, computed now."""
     with path.open("rb") as file:
@@ -132,12 +128,11 @@ def digest(path: Path) -> str:
 
 
 def known_digest(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes, remembered as long as its size and time stay as they are."""
+    """Hexadecimal sha256 of a file's bytes, computed once by this process while the file stays as it is."""
     state = path.stat()
-    key, stamp = str(path.resolve()), [state.st_size, state.st_mtime_ns]
-    remembered = read_record("hashes.json").get(key)
-    if isinstance(remembered, list) and remembered[:2] == stamp:
-        return str(remembered[2])
-    sha256 = digest(path)
-    remember("hashes.json", key, [*stamp, sha256])
-    return sha256
+    return _digest_once(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache
+def _digest_once(path: Path, *_: int) -> str:
+    return digest(path)

@@ -12,31 +12,7 @@ WINOGRANDE, MBPP, MT_BENCH, RAG, OTHER = "Winogrande", "MBPP", "MT-Bench", "RAG"
 DATASETS: tuple[str, ...] = (MMLU, HELLASWAG, GSM8K, ARC, WINOGRANDE, MBPP, MT_BENCH, RAG)
 """The eight datasets of RouterBench (section 4.2), in the order of this project's figures."""
 
-MODELS: tuple[str, ...] = (
-    "gpt-4-1106-preview",
-    "claude-v2",
-    "claude-v1",
-    "gpt-3.5-turbo-1106",
-    "claude-instant-v1",
-    "meta/llama-2-70b-chat",
-    "zero-one-ai/Yi-34B-Chat",
-    "meta/code-llama-instruct-34b-chat",
-    "mistralai/mixtral-8x7b-chat",
-    "WizardLM/WizardLM-13B-V1.2",
-    "mistralai/mistral-7b-chat",
-)
-"""The eleven models of RouterBench as its files spell them, dearest first (0-shot mean cost)."""
-
-RAG_MODELS: tuple[str, ...] = (
-    "gpt-4-1106-preview",
-    "gpt-3.5-turbo-1106",
-    "you.com-api",
-    "perplexity/pplx-7b-online",
-    "perplexity/pplx-70b-online",
-)
-"""The five models of RouterBench's RAG experiment (Figure 9)."""
-
-_SHORT = {
+_ROUTERBENCH = {
     "gpt-4-1106-preview": "GPT-4",
     "claude-v2": "Claude v2",
     "claude-v1": "Claude v1",
@@ -48,10 +24,19 @@ _SHORT = {
     "mistralai/mixtral-8x7b-chat": "Mixtral 8x7B",
     "WizardLM/WizardLM-13B-V1.2": "WizardLM 13B",
     "mistralai/mistral-7b-chat": "Mistral 7B",
+}
+_WITH_RETRIEVAL = {
     "you.com-api": "You.com API",
     "perplexity/pplx-7b-online": "Perplexity 7B",
     "perplexity/pplx-70b-online": "Perplexity 70B",
 }
+_SHORT = _ROUTERBENCH | _WITH_RETRIEVAL
+
+MODELS: tuple[str, ...] = tuple(_ROUTERBENCH)
+"""The eleven models of RouterBench as its files spell them, dearest first (0-shot mean cost)."""
+
+RAG_MODELS: tuple[str, ...] = ("gpt-4-1106-preview", "gpt-3.5-turbo-1106", *_WITH_RETRIEVAL)
+"""The five models of RouterBench's RAG experiment (Figure 9)."""
 
 _DATASET_OF_TASK = {
     "hellaswag": HELLASWAG,

@@ -81,15 +81,13 @@ def hull_indices(points: ArrayLike) -> NDArray[np.intp]:
     chain: list[int] = []
     xs, ys = cost.tolist(), quality.tolist()
     for new in pareto.tolist():
-        while len(chain) > 1 and _not_above(xs, ys, chain[-2], chain[-1], new):
+        while len(chain) > 1:
+            a, b = chain[-2:]
+            if (ys[b] - ys[a]) * (xs[new] - xs[a]) > (ys[new] - ys[a]) * (xs[b] - xs[a]):
+                break  # b lies above the chord from a to the new point
             chain.pop()
         chain.append(new)
     return np.array(chain, dtype=np.intp)
-
-
-def _not_above(xs: list[float], ys: list[float], a: int, b: int, c: int) -> bool:
-    """Whether b lies on or under the chord from a to c."""
-    return (ys[b] - ys[a]) * (xs[c] - xs[a]) <= (ys[c] - ys[a]) * (xs[b] - xs[a])
 
 
 def hull(points: ArrayLike) -> Points:
@@ -188,10 +186,11 @@ class Curve:
         if cost < costs[0]:
             raise ValueError(f"no mixture costs {cost:g} USD per query: the cheapest costs {costs[0]:g}")
         right = int(np.searchsorted(costs, cost, side="right"))
-        if right == len(costs) or costs[right - 1] == cost:
-            return [self._part(index[right - 1], 1.0)]
-        share = float((cost - costs[right - 1]) / (costs[right] - costs[right - 1]))
-        return [self._part(index[right - 1], 1 - share), self._part(index[right], share)]
+        share = 0.0
+        if right < len(costs):
+            share = float((cost - costs[right - 1]) / (costs[right] - costs[right - 1]))
+        mixed = zip(index[right - 1 : right + 1].tolist(), (1 - share, share), strict=False)
+        return [Part(row, self.labels[row] if self.labels else str(row), p) for row, p in mixed if p]
 
     def aiq(self, c_min: float | None = None, c_max: float | None = None) -> float:
         """AIQ on [c_min, c_max]; see the function `aiq`."""
@@ -213,6 +212,3 @@ class Curve:
         if c_min is None or c_min >= vertices[0, 0]:
             return vertices
         return hull(np.vstack([[c_min, 0.0], vertices]))
-
-    def _part(self, index: int, probability: float) -> Part:
-        return Part(int(index), self.labels[index] if self.labels else str(index), probability)

@@ -67,11 +67,6 @@ def model_means() -> pd.DataFrame:
     return _table("models_0shot").copy()
 
 
-def rag_prices() -> pd.DataFrame:
-    """Request fees (USD) and token prices of the retrieval models; blank where none is printed."""
-    return _table("rag_prices").copy()
-
-
 def prices() -> pd.DataFrame:
     """Price list of all fourteen models, RAG ones included.
 
@@ -79,7 +74,7 @@ def prices() -> pd.DataFrame:
     without retrieval), source. You.com's token prices are not printed: NaN.
     """
     listed = model_means().drop(columns=["score", "cost_usd_per_query"]).assign(fee_usd_per_request=0.0)
-    return pd.concat([listed, rag_prices()], ignore_index=True)
+    return pd.concat([listed, _table("rag_prices")], ignore_index=True)
 
 
 def oracle_choices() -> pd.DataFrame:
@@ -133,6 +128,16 @@ def routellm_levels() -> pd.DataFrame:
 def routellm_similarity() -> pd.DataFrame:
     """RouteLLM Table 5: benchmark, training, similarity."""
     return _table("routellm_similarity").copy()
+
+
+def routellm_statements() -> pd.DataFrame:
+    """RouteLLM sec. 5.1 on its Tables 1-3: statement, benchmark, training, measure, sign, routers.
+
+    On the benchmark the measure, APGR after training on a set whose name ends with `training` ("apgr") or
+    what that set adds to it ("gain"), lies above chance (sign 1) or at its level (0); for some routers only
+    where `routers` lists them.
+    """
+    return _table("routellm_statements").copy()
 
 
 def routellm_savings() -> pd.DataFrame:

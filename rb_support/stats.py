@@ -19,9 +19,8 @@ def mean_points(cost: Array, quality: Array) -> System:
     """System whose k points are weighted means over queries of (n, k) costs (USD) and qualities."""
 
     def points(weights: ArrayLike | None = None) -> Array:
-        share = (
-            np.full(len(cost), 1 / len(cost)) if weights is None else np.asarray(weights) / np.sum(weights)
-        )
+        counts = np.ones(len(cost)) if weights is None else np.asarray(weights)
+        share = counts / np.sum(counts)
         return np.column_stack([share @ cost, share @ quality])
 
     return points
@@ -30,11 +29,7 @@ def mean_points(cost: Array, quality: Array) -> System:
 def joined(systems: Iterable[System]) -> System:
     """One system that has the points of several: what a deployer with all of them to choose from can do."""
     parts = list(systems)
-
-    def points(weights: ArrayLike | None = None) -> Array:
-        return np.vstack([part(weights) for part in parts])
-
-    return points
+    return lambda weights: np.vstack([part(weights) for part in parts])
 
 
 def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dict[str, float]:

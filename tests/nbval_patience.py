@@ -1,4 +1,6 @@
-"""A pytest plugin for nbval: a second try at starting a kernel, and time to hand over what a cell printed.
+"""A pytest plugin for nbval: this Python's kernel, a second try at starting it, and time for its output.
+
+Whatever kernel JUPYTER_PATH offers by the notebooks' name, the one that runs is that of the tests.
 
 A kernel's ports are chosen first and bound later. When another process takes one between, the kernel dies or,
 if it is the port of its output, lives on without a word: nbval then gives up on the whole notebook.
@@ -10,6 +12,7 @@ trained for minutes with a progress bar, on cores that other kernels share, need
 from typing import Any
 
 import nbval.kernel
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME
 from nbval.plugin import IPyNbCell
 
 SECONDS = 120
@@ -24,13 +27,13 @@ def _patient(self: Any, *arguments: Any, **named: Any) -> None:
     self.output_timeout = SECONDS
 
 
-def _start(*arguments: Any, **named: Any) -> Any:
+def _start(startup_timeout: float, kernel_name: str, **named: Any) -> Any:
     for _ in range(TRIES - 1):
         try:
-            return _start_as_nbval_has_it(*arguments, **named)
+            return _start_as_nbval_has_it(startup_timeout, CURRENT_ENV_KERNEL_NAME, **named)
         except RuntimeError:
             continue
-    return _start_as_nbval_has_it(*arguments, **named)
+    return _start_as_nbval_has_it(startup_timeout, CURRENT_ENV_KERNEL_NAME, **named)
 
 
 IPyNbCell.__init__ = _patient

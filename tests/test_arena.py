@@ -134,7 +134,7 @@ def test_no_prompt_is_shared_with_the_outcomes(votes: Battles, judged: Battles, 
 
 @pytest.mark.parametrize("dataset", [catalog.MT_BENCH, catalog.MMLU, catalog.GSM8K])
 def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(dataset: str) -> None:
-    n, rngs = 20_000, arena._streams("test", dataset, 0)
+    n, rngs = 20_000, assumed.streams(0, "test", dataset)
     asked = arena._ask(dataset, n, rngs, arena._known_tastes(dataset, 0))
     quality = arena._qualities(asked, np.array([1.0, 0.0]), np.tile([0, 1], (n, 1)), rngs[4])
     np.testing.assert_allclose(quality.mean(axis=0), asked.part.mean, atol=0.03)

@@ -1,12 +1,16 @@
 """From the store to an outcome table and its card."""
 
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from faulty_server import serve
+from typer.testing import CliRunner
 
+from rb_support.app.construct import app
 from rb_support.catalog import DATASETS
 from rb_support.construct import rag
 from rb_support.construct.export import by_model, card, is_simulated, to_outcomes
@@ -30,11 +34,11 @@ CHAT = Query("mtbench.test.0", "mtbench", ("Say it.", "Say it again."))
 MODELS = [Model(name, "https://api.example.org/v1", name, 1.0, 2.0) for name in ("large", "small")]
 
 
-def put(store, model, query, turn=0, *, text="B", score=1.0, note="", usd=0.001, seconds=0.2):
+def put(store, model, query, turn=0, *, text="B", score=1.0, note="", usd=0.001, seconds=0.2, finish="stop"):
     store.put_queries([query])
     key = key_of(model, query, turn, Parameters())
     at = "2026-01-01T00:00:00Z"
-    store.put_answer(Answer(*key, text, 10, 5, False, seconds, usd, "stop", at, 1, "{}"))
+    store.put_answer(Answer(*key, text, 10, 5, False, seconds, usd, finish, at, 1, "{}"))
     if score is not None:
         store.put_grade(key, "letter", score, True, note)
 
@@ -137,7 +141,6 @@ def test_what_every_model_did(store):
     assert table["answers"].tolist() == [3, 3] and table["missing"].tolist() == [1, 1]
     assert table["refusals"].tolist() == [0, 1] and table.loc["large", "usd"] == pytest.approx(0.006)
     assert table.loc["large", "latency_s"] == pytest.approx(0.2)
-    assert "latency_s" not in by_model(store, timings=False)
 
 
 def test_the_card_tells_everything_and_the_same_twice(store):
@@ -147,6 +150,52 @@ def test_the_card_tells_everything_and_the_same_twice(store):
         assert word in text
     still = card(store, timings=False)
     assert "2026" not in still and "latency" not in still and still == card(store, timings=False)
+
+
+def test_cut_answers_are_counted_and_their_rows_left_out(store):
+    cut = Query("gsm.test.0", "grade-school-math", ("How many?",), "1", "number")
+    for model in MODELS:
+        put(store, model, cut, text="so add 1", finish="length" if model is MODELS[0] else "stop")
+    table = to_outcomes(store)
+    assert len(table) == 2 and "gsm.test.0" not in set(table.frame["sample_id"])
+    assert "answers cut at the limit of tokens, neither right nor wrong: 1" in table.origin.notes
+    assert by_model(store).set_index("model")["cut"].to_dict() == {"large": 1, "small": 0}
+    assert "cut at the limit of tokens" in card(store) and "| cut " in card(store)
+
+
+@pytest.mark.parametrize(
+    "text", ["Working\rB", "a\r\nb\rc\n", '"x",\r"y"', "a\0b", "a\u2028b\x0bc", "=1\r+2"]
+)
+@pytest.mark.parametrize("form", ["to_wide", "to_long"])
+def test_any_answer_survives_a_csv_file(tmp_path, text, form):
+    with Store(tmp_path / "answers.db") as store:
+        for model in MODELS:
+            put(store, model, LETTER, text=text)
+            put(store, model, replace(LETTER, sample_id="arc-challenge.test.1", turns=(text + "?",)))
+        table = to_outcomes(store)
+    getattr(table, form)().to_csv(tmp_path / "x.csv", index=False)
+    back = Outcomes.read(tmp_path / "x.csv")
+    assert len(back) == 2 and back.frame["prompt"].tolist() == table.frame["prompt"].tolist()
+    assert back.frame["large|model_response"].tolist() == table.frame["large|model_response"].tolist()
+    assert "\r" not in table.frame["large|model_response"][0]
+
+
+@pytest.mark.parametrize("fails", ["table", "card"])
+def test_a_file_is_written_whole_or_not_at_all(store, tmp_path, monkeypatch, fails):
+    def disk_full(written, *args, **_options):
+        with Path(args[0] if fails == "table" else written).open("wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    files = {"table": tmp_path / "x.csv", "card": tmp_path / "card.md"}
+    for file in files.values():
+        file.write_text("old")
+    monkeypatch.setattr(*((Path, "write_bytes") if fails == "card" else (pd.DataFrame, "to_csv")), disk_full)
+    asked = ["export", str(files["table"]), "--store", str(store.path), "--card", str(files["card"])]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 1 and "No space left" in result.output
+    assert files[fails].read_text() == "old"
+    assert not [*tmp_path.glob(".*.part")]
 
 
 def test_the_datasets_of_a_table_stand_beside_the_papers_rows(store):
@@ -182,7 +231,7 @@ def test_one_record_shows_every_attribute_shortened(store):
 
 
 def test_a_record_of_an_unknown_model_is_refused(store):
-    with pytest.raises(ValueError, match="no model 'huge'; known: large, small"):
+    with pytest.raises(ValueError, match="model 'huge' is not in the table; known: large, small"):
         dataset.one_record(to_outcomes(store), sample=0, model="huge")
 
 

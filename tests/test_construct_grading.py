@@ -1,12 +1,17 @@
 """Grades: exact matches, judges, refusals and echoes, position bias."""
 
+from dataclasses import replace
+from string import ascii_uppercase
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sources_made import shelf, slice_csvs, slice_rows, slice_truth
+from typer.testing import CliRunner
 
+from rb_support.app.construct import app
 from rb_support.construct import grading, judging
 from rb_support.construct.grading import Grade, grade_exact, grade_store, letters_of, position_bias
 from rb_support.construct.judging import parse_score, parse_winner
@@ -14,22 +19,23 @@ from rb_support.construct.records import Answer, ConstructError, Model, Paramete
 from rb_support.construct.refusals import behaviour, marks, refusals_table
 from rb_support.construct.store import Store
 from rb_support.construct.task_files import demo_tasks
-from rb_support.construct.tasks import queries_of
+from rb_support.construct.tasks import Row, Task, queries_of
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes
 
 LETTER = Query("arc.test.0", "arc-challenge", ("Question: Which?\nA. one\nB. two\nAnswer:",), "B", "letter")
 NUMBER = Query("gsm.test.0", "grade-school-math", ("How many?",), "1200", "number")
+LETTERED = Row("Which one?", "A", ("a", "b"))
 CHAT = Query("mt.test.0", "mtbench", ("Say it.", "Say it again."))
 RAG = Query("rag.test.0", "rag", ("When did it open?",), "in March 2023")
 JUDGE = Model("judge", "http://127.0.0.1:9/v1", "judge", 1.0, 1.0)
 
 
-def answer(store, query, text, *, model="m", turn=0, parameters=None, usd=0.001):
+def answer(store, query, text, *, model="m", turn=0, parameters=None, usd=0.001, finish="stop"):
     parameters = parameters or Parameters()
     store.put_queries([query])
     key = key_of(model, query, turn, parameters)
-    store.put_answer(Answer(*key, text, 10, 5, False, 0.2, usd, "stop", "2026-01-01T00:00:00Z", 1, "{}"))
+    store.put_answer(Answer(*key, text, 10, 5, False, 0.2, usd, finish, "2026-01-01T00:00:00Z", 1, "{}"))
 
 
 @pytest.fixture
@@ -49,14 +55,25 @@ def judged(monkeypatch):
             (model,) = models
             for query in queries:
                 seen.append(query.turns[0])
-                text = reply(query.turns[0])
-                if text is not None:
-                    answer(store, query, text, model=model.name, parameters=parameters)
+                text, finish = reply(query.turns[0]), "stop"
+                text, finish = text if isinstance(text, tuple) else (text, finish)
+                if text is not None and key_of(model, query, 0, parameters) not in store.answered():
+                    answer(store, query, text, model=model.name, parameters=parameters, finish=finish)
 
         monkeypatch.setattr(grading, "run", run)
         return seen
 
     return use
+
+
+def judged_once(store, judged, reply, *more):
+    """Grades of one open answer after a call of `grade_store` for every reply of the judge."""
+    answer(store, RAG, "in March")
+    tables = []
+    for said in (reply, *more):
+        judged(lambda _prompt, said=said: said)
+        tables += grade_store(store, judge=JUDGE).to_dict("records")
+    return tables
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,32 @@ def test_only_letters_that_the_last_question_offers_count():
     few, *_ = (q for q in queries_of(demo_tasks()) if q.task == "winogrande")
     many, *_ = (q for q in queries_of(demo_tasks()) if q.task == "arc-challenge")
     assert (letters_of(few), letters_of(many), letters_of(RAG)) == ("AB", "ABCD", "ABCD")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row("Which prints 3?", "E", ("a = 1\n\nprint(a)", "b", "c", "d", "print(3)")),
+        Row("Which belongs to this?\nE. coli", "F", ("a", "b", "c", "d", "e", "f")),
+        Row("Which one?", "E", ("a\nB. no choice", "b", "c", "d\n\nA. none either", "e")),
+        Row("Which one?", "I", tuple("abcdefghij")),
+        Row("Which one?", "Z", tuple(f"choice {i}" for i in range(26))),
+    ],
+)
+@pytest.mark.parametrize("reply", ["{}", "The answer is {}.", "({})"])
+def test_the_letters_are_those_of_the_choices(row, reply):
+    (query,) = Task("mmlu-x", "letter", (row,)).queries()
+    assert query.letters == ascii_uppercase[: len(row.choices)]
+    assert grade_exact(query, reply.format(row.answer)) == Grade(1.0, True)
+
+
+def test_the_letters_of_an_old_stores_query_are_those_that_its_prompt_shows():
+    """A store of an earlier version kept no letters."""
+    blank = Row("Which prints 3?", "E", ("a = 1\n\nprint(a)", "b", "c", "d", "print(3)"))
+    coli = Row("Which belongs to this?\nE. coli", "F", ("a", "b", "c", "d", "e", "f"))
+    for row in (blank, coli):
+        (query,) = Task("mmlu-x", "letter", (row,), (LETTERED,)).queries()
+        assert letters_of(replace(query, letters="")) == query.letters
 
 
 @pytest.mark.parametrize("task", [t for t in demo_tasks() if t.metric != "judge"], ids=lambda t: t.name)
@@ -179,6 +222,10 @@ def test_a_score_that_cannot_be_read_is_none(text):
         ('{"winner": "A"}', "A"),
         ("[[B]]", "B"),
         ("winner: tie", "tie"),
+        ('<think>A is longer. winner: A?</think>{"winner": "B"}', "B"),
+        ("**Winner:** B", "B"),
+        ("The verdict is Answer A.", "A"),
+        ("<think>winner: A", None),
         ("b", "B"),
         ("A or B", None),
         ("", None),
@@ -217,8 +264,8 @@ def test_grading_counts_what_it_finds(store, judged):
         0,
     ]
     assert table.loc["grade-school-math", "quality"] == 1
-    assert table.loc["mtbench", ["answers", "unreadable", "ungraded"]].tolist() == [2, 1, 0]
-    assert table.loc["mtbench", "quality"] == pytest.approx(0.35)  # 0.7 and, unread, 0
+    assert table.loc["mtbench", ["answers", "unreadable", "ungraded"]].tolist() == [2, 0, 1]
+    assert table.loc["mtbench", "quality"] == pytest.approx(0.7)  # the verdict that could be read
     assert set(store.grades()["kind"]) == {"letter", "number", "judge:judge"}
 
 
@@ -241,6 +288,112 @@ def test_questions_to_a_judge_are_no_samples(store, judged):
     first = grade_store(store, judge=JUDGE)
     assert len(store.queries()) == 2 and grading.samples(store) == [RAG]
     pd.testing.assert_frame_equal(grade_store(store, [RAG]), first)
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("**Score:** 8", 0.8),
+        ("**Score: 8**", 0.8),
+        ('<think>score: 3 at first</think>{"score": 8}', 0.8),
+        ('The score: 3 would be low.</think>\n{"score": 8}', 0.8),
+        ('{"score": 8, "reason": "not a score: 3"}', 0.8),
+        ("Score: **8**/10", 0.8),
+        ("Rating: [[8]]", 0.8),
+        ("<score>8</score>", 0.8),
+        ("I rate it 8 out of 10.", 0.8),
+        ("Score (1-10): 8", 0.8),
+        ("The score is 7.5.", 0.75),
+        (r"\boxed{8}", 0.8),
+        ('{"score": 8}<|im_end|>', 0.8),
+    ],
+)
+def test_a_verdict_is_read_in_stages_too(reply, score):
+    assert parse_score(reply) == score
+
+
+@pytest.mark.parametrize(
+    "reply", ["Score: 4/5", "Score: 80/100", "Score: 7-8", "<think>score: 3", "score: 0.8", "8 or 9"]
+)
+def test_another_scale_or_none_is_no_score(reply):
+    assert parse_score(reply) is None
+
+
+@pytest.mark.parametrize(
+    "reply", ["Good!", "", ('{"score": 8}', "length"), ("", "length"), ("", "error"), "<think>score: 3", None]
+)
+def test_a_judge_that_fails_scores_nothing_and_is_asked_again(store, judged, reply):
+    first, second = judged_once(store, judged, reply, '{"score": 8}')
+    assert (first["ungraded"], first["unreadable"]) == (1, 0) and np.isnan(first["quality"])
+    assert (second["ungraded"], second["quality"]) == (0, 0.8)
+    judging_queries = [query for query in store.queries() if judging.is_judging(query)]
+    assert len(judging_queries) == (1 if reply is None else 2) and grading.samples(store) == [RAG]
+
+
+def test_a_judge_is_asked_once_a_run_and_no_more_when_it_is_read(store, judged):
+    *_, last = judged_once(store, judged, "hm", "hm", "hm")
+    assert last["ungraded"] == 1 and len(store.answers()) == 4
+    seen = judged(lambda _prompt: '{"score": 8}')
+    assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8] and len(seen) == 1
+    assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8] and len(store.answers()) == 5
+
+
+def test_a_judge_that_said_nothing_gets_more_room(store, judged):
+    """A judge that thinks in secret ends at its limit before the first word: the call fails."""
+    answer(store, RAG, "in March")
+    question = judging.score_query(RAG, 0, "m", ("in March",))
+    store.put_failure(key_of(JUDGE, question, 0, grading.JUDGE_PARAMETERS), "cut before the first word")
+    judged(lambda _prompt: '{"score": 8}')
+    assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8]
+    (verdict,) = store.answers().loc[store.answers()["model"] == "judge", "parameters_digest"]
+    again = replace(question, sample_id=f"{question.sample_id}.1")
+    assert verdict == key_of(JUDGE, again, 0, grading.LONGER_PARAMETERS).parameters_digest
+
+
+def test_status_tells_how_many_answers_have_no_score(store, judged):
+    assert grading.unscored(store) == ""
+    answer(store, NUMBER, "so 1", finish="length")
+    answer(store, RAG, "in March")
+    answer(store, LETTER, "B")
+    judged(lambda _prompt: "hm")
+    grade_store(store, judge=JUDGE)
+    assert grading.unscored(store) == "answers without a score: 1 cut at the limit of tokens, 1 ungraded"
+    result = CliRunner().invoke(app, ["status", "--store", str(store.path)])
+    assert result.exit_code == 0 and grading.unscored(store) in result.output
+
+
+def test_a_zero_that_an_earlier_version_gave_an_unread_verdict_does_not_count(store, judged):
+    answer(store, RAG, "in March")
+    store.put_grade(key_of("m", RAG, 0, Parameters()), "judge:judge", 0.0, False)
+    assert grade_store(store)["ungraded"].tolist() == [1]
+    judged(lambda _prompt: '{"score": 8}')
+    assert grade_store(store, judge=JUDGE)["quality"].tolist() == [0.8]
+
+
+@pytest.mark.parametrize("finish", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_a_cut_answer_is_neither_right_nor_wrong(store, judged, finish):
+    seen = judged(lambda _prompt: '{"score": 7}')
+    answer(store, NUMBER, "First 3 x 400 = 1200. The tax is 1200", finish=finish)
+    answer(store, RAG, "in Mar", finish=finish)
+    answer(store, LETTER, "B", finish="stop")
+    store.put_grade(key_of("m", NUMBER, 0, Parameters()), "number", 1.0, True)  # of an earlier version
+    table = grade_store(store, judge=JUDGE).set_index("task")
+    assert table["cut"].to_dict() == {"arc-challenge": 0, "grade-school-math": 1, "rag": 1}
+    assert table["ungraded"].eq(0).all() and not seen
+    assert table["quality"].dropna().to_dict() == {"arc-challenge": 1.0}
+
+
+def test_a_judge_sees_no_thoughts(store):
+    (prompt,) = judging.score_query(RAG, 0, "m", ("<think>It was in May.</think>In March.",)).turns
+    assert "May" not in prompt and "In March." in prompt
+    folded = "In March.\n<details><summary>Why</summary>It was cold.</details>\n\nQuestion: is that all?"
+    assert folded in judging.score_query(RAG, 0, "m", (folded,)).turns[0]
+
+
+def test_a_thought_is_no_answer_and_no_refusal():
+    assert grade_exact(LETTER, "<think>I do not know. (A)?</think>B") == Grade(1.0, True)
+    assert grade_exact(LETTER, "<think>The answer is B") == Grade(0.0, False, "empty")
+    assert behaviour("<think>B?</think>I do not know.") == "refusal"
 
 
 def test_two_judges_need_two_stores(store, judged):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rb_support.catalog import DATASETS
 from rb_support.construct import rag, tasks
+from rb_support.construct.grading import grade_exact
 from rb_support.construct.records import ConstructError
 from rb_support.construct.task_files import TaskError, demo_tasks, read_task, read_tasks, template
 from rb_support.construct.tasks import Row, Task
@@ -143,6 +144,34 @@ def test_a_bad_task_file_is_told_what_to_do(tmp_path, text, says):
     with pytest.raises(TaskError) as told:
         read_task(write(tmp_path, text))
     assert "mine.toml" in str(told.value) and says in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["1,5", "12,34", "1_000", "nan", "inf", "1e100", "1.234,5", "1 000", "12 or 13", "1/2", "", "0x10", "²"],
+)
+@pytest.mark.parametrize("table", ["rows", "examples"])
+def test_a_reference_that_grading_can_never_match_is_refused(tmp_path, answer, table):
+    head = HEAD.format("number") + "[[rows]]\nquestion = 'Q'\nanswer = '5'\n"
+    text = head + f"[[{table}]]\nquestion = 'Q'\nanswer = '{answer}'\n"
+    with pytest.raises(TaskError, match=r"mine\.toml: \w+ \d, column 'answer'.*write a plain one"):
+        read_task(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [("１２", "12"), ("1,200", "1200"), ("-0.5", "-1/2"), (" 7 ", "7.0"), ("1e3", "1,000"), ("5.", "5")],
+)
+def test_a_reference_that_is_accepted_is_matched(tmp_path, answer, said):
+    text = HEAD.format("number") + f"[[rows]]\nquestion = 'Q'\nanswer = '{answer}'\n"
+    (query,) = read_task(write(tmp_path, text)).queries()
+    assert grade_exact(query, f"The answer is {said}.").score == 1
+
+
+def test_answers_end_where_the_next_question_would_begin():
+    stops = {task.metric: {query.stop for query in task.queries()} for task in demo_tasks()}
+    assert stops == {"letter": {("\nQuestion:",)}, "number": {("\nQuestion:",)}, "judge": {()}}
+    assert all("\nQuestion:" in query.turns[0] for query in tasks.queries_of(demo_tasks()) if query.stop)
 
 
 def test_a_single_file_is_a_list_of_one(tmp_path):

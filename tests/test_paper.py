@@ -13,7 +13,6 @@ from rb_support import catalog, paper
 
 TABLES: tuple[Callable[[], pd.DataFrame], ...] = (
     paper.model_means,
-    paper.rag_prices,
     paper.prices,
     paper.oracle_choices,
     paper.task_rows,
@@ -48,7 +47,6 @@ def test_models_are_the_eleven_spelled_as_everywhere() -> None:
     means = paper.model_means()
     assert set(means["model"]) == set(catalog.MODELS)
     assert means.sort_values("cost_usd_per_query")["model"].tolist()[::-1] == list(catalog.MODELS)
-    assert set(paper.rag_prices()["model"]) < set(catalog.RAG_MODELS)
 
 
 def test_price_list_has_all_models_and_only_retrieval_asks_a_fee() -> None:

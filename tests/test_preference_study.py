@@ -126,7 +126,9 @@ def test_routers_on_vectors_learn_and_are_told_from_random():
     pairs, X = easy_pairs()
     experiment = experiment_of(pairs)
     routers = {"SW ranking": preference_study.candidates()["SW ranking"]}
-    rates = preference_study.win_rates(experiment, routers, X)
+    rates = preference_study.win_rates(
+        preference_study.trained(experiment, routers, X, experiment.training), experiment.benchmarks, X
+    )
     table = preference_study.results(rates, rng=np.random.default_rng(0), draws=50)
     random, sw = table.set_index("router").loc[["Random", "SW ranking"]].to_dict("records")
     assert random["apgr"] == 0.5 and sw["apgr_low"] > 0.65 and sw["cpt50_high"] < random["cpt50_low"]

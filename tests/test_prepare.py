@@ -171,12 +171,12 @@ def test_cosines_by_hand():
 
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
-@pytest.mark.parametrize("cells", [1, 13, 10_000])
-def test_blocks_change_nothing(monkeypatch, cells, precision):
+@pytest.mark.parametrize("memory", [1e-4, 1e-3, 32])
+def test_blocks_change_nothing(monkeypatch, memory, precision):
     rng = np.random.default_rng(0)
     tests, train = rng.normal(size=(17, 4)).astype(precision), rng.normal(size=(6, 4)).astype(precision)
     whole = tests @ train.T / np.outer(np.linalg.norm(tests, axis=1), np.linalg.norm(train, axis=1))
-    monkeypatch.setattr(battle_sets, "_CELLS", cells)
+    monkeypatch.setattr(battle_sets, "_MEMORY", memory)
     assert nearest(tests, train).dtype == np.float64
     np.testing.assert_allclose(nearest(tests, train), whole.max(axis=1), rtol=1e-5)
 
@@ -184,13 +184,16 @@ def test_blocks_change_nothing(monkeypatch, cells, precision):
 @pytest.mark.parametrize(
     ("tests", "train", "match"),
     [
-        ([[1.0, 0]], [[1.0, 0, 0]], "eval_vectors have 2 dimensions, train_vectors 3"),
-        ([1.0, 0], [[1.0, 0]], r"eval_vectors has shape \(2,\)"),
-        ([[1.0, 0]], np.empty((0, 2)), r"train_vectors has shape \(0, 2\)"),
-        ([[1.0, 0], [0, 0]], [[1.0, 0]], "eval_vectors: row 1 is zero"),
-        ([[1.0, 0]], [[np.nan, 0]], "train_vectors: row 0 is zero or not finite"),
+        ([[1.0, 0]], [[1.0, 0, 0]], "X.shape.1. == 2 while Y.shape.1. == 3"),
+        ([1.0, 0], [[1.0, 0]], "Expected 2D array"),
+        ([[1.0, 0]], np.empty((0, 2)), "0 sample"),
+        ([[1.0, 0]], [[np.nan, 0]], "contains NaN"),
     ],
 )
-def test_vectors_that_cannot_be_compared_are_named(tests, train, match):
+def test_vectors_that_cannot_be_compared_are_refused(tests, train, match):
     with pytest.raises(ValueError, match=match):
         nearest(tests, train)
+
+
+def test_a_prompt_without_known_words_is_near_none():
+    assert nearest([[0.0, 0], [1, 0]], [[2.0, 0], [0, 0]]).tolist() == [0, 1]

@@ -46,7 +46,7 @@ from rb_support.report import (
 )
 from rb_support.report.gallery import read_manifest, rebuild, rebuild_all
 from rb_support.report.provenance import code_digest
-from rb_support.report.render import plain, render_csv, render_table
+from rb_support.report.render import plain, render_csv
 from rb_support.simulate import simulate_outcomes
 
 SIMULATED = Origin("simulated", "made rows", (), ("a note on the rows",))
@@ -205,8 +205,8 @@ def test_header_rows_are_joined() -> None:
 
 
 def test_table_text_is_escaped_in_each_format_and_formatted_as_asked() -> None:
-    shown = render_table(TABLE, item="t", title="100%", origin=SIMULATED, formats={"share": ".0%"})
-    markdown, latex, page = (shown[ending].decode() for ending in (".md", ".tex", ".html"))
+    pages = shown(TABLE, {"share": ".0%"}).pages("t", "100%.")
+    markdown, latex, page = (pages[ending].decode() for ending in (".md", ".tex", ".html"))
     assert [line.replace(" ", "") for line in markdown.splitlines()[2:4]] == [
         "|zero|0.7123|25%|", r"|a\|b_&|–|100%|",
     ]  # fmt: skip
@@ -462,10 +462,10 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
 def test_shown_tables_are_whole_and_the_same_each_time() -> None:
     long = "a statement of more than fifty characters, which pandas would cut off in the middle"
     frame = pd.DataFrame({"claim": [long], "AIQ": [0.71234], "share": [0.5]})
-    page = shown(frame, {"share": ".0%"}).to_html()
+    page = shown(frame, {"share": ".0%"})._repr_html_()
     assert long in page and "0.7123<" in page and "50%" in page
-    assert page == shown(frame, {"share": ".0%"}).to_html()
-    assert "row_heading" not in page and "row_heading" in shown(frame.set_index("claim")).to_html()
+    assert page == shown(frame, {"share": ".0%"})._repr_html_()
+    assert page.count("<th ") == 3 == shown(frame.set_index("claim"))._repr_html_().count("<th ")
 
 
 def test_mathematics_figure_shows_aiq_of_each_system() -> None:

@@ -183,11 +183,9 @@ def test_same_seed_same_table(table):
 
 
 def test_split_parts_no_document(table):
-    train, test = split_by_document(table, 0.7, seed=3)
+    train, test = split_by_document(table, seed=3)
     assert not set(train.frame["document"]) & set(test.frame["document"])
     assert train.frame["document"].nunique() == 84 and len(train) + len(test) == len(table)
-    with pytest.raises(ValueError, match="train_share"):
-        split_by_document(table, 1.0)
 
 
 def test_scores_stand_beside_the_embeddings(table):

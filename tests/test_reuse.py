@@ -8,7 +8,7 @@ from scores_made import scores_of
 from rb_support.outcomes import Battles
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import Experiment
-from rb_support.studies.preference_study import Candidate, rates_on, trained
+from rb_support.studies.preference_study import trained, win_rates
 
 
 class Counting(SWRanking):
@@ -41,14 +41,14 @@ def little_study():
 
 def test_a_prompt_is_scored_once_and_every_table_gets_its_rows():
     experiment, X, scores = little_study()
-    candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
+    candidates = {"SW ranking": Counting(strong="strong", weak="weak")}
     routers = trained(experiment, candidates, X, ["D_gold", "D_gold"])
     assert list(routers) == [("D_gold", "SW ranking")]
     router = routers["D_gold", "SW ranking"]
     whole = scores.pair("a", "b")
     part = whole.take(np.array([2, 0]))
     tables = {"whole (GSM8K)": whole, "part (GSM8K)": part}
-    rates = {one.table[:-8]: one.rate for one in rates_on(routers, {"GSM8K": "D_gold"}, tables, X)}
+    rates = {one.table[:-8]: one.rate for one in win_rates(routers, tables, X, trainings={"GSM8K": "D_gold"})}
     assert router.asked == (4,)
     assert rates["part"].tolist() == rates["whole"][[2, 0]].tolist()
     assert rates["whole"] == pytest.approx(SWRanking.win_rate(router, X.iloc[:4].to_numpy()))
@@ -56,12 +56,12 @@ def test_a_prompt_is_scored_once_and_every_table_gets_its_rows():
 
 def test_routers_score_the_tables_of_their_training_set():
     experiment, X, scores = little_study()
-    candidates = {"SW ranking": Candidate(lambda s, w: Counting(strong=s, weak=w), "tiers")}
+    candidates = {"SW ranking": Counting(strong="strong", weak="weak")}
     routers = trained(experiment, candidates, X, ["D_gold"])
     tables = {"GSM8K": scores.pair("a", "b"), "a / b (GSM8K)": scores.pair("a", "b")}
-    rates = rates_on(routers, {"GSM8K": "D_gold"}, tables, X)
+    rates = win_rates(routers, tables, X, trainings={"GSM8K": "D_gold"})
     assert [(one.training, one.router) for one in rates] == [("D_gold", "SW ranking")] * 2
     assert [one.table for one in rates] == list(tables)
     assert routers["D_gold", "SW ranking"].asked == (4,)
     with pytest.raises(ValueError, match=r"'a / b \(MBPP\)' is of none of the benchmarks GSM8K"):
-        rates_on(routers, {"GSM8K": "D_gold"}, {"a / b (MBPP)": tables["GSM8K"]}, X)
+        win_rates(routers, {"a / b (MBPP)": tables["GSM8K"]}, X, trainings={"GSM8K": "D_gold"})

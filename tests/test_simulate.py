@@ -228,7 +228,7 @@ def test_dollars_of_retrieval_models_hold_the_request_fee() -> None:
 def test_prompt_tokens_count_letters_and_chinese_characters() -> None:
     part = assumed.assumptions(catalog.MBPP, catalog.MODELS)
     found = costs.prompt_tokens(part, ["x" * 42, "唐诗" * 5])
-    assert (found - part.unshown_tokens).tolist() == [10, 10]
+    assert (found - part.value("unshown_tokens")).tolist() == [10, 10]
 
 
 def test_harder_queries_get_longer_answers(full: Outcomes) -> None:

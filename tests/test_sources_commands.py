@@ -27,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "made": Source("made", "Made", "MIT", "nobody", (file("a.txt"), file("b.txt"))),
         "trusted": Source("trusted", "Trusted", "none stated", "nobody", (file("c.txt", known=False),)),
     }
-    monkeypatch.setitem(vars(SOURCES), "_sources", sources)
+    monkeypatch.setitem(vars(SOURCES), "data", sources)
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "data"))
     for name in ("a.txt", "b.txt"):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.sources import load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources import load_graded, load_pairs, mtbench_scores
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.routellm import STRONG, WEAK
 
@@ -49,17 +49,19 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("model", "percent"), PUBLISHED.items())
 def test_graded_answers_have_the_published_accuracies(real: Path, model: str, percent: float) -> None:
-    assert round(100 * load_graded().frame[model].mean(), 2) == percent
+    graded = load_graded()
+    scores = graded.scores[:, graded.models.index(model)]
+    assert round(100 * scores.mean(), 2) == percent
 
 
 def test_graded_rows(real: Path) -> None:
     graded = load_graded("zeroeval-gsm")
-    frame, models = graded.frame, models_of(graded)
+    frame, models = graded.frame, graded.models
     assert (len(frame), frame["sample_id"].nunique(), len(models)) == (1319, 1319, 15)
-    assert frame[list(models)].isin([0.0, 1.0]).all(axis=None)
-    for model in models:
+    assert np.isin(graded.scores, [0.0, 1.0]).all()
+    for model, scores in zip(models, graded.scores.T, strict=True):
         assert frame[f"{model}|parsed"].dtype == bool
-        assert not frame.loc[~frame[f"{model}|parsed"], model].any()
+        assert not scores[~frame[f"{model}|parsed"]].any()
     assert (
         f"Mixtral-8x7B-Instruct-v0.1 {(~frame['Mixtral-8x7B-Instruct-v0.1|parsed']).sum()}"
         in (graded.origin.notes[0])
@@ -76,20 +78,20 @@ def test_graded_rows_are_kept(real: Path, kept: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("rb_support.sources.judged._zeroeval_file", refuse)
     again = load_graded()
     pd.testing.assert_frame_equal(again.frame, first.frame)
-    assert again.origin == first.origin
+    np.testing.assert_array_equal(again.scores, first.scores)
+    assert (again.origin, again.models, again.scale) == (first.origin, first.models, first.scale)
 
 
 def test_mt_bench_of_four_models(real: Path) -> None:
     scores = mtbench_scores()
     known = load_pairs("routellm-mtbench")
-    assert models_of(scores) == (STRONG, WEAK, SONNET, OPUS)
+    assert (scores.models, scores.scale) == ((STRONG, WEAK, SONNET, OPUS), (1.0, 10.0))
     assert (len(scores.frame), int(scores.frame["contaminated"].sum())) == (80, 80 - len(known))
-    clean = scores.frame[~scores.frame["contaminated"]]
-    np.testing.assert_array_equal(clean["sample_id"], known.frame["sample_id"])
-    np.testing.assert_array_equal(clean[STRONG], known.strong)
+    clean = scores.take(~scores.frame["contaminated"].to_numpy()).pair(STRONG, WEAK)
+    np.testing.assert_array_equal(clean.frame["sample_id"], known.frame["sample_id"])
+    np.testing.assert_array_equal(clean.strong, known.strong)
     assert scores.frame["category"].value_counts().tolist() == [10] * 8
-    means = scores.frame[[OPUS, SONNET]].mean().round(3).to_dict()
-    assert means == {OPUS: 8.675, SONNET: 9.206}
+    assert scores.scores[:, 2:].mean(axis=0).round(3).tolist() == [9.206, 8.675]
 
 
 def test_what_is_not_here(bare: None) -> None:

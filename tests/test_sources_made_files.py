@@ -32,7 +32,6 @@ from rb_support.sources import (
     load_graded,
     load_judgments,
     load_pairs,
-    models_of,
     mtbench_scores,
 )
 from rb_support.sources.routellm import STRONG, WEAK
@@ -207,8 +206,9 @@ def test_commercial_routers_say_whom_they_called_or_keep_silent(made: Place) -> 
 def test_a_judge_who_gives_no_score_leaves_that_model_alone_without_one(made: Place) -> None:
     study(made)
     scores = mtbench_scores()
-    frame = scores.frame.set_index("sample_id")
-    assert models_of(scores) == (STRONG, WEAK, SONNET_35, OPUS)
+    values = pd.DataFrame(scores.scores, columns=list(scores.models))
+    frame = pd.concat([scores.frame, values], axis=1).set_index("sample_id")
+    assert scores.models == (STRONG, WEAK, SONNET_35, OPUS)
     assert frame.index.tolist() == [f"mtbench.{q}" for q in TURNS]
     assert frame.index[frame["contaminated"]].tolist() == ["mtbench.83"]
     assert frame[OPUS].isna().tolist() == [q == 84 for q in TURNS]
@@ -239,10 +239,10 @@ def test_answers_are_graded_by_the_number_they_tell(made: Place) -> None:
     made("zeroeval-gsm", files)
     graded = load_graded()
     frame = graded.frame
-    assert models_of(graded) == ("Qwen2-7B-Instruct", "gemma-2-27b-it@together")
-    assert frame["Qwen2-7B-Instruct"].tolist() == [right for _, right, _ in ANSWERS.values()]
+    assert graded.models == ("Qwen2-7B-Instruct", "gemma-2-27b-it@together")
+    assert graded.scores[:, 0].tolist() == [right for _, right, _ in ANSWERS.values()]
     assert frame["Qwen2-7B-Instruct|parsed"].tolist() == [bool(told) for _, _, told in ANSWERS.values()]
-    assert frame["gemma-2-27b-it@together"].eq(1).all()
+    assert (graded.scores[:, 1] == 1).all()
     assert frame["sample_id"].tolist() == [f"gsm8k-main-test-#{i}" for i in range(len(gold))]
     assert graded.origin.notes == (
         "answers without a readable number count as wrong, per model: Qwen2-7B-Instruct 3",

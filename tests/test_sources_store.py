@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from sources_made import entry, put, source
@@ -181,13 +183,13 @@ def test_a_cache_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_cache_that_cannot_be_written_is_refused(cache: Path, data: Path) -> None:
-    (cache / "hashes.json.lock").mkdir(parents=True)
+    (cache / "trusted.json.lock").mkdir(parents=True)
     with pytest.raises(SourceError, match=r"cache cannot be written \(Is a directory\); set RB_CACHE_DIR"):
-        locate(source("made", entry("one/a.txt", DATA)))
+        locate(source("made", entry("one/a.txt", DATA, known=False)), allow_unverified=True)
 
 
 def test_hashes_are_remembered_until_the_file_changes(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path, "file.txt", b"first")
     first = cache_module.known_digest(path)
@@ -198,11 +200,19 @@ def test_hashes_are_remembered_until_the_file_changes(
     assert cache_module.known_digest(path) == cache_module.digest(path) != first
 
 
-def test_a_damaged_record_of_hashes_is_made_again(cache: Path, tmp_path: Path) -> None:
-    put(cache, "hashes.json", b'{"half": ')
-    path = put(tmp_path, "file.txt", b"first")
-    assert cache_module.known_digest(path) == cache_module.digest(path)
-    assert str(path) in json.loads((cache / "hashes.json").read_text())
+def test_an_altered_file_is_found_out_whatever_its_time_says(tmp_path: Path, monkeypatch: Any) -> None:
+    """Also one that changes between the look for it and its reading."""
+    monkeypatch.setenv("RB_DATA_DIR", str(tmp_path))
+    path, made = put(tmp_path, "a.txt", b"good"), source("made", entry("a.txt", b"good"))
+    located, state = locate(made), path.stat()
+    path.write_bytes(b"evil")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(AlteredFileError, match="was changed while it was read"):
+        located.read("a.txt")
+    with pytest.raises(AlteredFileError, match="is not the published"):
+        locate(made)
+    path.write_bytes(b"good")
+    assert located.read("a.txt") == b"good"
 
 
 def test_what_is_at_hand_is_not_fetched(server: Server, data: Path) -> None:

@@ -394,7 +394,7 @@ def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: 
     elif damage == "flipped":
         path.write_bytes(data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :])
     else:
-        path.with_suffix(".json").unlink()
+        (cache / "parsed.json").unlink()
     with pytest.warns(UserWarning, match="was damaged; it is parsed again"):
         again = load_pairs("routellm-gsm8k")
     assert again.frame.equals(first.frame)

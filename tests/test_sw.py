@@ -110,9 +110,9 @@ def test_bad_options_are_refused(options, message):
 
 def test_bad_battles_are_refused():
     battles = battles_of([("s", "w", "model_a")])
-    with pytest.raises(ValueError, match="'x' fought no battle; those who did: s, w"):
+    with pytest.raises(ValueError, match="'x' fights in none of the battles; known: s, w"):
         SWRanking(strong="s", weak="x").fit(battles, np.eye(1))
-    with pytest.raises(ValueError, match="1 battles but embeddings of shape"):
+    with pytest.raises(ValueError, match="1 battles but X of shape"):
         SWRanking(strong="s", weak="w").fit(battles, np.eye(2))
     with pytest.raises(ValueError, match="table 1 holds no win"):
         bradley_terry_batch(np.stack([np.ones((2, 2)), np.eye(2)]))

@@ -18,7 +18,6 @@ from rb_support.outcomes import Battles
 from rb_support.preference import training
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.kept import STATE_FILE, fitted
 from rb_support.preference.training import (
     CheckpointError,
     Plan,
@@ -27,7 +26,7 @@ from rb_support.preference.training import (
     seeded,
     write_sealed,
 )
-from rb_support.preference.win_model import MODEL_FILE, held_out, oriented
+from rb_support.preference.win_model import MODEL_FILE, STATE_FILE, fitted, held_out, oriented
 
 PLAN = Plan(steps=12, batch=8, learning_rate=0.05, warmup=0, decay=False, validate_every=3, patience=9)
 
@@ -123,7 +122,7 @@ from pathlib import Path
 from rb_support.outcomes import Battles
 from rb_support.preference import training
 from rb_support.preference.causal import CausalClassifier as Model
-from rb_support.preference.kept import fitted
+from rb_support.preference.win_model import fitted
 
 names, root = sys.argv[1].split(","), Path(sys.argv[2])
 battles = Battles.from_parquet(root / "battles.parquet")
@@ -212,7 +211,7 @@ def sealed(tmp_path):
 
 
 def test_sealed_files_come_back(tmp_path):
-    tensors, record = read_sealed(sealed(tmp_path))
+    tensors, record = read_sealed(sealed(tmp_path), "x")
     assert tensors["w"].tolist() == [0, 1, 2, 3, 4, 5] and tensors["n"].item() == 3
     assert record == {"identity": "x", "format": training.FORMAT}
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
@@ -226,7 +225,7 @@ def test_any_flipped_bit_is_seen(tmp_path_factory, place, bit):
     data[int(place * len(data))] ^= 1 << bit
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match="delete it"):
-        read_sealed(path)
+        read_sealed(path, "x")
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 60, -1])
@@ -234,7 +233,7 @@ def test_truncated_file_is_refused(tmp_path, kept):
     path = sealed(tmp_path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match=r"state\.safetensors is no whole safetensors file.*delete it"):
-        read_sealed(path)
+        read_sealed(path, "x")
 
 
 def test_foreign_files_are_refused(tmp_path, monkeypatch):
@@ -242,24 +241,24 @@ def test_foreign_files_are_refused(tmp_path, monkeypatch):
 
     path = tmp_path / "other.safetensors"
     save_file({"w": torch.zeros(2)}, path)
-    with pytest.raises(CheckpointError, match=r"other\.safetensors was not written by rb_support"):
-        read_sealed(path)
+    with pytest.raises(CheckpointError, match=r"other\.safetensors is damaged, or not of rb_support"):
+        read_sealed(path, "x")
     path.write_bytes(b"\x80\x04N.")  # a pickle
     with pytest.raises(CheckpointError, match="no whole safetensors"):
-        read_sealed(path)
-    with pytest.raises(CheckpointError, match="no such file"):
-        read_sealed(tmp_path / "none")
+        read_sealed(path, "x")
+    with pytest.raises(CheckpointError, match="No such file"):
+        read_sealed(tmp_path / "none", "x")
     monkeypatch.setattr(training, "FORMAT", 99)
     old = sealed(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 99"):
-        read_sealed(old)
+    with pytest.raises(CheckpointError, match="format other than 1"):
+        read_sealed(old, "x")
 
 
-def test_another_trainings_state_is_refused(tmp_path):
+def test_another_trainings_state_is_not_gone_on_from(tmp_path):
     dropped_out(tmp_path / STATE_FILE)
-    with pytest.raises(CheckpointError, match="other settings or data"):
-        dropped_out(tmp_path / STATE_FILE, identity="yours")
+    with pytest.warns(UserWarning, match="other settings or data.* made anew"):
+        assert dropped_out(tmp_path / STATE_FILE, identity="yours")[2] == PLAN.steps
     path = tmp_path / "causal"
     reader().fit(battles(), texts(), checkpoint=path)
     for other in (
@@ -267,7 +266,7 @@ def test_another_trainings_state_is_refused(tmp_path):
         lambda: reader().fit(battles(), [text * 2 for text in texts()], checkpoint=path),
         lambda: reader(strong="small", weak="big").fit(battles(), texts(), checkpoint=path),
     ):
-        with pytest.raises(CheckpointError, match="other settings or data"):
+        with pytest.warns(UserWarning, match="other settings or data"):
             other()
 
 
@@ -361,14 +360,28 @@ def test_other_settings_or_data_have_a_place_of_their_own(tmp_path, monkeypatch)
     assert len(list((tmp_path / "win_models").glob("MatrixFactorization-*/model.safetensors"))) == 4
 
 
-def test_fitted_refuses_what_it_cannot_trust(tmp_path, monkeypatch):
+def test_what_cannot_be_trusted_is_named_and_trained_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
-    fitted(model(), battles(), vectors())
+    kept = fitted(model(), battles(), vectors())
+    identity = kept.identity
     (path,) = (tmp_path / "win_models").glob(f"*/{MODEL_FILE}")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    with pytest.raises(CheckpointError, match="delete it"):
+    for damage in (whole[:-1], b"", bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]), b"\x80\x04N."):
+        path.write_bytes(damage)
+        with pytest.warns(UserWarning, match=rf"{MODEL_FILE} is .*made anew"):
+            fitted(model(), battles(), vectors())
+        assert np.array_equal(read_sealed(path, identity)[0]["P"], kept.P)
+    model(seed=5).fit(battles(), vectors()).save(path)
+    with pytest.warns(UserWarning, match="other settings or data"):
         fitted(model(), battles(), vectors())
-    model(seed=5).fit(battles(), vectors()).save(path.parent)
-    with pytest.raises(CheckpointError, match="other settings or data"):
-        fitted(model(), battles(), vectors())
+    assert np.array_equal(read_sealed(path, identity)[0]["P"], kept.P)
+
+
+def test_a_damaged_state_starts_from_the_first_step(tmp_path):
+    whole = dropped_out()
+    with pytest.raises(Interrupted):
+        dropped_out(tmp_path / STATE_FILE, 5)
+    (tmp_path / STATE_FILE).write_bytes(b"")
+    with pytest.warns(UserWarning, match=rf"{STATE_FILE} is no whole .*made anew"):
+        again = dropped_out(tmp_path / STATE_FILE)
+    assert torch.equal(whole[0], again[0]) and again[1:] == whole[1:]

@@ -35,7 +35,7 @@ tables = st.integers(2, 30).flatmap(
 @given(tables)
 def test_the_map_is_the_metrics_pair_by_pair(drawn):
     rate, values = drawn
-    pairs = scores_of(values).pairs()
+    pairs = transfer.pairs_of(scores_of(values))
     if not pairs:
         with pytest.raises(ValueError, match="no pair"):
             transfer.transfer_map(rate, pairs)
@@ -64,12 +64,12 @@ def test_a_map_by_hand():
 
 def test_pairs_of_a_map_must_have_the_queries_of_the_win_rates():
     with pytest.raises(ValueError, match="equal lengths"):
-        transfer.transfer_map([0.1, 0.2], scores_of([[1, 0]]).pairs())
+        transfer.transfer_map([0.1, 0.2], transfer.pairs_of(scores_of([[1, 0]])))
 
 
 def test_what_is_outside_chance_is_rare_for_a_router_that_knows_nothing():
     rng = np.random.default_rng(0)
-    pairs = scores_of(rng.random((400, 2)) < [0.8, 0.5]).pairs()
+    pairs = transfer.pairs_of(scores_of(rng.random((400, 2)) < [0.8, 0.5]))
     outside = [transfer.transfer_map(rng.random(400), pairs)["outside"].item() for _ in range(400)]
     assert 0.02 < np.mean(outside) < 0.09
 
@@ -82,7 +82,7 @@ def test_a_pair_without_a_gap_has_no_apgr():
 
 
 def test_pairs_are_ordered_by_their_gap_and_each_stands_once():
-    pairs = scores_of([[1, 0, 0, 0], [1, 1, 0, 1]]).pairs()
+    pairs = transfer.pairs_of(scores_of([[1, 0, 0, 0], [1, 1, 0, 1]]))
     assert list(pairs)[0] == "a / c"
     assert set(pairs) == {"a / b", "a / c", "a / d", "b / c", "d / c"}
     assert all(pair.strong.mean() > pair.weak.mean() for pair in pairs.values())
@@ -100,7 +100,7 @@ def test_what_pairs_allow():
 
 
 def test_a_gap_of_rounding_is_none():
-    assert list(scores_of([[0.1, 0.3], [0.2, 0.0]]).pairs()) == []
+    assert list(transfer.pairs_of(scores_of([[0.1, 0.3], [0.2, 0.0]]))) == []
 
 
 def test_simulated_pairs_are_of_the_experiments_queries(experiment):
@@ -112,7 +112,7 @@ def test_simulated_pairs_are_of_the_experiments_queries(experiment):
         "Claude v2 / Claude Instant (GSM8K)",
         "Llama-2 70B / Mistral 7B (GSM8K)",
     ]
-    found = {name: table.pairs() for name, table in tables.items()}
+    found = {name: transfer.pairs_of(table) for name, table in tables.items()}
     counts = {benchmark: len(tables) for benchmark, tables in found.items()}
     assert counts == {"MT Bench": 54, "MMLU": 55, "GSM8K": 55}  # two models have the same mean on MT Bench
     for benchmark, tables in found.items():
@@ -139,7 +139,7 @@ def test_own_pairs_are_the_widest_others(tmp_path):
     assert (experiment.strong, experiment.weak) not in {
         (p.strong_model, p.weak_model) for p in pairs.values()
     }
-    every = list(tables["MMLU"].pairs().values())
+    every = list(transfer.pairs_of(tables["MMLU"]).values())
     gaps = [pair.strong.mean() - pair.weak.mean() for pair in every]
     assert gaps == sorted(gaps, reverse=True)
     assert transfer.augmented(experiment, "MMLU") == "D_gold"
@@ -172,7 +172,7 @@ def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path
         "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval",
     )
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
-    found = {name: table.pairs() for name, table in tables.items()}
+    found = {name: transfer.pairs_of(table) for name, table in tables.items()}
     assert len(found["MT Bench"]) == 6 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
     assert next(iter(found["GSM8K"])) == f"{OPUS} / Mixtral-8x7B-Instruct-v0.1"
     assert transfer.augmented(experiment, "MMLU") == "D_judge + D_gold"
@@ -200,7 +200,7 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
     assert origin.kind == "real" and "ZeroEval" in origin.name
     assert len(origin.name) < 100
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
-    found = {name: table.pairs() for name, table in tables.items()}
+    found = {name: transfer.pairs_of(table) for name, table in tables.items()}
     assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 6, "GSM8K": 105}
     assert any("left out" in note for note in pairs["Llama 3.1 70B / 8B (GSM8K)"].origin.notes)
     assert [transfer.augmented(experiment, name) for name in ("MMLU", "GSM8K")] == [
@@ -212,7 +212,7 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
 def test_maps_of_several_routers_and_their_summary():
     rng = np.random.default_rng(0)
     values = rng.random((300, 4)) < [0.9, 0.7, 0.5, 0.2]
-    pairs = scores_of(values).pairs()
+    pairs = transfer.pairs_of(scores_of(values))
     difficulty = values.sum(axis=1)
     one = next(iter(pairs.values()))
     rates = [
@@ -242,7 +242,7 @@ def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
 @pytest.mark.parametrize("benchmarks", [1, 2])
 def test_the_figure_shows_every_pair_with_a_gap(benchmarks):
     rng = np.random.default_rng(0)
-    pairs = scores_of(rng.random((200, 4)) < [0.9, 0.7, 0.5, 0.2]).pairs()
+    pairs = transfer.pairs_of(scores_of(rng.random((200, 4)) < [0.9, 0.7, 0.5, 0.2]))
     one = next(iter(pairs.values()))
     rates = [WinRates("D", "R", f"set {i}", one, rng.random(200)) for i in range(benchmarks)]
     maps = transfer.transfer_maps(rates, {f"set {i}": pairs for i in range(benchmarks)})
@@ -280,4 +280,4 @@ def test_comparable(interval, holds):
 def test_named_pairs_are_pair_scores():
     assert isinstance(scores_of([[1, 0]]).pair("a", "b"), PairScores)
     names = set(paper.routellm_results(4)["pair"])
-    assert {name for pairs in transfer._REAL.values() for name in pairs} & names == names
+    assert {name for _, name, *_ in transfer._REAL} & names == names

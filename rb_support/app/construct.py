@@ -15,6 +15,7 @@ import pandas as pd
 import typer
 
 from rb_support import construct
+from rb_support.cache import write_atomically, written_whole
 from rb_support.construct.records import ConstructError, Model, Parameters, Query, plain
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
@@ -165,9 +166,10 @@ def export(
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
-            (outcomes.to_long() if long else outcomes.to_wide()).to_csv(out, index=False)
+            with written_whole(out) as part:
+                (outcomes.to_long() if long else outcomes.to_wide()).to_csv(part, index=False)
         if card is not None:
-            card.write_text(construct.export.card(kept, parameters=parameters), encoding="utf-8")
+            write_atomically(card, construct.export.card(kept, parameters=parameters).encode())
     _say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
         _say(f"note: {note}")
@@ -178,7 +180,8 @@ def status(store: StoreOption = STORE) -> None:
     """Show what the store holds: answers per model, money, runs, calls that were given up."""
     with _exit_codes(), Store(store, create=False) as kept:
         answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
-        charges, spent, queries, notes = kept.charges(), kept.spent_usd(), kept.queries(), kept.price_notes()
+        charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
+        notes = [*kept.price_notes(), construct.grading.unscored(kept)]
     sums = {"text": "count", "prompt_tokens": "sum", "answer_tokens": "sum", "cost_usd": "sum"}
     by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"}).rename(columns={"text": "answers"})
     failed = failures.groupby("model").size().rename("failed")
@@ -186,7 +189,7 @@ def status(store: StoreOption = STORE) -> None:
     _say(f"{len(queries):,} queries, {len(answers):,} answers, {len(failures):,} failed, ${spent:.6f} spent")
     for why, group in charges.groupby("note"):
         _say(f"of these up to ${group['usd'].sum():.6f} for {len(group):,} calls that may be billed: {why}")
-    for note in notes:
+    for note in filter(None, notes):
         _say(f"note: {note}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])

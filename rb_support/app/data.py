@@ -12,9 +12,8 @@ from typing import Annotated
 import typer
 from tabulate import tabulate
 
-from rb_support.sources import SOURCES, Source, SourceError, at_hand, verify
-from rb_support.sources import fetch as fetch_source
-from rb_support.sources import locate as locate_source
+from rb_support import sources
+from rb_support.sources import SOURCES, Source, SourceError
 from rb_support.sources.errors import UnknownSourceError
 
 FAILED, USAGE = 1, 2
@@ -48,7 +47,7 @@ def fetch(names: Names, allow_unverified: AllowUnverified = False) -> None:
     """Download what is not at hand into the cache, verified; what was cut starts again."""
     for name in names:
         with _errors_as_exit_codes():
-            located = fetch_source(name, allow_unverified=allow_unverified)
+            located = sources.fetch(name, allow_unverified=allow_unverified)
         typer.echo(f"{name}: {len(located.paths)} files at hand and verified")
 
 
@@ -56,8 +55,8 @@ def fetch(names: Names, allow_unverified: AllowUnverified = False) -> None:
 def verify_files(names: Some = None) -> None:
     """Compute hashes anew and compare them; exit with 1 if a file is altered, missing or unknown."""
     with _errors_as_exit_codes():
-        chosen = names or [name for name in SOURCES if at_hand(name)]
-        states = {name: verify(name) for name in chosen}
+        chosen = names or [name for name in SOURCES if sources.at_hand(name)]
+        states = {name: sources.verify(name) for name in chosen}
     bad = [state for name in chosen for state in states[name] if state.status != "verified"]
     for state in bad:
         typer.echo(f"{state.status}: {state.detail}", err=True)
@@ -76,13 +75,13 @@ def path(
 ) -> None:
     """Print where the files of a source lie, one per line, after verifying them."""
     with _errors_as_exit_codes():
-        located = locate_source(name, allow_unverified=allow_unverified)
+        located = sources.locate(name, allow_unverified=allow_unverified)
     for file in located.paths:
         typer.echo(str(file))
 
 
 def _row(source: Source) -> list[str]:
-    here, count = at_hand(source), len(source.files)
+    here, count = sources.at_hand(source), len(source.files)
     shown = "yes" if here == count else f"{here} of {count}" if here else "no"
     size = f"{'' if all(file.exact for file in source.files) else '~'}{source.size:,}"
     return [source.name, str(count), size, shown, source.licence, source.title]

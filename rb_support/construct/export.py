@@ -8,16 +8,18 @@ Beside score, answer and cost of every model stand columns of our own: `<model>|
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from rb_support.catalog import dataset_of_task
-from rb_support.construct.grading import grades_of, samples, summary, tally
+from rb_support.construct.grading import grades_of, samples, summary, unscored
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.refusals import tally
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Kind, Origin, Outcomes
@@ -72,17 +74,21 @@ def to_outcomes(
     done = graded[graded["score"].notna() & graded["model"].isin(chosen)].groupby("sample_id").size()
     whole = [q for q in asked if chosen and done.get(q.sample_id, 0) == len(q.turns) * len(chosen)]
     if not whole:
+        missing = unscored(store)
         raise ConstructError(
             f"{store.path.name}: no query has an answer and a grade of every model "
             f"({', '.join(chosen) or 'none'}); run and grade what is missing, or name fewer models"
+            + (f" ({missing})" if missing else "")
         )
-    origin = _origin(store, chosen, len(asked) - len(whole), cost, name or store.path.name)
+    cut = int(graded.loc[graded["model"].isin(chosen), "cut"].sum())
+    origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)
     by_model = _by_query(graded, whole, chosen)
     quality = np.column_stack([by_model[model]["score"] for model in chosen])
     used = "latency_s" if cost == "latency" else "cost_usd"
     paid = np.column_stack([by_model[model][used] for model in chosen])
     rows = [(q.sample_id, dataset_of_task(q.task), q.task, TURN.join(q.turns), q.reference) for q in whole]
     frame = pd.DataFrame(rows, columns=["sample_id", "dataset", "task", "prompt", "true_label"])
+    frame[["prompt", "true_label"]] = frame[["prompt", "true_label"]].map(_in_lines)
     extra = ["model_response", "latency_s", "prompt_tokens", "answer_tokens", "refusal"]
     parts = [part[extra].add_prefix(f"{model}|") for model, part in by_model.items()]
     frame = pd.concat([frame, *parts], axis=1)
@@ -90,30 +96,37 @@ def to_outcomes(
     return Outcomes(frame, quality, paid, chosen, origin)
 
 
+def _in_lines(text: str) -> str:
+    """Text as a CSV file of any Python keeps it: lines end in line feeds, every character can be written.
+
+    The csv module of Python before 3.11.9 does not quote a lone carriage return.
+    """
+    return "\n".join(re.split(r"\r\n?|\n", text)).replace("\0", "").encode(errors="replace").decode()
+
+
 def _by_query(
     graded: pd.DataFrame, queries: Sequence[Query], models: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """Per model, a row per query: score, sums over its turns, answer and refusal flag."""
-    groups = graded.sort_values("turn").groupby(["model", "sample_id"])
-    table = (
-        groups[["cost_usd", "latency_s", "prompt_tokens", "answer_tokens"]]
-        .sum()
-        .assign(
-            score=groups["score"].mean(),
-            refusal=groups["note"].agg(lambda notes: bool((notes == "refusal").any())),
-            model_response=groups["text"].agg(TURN.join),
-        )
-    )
+    rules: dict[str, Any] = dict.fromkeys(["cost_usd", "latency_s", "prompt_tokens", "answer_tokens"], "sum")
+    rules |= {"score": "mean", "note": lambda notes: notes.eq("refusal").any(), "text": TURN.join}
+    table = graded.sort_values("turn").groupby(["model", "sample_id"]).agg(rules)
+    table = table.rename(columns={"note": "refusal", "text": "model_response"})
+    table["model_response"] = table["model_response"].map(_in_lines)
     ids = [query.sample_id for query in queries]
     return {model: table.loc[[model]].droplevel(0).loc[ids].reset_index(drop=True) for model in models}
 
 
-def _origin(store: Store, models: Sequence[str], left_out: int, cost: CostAxis, name: str) -> Origin:
+def _origin(
+    store: Store, models: Sequence[str], left_out: int, cut: int, cost: CostAxis, name: str
+) -> Origin:
     pretended = {model.name for model in store.models() if is_simulated(model)}
     kind: Kind = "simulated" if pretended.issuperset(models) else "own"
     notes = []
     if left_out:
         notes.append(f"rows left out because some model has no answer or no grade: {left_out}")
+    if cut:
+        notes.append(f"answers cut at the limit of tokens, neither right nor wrong: {cut}")
     if pretended & set(models):
         notes.append(f"simulated on a loopback server: {', '.join(m for m in models if m in pretended)}")
     notes += store.price_notes(models)
@@ -142,6 +155,7 @@ def card(
     asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
     dates = f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."
+    models = by_model(store, asked, parameters=parameters)
     parts = [
         f"# {title}",
         f"{len(asked)} queries of {len({q.task for q in asked})} tasks, "
@@ -149,11 +163,12 @@ def card(
         f"Asked with `{json.dumps(asdict(parameters))}`.",
         *([dates] if timings and len(answers) else []),
         "## Models",
-        _markdown(by_model(store, asked, parameters=parameters, timings=timings)),
+        _markdown(models if timings else models.drop(columns="latency_s")),
         "## Models and tasks",
         _markdown(summary(store, asked, parameters)),
         "Answers are counted turn by turn. A quality is the mean score of the graded answers; unreadable "
-        "answers score 0. Refusals, echoes and empty answers keep their scores.",
+        "answers score 0. Refusals, echoes and empty answers keep their scores. Answers that were cut at the "
+        "limit of tokens, and those that wait for a judge's verdict (ungraded), have no score.",
     ]
     if any(is_simulated(model) for model in store.models()):
         parts.insert(1, "**Simulated**: models of a loopback server; no statement about any real model.")
@@ -161,31 +176,26 @@ def card(
 
 
 def by_model(
-    store: Store,
-    queries: Iterable[Query] | None = None,
-    *,
-    parameters: Parameters | None = None,
-    timings: bool = True,
+    store: Store, queries: Iterable[Query] | None = None, *, parameters: Parameters | None = None
 ) -> pd.DataFrame:
     """What every model did, a row each.
 
     Returns
     -------
-    Columns model, answers, missing (turns of these queries without an answer), quality (mean score of the
-    graded answers), refusals, echoes, empty, unreadable, prompt_tokens and answer_tokens (means per answer),
-    estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, and with `timings` latency_s
-    (median).
+    Columns model, answers, missing (turns of these queries without an answer), ungraded, cut, quality,
+    refusals, echoes, empty, unreadable (see `tally`), prompt_tokens and answer_tokens (means per answer),
+    estimated (answers whose tokens are a guess), usd (sum), usd_per_answer, latency_s (median).
     """
     asked = samples(store, queries)
     frame = grades_of(store, asked, parameters or Parameters())
     by = frame.groupby("model", sort=False)
     counts = tally(frame, ["model"])
-    table = counts[["answers", "quality", "refusals", "echoes", "empty", "unreadable"]]
+    table = counts[["answers", "ungraded", "cut", "quality", "refusals", "echoes", "empty", "unreadable"]]
     table.insert(1, "missing", sum(len(query.turns) for query in asked) - table["answers"])
     table = table.join(by[["prompt_tokens", "answer_tokens"]].mean())
     table["estimated"] = by["tokens_estimated"].sum()
     table["usd"], table["usd_per_answer"] = by["cost_usd"].sum(), by["cost_usd"].mean()
-    return (table.assign(latency_s=by["latency_s"].median()) if timings else table).reset_index()
+    return table.assign(latency_s=by["latency_s"].median()).reset_index()
 
 
 def _markdown(frame: pd.DataFrame) -> str:

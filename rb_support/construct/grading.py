@@ -2,15 +2,18 @@
 
 Letters and numbers are matched exactly; MBPP, MT-Bench and RAG go to a judge model. An answer out of which
 nothing can be read scores 0 and is counted as unreadable; refusals, echoes and empty answers keep their score
-and carry a note. Nothing is left out in silence: what could not be graded is counted too.
+and carry a note. An answer that was cut at the limit of tokens, or whose judge failed or cannot be read, is
+neither right nor wrong: it has no score. Nothing is left out in silence: what has no score is counted too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
 from string import ascii_uppercase
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
@@ -18,11 +21,15 @@ from rb_support.answers import final_answer, same_number
 from rb_support.construct.judging import is_judging, pair_query, parse_score, parse_winner, score_query
 from rb_support.construct.rag import MAKING
 from rb_support.construct.records import ConstructError, Key, Model, Parameters, Query, key_of
-from rb_support.construct.refusals import behaviour
+from rb_support.construct.refusals import behaviour, tally
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
 
-JUDGE_PARAMETERS = Parameters(max_tokens=64)
+JUDGE_PARAMETERS, LONGER_PARAMETERS = Parameters(max_tokens=64), Parameters(max_tokens=1024)
+"""How a judge is asked at first, and where its replies could not be read."""
+
+_CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
+T = TypeVar("T")
 _JUDGED = "judge:"
 _CHOICE = re.compile(r"^([A-Z])\. ", re.MULTILINE)
 
@@ -58,10 +65,12 @@ def grade_exact(query: Query, text: str) -> Grade:
 
 
 def letters_of(query: Query) -> str:
-    """Letters of the choices that a prompt's last question offers; A to D if it shows none."""
-    question = query.turns[-1].rsplit("\n\n", 1)[-1]
-    shown = "".join(dict.fromkeys(_CHOICE.findall(question)))
-    return shown if shown and ascii_uppercase.startswith(shown) else "ABCD"
+    """Letters of a query's choices; where it does not say, those that its prompt shows, or A to D."""
+    shown = ""
+    for letter in _CHOICE.findall(query.turns[-1].rpartition("Question:")[2]):
+        if letter == ascii_uppercase[len(shown) :][:1]:
+            shown += letter
+    return query.letters or (shown if len(shown) > 1 else "ABCD")
 
 
 def part_judge(cards: Sequence[Model], judge: str) -> tuple[list[Model], Model | None]:
@@ -86,7 +95,6 @@ def grade_store(
     judge: Model | None = None,
     *,
     parameters: Parameters | None = None,
-    judge_parameters: Parameters = JUDGE_PARAMETERS,
     budget_usd: float | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -98,14 +106,13 @@ def grade_store(
     queries : to grade the answers of; all samples of the store if None.
     judge : model that grades open questions; without one they stay ungraded.
     parameters : with which the models were asked; the usual ones if None.
-    judge_parameters : with which the judge is asked.
     budget_usd : hard limit on what the store costs in all, judge included; none if None.
     progress : show the judge's calls.
 
     Returns
     -------
-    A row per model and task: see `summary`. Where the judge could not be asked, or the budget did not last,
-    answers are counted as ungraded, and `store.failures()` says why; a later call grades the rest.
+    A row per model and task: see `summary`. Where the judge could not be asked or read, or the budget did not
+    last, answers are counted as ungraded, and `store.failures()` says why; a later call asks for the rest.
 
     Raises
     ------
@@ -131,13 +138,10 @@ def grade_store(
     if judge is None or not opened:
         return table
     questions = [question for *_, question in opened]
-    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=progress)
-    verdicts = answer_texts(store)
+    scores = _verdicts(store, judge, questions, parse_score, budget_usd=budget_usd, progress=progress)
     for key, note, question in opened:
-        verdict = verdicts.get(key_of(judge, question, 0, judge_parameters))
-        if verdict is not None:
-            score = parse_score(verdict)
-            store.put_grade(key, kind, score or 0.0, score is not None, note)
+        if (score := scores[question]) is not None:
+            store.put_grade(key, kind, score, True, note)
     return summary(store, asked, parameters)
 
 
@@ -145,19 +149,44 @@ def _grade_answers(
     store: Store, queries: Sequence[Query], parameters: Parameters
 ) -> list[tuple[Key, str, Query]]:
     """Grade what can be matched; return what is for a judge: key of the answer, note, question."""
-    texts = answer_texts(store)
+    texts, whole = answer_texts(store), answer_texts(store, whole=True)
     opened: list[tuple[Key, str, Query]] = []
     for model in dict.fromkeys(key.model for key in texts):
         for query in queries:
             keys = [key_of(model, query, turn, parameters) for turn in range(len(query.turns))]
             answers = tuple(texts[key] for key in keys if key in texts)
             for turn, text in enumerate(answers):
-                if query.metric == "judge":
+                if query.metric == "judge" and keys[turn] in whole:
                     question = score_query(query, turn, model, answers)
                     opened.append((keys[turn], behaviour(text, query.turns[turn]), question))
-                else:
+                elif keys[turn] in whole:
                     store.put_grade(keys[turn], query.metric, *grade_exact(query, text))
     return opened
+
+
+def _verdicts(
+    store: Store, judge: Model, questions: Sequence[Query], read: Callable[[str], T | None], **options: Any
+) -> dict[Query, T | None]:
+    """What a judge says to each question, asked once more where all that it said so far cannot be read.
+
+    Another try has an id and a key of its own, so every reply stays recorded. It may be longer: what could
+    not be read may have been cut while the judge was thinking.
+    """
+    texts, whole, tries = answer_texts(store), answer_texts(store, whole=True), {}
+    failed = set(store.failures()[[*Key._fields]].itertuples(index=False, name=None))
+    for question in questions:
+        for number in count(key_of(judge, question, 0, JUDGE_PARAMETERS) in failed):
+            parameters = LONGER_PARAMETERS if number else JUDGE_PARAMETERS
+            query = replace(question, sample_id=f"{question.sample_id}.{number}") if number else question
+            key = key_of(judge, query, 0, parameters)
+            if key not in texts or read(whole.get(key, "")) is not None:
+                tries[question] = parameters, query, key
+                break
+    for parameters in (JUDGE_PARAMETERS, LONGER_PARAMETERS):
+        if asked := [query for used, query, _ in tries.values() if used == parameters]:
+            run(asked, [judge], store, parameters, **options)
+    whole = answer_texts(store, whole=True)
+    return {question: read(whole.get(key, "")) for question, (*_, key) in tries.items()}
 
 
 def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]:
@@ -169,24 +198,49 @@ def samples(store: Store, queries: Iterable[Query] | None = None) -> list[Query]
     return [query for query in asked if not is_judging(query) and not query.task.startswith(MAKING)]
 
 
-def answer_texts(store: Store) -> dict[Key, str]:
-    """Text of every recorded answer by its key."""
-    rows = store.answers()[[*Key._fields, "text"]].itertuples(index=False)
+def answer_texts(store: Store, *, whole: bool = False) -> dict[Key, str]:
+    """Text of every recorded answer by its key; with `whole` only of those that were not cut."""
+    answers = store.answers()
+    answers = answers[~is_cut(answers)] if whole else answers
+    rows = answers[[*Key._fields, "text"]].itertuples(index=False)
     return {Key(*key): text for *key, text in rows}
+
+
+def is_cut(answers: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each answer, a row with its finish_reason, ended at a limit of tokens and not by itself."""
+    return answers["finish_reason"].str.lower().isin(_CUT)
 
 
 def grades_of(store: Store, queries: Sequence[Query], parameters: Parameters) -> pd.DataFrame:
     """Answers of these queries and their grades, a row per model, query and turn that was answered.
 
     Columns: those of `Answer` without parameters_digest and raw, then task, kind, score, parsed and note of
-    the grade (blank where there is none).
+    the grade (blank where there is none, or none that counts), cut.
     """
     turns = [(query, turn) for query in queries for turn in range(len(query.turns))]
     wanted = [(*key_of("", query, turn, parameters)[1:], query.task) for query, turn in turns]
     keys = pd.DataFrame(wanted, columns=[*Key._fields[1:], "task"])
-    answers = store.answers().merge(keys, on=list(Key._fields[1:]))
+    return _graded(store, store.answers().merge(keys, on=list(Key._fields[1:])))
+
+
+def _graded(store: Store, answers: pd.DataFrame) -> pd.DataFrame:
+    """Answers with their grades, blank where there is none that counts, and whether they were cut."""
     frame = answers.merge(store.grades(), on=list(Key._fields), how="left")
-    return frame.drop(columns=["parameters_digest", "raw"])
+    frame = frame.drop(columns=["parameters_digest", "raw"]).assign(cut=is_cut(frame))
+    # Earlier versions scored cut answers, and gave 0 where a judge could not be read.
+    blank = frame["cut"] | (frame["kind"].str.startswith(_JUDGED) & frame["parsed"].eq(False))
+    grade = ["kind", "score", "parsed", "note"]
+    return frame.assign(**frame[grade].mask(blank.fillna(False)))
+
+
+def unscored(store: Store) -> str:
+    """How many answers to samples have no score and why, in a sentence; empty if all have one."""
+    names = {query.sample_id for query in samples(store)}
+    answers = store.answers()
+    frame = _graded(store, answers[answers["sample_id"].isin(names)].reset_index(drop=True))
+    cut, waiting = int(frame["cut"].sum()), int((frame["score"].isna() & ~frame["cut"]).sum())
+    why = [f"{cut:,} cut at the limit of tokens"] * (cut > 0) + [f"{waiting:,} ungraded"] * (waiting > 0)
+    return f"answers without a score: {', '.join(why)}" if why else ""
 
 
 def summary(store: Store, queries: Sequence[Query], parameters: Parameters | None = None) -> pd.DataFrame:
@@ -199,23 +253,6 @@ def summary(store: Store, queries: Sequence[Query], parameters: Parameters | Non
     return tally(grades_of(store, queries, parameters or Parameters()), ["model", "task"]).reset_index()
 
 
-def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Counts over rows of `grades_of` by some of its columns, which become the index.
-
-    Returns
-    -------
-    Columns answers, ungraded, unreadable (graded, nothing could be read), refusals, echoes, empty, quality
-    (mean score of the graded answers).
-    """
-    counts = grades[by].assign(
-        answers=1, ungraded=grades["kind"].isna(), unreadable=grades["parsed"].eq(False)
-    )
-    for column, note in (("refusals", "refusal"), ("echoes", "echo"), ("empty", "empty")):
-        counts[column] = grades["note"].eq(note)
-    table = counts.groupby(by, sort=False).sum().astype(int)
-    return table.assign(quality=grades.groupby(by)["score"].mean())
-
-
 def position_bias(
     store: Store,
     judge: Model,
@@ -223,7 +260,6 @@ def position_bias(
     queries: Iterable[Query] | None = None,
     *,
     parameters: Parameters | None = None,
-    judge_parameters: Parameters = JUDGE_PARAMETERS,
     budget_usd: float | None = None,
 ) -> pd.DataFrame:
     """Ask the judge to compare two models' answers in both orders: verdicts that change show its bias.
@@ -234,7 +270,7 @@ def position_bias(
     judge : who compares.
     pair : the two models.
     queries : judged ones to compare on; all of the store's if None.
-    parameters, judge_parameters, budget_usd : as `grade_store` takes them.
+    parameters, budget_usd : as `grade_store` takes them.
 
     Returns
     -------
@@ -255,12 +291,14 @@ def position_bias(
     if not compared:
         raise ConstructError(f"no judged question is answered by both {' and '.join(pair)}; run them first")
     questions = [question for _, both in compared for question in both]
-    run(questions, [judge], store, judge_parameters, budget_usd=budget_usd, progress=False)
-    verdicts, rows = answer_texts(store), []
+    winners, rows = (
+        _verdicts(store, judge, questions, parse_winner, budget_usd=budget_usd, progress=False),
+        [],
+    )
     for name, both in compared:
-        better = []
-        for question, (first, second) in zip(both, orders, strict=True):
-            verdict = parse_winner(verdicts.get(key_of(judge, question, 0, judge_parameters), ""))
-            better.append({"A": first, "B": second, "tie": "tie", None: ""}[verdict])
+        better = [
+            {"A": first, "B": second, "tie": "tie", None: ""}[winners[question]]
+            for question, (first, second) in zip(both, orders, strict=True)
+        ]
         rows.append((name, *better, "" not in better and better[0] == better[1]))
     return pd.DataFrame(rows, columns=["sample_id", "better", "better_swapped", "consistent"])

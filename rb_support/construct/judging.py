@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
-from rb_support.answers import one_told
+from rb_support.answers import final_part, one_told, without_thoughts
 from rb_support.construct.records import Query, texts_of
 
 SINGLE, PAIR = "judge-score", "judge-pair"
@@ -19,16 +20,19 @@ SCALE = 10
 """Best score that a judge can give; the worst is 1. Divided by it, as the published scores 0.1 to 1 are."""
 
 _PROMPTS = texts_of("prompts.toml")["judge"]
+_POINTS = r"(\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*(?:/|out of)\s*(?!10\b)\d)(?!\s*[-–]\s*\d)"
 _SCORE = (
-    re.compile(r"""["']?\bscore["']?\s*[:=]\s*["']?(\d+(?:\.\d+)?)(?![\d.]*\d)""", re.IGNORECASE),
-    re.compile(r"\[\[(\d+(?:\.\d+)?)\]\]"),
-    re.compile(r"\b(\d+(?:\.\d+)?)\s*(?:/|out of)\s*10\b"),
-    re.compile(r"\A\W*(\d+(?:\.\d+)?)\W*\Z"),
+    rf"""["']score["']\s*:\s*["']?{_POINTS}""",
+    rf"\[\[{_POINTS}\]\]|\\boxed\{{{_POINTS}\}}",
+    rf"\b(?:score|rating|grade)\b\s*(?:\([^()]*\))?\s*(?:[:=>]|\bis\b|\s-\s)\s*{_POINTS}",
+    rf"\b{_POINTS}\s*(?:/|out of)\s*10\b",
+    rf"\A\W*{_POINTS}\W*\Z",
 )
 _WINNER = (
-    re.compile(r"""["']?\bwinner["']?\s*[:=]\s*["']?(a|b|tie)\b""", re.IGNORECASE),
-    re.compile(r"\[\[(a|b|tie)\]\]", re.IGNORECASE),
-    re.compile(r"\A\W*(a|b|tie)\W*\Z", re.IGNORECASE),
+    r"""["']winner["']\s*:\s*["']?(a|b|tie)\b""",
+    r"\[\[(a|b|tie)\]\]",
+    r"\b(?:winner|verdict)\b\s*(?:[:=]|\bis\b)\s*(?:answer )?(a|b|tie)\b",
+    r"\A\W*(a|b|tie)\W*\Z",
 )
 
 
@@ -83,8 +87,8 @@ def _task(query: Query, turn: int, answers: tuple[str, ...]) -> str:
 
 
 def _closed(answer: str) -> str:
-    """Answer that cannot pretend to end: its own marks of the prompt's kind are taken apart."""
-    return re.sub(r"<(/?)(?=(?:answer|task|reference))", r"< \1", answer)
+    """Answer without thoughts that cannot pretend to end: its marks of the prompt's kind are taken apart."""
+    return re.sub(r"<(/?)(?=(?:answer|task|reference))", r"< \1", without_thoughts(answer))
 
 
 def parse_score(text: str) -> float | None:
@@ -93,8 +97,8 @@ def parse_score(text: str) -> float | None:
     >>> parse_score('{"score": 8}'), parse_score("Score: 7, since it is short."), parse_score("Good!")
     (0.8, 0.7, None)
     """
-    score = one_told(map(float, form.findall(text)) for form in _SCORE)
-    return score / SCALE if score is not None and 1 <= score <= SCALE else None
+    score = _told(_SCORE, text)
+    return float(score) / SCALE if score is not None and 1 <= float(score) <= SCALE else None
 
 
 def parse_winner(text: str) -> str | None:
@@ -103,5 +107,11 @@ def parse_winner(text: str) -> str | None:
     >>> parse_winner('{"winner": "B"}'), parse_winner("Tie."), parse_winner("Both are fine.")
     ('B', 'tie', None)
     """
-    winner = one_told(map(str.lower, form.findall(text)) for form in _WINNER)
+    winner = _told(_WINNER, text)
     return winner if winner in (None, "tie") else winner.upper()
+
+
+def _told(forms: Sequence[str], text: str) -> str | None:
+    """What the most explicit form in a judge's final words tells, its emphasis left out."""
+    plain = re.sub(r"[*_`]", "", final_part(text)).lower()
+    return one_told(("".join(found.groups("")) for found in re.finditer(form, plain)) for form in forms)

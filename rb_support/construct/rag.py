@@ -14,6 +14,7 @@ from datetime import date
 
 import pandas as pd
 
+from rb_support.answers import without_thoughts
 from rb_support.construct.records import ConstructError, Query, texts_of
 from rb_support.construct.tasks import Row, Task
 
@@ -79,7 +80,7 @@ def parse_question(text: str) -> tuple[str, str] | None:
     >>> parse_question('Sure: {"question": "How high is it?", "answer": "37 m"} Good luck!')
     ('How high is it?', '37 m')
     """
-    for found in re.finditer(r"\{[^{}]*\}", text):
+    for found in re.finditer(r"\{[^{}]*\}", without_thoughts(text)):
         try:
             record = json.loads(found[0])
         except json.JSONDecodeError:

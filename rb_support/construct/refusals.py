@@ -8,18 +8,15 @@ alone ("I do", "Unfortunately I"): an answer that is nothing but the opening of 
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from rb_support.answers import final_answer
+from rb_support.answers import final_answer, without_thoughts
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
 from rb_support.construct.records import texts_of
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.wide import ANSWER, strings
-
-Behaviour = Literal["", "refusal", "echo", "empty"]
 
 _FORMS = texts_of("phrases.toml")["refusal"]
 _REFUSAL = re.compile(_FORMS["lead"] + f"(?:{'|'.join(_FORMS['openings'])})")
@@ -28,11 +25,14 @@ _SURE = 8
 _WORDS = 4
 """Words that a piece of the prompt must have to be an echo."""
 _CUES = ("answer", "answer:", "the answer is", "question", "question:")
+NOTES = {"refusals": "refusal", "echoes": "echo", "empty": "empty"}
+"""Column that counts a kind of answer that is none, and the note on each such answer."""
+
 _EXACT = (MMLU, HELLASWAG, ARC, WINOGRANDE, GSM8K)
 
 
-def behaviour(text: str, prompt: str = "", *, readable: bool = False) -> Behaviour:
-    """What an answer does instead of answering; "" if it answers.
+def behaviour(text: str, prompt: str = "", *, readable: bool = False) -> str:
+    """What an answer does instead of answering: "refusal", "echo" or "empty"; "" if it answers.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def behaviour(text: str, prompt: str = "", *, readable: bool = False) -> Behavio
     >>> behaviour("I do not understand the question."), behaviour("I do"), behaviour("I doubt it: 4.")
     ('refusal', 'refusal', '')
     """
-    plain = _plain(text)
+    plain = _plain(without_thoughts(text))
     if not plain:
         return "empty"
     if readable:
@@ -81,17 +81,37 @@ def refusals_table(outcomes: Outcomes) -> pd.DataFrame:
         raise ValueError(
             f"{outcomes.origin.name}: no answers to look at; a table needs columns '<model>{ANSWER}' for that"
         )
-    rows = []
-    for model in held:
-        mark = marks(outcomes, model)
-        score = outcomes.quality[:, outcomes.models.index(model)]
-        answered = ~mark.isin(["refusal", "echo", "empty"]).to_numpy()
-        counts = [int((mark == name).sum()) for name in ("refusal", "echo", "empty", "unreadable")]
-        if_answered = float(score[answered].mean()) if answered.any() else np.nan
-        shares = counts[0] / len(mark), float(score.mean()), if_answered
-        rows.append((model, len(mark), *counts, *shares))
-    columns = ["model", "answers", "refusals", "echoes", "empty", "unreadable"]
-    return pd.DataFrame(rows, columns=[*columns, "refusal_share", "quality", "quality_if_answered"])
+    found = pd.DataFrame({model: marks(outcomes, model) for model in held})
+    scores = [outcomes.quality[:, outcomes.models.index(model)] for model in held]
+    answers = found.melt(var_name="model", value_name="note").assign(
+        kind="", cut=False, score=np.concatenate(scores)
+    )
+    table = tally(answers.assign(parsed=answers["note"].ne("unreadable")), ["model"])
+    real = answers[~answers["note"].isin(NOTES.values())]
+    table["quality"] = [score.mean() for score in scores]
+    table["refusal_share"] = table["refusals"] / table["answers"]
+    table["quality_if_answered"] = real.groupby("model")["score"].mean()
+    columns = ["model", "answers", *NOTES, "unreadable", "refusal_share", "quality", "quality_if_answered"]
+    return table.reset_index()[columns]
+
+
+def tally(grades: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Counts over graded answers by some of their columns, which become the index.
+
+    Parameters
+    ----------
+    grades : a row per answer with columns kind and parsed (blank where it has no grade), score, note and cut.
+
+    Returns
+    -------
+    Columns answers, ungraded (a judge's verdict is missing), cut (at the limit of tokens, so no score),
+    unreadable (graded, nothing could be read), refusals, echoes, empty, quality (mean score of the graded).
+    """
+    counts = {"ungraded": grades["kind"].isna() & ~grades["cut"], "cut": grades["cut"]}
+    counts |= {"unreadable": grades["parsed"].eq(False)}
+    counts |= {column: grades["note"].eq(note) for column, note in NOTES.items()}
+    table = grades[by].assign(answers=1, **counts).groupby(by, sort=False).sum().astype(int)
+    return table.assign(quality=grades.groupby(by)["score"].mean())
 
 
 def marks(outcomes: Outcomes, model: str) -> pd.Series[str]:
@@ -100,8 +120,7 @@ def marks(outcomes: Outcomes, model: str) -> pd.Series[str]:
     for answer, prompt, dataset in zip(frame[model + ANSWER], frame["prompt"], frame["dataset"], strict=True):
         text = "\n\n".join(strings(answer)) if isinstance(answer, str) else ""
         metric = "number" if dataset == GSM8K else "letter"
-        exact = dataset in _EXACT
-        readable = exact and final_answer(metric, text) is not None
-        mark = behaviour(text, prompt, readable=readable)
-        found.append(mark or ("unreadable" if exact and not readable else ""))
+        readable = dataset in _EXACT and final_answer(metric, text) is not None
+        blank = "" if readable or dataset not in _EXACT else "unreadable"
+        found.append(behaviour(text, prompt, readable=readable) or blank)
     return pd.Series(found, index=frame.index, dtype=object)

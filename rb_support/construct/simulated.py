@@ -80,9 +80,12 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     mood = rng.random()
     if mood < model.silent:
         return ""
-    if mood < model.silent + model.refuses:
+    mood -= max(
+        model.silent, 0.01
+    )  # a hundredth was silent once: seeds give the other answers that they gave
+    if 0 <= mood < model.refuses:
         return rng.choice(_SAYS["refusals"])
-    if mood < model.silent + model.refuses + model.echoes:
+    if 0 <= mood < model.refuses + model.echoes:
         return query.turns[turn].strip().splitlines()[-1]
     difficulty = draw(seed, query.sample_id, "difficulty").random()
     strength = sum(more for prefix, more in model.strengths.items() if query.task.startswith(prefix))
@@ -123,9 +126,7 @@ def _question(prompt: str, seed: int) -> str:
 
 
 def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
-    question = query.turns[turn].rpartition("Question:")[2]
-    offered = re.findall(r"^([A-Z])[.)] ", question, re.MULTILINE) or list("ABCD")
-    wrong = [letter for letter in offered if letter != query.reference] or ["Z"]
+    wrong = [letter for letter in query.letters or "ABCD" if letter != query.reference]
     letter = query.reference if margin > 0 else rng.choice(wrong)
     said = rng.choice(_SAYS["letters"]).format(letter)
     thoughts = " ".join(rng.sample(_SAYS["prose"], min(model.verbosity - 1, len(_SAYS["prose"]))))

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from decimal import Decimal, InvalidOperation
 from importlib.resources import as_file, files
 from pathlib import Path
 from string import ascii_uppercase
@@ -35,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from rb_support.answers import final_number
 from rb_support.catalog import DATASETS
 from rb_support.construct.records import ConstructError, read_toml
 from rb_support.construct.tasks import METRICS, Row, Task
@@ -199,8 +201,8 @@ def _fault(row: Row, metric: str) -> str:
 
 
 def _is_number(text: str) -> bool:
+    """Whether a reference is a number, and the one that grading reads in it."""
     try:
-        float(text.replace(",", ""))
-    except ValueError:
+        return Decimal(text.replace(",", "")) == Decimal(final_number(text) or "nan")
+    except InvalidOperation:
         return False
-    return True

@@ -28,6 +28,8 @@ from rb_support.construct.records import Query, texts_of
 
 _INTRO = texts_of("prompts.toml")["intro"]
 METRICS = tuple(_INTRO)
+_STOP = {"letter": ("\nQuestion:",), "number": ("\nQuestion:",), "judge": ()}
+"""Where a model begins to invent the next question, by metric."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ class Task:
             prompt = "\n\n".join(filter(None, [*before, self._ask(row)]))
             turns = (prompt, row.follow_up) if row.follow_up else (prompt,)
             sample_id = f"{self.name}.{self.split}.{index}"
-            queries.append(Query(sample_id, self.name, turns, row.answer, self.metric))
+            letters, stop = ascii_uppercase[: len(row.choices)], _STOP[self.metric]
+            query = Query(sample_id, self.name, turns, row.answer, self.metric, stop=stop, letters=letters)
+            queries.append(query)
         return queries
 
     def _ask(self, row: Row) -> str:

@@ -30,13 +30,7 @@ class Checks:
         self.frame, self.name = frame, name
 
     def refuse_cells(
-        self,
-        bad: ArrayLike,
-        columns: Sequence[str],
-        what: str,
-        remedy: str,
-        *,
-        cells: ArrayLike | None = None,
+        self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str, cells: ArrayLike | None = None
     ) -> None:
         """Raise for the first marked cell in reading order, saying how many more there are.
 

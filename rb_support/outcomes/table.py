@@ -310,13 +310,12 @@ class Outcomes(Queries):
         ------
         TableError : naming file, row (data rows counted from 1), column and remedy.
         """
-        parts = wide.parse_wide(frame, models, name, missing)
-        origin = (origin or Origin("own", name)).noting(parts.notes)
-        return cls(parts.frame, parts.quality, parts.cost, parts.models, origin)
+        parts, notes = wide.parse_wide(frame, models, name, missing)
+        return cls(*parts, (origin or Origin("own", name)).noting(notes))
 
     def to_wide(self) -> pd.DataFrame:
         """Wide frame, which `from_wide` reads back to the same table."""
-        return wide.wide_frame(self.frame, self.quality, self.cost, self.models)
+        return wide.wide_frame((self.frame, self.quality, self.cost, self.models))
 
     @classmethod
     def from_long(
@@ -344,7 +343,7 @@ class Outcomes(Queries):
 
     def to_long(self) -> pd.DataFrame:
         """Long frame, query by query, which `from_long` reads back."""
-        return wide.long_frame(self.frame, self.quality, self.cost, self.models)
+        return wide.long_frame((self.frame, self.quality, self.cost, self.models))
 
     @classmethod
     def read(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,8 @@ TURN = "\n\n"
 _ROW_NUMBERS = re.compile(r"Unnamed: \d+")
 
 
-class Parts(NamedTuple):
-    """What a wide frame holds: the parts of an `Outcomes`, and notes on dropped rows for its origin."""
-
-    frame: pd.DataFrame
-    quality: Floats
-    cost: Floats
-    models: tuple[str, ...]
-    notes: list[str]
+Parts = tuple[pd.DataFrame, Floats, Floats, tuple[str, ...]]
+"""What an `Outcomes` is made of: frame, quality, cost, models."""
 
 
 def cost_columns(models: Sequence[str]) -> list[str]:
@@ -52,8 +46,10 @@ def of_model(columns: Sequence[str], models: Sequence[str]) -> list[str]:
     return [column for column in columns if "|" in column and column.rsplit("|", 1)[0] in owners]
 
 
-def parse_wide(frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing) -> Parts:
-    """Check a wide frame and decode its prompts.
+def parse_wide(
+    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing
+) -> tuple[Parts, list[str]]:
+    """Check a wide frame and decode its prompts; with notes on dropped rows for the table's origin.
 
     See `Outcomes.from_wide` for the parameters and for what is refused.
     """
@@ -68,7 +64,9 @@ def parse_wide(frame: pd.DataFrame, models: Sequence[str] | None, name: str, mis
     refuse_repeats(chosen, name)
     checks.refuse_blank([*KEYS, *(c for c in ("dataset",) if c in frame.columns)])
     checks.refuse_same_ids()
-    quality, cost = _numbers(checks, chosen)
+    quality, cost = checks.numbers(chosen), checks.numbers(cost_columns(chosen))
+    checks.refuse_scores(quality, chosen)
+    checks.refuse_costs(cost, cost_columns(chosen))
     gone = of_model(list(frame.columns), [model for model in found if model not in chosen])
     about = _named(frame.drop(columns=list({*found, *cost_columns(found), *gone})))
     absent = np.isnan(quality).any(axis=1) | np.isnan(cost).any(axis=1)
@@ -77,11 +75,11 @@ def parse_wide(frame: pd.DataFrame, models: Sequence[str] | None, name: str, mis
         about = about.iloc[rows]
         Checks(about, name).need_columns(())
         notes = [f"rows dropped for a missing score or cost: {int(absent.sum())}"]
-        return Parts(about, quality[rows], cost[rows], chosen, notes)
+        return (about, quality[rows], cost[rows], chosen), notes
     remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
     checks.refuse_missing(quality, chosen, remedy)
     checks.refuse_missing(cost, cost_columns(chosen), remedy)
-    return Parts(about, quality, cost, chosen, [])
+    return (about, quality, cost, chosen), []
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -114,15 +112,6 @@ def _find_models(columns: list[str], asked: Sequence[str], name: str) -> list[st
     return found
 
 
-def _numbers(checks: Checks, models: Sequence[str]) -> tuple[Floats, Floats]:
-    """(n, m) scores and costs, NaN where they are missing."""
-    quality = checks.numbers(models)
-    checks.refuse_scores(quality, models)
-    cost = checks.numbers(cost_columns(models))
-    checks.refuse_costs(cost, cost_columns(models))
-    return quality, cost
-
-
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """Frame with this project's columns first, ids and tasks as texts and prompts decoded."""
     tasks = frame["eval_name"].astype(str)
@@ -141,14 +130,14 @@ def _implied_dataset(tasks: pd.Series[str]) -> pd.Series[str]:
     return tasks.map({task: dataset_of_task(task) for task in tasks.unique()})
 
 
-def wide_frame(frame: pd.DataFrame, quality: Floats, cost: Floats, models: tuple[str, ...]) -> pd.DataFrame:
+def wide_frame(table: Parts) -> pd.DataFrame:
     """Wide frame of a table's parts; `dataset` is written only where the task does not imply it."""
+    frame, quality, cost, models = table
     scores = pd.DataFrame(quality, columns=list(models))
     costs = pd.DataFrame(cost, columns=cost_columns(models))
     rest = frame.drop(columns=["sample_id", "prompt", "task", "dataset"])
     answers = of_model(list(rest.columns), models)
-    parts = [_keys(frame), scores, rest[answers], costs, rest.drop(columns=answers)]
-    return pd.concat(parts, axis=1)
+    return pd.concat([_keys(frame), scores, rest[answers], costs, rest.drop(columns=answers)], axis=1)
 
 
 def _keys(frame: pd.DataFrame) -> pd.DataFrame:
@@ -158,8 +147,9 @@ def _keys(frame: pd.DataFrame) -> pd.DataFrame:
     return keys if implied else keys.assign(dataset=frame["dataset"])
 
 
-def long_frame(frame: pd.DataFrame, quality: Floats, cost: Floats, models: tuple[str, ...]) -> pd.DataFrame:
+def long_frame(table: Parts) -> pd.DataFrame:
     """Long frame of a table's parts, query by query, models in their order."""
+    frame, quality, cost, models = table
     n, m = quality.shape
     answers = of_model(list(frame.columns), models)
     rest = frame.drop(columns=["sample_id", "prompt", "task", "dataset", *answers])

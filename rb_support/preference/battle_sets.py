@@ -8,16 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
+from sklearn.metrics import pairwise_distances_argmin_min
 
-from rb_support.outcomes import Battles, Origin, PairScores, TableError
+from rb_support.outcomes import Battles, Origin, PairScores, TableError, splits
 from rb_support.outcomes.battles import TIE, A, B
 from rb_support.outcomes.splits import same_text
-from rb_support.preference.sw import unit
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_CELLS = 4_000_000  # similarities held at a time
+_MEMORY = 32  # MiB of similarities held at a time
 
 
 def prune_short(battles: Battles, characters: int = 16) -> Battles:
@@ -53,17 +54,14 @@ def hold_out(battles: Battles, n: int = 5000, *, rng: np.random.Generator) -> tu
     TableError
         If either part would be empty.
     """
-    prompt, texts = pd.factorize(same_text(battles.frame["prompt"]), sort=True)
-    sizes, chosen, total = np.bincount(prompt), np.zeros(len(texts), dtype=bool), 0
-    for code in rng.permutation(len(texts)):
-        if total + sizes[code] <= n:
-            chosen[code], total = True, total + int(sizes[code])
-    if not 0 < total < len(battles):
+    texts = same_text(battles.frame["prompt"])
+    held = splits.hold_out(texts, n, rng)
+    if held.all() or not held.any():
         raise TableError(
-            f"{battles.origin.name}: {n} of {len(battles)} battles on {len(texts)} different prompts cannot "
-            "be held out, as one part stays empty; choose another n"
+            f"{battles.origin.name}: {n} of {len(battles)} battles on {len(set(texts))} different prompts "
+            "cannot be held out, as one part stays empty; choose another n"
         )
-    return battles.take(~chosen[prompt]), battles.take(chosen[prompt])
+    return battles.take(~held), battles.take(held)
 
 
 def relabel(battles: Battles, names: Mapping[str, str], *, drop_unknown: bool = False) -> Battles:
@@ -175,22 +173,17 @@ def nearest(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> Array:
 
     Returns
     -------
-    (n,) largest cosines, computed block by block.
+    (n,) largest cosines, computed block by block; 0 for a vector of zeros, which has no direction.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a vector is zero or not finite.
+        If the shapes do not fit, or a number is not finite.
     """
-    tests, train = _directions(eval_vectors, "eval_vectors"), _directions(train_vectors, "train_vectors")
-    if tests.shape[1] != train.shape[1]:
-        raise ValueError(
-            f"eval_vectors have {tests.shape[1]} dimensions, train_vectors {train.shape[1]}; "
-            "embed both with one embedder"
-        )
-    size = max(1, _CELLS // len(train))
-    blocks = np.split(tests, range(size, len(tests), size))
-    return np.concatenate([(block @ train.T).max(axis=1) for block in blocks])
+    tests, train = (np.asarray(vectors, dtype=float) for vectors in (eval_vectors, train_vectors))
+    with config_context(working_memory=_MEMORY):
+        distances = pairwise_distances_argmin_min(tests, train, metric="cosine")[1]
+    return np.asarray(1 - distances)
 
 
 def similarity(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> float:
@@ -219,18 +212,6 @@ def decontaminate(eval_vectors: ArrayLike, train_vectors: ArrayLike, threshold: 
         As `nearest`.
     """
     return nearest(eval_vectors, train_vectors) >= threshold
-
-
-def _directions(vectors: ArrayLike, name: str) -> Array:
-    """(n, d) vectors scaled to length 1."""
-    array = np.asarray(vectors, dtype=float)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name} has shape {array.shape}; give (rows, dimensions), neither 0")
-    length = np.linalg.norm(array, axis=1)
-    odd = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
-    if len(odd):
-        raise ValueError(f"{name}: row {int(odd[0])} is zero or not finite, so it has no direction")
-    return unit(array)
 
 
 def _left_out(kept: Mask) -> str:

@@ -48,7 +48,7 @@ class BertClassifier(TextModel):
     validate_every, patience : steps between two looks at them; looks without a better loss before the end.
     seed : of the split, the order of prompts and dropout.
     device : where to compute, such as "cpu" or "cuda".
-    progress : show bars while training and scoring.
+    progress : show bars while training, and while many prompts are scored.
     """
 
     encoder: str = field(default=BUNDLED, kw_only=False)

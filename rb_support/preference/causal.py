@@ -64,7 +64,7 @@ class CausalClassifier(TextModel):
     validate_every, patience : steps between two looks at them; looks without a better loss before the end.
     seed : of the weights, the split and the order of prompts.
     device : where to compute, such as "cpu" or "cuda".
-    progress : show bars while training and scoring.
+    progress : show bars while training, and while many prompts are scored.
     """
 
     model: str = field(default=AUTO, kw_only=False)

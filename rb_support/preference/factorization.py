@@ -15,7 +15,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from rb_support.outcomes import Battles
-from rb_support.preference.sw import fighters
+from rb_support.preference.sw import fighters, refuse_unlike
 from rb_support.preference.training import Plan, Training, one_thread, seeded
 from rb_support.preference.win_model import Array, WinModel, held_out, inside
 
@@ -47,6 +47,7 @@ class MatrixFactorization(WinModel):
     """
 
     reads: ClassVar[Literal["vectors", "texts"]] = "vectors"
+    naming: ClassVar[Literal["tiers", "classes"]] = "tiers"
     dim: int = 128
     bias: bool = True
     normalize: bool = False
@@ -78,9 +79,7 @@ class MatrixFactorization(WinModel):
         ValueError : if lengths differ, or `strong` or `weak` fights in no battle.
         """
         vectors = np.asarray(X)
-        if vectors.ndim != 2 or len(vectors) != len(battles):
-            raise ValueError(f"{len(battles)} battles but embeddings of shape {vectors.shape}")
-        self._refuse_unknown(battles)
+        refuse_unlike(battles, vectors.shape, 2, self.strong, self.weak)
         self.identity = self.identify(battles, vectors)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.members)
         data, self.history = _Data(battles, vectors), []
@@ -91,17 +90,9 @@ class MatrixFactorization(WinModel):
     def _fit_one(self, data: _Data, seed: int) -> tuple[Array, ...]:
         rows, validation = held_out(data.prompts, self.validation_share, seed)
         per_epoch = math.ceil(len(rows) / self.batch)
-        plan = Plan(
-            steps=self.epochs * per_epoch,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=0.0,
-            decay=False,
-            validate_every=per_epoch,
-            patience=self.patience,
-            seed=seed,
-        )
+        mine = {name: getattr(self, name) for name in ("batch", "learning_rate", "weight_decay", "patience")}
+        steady: dict[str, Any] = mine | {"warmup": 0.0, "decay": False}
+        plan = Plan(steps=self.epochs * per_epoch, validate_every=per_epoch, seed=seed, **steady)
         with seeded(seed):
             network = _Scores(data.models, data.x.shape[1], self.dim, self.bias, self.normalize)
             losses = partial(data.losses, network, self.noise)

@@ -6,7 +6,8 @@ gives them for a whole batch, and Newton's method then works on as many unknowns
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 from tqdm.auto import tqdm
 
+from rb_support.embed import unit
 from rb_support.outcomes import Battles
 from rb_support.outcomes.battles import A, B
 
@@ -26,6 +28,7 @@ _LONGEST_STEP = 2.0
 _MANY_BLOCKS = 200
 
 
+@dataclass(kw_only=True, eq=False)
 class SWRanking:
     """Win rate from battles on similar prompts (RouteLLM eq. 9-10); there is nothing to train.
 
@@ -43,17 +46,19 @@ class SWRanking:
     batch : queries per block; memory is about ``8 * batch * n_prompts`` bytes.
     """
 
-    reads: Literal["vectors"] = "vectors"
+    reads: ClassVar[Literal["vectors"]] = "vectors"
+    naming: ClassVar[Literal["tiers"]] = "tiers"
+    strong: str = "strong"
+    weak: str = "weak"
+    gamma: float = 10.0
+    ridge: float = 1e-5
+    batch: int = 128
 
-    def __init__(
-        self, *, strong: str, weak: str, gamma: float = 10.0, ridge: float = 1e-5, batch: int = 128
-    ) -> None:
-        if not gamma > 1:
-            raise ValueError(f"gamma must be above 1, so that similar battles count more; got {gamma}")
-        if not ridge > 0:
-            raise ValueError(f"ridge must be above 0, or ratings may be infinite; got {ridge}")
-        self.strong, self.weak = strong, weak
-        self.gamma, self.ridge, self.batch = gamma, ridge, batch
+    def __post_init__(self) -> None:
+        if not self.gamma > 1:
+            raise ValueError(f"gamma must be above 1, so that similar battles count more; got {self.gamma}")
+        if not self.ridge > 0:
+            raise ValueError(f"ridge must be above 0, or ratings may be infinite; got {self.ridge}")
 
     def fit(self, battles: Battles, X: ArrayLike) -> SWRanking:
         """Keep the battles as wins per prompt and pair of names.
@@ -69,12 +74,8 @@ class SWRanking:
             If the lengths differ, or `strong` or `weak` fought no battle.
         """
         vectors = np.asarray(X, dtype=np.float64)
-        if vectors.ndim != 2 or len(vectors) != len(battles):
-            raise ValueError(f"{len(battles)} battles but embeddings of shape {vectors.shape}")
+        refuse_unlike(battles, vectors.shape, 2, self.strong, self.weak)
         self.names = battles.models
-        for name in (self.strong, self.weak):
-            if name not in self.names:
-                raise ValueError(f"{name!r} fought no battle; those who did: {', '.join(self.names)}")
         prompt, _ = pd.factorize(battles.frame["prompt"])
         first = np.unique(prompt, return_index=True)[1]
         self._vectors = unit(vectors[first])
@@ -167,13 +168,16 @@ def bradley_terry_batch(totals: Array, ridge: float = 1e-5) -> Array:
     raise ArithmeticError(f"ratings still move by {np.abs(step).max():.1g} after {_STEPS} steps")
 
 
+def refuse_unlike(battles: Battles, shape: tuple[int, ...], axes: int, *names: str) -> None:
+    """Raise a ValueError if X of a shape is no row each of the battles, or one of the names never fights."""
+    if len(shape) != axes or shape[0] != len(battles):
+        raise ValueError(f"{len(battles)} battles but X of shape {shape}; give what is read of each prompt")
+    for name in names:
+        if name not in battles.models:
+            raise ValueError(f"{name!r} fights in none of the battles; known: {', '.join(battles.models)}")
+
+
 def fighters(battles: Battles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n,) place of each battle's model_a and (n,) of its model_b among `battles.models`."""
     a, b = (pd.Categorical(battles.frame[side], battles.models).codes.astype(np.int64) for side in (A, B))
     return a, b
-
-
-def unit(vectors: Array) -> Array:
-    """Rows scaled to length 1; a row of zeros stays."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float64)

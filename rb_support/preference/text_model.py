@@ -14,11 +14,12 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch.nn.utils.rnn import pad_sequence
 from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
-from rb_support.preference.training import Plan, Training, seeded, trained_weights
+from rb_support.preference.sw import refuse_unlike
+from rb_support.preference.training import History, Plan, Training, seeded, trained_weights
 from rb_support.preference.win_model import Array, WinModel, held_out, inside, oriented
 
 _SCORED_AT_ONCE = 8  # what a layer makes of a few prompts stays in the processor's cache
@@ -118,12 +119,9 @@ class TextModel(WinModel, Plan):
         Raises
         ------
         ValueError : if lengths differ, a name is unknown or the two never fight each other.
-        CheckpointError : if the file is damaged or belongs to another training.
         """
         texts = [str(text) for text in X]
-        if len(texts) != len(battles):
-            raise ValueError(f"{len(battles)} battles but {len(texts)} texts")
-        self._refuse_unknown(battles)
+        refuse_unlike(battles, (len(texts),), 1, self.strong, self.weak)
         prompts = prompt_shares(battles, texts, self.strong, self.weak)
         self.identity = self.identify(battles, texts)
         with seeded(self.seed, self.device):
@@ -132,7 +130,7 @@ class TextModel(WinModel, Plan):
             self.history = self._train(prompts, checkpoint)
         return self
 
-    def _train(self, prompts: PromptShares, checkpoint: Path | None) -> list[tuple[int, float, float]]:
+    def _train(self, prompts: PromptShares, checkpoint: Path | None) -> History:
         tokens, precision = self._tokens(prompts.texts), next(self.network.parameters()).dtype
         shares, weight = (
             torch.tensor(part, dtype=precision, device=self.device)
@@ -154,20 +152,16 @@ class TextModel(WinModel, Plan):
         codes, distinct = pd.factorize(np.array([str(text) for text in X], dtype=object))
         tokens, rates = self._tokens(list(distinct)), np.empty(len(distinct))
         self.network.eval()
-        with tqdm(total=len(tokens), desc="scoring", unit="prompt", disable=not self.progress) as bar:
-            order = np.argsort([-len(row) for row in tokens], kind="stable")  # little is padded so
-            for rows in np.split(order, range(_SCORED_AT_ONCE, len(order), _SCORED_AT_ONCE)):
-                output = self._rates(self._outputs([tokens[row] for row in rows]))
-                rates[rows] = output.double().cpu().numpy()
-                bar.update(len(rows))
+        order = np.argsort([-len(row) for row in tokens], kind="stable")  # little is padded so
+        for rows in np.split(order, range(_SCORED_AT_ONCE, len(order), _SCORED_AT_ONCE)):
+            output = self._rates(self._outputs([tokens[row] for row in rows]))
+            rates[rows] = output.double().cpu().numpy()
         return inside(rates[codes])
 
     def _outputs(self, tokens: Sequence[list[int]]) -> Tensor:
         """What the network says of texts, padded to the longest among them."""
         lengths = torch.tensor([len(row) for row in tokens])
-        ids = torch.zeros((len(tokens), int(lengths.max())), dtype=torch.long)
-        for row, numbers in zip(ids, tokens, strict=True):
-            row[: len(numbers)] = torch.tensor(numbers)
+        ids = pad_sequence([torch.tensor(row) for row in tokens], batch_first=True)
         output: Tensor = self.network(ids.to(self.device), lengths.to(self.device))
         return output
 

@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -42,6 +43,7 @@ SAVE_SECONDS = 30.0
 _KEY = "rb_support"
 
 Rows = NDArray[np.int64]
+History = list[list[float]]
 Losses = Callable[[Tensor], Tensor]
 """Row numbers -> weighted loss of each row, same shape."""
 
@@ -94,7 +96,7 @@ class Progress:
     best : lowest validation loss so far; None before the first look.
     waited : looks since then.
     total, seen : training loss and rows since the last look.
-    history : a (step, training loss, validation loss) of each look; nan where nothing is held out.
+    history : [step, training loss, validation loss] of each look; nan where nothing is held out.
     done : nothing is left to train.
     """
 
@@ -103,7 +105,7 @@ class Progress:
     waited: int = 0
     total: float = 0.0
     seen: int = 0
-    history: list[tuple[int, float, float]] = field(default_factory=list)
+    history: History = field(default_factory=list)
     done: bool = False
 
 
@@ -137,36 +139,31 @@ class Training:
 
     def run(
         self, checkpoint: Path | None = None, identity: str = "", *, progress: bool = True, name: str = ""
-    ) -> list[tuple[int, float, float]]:
+    ) -> History:
         """Train, going on where an earlier run was cut off, and leave the network with the best weights seen.
 
         Parameters
         ----------
         checkpoint : file of the state, for one process at a time; None keeps nothing.
-        identity : digest of settings and data; a state of other ones is refused.
+        identity : digest of settings and data; a state of other ones counts as none.
         progress, name : show a bar, and its label.
 
         Returns
         -------
-        (step, training loss, validation loss) at every look.
-
-        Raises
-        ------
-        CheckpointError : if the state file is damaged or belongs to another training.
+        [step, training loss, validation loss] at every look.
         """
-        if checkpoint is not None and checkpoint.exists():
-            self._restore(checkpoint, identity)
-        saved, batches = monotonic(), islice(self._batches(), self.at.step, None)
-        with tqdm(
-            total=self.plan.steps, initial=self.at.step, desc=name, unit="step", disable=not progress
-        ) as bar:
-            while not self.at.done:
-                self.step(next(batches))
-                bar.update()
-                late = monotonic() - saved >= SAVE_SECONDS
-                if checkpoint is not None and (late or self.at.done):
-                    self._save(checkpoint, identity)
-                    saved = monotonic()
+        found = read_kept(checkpoint, identity) if checkpoint is not None else None
+        if found is not None:
+            self._restore(*found)
+        start, total, saved = self.at.step, self.plan.steps, monotonic()
+        batches = islice(self._batches(), start, total)
+        for rows in tqdm(batches, name, total, initial=start, unit="step", disable=not progress):
+            if self.at.done:
+                break
+            self.step(rows)
+            if checkpoint is not None and (self.at.done or monotonic() - saved >= SAVE_SECONDS):
+                self._save(checkpoint, identity)
+                saved = monotonic()
         self.network.load_state_dict(self.best, strict=False)
         self.network.eval()
         return self.at.history
@@ -196,7 +193,7 @@ class Training:
 
     def _look(self) -> None:
         loss = self._validation_loss() if len(self.validation) else math.nan
-        self.at.history.append((self.at.step, self.at.total / self.at.seen, loss))
+        self.at.history.append([self.at.step, self.at.total / self.at.seen, loss])
         self.at.total, self.at.seen = 0.0, 0
         if math.isnan(loss) or self.at.best is None or loss < self.at.best:
             self.at.best, self.at.waited, self.best = loss, 0, self._copy()
@@ -224,10 +221,8 @@ class Training:
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
         write_sealed(path, tensors, {"identity": identity, "progress": asdict(self.at)})
 
-    def _restore(self, path: Path, identity: str) -> None:
-        tensors, record = read_sealed(path, identity)
+    def _restore(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
         self.at = Progress(**record["progress"])
-        self.at.history = [(step, seen, unseen) for step, seen, unseen in self.at.history]
         self.best = {name: tensors[f"best.{name}"].to(self.device) for name in self.weights}
         self.network.load_state_dict({name: tensors[f"weight.{name}"] for name in self.weights}, strict=False)
         state = self.optimizer.state_dict()
@@ -293,13 +288,13 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str,
             os.fsync(file.fileno())
 
 
-def read_sealed(path: Path, identity: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_sealed(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and record that `write_sealed` wrote.
 
     Parameters
     ----------
     path : of the file.
-    identity : what the record's `identity` must be; None: anything.
+    identity : what the record's `identity` must be.
 
     Raises
     ------
@@ -309,29 +304,28 @@ def read_sealed(path: Path, identity: str | None = None) -> tuple[dict[str, Tens
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file; check the path or train the model") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no whole safetensors file ({error}); delete it to train anew"
-        ) from error
-    if _KEY not in texts or "sha256" not in texts:
-        raise CheckpointError(f"{path} was not written by rb_support; delete it or name another file")
-    if texts["sha256"] != _seal(tensors, texts[_KEY]):
-        raise CheckpointError(
-            f"{path} is damaged: its content does not have the sha256 it carries; delete it to train anew"
-        )
+        why = f"is no whole safetensors file that can be read ({error})"
+        raise CheckpointError(f"{path} {why}; delete it to train anew") from error
+    if texts.get("sha256") != _seal(tensors, texts.get(_KEY, "")):
+        why = "is damaged, or not of rb_support: its content does not have the sha256 that it should carry"
+        raise CheckpointError(f"{path} {why}; delete it to train anew")
     record: dict[str, Any] = json.loads(texts[_KEY])
-    if record["format"] != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {record['format']}, this version of rb_support reads {FORMAT}; "
-            "delete it to train anew"
-        )
-    if identity not in (None, record.get("identity")):
-        raise CheckpointError(
-            f"{path} is of a training with other settings or data; delete it or name another file"
-        )
+    if (record["format"], record["identity"]) != (FORMAT, identity):
+        why = f"is of a training with other settings or data, or of a format other than {FORMAT}"
+        raise CheckpointError(f"{path} {why}; delete it to train anew")
     return tensors, record
+
+
+def read_kept(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `read_sealed` gives; None if there is no file, or, with a warning, one that cannot be used."""
+    if not path.exists():
+        return None
+    try:
+        return read_sealed(path, identity)
+    except CheckpointError as error:
+        warnings.warn(f"{error}; it counts as not there, and is made anew", stacklevel=3)
+        return None
 
 
 def _seal(tensors: Mapping[str, Tensor], text: str) -> str:

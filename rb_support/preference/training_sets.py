@@ -16,6 +16,7 @@ from rb_support import catalog
 from rb_support.catalog import GSM8K, MMLU, MODELS
 from rb_support.load import Scale, load_outcomes
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes.splits import hold_out
 from rb_support.preference.battle_sets import gold_battles, join, join_origins, prune_short, relabel
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.simulate import simulate_arena, simulate_judge
@@ -136,11 +137,7 @@ def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[Pair
     n : queries to hold out; a few less if the last prompt drawn stands for several.
     rng : of the draw.
     """
-    codes = pairs.frame["prompt"].astype("category").cat.codes.to_numpy()
-    sizes = np.bincount(codes)
-    order = rng.permutation(len(sizes))
-    chosen = order[np.cumsum(sizes[order]) <= n]
-    taken = np.isin(codes, chosen)
+    taken = hold_out(pairs.frame["prompt"], n, rng, fill=False)
     return pairs.take(taken), pairs.take(~taken)
 
 

@@ -1,4 +1,9 @@
-"""What all trained win models share: their names, their settings, and one safe file each."""
+"""What all trained win models share: their names, their settings, and safe files in the cache.
+
+Every combination of class, settings and training data has a folder of its own,
+``win_models/<class>-<digest>``: the weights, and for models that read texts the rates of prompts they read.
+A file that is damaged is named in a warning and made anew.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +13,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from tqdm.auto import tqdm
 
+from rb_support.cache import cache_dir, locked
 from rb_support.outcomes import Battles
-from rb_support.preference.training import FORMAT, CheckpointError, read_sealed, write_sealed
+from rb_support.preference.training import FORMAT, read_kept, write_sealed
 
 Array = NDArray[np.float64]
+Model = TypeVar("Model", bound="WinModel")
 
-MODEL_FILE = "model.safetensors"
+MODEL_FILE, STATE_FILE = "model.safetensors", "training.safetensors"
+SCORES_FILE = "scores.safetensors"
+_CHUNK = 512  # prompts read between two writings
 _RUNTIME = ("device", "progress")
 """Parameters that change neither what is learnt nor from what."""
 
@@ -33,17 +44,17 @@ class WinModel(ABC):
     ----------
     reads : whether X holds embeddings ("vectors", (n, d)) or prompts ("texts", n of them).
     strong, weak : the two names that `win_rate` is about; models, or classes of models.
-    history : (step, training loss, validation loss) at every look of the training, after `fit`.
+    history : [step, training loss, validation loss] at every look of the training, after `fit`.
     identity : digest of settings and data that the weights come from, after `fit`.
     """
 
     reads: ClassVar[Literal["vectors", "texts"]]
-    strong: str
-    weak: str
+    strong: str = "strong"
+    weak: str = "weak"
     validation_share: float = 0.1
     seed: int = 0
     progress: bool = True
-    history: list[tuple[int, float, float]] = field(init=False, repr=False)
+    history: list[list[float]] = field(init=False, repr=False)
     identity: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,66 +113,80 @@ class WinModel(ABC):
             total.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode())
         return total.hexdigest()
 
-    def save(self, folder: str | Path) -> None:
-        """Write the trained model to a folder, as one safetensors file.
+    def save(self, path: Path) -> None:
+        """Write the trained model as one safetensors file, for `restored`."""
+        record = {"identity": self.identity, "history": self.history, "more": self._record()}
+        write_sealed(path, self._tensors(), record)
 
-        Raises
-        ------
-        ValueError : if it is not trained.
-        """
-        if not hasattr(self, "history"):
-            raise ValueError(f"{type(self).__name__} is not trained yet; call fit first")
-        record = {
-            "model": type(self).__name__,
-            "identity": self.identity,
-            "settings": self.settings,
-            "history": self.history,
-            "more": self._record(),
-        }
-        write_sealed(Path(folder) / MODEL_FILE, self._tensors(), record)
-
-    @classmethod
-    def load(cls, folder: str | Path, **runtime: Any) -> Self:
-        """Model that `save` wrote, with the settings it was saved with.
-
-        Parameters
-        ----------
-        folder : where.
-        runtime : parameters that do not belong to the trained weights, such as ``device="cuda"``.
-
-        Raises
-        ------
-        CheckpointError : if the file is missing, damaged or another model's.
-        """
-        path = Path(folder) / MODEL_FILE
-        record = read_sealed(path)[1]
-        if record["model"] != cls.__name__:
-            raise CheckpointError(f"{path} holds a {record['model']}, not a {cls.__name__}")
-        model = cls(**record["settings"], **runtime)
-        model.restore(folder, record["identity"])
-        return model
-
-    def restore(self, folder: str | Path, identity: str) -> None:
-        """Take over what `save` wrote of a model with these settings.
-
-        Parameters
-        ----------
-        folder : where.
-        identity : as `identify` gives it for the battles that were learnt from.
-
-        Raises
-        ------
-        CheckpointError : if the file is missing, damaged or of a model with other settings or data.
-        """
-        tensors, record = read_sealed(Path(folder) / MODEL_FILE, identity)
-        self.identity = identity
-        self.history = [(step, seen, unseen) for step, seen, unseen in record["history"]]
+    def restored(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> Self:
+        """Take over weights and record, which `save` wrote of a model with the same settings."""
+        self.identity, self.history = record["identity"], record["history"]
         self._restore(tensors, record["more"])
+        return self
 
-    def _refuse_unknown(self, battles: Battles) -> None:
-        unknown = [name for name in (self.strong, self.weak) if name not in battles.models]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} fights in none of the battles; known: {list(battles.models)}")
+
+def fitted(model: Model, battles: Battles, X: Any) -> Model:
+    """Model trained on these battles: as kept from an earlier run, else trained now and kept.
+
+    A text model's training that was cut off goes on where it stopped. Of several processes that ask at once
+    one trains and the others wait for it.
+
+    Parameters
+    ----------
+    model : a model with its settings, not yet fitted.
+    battles : n rows to learn from.
+    X : (n, d) embeddings or n texts of their prompts, as the model reads.
+    """
+    identity = model.identify(battles, X)
+    folder = folder_of(model, identity)
+    file, state = folder / MODEL_FILE, folder / STATE_FILE
+    with locked(file):
+        found = read_kept(file, identity)
+        if found is not None:
+            return model.restored(*found)
+        resumed = {"checkpoint": state} if model.reads == "texts" else {}  # the others train in seconds
+        model.fit(battles, X, **resumed)
+        model.save(file)
+        state.unlink(missing_ok=True)
+    return model
+
+
+def folder_of(model: WinModel, identity: str) -> Path:
+    """Folder of the cache for a model of some identity."""
+    folder = cache_dir() / "win_models" / f"{type(model).__name__}-{identity[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def kept_rates(model: WinModel, texts: Sequence[str]) -> Array:
+    """Win rates of a trained model that reads texts; each prompt is read once per machine.
+
+    Reading thousands of prompts takes minutes. What was read is written every few hundred prompts, so that
+    work that is cut off goes on where it stopped.
+
+    Parameters
+    ----------
+    model : trained, as `fitted` gives it.
+    texts : n prompts.
+
+    Returns
+    -------
+    (n,) probability that the strong model wins.
+    """
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
+    wanted = dict(zip(keys, texts, strict=True))
+    path = folder_of(model, model.identity) / SCORES_FILE
+    with locked(path):
+        found = read_kept(path, model.identity)
+        known = dict(zip(found[1]["texts"], found[0]["rates"].tolist(), strict=True)) if found else {}
+        missing = sorted(wanted.keys() - known.keys(), key=lambda key: (-len(wanted[key]), key))
+        few = len(missing) <= _CHUNK
+        for start in tqdm(range(0, len(missing), _CHUNK), desc="scoring", disable=few or not model.progress):
+            part = missing[start : start + _CHUNK]
+            known |= dict(zip(part, model.win_rate([wanted[key] for key in part]).tolist(), strict=True))
+            rates = torch.tensor(list(known.values()), dtype=torch.float64)
+            write_sealed(path, {"rates": rates}, {"identity": model.identity, "texts": list(known)})
+    return np.array([known[key] for key in keys])
 
 
 def oriented(battles: Battles, strong: str, weak: str) -> tuple[NDArray[np.int64], Array]:
@@ -183,6 +208,9 @@ def oriented(battles: Battles, strong: str, weak: str) -> tuple[NDArray[np.int64
 
 def held_out(prompts: Sequence[str], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row numbers to train on and to validate by; all rows of a prompt fall on the same side.
+
+    Not `rb_support.outcomes.splits.hold_out`, which counts rows and numbers the texts by alphabet: networks
+    are trained on this draw, by share of the prompts in the order in which they come.
 
     Parameters
     ----------

@@ -4,17 +4,20 @@ from rb_support.report.construction import construction_figure
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
     cascade_figure,
+    commercial_figure,
     comparison_figure,
     dataset_figure,
+    labels_figure,
     mathematics_figure,
     oracle_figure,
     plot_call_performance,
     plot_cascades,
     plot_comparison,
+    routers_figure,
+    transfer_figure,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.render import shown
-from rb_support.report.routellm import commercial_figure, labels_figure, routers_figure, transfer_figure
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
 

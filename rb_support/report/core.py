@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,6 @@ class Report:
         *,
         data: pd.DataFrame,
         note: str = "",
-        versus: Sequence[Versus] = (),
         title: str | None = None,
     ) -> None:
         """Write a figure as PNG, SVG and PDF, the numbers it shows as CSV, and its record as JSON.
@@ -127,7 +126,6 @@ class Report:
         id : paper item, a key of `rb_support.paper.ITEMS`; any other needs a `title`.
         data : the plotted numbers, one row per point.
         note : a sentence for the record and the gallery.
-        versus : our numbers beside the paper's.
         title : title of an item that is not of the papers, or instead of the paper's own.
 
         Raises
@@ -135,9 +133,9 @@ class Report:
         ReportError
             For an unknown id, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, "figure", title)
+        item = _item(id, title)
         render.add_footer(fig, id, self.origin)
-        self._write(label, {**render.render_figure(fig), ".csv": render.render_csv(data)}, note, versus)
+        self._write("figure", item, {**render.render_figure(fig), ".csv": render.render_csv(data)}, note)
 
     def save_table(
         self,
@@ -147,23 +145,23 @@ class Report:
         note: str = "",
         versus: Sequence[Versus] = (),
         title: str | None = None,
-        formats: render.Formats | None = None,
+        formats: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
         """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns it, to be shown.
 
-        Parameters are those of `save_figure`; `formats` gives a format specification per column
-        (`{"share": ".1%"}`) for all but the CSV; without one, floats show four significant digits.
+        Parameters are those of `save_figure`; `versus` sets our numbers beside the paper's, and `formats`
+        gives a format specification per column (`{"share": ".1%"}`) for all but the CSV; without one, floats
+        show four significant digits.
 
         Raises
         ------
         ReportError
             For an unknown id or column, and for a file over the size limit; nothing is written then.
         """
-        label = _label(id, "table", title)
-        pages = render.render_table(
-            frame, item=id, title=label["title"], origin=self.origin, formats=formats or {}
-        )
-        self._write(label, {".csv": render.render_csv(frame), **pages}, note, versus)
+        item = _item(id, title)
+        caption = f"{item.title}. {render.data_line(self.origin)} · {id}"
+        pages = render.shown(frame, formats).pages(id, caption)
+        self._write("table", item, {".csv": render.render_csv(frame), **pages}, note, versus)
         return frame
 
     def claim(
@@ -194,12 +192,13 @@ class Report:
         return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
     def _write(
-        self, label: dict[str, str], contents: dict[str, bytes], note: str, versus: Sequence[Versus]
+        self, form: str, item: Item, contents: dict[str, bytes], note: str, versus: Sequence[Versus] = ()
     ) -> None:
-        files = {f"{label['id']}{ending}": content for ending, content in contents.items()}
+        files = {f"{item.id}{ending}": content for ending, content in contents.items()}
         self._put(files)
         record = {
-            **label,
+            **{"id": item.id, "form": form, "title": item.title},
+            **{"paper": item.paper, "item": item.item, "section": item.section},
             "notebook": self.notebook,
             "parameters": provenance.portable(self.parameters),
             "seed": self.seed,
@@ -208,7 +207,7 @@ class Report:
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: digest(self.directory / name) for name in files},
         }
-        self._put({f"{label['id']}.json": store.dump_json(record)})
+        self._put({f"{item.id}.json": store.dump_json(record)})
         gallery.rebuild(self.directory, self.notebook)
 
     def _put(self, contents: Mapping[str, bytes]) -> None:
@@ -216,13 +215,12 @@ class Report:
         store.note_written(self.directory / name for name in contents)
 
 
-def _label(id: str, form: str, title: str | None) -> dict[str, str]:
-    """What a record begins with: id, form, title, paper, the paper's label and section."""
+def _item(id: str, title: str | None) -> Item:
+    """The item of an id, under a title of its own if one is given."""
     if not _ID.fullmatch(id):
         raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
     if id not in ITEMS and title is None:
         near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
         raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
-    item = ITEMS.get(id) or Item(id, title or "", "own", "", "", "", "exactly")
-    shown = {"title": title or item.title, "paper": item.paper, "item": item.item, "section": item.section}
-    return {"id": id, "form": form, **shown}
+    item = ITEMS.get(id, Item(id, "", "own", "", "", "", "exactly"))
+    return replace(item, title=title or item.title)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
-from rb_support.report.render import cell, fill_template
+from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
 
 KINDS = ("simulated", "real", "own")
@@ -116,7 +116,7 @@ def _read(path: Path) -> Any:
 def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) -> str:
     """The gallery page: one file that needs nothing but the files beside it."""
     return fill_template(
-        "gallery",
+        "gallery.html",
         number=cell,
         kind=folder.name,
         color=KIND_COLOR.get(folder.name, "#444444"),
@@ -133,5 +133,4 @@ def _inline_table(folder: Path, record: Record) -> Markup | None:
     path = folder / f"{record['id']}.html"
     if record["form"] != "table" or _timed(record) or path.stat().st_size > _INLINE_BYTES:
         return None
-    page = path.read_text(encoding="utf-8")
-    return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])
+    return inline_table(path.read_text(encoding="utf-8"))

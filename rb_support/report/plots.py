@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -113,8 +113,11 @@ class _CostLocator(LogLocator):
         return super().tick_values(vmin, vmax)
 
 
-def model_legend(fig: Figure, models: Sequence[str], *, curves: Axes | None = None) -> None:
-    """One legend for a whole figure, below its panels: the labelled lines of `curves`, then every model."""
-    lines = curves.get_legend_handles_labels()[0] if curves is not None else []
+def model_legend(
+    fig: Figure, models: Sequence[str] = (), *, curves: Axes | Iterable[Axes] = (), ncol: int = 4
+) -> None:
+    """One legend for a whole figure, below its panels: labelled lines of `curves`, each once, then models."""
+    axes = [curves] if isinstance(curves, Axes) else curves
+    lines = {line.get_label(): line for ax in axes for line in ax.get_legend_handles_labels()[0]}
     points = (Line2D([], [], ls="none", label=short_name(name), **model_style(name)) for name in models)
-    fig.legend(handles=[*lines, *points], loc="outside lower center", ncol=4)
+    fig.legend(handles=[*lines.values(), *points], loc="outside lower center", ncol=ncol)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
-from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
-from tabulate import tabulate
 
 from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
@@ -34,9 +32,6 @@ _LATEX = str.maketrans(
         **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     }
 )
-
-Formats = Mapping[str, str]
-"""Python format specification per column, such as `{"share": ".1%", "cost": ".2e"}`."""
 
 
 def data_line(origin: Origin) -> str:
@@ -86,36 +81,61 @@ def render_figure(fig: Figure) -> dict[str, bytes]:
     return contents
 
 
-def render_table(
-    frame: pd.DataFrame, *, item: str, title: str, origin: Origin, formats: Formats
-) -> dict[str, bytes]:
-    """Markdown, LaTeX and HTML of a table, by file name ending.
+@dataclass(frozen=True, repr=False)
+class Table:
+    """A table in words, as every page and every notebook shows it.
+
+    Attributes
+    ----------
+    words : what each cell says.
+    numeric : per column, whether it holds numbers, which stand to the right.
+    """
+
+    words: pd.DataFrame
+    numeric: list[bool]
+
+    def pages(self, item: str, caption: str) -> dict[str, bytes]:
+        """Markdown, LaTeX and HTML with a caption, by file name ending."""
+        values = {"item": item, "caption": caption, "numeric": self.numeric}
+        values |= {"names": list(self.words), "rows": self.words.to_numpy().tolist()}
+        pages = {".md": f"{self!r}\n\n*{caption}*\n"}
+        pages |= {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
+        return {ending: page.encode() for ending, page in pages.items()}
+
+    def _repr_html_(self) -> str:
+        page = self.pages("", "")[".html"].decode()
+        return Markup("<style>.rb-table .text {text-align: left}</style>") + inline_table(page)
+
+    def __repr__(self) -> str:
+        words = self.words.rename(columns=_in_a_cell).map(_in_a_cell)
+        sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
+        return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
+
+
+def _in_a_cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:
+    """A table as a notebook shows it: every word of it, text to the left, no index of row numbers.
+
+    Parameters
+    ----------
+    formats : Python format specification per column (`{"share": ".1%"}`); else four significant digits.
 
     Raises
     ------
     ReportError
         If `formats` names a column that the table does not have.
     """
-    flat = plain(frame)
-    unknown = sorted(set(formats) - set(flat.columns))
+    flat, specs = plain(frame), formats or {}
+    unknown = sorted(set(specs) - set(flat.columns))
     if unknown:
         raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
-    text = {name: [cell(value, formats.get(name)) for value in flat[name]] for name in map(str, flat)}
-    words = pd.DataFrame(text, columns=flat.columns, dtype=object)
-    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes]
-    caption = f"{title}. {data_line(origin)} · {item}"
-    latex = words.to_latex(
-        index=False,
-        escape=True,
-        position="htbp",
-        caption=caption.translate(_LATEX),
-        label=f"tab:{item}",
-        column_format="".join("r" if number else "l" for number in numeric),
+    words = flat.astype(object).apply(
+        lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
     )
-    kinds, rows = ["number" if number else "text" for number in numeric], words.to_numpy().tolist()
-    page = fill_template("table", item=item, caption=caption, kinds=kinds, names=list(words), rows=rows)
-    pages = {".md": f"{_markdown(words, numeric)}\n\n*{caption}*\n", ".tex": latex, ".html": page}
-    return {ending: content.encode() for ending, content in pages.items()}
+    return Table(words, [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes])
 
 
 def render_csv(frame: pd.DataFrame) -> bytes:
@@ -127,8 +147,7 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a meaningful index turned into columns and several header rows joined to one."""
     flat = frame.copy()
     if isinstance(flat.columns, pd.MultiIndex):
-        parts = flat.columns.to_flat_index()
-        flat.columns = pd.Index([" / ".join(str(part) for part in name if part != "") for name in parts])
+        flat.columns = pd.Index([" / ".join(filter(None, map(str, name))) for name in flat.columns])
     only_counts = flat.index.name is None and pd.api.types.is_integer_dtype(flat.index.dtype)
     return (flat if only_counts else flat.reset_index()).rename(columns=str)
 
@@ -142,37 +161,14 @@ def cell(value: Any, spec: str | None = None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _markdown(frame: pd.DataFrame, numeric: list[bool]) -> str:
-    safe = frame.map(lambda text: text.replace("|", r"\|").replace("\n", " "))
-    return tabulate(
-        safe.to_numpy().tolist(),
-        headers=[name.replace("|", r"\|") for name in safe.columns],
-        tablefmt="pipe",
-        colalign=["right" if number else "left" for number in numeric] if len(safe) else None,
-        disable_numparse=True,
-    )
-
-
 def fill_template(name: str, **values: Any) -> str:
-    """A page of this package's `NAME.html.jinja`, with every value escaped."""
-    folder = PackageLoader("rb_support.report", "")
-    pages = Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["escape"] = pages.filters["e"] = lambda text: Markup(escape(str(text)))
-    return pages.get_template(f"{name}.html.jinja").render(**values).rstrip("\n") + "\n"
+    """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
+    folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
+    pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
+    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
+    return pages.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
 
 
-def shown(frame: pd.DataFrame, formats: Formats | None = None) -> Styler:
-    """A table as a notebook shows it: every word of it, text to the left, no index of row numbers.
-
-    Parameters
-    ----------
-    formats : format specification per column, as in `Report.save_table`; else four significant digits.
-    """
-    numbers = frame.select_dtypes("number").columns
-    specs: dict[Any, str | Callable[[object], str] | None] = {
-        column: f"{{:{(formats or {}).get(column, '.4g')}}}" for column in numbers
-    }
-    # A random id would change on every run, and one id for all tables would mix their styles on a page.
-    style = frame.style.format(specs, na_rep="").set_uuid(f"{crc32(frame.to_csv().encode()):08x}")
-    style = style.set_properties(subset=frame.columns.difference(numbers), **{"text-align": "left"})
-    return style.hide(axis="index") if isinstance(frame.index, pd.RangeIndex) else style
+def inline_table(page: str) -> Markup:
+    """The `<table>` of a saved HTML page, cells escaped already."""
+    return Markup(page[page.index("<table") : page.index("</table>") + len("</table>")])

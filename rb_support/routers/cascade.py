@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.checks import refuse_unknown
+from rb_support.routers.decision import checked_table
 from rb_support.stats import System, mean_points
 
 Array = NDArray[np.float64]
-Stopping = Literal["cap", "paper"]
-Inversion = Literal["decision", "score"]
 
 
 class Cascade:
@@ -51,13 +51,12 @@ class Cascade:
         *,
         threshold: float = 0.5,
         order: Sequence[int] | None = None,
-        stopping: Stopping = "cap",
-        judge: Inversion = "decision",
+        stopping: Literal["cap", "paper"] = "cap",
+        judge: Literal["decision", "score"] = "decision",
         scores: ArrayLike | None = None,
     ) -> None:
-        true = _table("quality", quality, 1.0)
-        costs = _table("cost", cost, np.inf)
-        judged = true if scores is None else _table("judge's scores", scores, 1.0)
+        true, costs = checked_table("quality", quality, 0, 1), checked_table("cost", cost, 0)
+        judged = true if scores is None else checked_table("judge's scores", scores, 0, 1)
         if not true.shape == costs.shape == judged.shape:
             raise ValueError(f"shapes disagree: quality {true.shape}, cost {costs.shape}, {judged.shape}")
         if not 0 <= threshold <= 1:
@@ -83,12 +82,10 @@ class Cascade:
 
         Raises
         ------
-        ValueError
-            If the order names a model that the table does not have; see also the class.
+        TableError
+            If the order names a model that the table does not have.
         """
-        for name in order or ():
-            if name not in outcomes.models:
-                raise ValueError(f"no model {name!r} to cascade over; there are {', '.join(outcomes.models)}")
+        refuse_unknown(order or (), outcomes.models, outcomes.origin.name)
         columns = None if order is None else [outcomes.models.index(name) for name in order]
         return cls(outcomes.quality, outcomes.cost, order=columns, **rules)
 
@@ -180,7 +177,7 @@ def budget_grid(cost: ArrayLike, steps: int = 40) -> Array:
     ----------
     cost : (n, m) costs in USD.
     """
-    costs = _table("cost", cost, np.inf)
+    costs = checked_table("cost", cost, 0)
     low, high = costs[costs > 0].min(initial=np.inf), costs.sum(axis=1).max()
     if not np.isfinite(low):
         raise ValueError("every call is free: there is nothing to budget")
@@ -211,32 +208,19 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
 
 def checked_rates(error_rates: ArrayLike) -> Array:
     """Error rates as an array (k,), if all lie in [0, 1]."""
-    return _checked(error_rates, 1.0, "error rates must be a list of numbers in [0, 1]")
+    return _checked("error rates must be a list of numbers in [0, 1]", error_rates, 1.0)
 
 
 def _checked_budgets(budgets: ArrayLike) -> Array:
     """Budgets as an array (k,), if all are at least 0; infinity is no limit."""
-    return _checked(budgets, np.inf, "budgets must be a list of USD per query, at least 0")
+    return _checked("budgets must be a list of USD per query, at least 0", budgets, np.inf)
 
 
-def _checked(numbers: ArrayLike, highest: float, wanted: str) -> Array:
+def _checked(wanted: str, numbers: ArrayLike, highest: float) -> Array:
     values = np.asarray(numbers, dtype=float)
     if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= highest)).all():
         raise ValueError(f"{wanted}, got {values.tolist()}")
     return values
-
-
-def _table(name: str, values: ArrayLike, highest: float) -> Array:
-    """Array (n, m) of numbers from 0 to `highest`, else an error that names the first bad cell."""
-    table = np.asarray(values, dtype=float)
-    if table.ndim != 2 or table.size == 0:
-        raise ValueError(f"{name} must have shape (queries, models), got {table.shape}")
-    bad = ~((table >= 0) & (table <= highest) & np.isfinite(table))
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        wanted = f"in [0, {highest:g}]" if np.isfinite(highest) else "finite and at least 0"
-        raise ValueError(f"{name} at row {row}, column {column} is {table[row, column]}; it must be {wanted}")
-    return table
 
 
 def _checked_order(order: Sequence[int] | None, cost: Array) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from shared beginnings and thousands cost a second.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,9 +64,6 @@ def learned_cascades(
     train_scores: ArrayLike,
     test: Outcomes,
     test_scores: ArrayLike,
-    *,
-    thresholds: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9),
-    longest: int = 3,
 ) -> System:
     """Threshold, models and order chosen on training rows for a real judge, as points on the test rows.
 
@@ -73,29 +71,27 @@ def learned_cascades(
     ----------
     train, test : outcome tables with the same models.
     train_scores, test_scores : (n, m) the judge's scores, as `judged_split` gives them.
-    thresholds, longest : what is tried; every cascade of every threshold that is on their hull is kept.
+
+    Returns
+    -------
+    Every cascade on the hull of all of up to three models at thresholds from 0.5 to 0.9.
     """
-    rows: dict[str, Any] = dict(error_rate=0.0, scores=train_scores, longest=longest)
+    rows: dict[str, Any] = dict(error_rate=0.0, scores=train_scores, longest=3)
     tried = [
         (threshold, chain)
-        for threshold in thresholds
+        for threshold in (0.5, 0.6, 0.7, 0.8, 0.9)
         for chain in chains(train.quality, train.cost, threshold=threshold, **rows)
     ]
-    best, systems = hull_indices([(chain.cost, chain.quality) for _, chain in tried]), []
-    for threshold, chain in (tried[i] for i in best):
+    systems = []
+    for i in hull_indices([(chain.cost, chain.quality) for _, chain in tried]):
+        threshold, chain = tried[i]
         rules = Cascade(test.quality, test.cost, order=chain.order, threshold=threshold, scores=test_scores)
         systems.append(rules.system([np.inf]))
     return joined(systems)
 
 
 def best_order(
-    quality: ArrayLike,
-    cost: ArrayLike,
-    *,
-    budget: float,
-    error_rate: float,
-    threshold: float = 0.5,
-    longest: int = 4,
+    quality: ArrayLike, cost: ArrayLike, *, budget: float, error_rate: float, longest: int = 4
 ) -> Chain:
     """Best order and subset of models within a mean cost, such as FrugalGPT searches for.
 
@@ -106,23 +102,24 @@ def best_order(
     ----------
     quality, cost : (n, m) outcomes to choose by: training rows.
     budget : mean cost to stay within, USD per query.
-    error_rate, threshold, longest : see `chains`.
+    error_rate, longest : see `chains`.
 
     Raises
     ------
     ValueError
         If no chain is as cheap as the budget.
     """
-    found = chains(quality, cost, error_rate=error_rate, threshold=threshold, longest=longest)
+    found = chains(quality, cost, error_rate=error_rate, longest=longest)
     best = _best_within(found, budget)
     if best is None:
         cheapest = min(chain.cost for chain in found)
         raise ValueError(f"no cascade costs {budget:g} USD per query: the cheapest costs {cheapest:g}")
     while len(best.order) >= longest:
         longer = []
-        for order in _with_one_more(best.order, np.shape(cost)[1]):
-            rules = Cascade(quality, cost, order=order, threshold=threshold)
-            spent, scored = rules.expected([np.inf], [error_rate])
+        added = sorted(set(range(np.shape(cost)[1])).difference(best.order))
+        for model, place in product(added, range(len(best.order) + 1)):
+            order = (*best.order[:place], model, *best.order[place:])
+            spent, scored = Cascade(quality, cost, order=order).expected([np.inf], [error_rate])
             longer.append(Chain(order, spent.item(), scored.item()))
         better = _best_within([chain for chain in longer if chain.quality > best.quality], budget)
         if better is None:
@@ -149,10 +146,3 @@ def _grow(rows: Cascade, error: Array, chain: Chain, reach: Array, longest: int)
 def _best_within(found: Sequence[Chain], budget: float) -> Chain | None:
     within = [chain for chain in found if chain.cost <= budget]
     return max(within, key=lambda chain: (chain.quality, -chain.cost), default=None)
-
-
-def _with_one_more(order: tuple[int, ...], models: int) -> Iterator[tuple[int, ...]]:
-    """Every order with one more model, at any place."""
-    for model in set(range(models)).difference(order):
-        for place in range(len(order) + 1):
-            yield (*order[:place], model, *order[place:])

@@ -85,9 +85,9 @@ def lambda_path(predicted: ArrayLike, cost: ArrayLike) -> LambdaPath:
     """
     quality, costs = _checked(predicted, cost)
     start = _cheapest(quality, costs)
-    query, model, breakpoint = _climb(quality, costs, start)
+    query, before, model, breakpoint = _climb(quality, costs, start)
     order = np.argsort(breakpoint, kind="stable")
-    return LambdaPath(start, query[order], model[order], breakpoint[order])
+    return LambdaPath(start, query[order], before[order], model[order], breakpoint[order])
 
 
 def ladder(path: LambdaPath, steps: int = 32) -> Array:
@@ -108,22 +108,22 @@ class LambdaPath:
     Attributes
     ----------
     start : (n,) model called at lambda = 0.
-    query, model : (e,) events by rising lambda: from here on this query goes to this model.
+    query, before, model : (e,) events by rising lambda: from here on this query, which went to the model
+        before, goes to this one.
     breakpoint : (e,) lambda of each event, in USD per unit of quality.
     """
 
     start: Indices
     query: Indices
+    before: Indices
     model: Indices
     breakpoint: Array
 
     @cached_property
     def _first(self) -> Indices:
         """First event of every distinct breakpoint, (k,)."""
-        if len(self.breakpoint) == 0:
-            return np.zeros(0, dtype=np.intp)
-        steps = np.diff(self.breakpoint) > _SAME_LAMBDA * self.breakpoint[1:]
-        return np.concatenate([[0], np.flatnonzero(steps) + 1])
+        steps = np.diff(self.breakpoint, prepend=-np.inf) > _SAME_LAMBDA * self.breakpoint
+        return np.flatnonzero(steps)
 
     @property
     def breakpoints(self) -> Array:
@@ -162,7 +162,7 @@ class LambdaPath:
         if true.shape[0] != n:
             raise ValueError(f"path of {n} queries, outcomes of {true.shape[0]}")
         base = true[np.arange(n), self.start]
-        change = true[self.query, self.model] - true[self.query, self._models_before()]
+        change = true[self.query, self.model] - true[self.query, self.before]
 
         def points(weights: ArrayLike | None = None) -> Array:
             if weights is None:
@@ -178,30 +178,26 @@ class LambdaPath:
 
         return points
 
-    def _models_before(self) -> Indices:
-        """Model each event's query was at just before it, (e,)."""
-        by_query = np.argsort(self.query, kind="stable")
-        query, model = self.query[by_query], self.model[by_query]
-        before = np.empty_like(model)
-        before[1:] = model[:-1]
-        first = np.concatenate([[True], query[1:] != query[:-1]]) if len(query) else np.zeros(0, dtype=bool)
-        before[first] = self.start[query[first]]
-        result = np.empty_like(before)
-        result[by_query] = before
-        return result
-
 
 def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:
-    quality, costs = np.asarray(predicted, dtype=float), np.asarray(cost, dtype=float)
-    if quality.ndim != 2 or quality.size == 0:
-        raise ValueError(f"predicted quality must have shape (n, m), got {quality.shape}")
+    quality, costs = checked_table("predicted quality", predicted), np.asarray(cost, dtype=float)
     if costs.shape not in (quality.shape, quality.shape[1:]):
         raise ValueError(f"cost must have shape {quality.shape[1:]} or {quality.shape}, got {costs.shape}")
-    for name, values in (("predicted quality", quality), ("cost", costs)):
-        if not np.isfinite(values).all():
-            place = tuple(int(v) for v in np.argwhere(~np.isfinite(values))[0])
-            raise ValueError(f"{name} at {place} is not finite: {values[place]}")
-    return quality, np.broadcast_to(costs, quality.shape)
+    return quality, checked_table("cost", np.broadcast_to(costs, quality.shape))
+
+
+def checked_table(name: str, values: ArrayLike, low: float = -np.inf, high: float = np.inf) -> Array:
+    """Array (n, m) of finite numbers within bounds, else an error that names the first bad cell."""
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError(f"{name} must have shape (queries, models), got {table.shape}")
+    bad = ~((table >= low) & (table <= high) & np.isfinite(table))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        sort = "finite" if low < 0 else "finite and at least 0"
+        wanted = f"in [{low:g}, {high:g}]" if np.isfinite(high) else sort
+        raise ValueError(f"{name} at row {row}, column {column} is {table[row, column]}; it must be {wanted}")
+    return table
 
 
 def _cheapest(quality: Array, costs: Array) -> Indices:
@@ -210,19 +206,20 @@ def _cheapest(quality: Array, costs: Array) -> Indices:
     return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
 
 
-def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Array]:
+def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Indices, Array]:
     """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
-    rows, current = np.arange(len(start)), start
-    found: list[tuple[Indices, Indices, Array]] = []
+    rows, current, reached = np.arange(len(start)), start, np.zeros(len(start))
+    found: list[tuple[Indices, Indices, Indices, Array]] = []
     while len(rows):
         gain = quality[rows] - quality[rows, current][:, None]
         extra = costs[rows] - costs[rows, current][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             price = np.where((gain > 0) & (extra >= 0), extra / gain, np.inf)
         following = price.argmin(axis=1)
-        at = price[np.arange(len(rows)), following]
-        going = np.isfinite(at)
-        rows, current = rows[going], following[going]
-        found.append((rows, current, at[going]))
-    query, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
-    return query, model, breakpoint
+        # A query's breakpoints rise; where rounding says otherwise they are one.
+        reached = np.maximum(reached, price[np.arange(len(rows)), following])
+        going = np.isfinite(reached)
+        found.append((rows[going], current[going], following[going], reached[going]))
+        rows, current, reached = rows[going], following[going], reached[going]
+    query, before, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
+    return query, before, model, breakpoint

@@ -27,6 +27,8 @@ RIGHT = 0.5
 """An answer counts as right if its score exceeds this."""
 
 _DIRECTIONS = 32
+# Features for a regression: words and figures that stand anywhere in an answer. `construct.refusals` and
+# `answers` tell what an answer is, by its beginning and end, and leave an essay that says "cannot" alone.
 _REFUSAL = re.compile(
     r"\b(sorry|apologi[sz]e|cannot|can't|unable|not (?:able|sure|comfortable)|don't)\b", re.I
 )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 
+from rb_support.embed import unit
 from rb_support.outcomes import Outcomes
 from rb_support.routers.decision import training_vectors
 
@@ -52,12 +52,8 @@ class KNNRouter:
         """
         self._quality = train.quality
         # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self._index = NearestNeighbors(algorithm="brute").fit(_unit(training_vectors(train, X)))
+        self._index = NearestNeighbors(algorithm="brute").fit(unit(training_vectors(train, X)))
         return self
-
-    def neighbours(self, X: ArrayLike, k: int) -> Indices:
-        """Training rows nearest to each query, nearest first: (n, min(k, training rows))."""
-        return self._nearest(_unit(X), k)[0]
 
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m)."""
@@ -65,9 +61,9 @@ class KNNRouter:
 
     def predict_many(self, X: ArrayLike, ks: Sequence[int]) -> dict[int, Array]:
         """Predicted quality for several k from one neighbour search: {k: (n, m)}."""
-        vectors, largest = _unit(X), max(ks)
+        vectors, largest = unit(np.asarray(X, dtype=np.float64)), max(ks)
         count = largest + SPARE
-        rows, similarity = self._nearest(vectors, count)
+        rows, similarity = self.nearest(vectors, count)
         means = neighbour_means(self._quality, rows, similarity, ks)
         crowded = np.arange(len(vectors))
         while count < len(self._quality):  # some have a border that reaches beyond the neighbours fetched
@@ -75,13 +71,13 @@ class KNNRouter:
             if not len(crowded):
                 break
             count *= 2
-            rows, similarity = self._nearest(vectors[crowded], count)
+            rows, similarity = self.nearest(vectors[crowded], count)
             for k, again in neighbour_means(self._quality, rows, similarity, ks).items():
                 means[k][crowded] = again
         return means
 
-    def _nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
-        """Rows of the nearest training queries and their cosine similarities, both (n, count)."""
+    def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
+        """Rows of the training queries nearest to unit vectors, and their cosines, both (n, count)."""
         distance, rows = self._index.kneighbors(vectors, n_neighbors=min(count, len(self._quality)))
         return rows, 1 - distance**2 / 2
 
@@ -115,7 +111,3 @@ def _border(similarity: Array, k: int) -> Array:
     if k >= similarity.shape[1]:
         return np.full(len(similarity), -np.inf)
     return similarity[:, k - 1 : k + 1].mean(axis=1)
-
-
-def _unit(X: ArrayLike) -> Array:
-    return np.asarray(normalize(np.asarray(X, dtype=np.float64)))

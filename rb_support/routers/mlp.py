@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,35 +35,27 @@ class MLPRouter:
     Parameters
     ----------
     hidden : width of each ReLU layer.
-    learning_rate, weight_decay : of AdamW.
-    batch : rows per step.
     epochs : passes over the training part at most.
-    patience : passes without a better validation error before training stops.
-    validation_share : part of the training rows kept for early stopping.
     members : networks whose predictions are averaged, each with a validation part of its own. With few
         training rows one validation part stops a network by luck; five are steadier.
     seed : of the splits, the weights and the order of batches.
+
+    Attributes
+    ----------
+    learning_rate, weight_decay : of AdamW.
+    batch : rows per step.
+    patience : passes without a better validation error before training stops.
+    validation_share : part of the training rows kept for early stopping.
     """
 
+    learning_rate, weight_decay, batch, patience, validation_share = 1e-3, 1e-2, 128, 5, 0.15
+
     def __init__(
-        self,
-        hidden: Sequence[int] = (100, 100),
-        *,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-2,
-        batch: int = 128,
-        epochs: int = 100,
-        patience: int = 5,
-        validation_share: float = 0.15,
-        members: int = 1,
-        seed: int = 0,
+        self, hidden: Sequence[int] = (100, 100), *, epochs: int = 100, members: int = 1, seed: int = 0
     ) -> None:
         if members < 1:
             raise ValueError(f"members must be at least 1, got {members}")
-        self.hidden = tuple(hidden)
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.batch, self.epochs, self.patience = batch, epochs, patience
-        self.validation_share, self.members, self.seed = validation_share, members, seed
+        self.hidden, self.epochs, self.members, self.seed = tuple(hidden), epochs, members, seed
 
     def fit(self, train: Outcomes, X: ArrayLike) -> MLPRouter:
         """Train until the validation error stops falling, and keep the best weights seen.
@@ -111,11 +104,9 @@ class MLPRouter:
         import torch
         from torch import nn
 
-        layers: list[nn.Module] = []
-        for size in self.hidden:
-            layers += [nn.Linear(width, size, dtype=torch.float64), nn.ReLU()]
-            width = size
-        last = nn.Linear(width, len(mean_quality), dtype=torch.float64)
+        *hidden, out = pairwise([width, *self.hidden, len(mean_quality)])
+        layers = [part for both in hidden for part in (nn.Linear(*both, dtype=torch.float64), nn.ReLU())]
+        last = nn.Linear(*out, dtype=torch.float64)
         # The first prediction is each model's mean: training only departs from it.
         nn.init.zeros_(last.weight)
         last.bias.data.copy_(mean_quality)

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 PENALTIES: tuple[float, ...] = tuple(float(p) for p in np.geomspace(1e-4, 1, 13))
 """Candidates, as multiples of the number of training rows."""
 
+_FOLDS, _REPEATS = 5, 2
+
 
 class RidgeRouter:
     """Ridge regression of every model's quality on the embedding, penalty chosen on training folds.
@@ -31,7 +33,6 @@ class RidgeRouter:
     ----------
     penalties : candidates as multiples of the number of training rows; infinity (always among them)
         predicts each model's mean. One value and no infinity is taken as it is, without folds.
-    folds, repeats : of the cross-validation.
     seed : of the folds.
 
     Attributes
@@ -40,15 +41,13 @@ class RidgeRouter:
     fold_aiq : {penalty: AIQ on the left-out folds}, after `fit`; empty if nothing was to choose.
     """
 
-    def __init__(
-        self, penalties: ArrayLike = PENALTIES, *, folds: int = 5, repeats: int = 2, seed: int = 0
-    ) -> None:
+    def __init__(self, penalties: ArrayLike = PENALTIES, *, seed: int = 0) -> None:
         values = np.atleast_1d(np.asarray(penalties, dtype=float))
         if not (values > 0).all():
             raise ValueError(f"penalties must be positive, got {values.tolist()}")
         self._fixed = len(values) == 1
         self.penalties = tuple(values if self._fixed else np.unique(np.append(values, np.inf)))
-        self.folds, self.repeats, self.seed = folds, repeats, seed
+        self.seed = seed
 
     def fit(self, train: Outcomes, X: ArrayLike) -> RidgeRouter:
         """Choose the penalty on folds, then fit on all training rows.
@@ -59,7 +58,7 @@ class RidgeRouter:
         X : (n, d) their embeddings.
         """
         vectors = training_vectors(train, X)
-        choosable = not self._fixed and len(train) >= 2 * self.folds
+        choosable = not self._fixed and len(train) >= 2 * _FOLDS
         self.fold_aiq = self._aiq_of_left_out(train, vectors) if choosable else {}
         # Of equally good penalties the strongest: without evidence stay with the means.
         self.penalty = max(self.fold_aiq or self.penalties[-1:], key=lambda p: (self.fold_aiq.get(p, 0.0), p))
@@ -74,15 +73,15 @@ class RidgeRouter:
         """AIQ of every penalty by predictions for rows that the fit had not seen, mean over the repeats."""
         cost, domain = mean_cost(train), shared_domain(model_points(train)(None))
         totals, luck = dict.fromkeys(self.penalties, 0.0), np.random.RandomState(self.seed)
-        for _ in range(self.repeats):
+        for _ in range(_REPEATS):
             predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
-            for seen, left_out in KFold(self.folds, shuffle=True, random_state=luck).split(X):
+            for seen, left_out in KFold(_FOLDS, shuffle=True, random_state=luck).split(X):
                 model = _Ridge(X[seen], train.quality[seen])
                 for penalty, table in predicted.items():
                     table[left_out] = model.predict(X[left_out], penalty)
             for penalty, table in predicted.items():
                 points = lambda_path(table, cost).on(train.quality, train.cost)(None)
-                totals[penalty] += aiq(points, *domain) / self.repeats
+                totals[penalty] += aiq(points, *domain) / _REPEATS
         return totals
 
 

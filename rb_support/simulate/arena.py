@@ -19,7 +19,8 @@ from scipy.special import ndtr, ndtri
 
 from rb_support import catalog, paper
 from rb_support.outcomes import Battles
-from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, origin, table, texts, value
+from rb_support.simulate import assumptions as assumed
+from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, value
 from rb_support.simulate.latent import Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
@@ -75,7 +76,7 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
     strength = fighters["strength"].to_numpy(dtype=float)
     parts = []
     for dataset, count in _counts("arena_share", n).items():
-        rngs = _streams("arena", dataset, seed)
+        rngs = assumed.streams(seed, "arena", dataset)
         asked = _ask(dataset, count, rngs, _tastes(dataset, fighters, seed))
         sides = _pair_up(len(fighters), count, rngs[3])
         quality = _qualities(asked, strength, sides, rngs[4])
@@ -106,7 +107,7 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
     """
     parts = []
     for dataset, count in _counts("judge_share", n).items():
-        rngs = _streams("judge", dataset, seed)
+        rngs = assumed.streams(seed, "judge", dataset)
         asked = _ask(dataset, count, rngs, _known_tastes(dataset, seed))
         sides = np.tile([0, 1], (count, 1))
         quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
@@ -128,17 +129,11 @@ def _counts(quantity: str, n: int) -> dict[str, int]:
     """Prompts per dataset by the assumed shares; the first takes what rounding leaves."""
     if n < 100:
         raise ValueError(f"n is {n}; simulated battles are at least 100")
-    rows = table()
+    rows = assumed.table()
     shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
     counts = {str(name): int(share * n) for name, share in shares.items()}
     counts[str(shares.index[0])] += n - sum(counts.values())
     return counts
-
-
-def _streams(what: str, dataset: str, seed: int) -> list[np.random.Generator]:
-    """Streams of one dataset's battles; their keys begin otherwise than those of `simulate_outcomes`."""
-    key = (crc32(what.encode()), crc32(dataset.encode()))
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).spawn(6)
 
 
 def _known_tastes(dataset: str, seed: int) -> Floats:
@@ -146,10 +141,8 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
 
     A taste is a trait of a model, not of a query: no row of the outcomes is told by it.
     """
-    stream = np.random.SeedSequence(seed, spawn_key=(crc32(dataset.encode()),))
-    rng = np.random.default_rng(stream).spawn(5)[2]
     topics = len(assumptions(dataset, catalog.MODELS).topics)
-    every = rng.standard_normal((topics, len(catalog.MODELS)))
+    every = assumed.streams(seed, dataset)[2].standard_normal((topics, len(catalog.MODELS)))
     known = every[:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     # Centred, because a taste is for topics: no model is better on the whole for it.
     return np.asarray(known - known.mean(axis=0))
@@ -161,7 +154,7 @@ def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
     kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
-    own = _streams("taste", dataset, seed)[0].standard_normal(kin.shape)
+    own = assumed.streams(seed, "taste", dataset)[0].standard_normal(kin.shape)
     share = np.where(fighters["model"].isin(_SELF), 1.0, value("arena_kinship"))
     return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
 
@@ -184,9 +177,9 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Float
 
 def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Open prompts with an opening word, which no prompt of `simulate_outcomes` has; some only greet."""
-    n = len(frame)
+    n, chat = len(frame), assumed.texts()["chat"].values()
     opener, closer, greeting = (
-        np.array(words, dtype=object)[rng.integers(0, len(words), n)] for words in texts()["chat"].values()
+        np.array(words, dtype=object)[rng.integers(0, len(words), n)] for words in chat
     )
     greets = rng.random(n) < value("arena_greetings")
     prompt = np.where(greets, greeting, opener + frame["prompt"].to_numpy(dtype=object) + closer)
@@ -251,4 +244,4 @@ def _battles(parts: list[pd.DataFrame], what: str, title: str, seed: int) -> Bat
     """All datasets' battles in one random order."""
     frame = pd.concat(parts, ignore_index=True)
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(what.encode()), 0)))
-    return Battles(frame.iloc[stream.permutation(len(frame))], origin(what, title, seed))
+    return Battles(frame.iloc[stream.permutation(len(frame))], assumed.origin(what, title, seed))

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 from io import StringIO
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,7 @@ class Assumptions:
     mean : (m,) mean score.
     loadings : (m, 3) effect of each factor on each model; squares sum to less than 1 per model.
     visible : shares of the factors "general", "contrast" and "own" that a prompt's words tell.
-    level_share : share of the told difficulty that lies in level words, not in the topic.
     answer_tokens : (m,) mean answer length.
-    scaled : whether these lengths are scaled so that a model's mean cost over all is the published one.
-    unshown_tokens : prompt tokens of passages and instructions that the short prompts leave out.
-    length_sd : standard deviation of the logarithm of an answer's length.
     """
 
     dataset: str
@@ -53,11 +50,11 @@ class Assumptions:
     mean: Floats
     loadings: Floats
     visible: dict[str, float]
-    level_share: float
     answer_tokens: Floats
-    scaled: bool
-    unshown_tokens: float
-    length_sd: float
+
+    def value(self, quantity: str) -> float:
+        """One number assumed of this dataset: a quantity of `assumptions.csv`."""
+        return value(quantity, self.dataset)
 
 
 def _text(name: str) -> str:
@@ -101,6 +98,12 @@ def _values() -> dict[tuple[str, str, str], float]:
     rows = table()
     keys = zip(rows["quantity"], rows["dataset"], rows["key"], strict=True)
     return dict(zip(keys, rows["value"].astype(float), strict=True))
+
+
+def streams(seed: int, *words: str) -> list[np.random.Generator]:
+    """Independent streams of a seed for what the words name: adding a dataset changes no other's."""
+    key = tuple(crc32(word.encode()) for word in words)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).spawn(6)
 
 
 def value(quantity: str, dataset: str = "", key: str = "") -> float:
@@ -148,9 +151,5 @@ def assumptions(dataset: str, models: tuple[str, ...]) -> Assumptions:
         mean=mean_scores(dataset, models),
         loadings=loadings * value("strength", dataset),
         visible={part: value(f"visible_{part}", dataset) for part in ("general", "contrast", "own")},
-        level_share=value("level_share", dataset),
         answer_tokens=per_model("answer_tokens", dataset, models),
-        scaled=value("answer_tokens_scaled", dataset) == 1,
-        unshown_tokens=value("unshown_tokens", dataset),
-        length_sd=value("length_sd", dataset),
     )

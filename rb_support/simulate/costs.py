@@ -18,7 +18,7 @@ def prompt_tokens(part: Assumptions, prompts: Sequence[str]) -> Integers:
     characters = np.array([len(prompt) for prompt in prompts])
     # A Chinese character takes three bytes, a letter one.
     wide = (np.array([len(prompt.encode()) for prompt in prompts]) - characters) / 2
-    tokens = (characters - wide) / CHARACTERS_PER_TOKEN + wide + part.unshown_tokens
+    tokens = (characters - wide) / CHARACTERS_PER_TOKEN + wide + part.value("unshown_tokens")
     return np.asarray(np.ceil(tokens), dtype=np.int64)
 
 
@@ -38,10 +38,11 @@ def mean_answer_tokens(parts: Sequence[Assumptions], mean_prompt: Mapping[str, f
     mean_cost = paper.model_means().set_index("model")["cost_usd_per_query"].reindex(models).to_numpy(float)
     budget = mean_cost * sum(rows.values()) * 1e6
     for_prompts = price_in * sum(rows[name] * mean_prompt[name] for name in rows)
-    fixed = sum(rows[part.dataset] * part.answer_tokens for part in parts if not part.scaled)
-    assumed = sum(rows[part.dataset] * part.answer_tokens for part in parts if part.scaled)
+    scaled = {part.dataset for part in parts if part.value("answer_tokens_scaled") == 1}
+    fixed = sum(rows[part.dataset] * part.answer_tokens for part in parts if part.dataset not in scaled)
+    assumed = sum(rows[part.dataset] * part.answer_tokens for part in parts if part.dataset in scaled)
     factor = ((budget - for_prompts) / price_out - fixed) / assumed
-    return {part.dataset: part.answer_tokens * (factor if part.scaled else 1.0) for part in parts}
+    return {part.dataset: part.answer_tokens * (factor if part.dataset in scaled else 1.0) for part in parts}
 
 
 def draw_answer_tokens(part: Assumptions, mean: Floats, ease: Floats, rng: np.random.Generator) -> Integers:
@@ -54,7 +55,7 @@ def draw_answer_tokens(part: Assumptions, mean: Floats, ease: Floats, rng: np.ra
     """
     tie = value("length_follows_difficulty")
     own = rng.standard_normal((len(ease), len(part.models)))
-    length = np.exp(part.length_sd * (-tie * ease[:, None] + np.sqrt(1 - tie**2) * own))
+    length = np.exp(part.value("length_sd") * (-tie * ease[:, None] + np.sqrt(1 - tie**2) * own))
     return np.asarray(np.maximum(1, np.rint(mean * length / length.mean(axis=0))), dtype=np.int64)
 
 

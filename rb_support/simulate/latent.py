@@ -80,7 +80,8 @@ def _told(part: Assumptions, queries: Queries) -> Floats:
     place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[queries.topic]
     told = _standard(place)
     level = _standard(queries.level[:, None].astype(float))[:, 0]
-    mixed = np.sqrt(1 - part.level_share) * told[:, 0] + np.sqrt(part.level_share) * level
+    share = part.value("level_share")  # of the told difficulty: in level words, not in the topic
+    mixed = np.sqrt(1 - share) * told[:, 0] + np.sqrt(share) * level
     return np.column_stack([-_standard(mixed[:, None])[:, 0], told[:, 1:]])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -124,26 +123,18 @@ def _whole(share: Floats, total: int) -> Integers:
 
 
 def _draw(part: Assumptions, count: int, seed: int) -> _Drawn:
-    """Queries of one dataset, from a stream of its own: adding a dataset changes no other."""
-    stream = np.random.SeedSequence(seed, spawn_key=(crc32(part.dataset.encode()),))
-    rngs = np.random.default_rng(stream).spawn(5)
+    """Queries of one dataset, from streams of its own."""
+    rngs = assumed.streams(seed, part.dataset)
     weight = part.topics["rows"].to_numpy(dtype=float)
     queries = draw_queries(part, _whole(weight * count / weight.sum(), count), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
     latent = draw_latent(part, queries, factors, rngs[2])
     quality = scores(latent, part.mean, part.topics["scale"].to_numpy(dtype=str)[queries.topic])
     prompts = write_prompts(part, queries, rngs[3])
-    about = (
-        part.topics.iloc[queries.topic]
-        .reset_index(drop=True)[["task", "split", "topic"]]
-        .assign(
-            dataset=catalog.RAG if part.dataset in RAG_PARTS else part.dataset,
-            prompt=prompts,
-            level=queries.level,
-            prompt_tokens=costs.prompt_tokens(part, prompts),
-        )
-    )
-    frame = about[["dataset", "task", "split", "prompt", "topic", "level", "prompt_tokens"]]
+    frame = part.topics[["dataset", "task", "split", "topic"]].iloc[queries.topic].reset_index(drop=True)
+    frame["dataset"] = catalog.RAG if part.dataset in RAG_PARTS else part.dataset
+    frame.insert(3, "prompt", prompts)
+    frame = frame.assign(level=queries.level, prompt_tokens=costs.prompt_tokens(part, prompts))
     return _Drawn(part, frame, factors, quality, rngs[4])
 
 

@@ -8,7 +8,7 @@ Floor 1 of the package. Importing reads no file and touches no network.
 """
 
 from rb_support.cache import SourceError
-from rb_support.sources.records import SourceRows
+from rb_support.sources.records import ModelScores
 from rb_support.sources.registry import SOURCES, Source, SourceFile
 from rb_support.sources.store import at_hand, fetch, locate, verify
 from rb_support.sources.tables import (
@@ -18,16 +18,15 @@ from rb_support.sources.tables import (
     load_pairs,
     load_routerbench,
     locate_routerbench,
-    models_of,
     mtbench_scores,
 )
 
 __all__ = [
     "SOURCES",
+    "ModelScores",
     "Source",
     "SourceError",
     "SourceFile",
-    "SourceRows",
     "at_hand",
     "fetch",
     "load_battles",
@@ -37,7 +36,6 @@ __all__ = [
     "load_routerbench",
     "locate",
     "locate_routerbench",
-    "models_of",
     "mtbench_scores",
     "verify",
 ]

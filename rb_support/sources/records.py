@@ -1,71 +1,123 @@
-"""Records of published files, JSON or JSON Lines, with errors that name the row; a frame with its origin."""
+"""What published files hold: JSON, JSON Lines or CSV, with errors that name the row; two plain tables."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from rb_support.outcomes import Origin, TableError
-from rb_support.outcomes.table import Rows
+from rb_support.outcomes import Origin, PairScores, TableError
+from rb_support.outcomes.table import Queries, Rows
+from rb_support.sources.store import Located
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class SourceRows(Rows):
-    """A frame with its origin, for sources that are none of the three tables."""
+    """A frame with its origin, for judgments of single answers."""
 
     frame: pd.DataFrame
     origin: Origin
 
 
-def read_lines(path: Path, needed: Iterable[str]) -> list[Record]:
-    """Records of a JSON Lines file.
+@dataclass(frozen=True, eq=False)
+class ModelScores(Queries):
+    """What m models scored on the n queries of one benchmark.
+
+    Attributes
+    ----------
+    frame : n rows with sample_id, dataset, task, prompt and any further columns.
+    models : m names.
+    scores : (n, m), NaN where a model has none.
+    origin : where the rows come from.
+    scale : lowest and highest possible score.
+    """
+
+    frame: pd.DataFrame
+    models: tuple[str, ...]
+    scores: NDArray[np.float64]
+    origin: Origin
+    scale: tuple[float, float]
+
+    def pair(self, strong: str, weak: str) -> PairScores:
+        """Scores of two of the models.
+
+        Raises
+        ------
+        ValueError : if one of them is not in the table.
+        """
+        for model in (strong, weak):
+            if model not in self.models:
+                raise ValueError(
+                    f"{self.origin.name}: no scores of {model!r}; known: {', '.join(self.models)}"
+                )
+        high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
+        return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the table and its origin without loss; the file appears whole or not at all."""
+        frame = self.frame.assign(**dict(zip(self.models, self.scores.T, strict=True)))
+        self._write(path, frame, models=self.models, scale=self.scale)
+
+    @classmethod
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> ModelScores:
+        models, (low, high) = record["models"], record["scale"]
+        scores, about = frame[models].to_numpy(dtype=float), frame.drop(columns=models)
+        return cls(about, tuple(models), scores, Origin.from_record(record["origin"]), (low, high))
+
+
+def read_records(located: Located, name: str, needed: Iterable[str]) -> list[Record]:
+    """Records of a file of a source: one JSON list (.json), or a record a line.
 
     Raises
     ------
-    TableError : if a line is no JSON record or lacks a needed field.
+    TableError : if it holds anything else, or a record lacks a needed field.
     """
-    records = []
-    with path.open(encoding="utf-8") as file:
-        for row, line in enumerate(file, start=1):
-            if line.strip():
-                records.append(_checked(_parsed(line, f"{path.name}: row {row} is"), path, row, needed))
-    return records
+    data = located.read(name)
+    if name.endswith(".json"):
+        records = _parsed(data, f"{name}:")
+        if not isinstance(records, list):
+            raise TableError(f"{name}: not a JSON list of records; fetch the file anew")
+        rows = dict(enumerate(records, start=1))
+    else:
+        lines = enumerate(data.split(b"\n"), start=1)
+        rows = {row: _parsed(line, f"{name}: row {row} is") for row, line in lines if line.strip()}
+    for row, record in rows.items():
+        if not isinstance(record, dict):
+            raise TableError(f"{name}: row {row} is not a record; fetch the file anew")
+        for field in needed:
+            if field not in record:
+                raise TableError(f"{name}: row {row} lacks the field '{field}'; fetch the file anew")
+    return list(rows.values())
 
 
-def read_list(path: Path, needed: Iterable[str]) -> list[Record]:
-    """Records of a file that is one JSON list.
-
-    Raises
-    ------
-    TableError : if it is no list of records or one lacks a needed field.
-    """
-    records = _parsed(path.read_text(encoding="utf-8"), f"{path.name}:")
-    if not isinstance(records, list):
-        raise TableError(f"{path.name}: not a JSON list of records; fetch the file anew")
-    return [_checked(record, path, row, needed) for row, record in enumerate(records, start=1)]
-
-
-def _parsed(text: str, what: str) -> Any:
+def _parsed(data: bytes, what: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{what} not JSON ({error}); fetch the file anew") from error
 
 
-def _checked(record: Any, path: Path, row: int, needed: Iterable[str]) -> Record:
-    if not isinstance(record, dict):
-        raise TableError(f"{path.name}: row {row} is not a record; fetch the file anew")
-    for field in needed:
-        if field not in record:
-            raise TableError(f"{path.name}: row {row} lacks the field '{field}'; fetch the file anew")
-    return record
+def read_csv(located: Located, name: str) -> pd.DataFrame:
+    """Frame of a CSV file of a source; its cells all stay text.
+
+    Raises
+    ------
+    TableError : if it cannot be parsed.
+    """
+    data = BytesIO(located.read(name))
+    try:
+        return pd.read_csv(data, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except ValueError as error:
+        raise TableError(f"{name}: not a CSV file in UTF-8 ({error}); fetch the file anew") from error
 
 
 def whole(text: str) -> str:

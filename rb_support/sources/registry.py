@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import UserDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -35,9 +36,14 @@ class SourceFile:
     sha256: str | None
     exact: bool = True
 
+    @property
+    def most(self) -> int:
+        """As many bytes as it can have."""
+        return self.size if self.exact else int(self.size * (1 + _ROUNDING))
+
     def fits(self, size: int) -> bool:
         """Whether a file of that many bytes can be this one."""
-        return size == self.size if self.exact else abs(size - self.size) <= _ROUNDING * self.size
+        return 2 * self.size - self.most <= size <= self.most
 
 
 @dataclass(frozen=True)
@@ -56,30 +62,22 @@ class Source:
         return sum(file.size for file in self.files)
 
 
-class Registry(Mapping[str, Source]):
+class Registry(UserDict[str, Source]):
     """Sources by name, read from `registry.toml` when first asked for."""
 
+    def __init__(self) -> None:
+        """Read nothing yet."""
+
     @cached_property
-    def _sources(self) -> dict[str, Source]:
+    def data(self) -> dict[str, Source]:  # type: ignore[override]
+        """What `UserDict` looks into."""
         text = files("rb_support.sources").joinpath("registry.toml").read_text(encoding="utf-8")
         return {name: _source(name, table) for name, table in tomllib.loads(text).items()}
 
-    def __getitem__(self, name: str) -> Source:
-        try:
-            return self._sources[name]
-        except KeyError:
-            close = difflib.get_close_matches(name, self, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise UnknownSourceError(f"there is no source '{name}'; {hint}known: {', '.join(self)}") from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._sources
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
-
-    def __len__(self) -> int:
-        return len(self._sources)
+    def __missing__(self, name: str) -> Source:
+        close = difflib.get_close_matches(name, self, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise UnknownSourceError(f"there is no source '{name}'; {hint}known: {', '.join(self)}")
 
 
 def _source(name: str, table: dict[str, Any]) -> Source:

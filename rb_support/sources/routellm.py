@@ -7,15 +7,13 @@ A prompt that also stands in the training data is left out by exact text, all it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import PairScores, TableError
-from rb_support.outcomes.files import read_frame
-from rb_support.sources.records import SourceRows, read_lines
+from rb_support.sources.records import SourceRows, read_csv, read_records
 from rb_support.sources.store import Located
 
 STRONG = "gpt-4-1106-preview"
@@ -26,17 +24,14 @@ _NO_SCORE = -1.0
 
 def mmlu(located: Located, decontaminate: bool) -> PairScores:
     """Right (1) or wrong (0) on MMLU, 5-shot; subjects in the order of RouteLLM's own evaluation."""
-    frames = [
-        _answers(path, name.removesuffix(".csv").replace("_", "-"))
-        for name, path in located.named()
-        if name.endswith(".csv")
-    ]
+    names = [name for name in located.names if name.endswith(".csv")]
+    frames = [_answers(located, name, name.removesuffix(".csv").replace("_", "-")) for name in names]
     return _pair(located, pd.concat(frames, ignore_index=True).assign(dataset=MMLU), decontaminate)
 
 
 def gsm8k(located: Located, decontaminate: bool) -> PairScores:
     """Right (1) or wrong (0) on GSM8K, 8-shot, with both models' answers."""
-    frame = _answers(located.path("gsm8k_responses.csv"), "gsm8k")
+    frame = _answers(located, "gsm8k_responses.csv", "gsm8k")
     return _pair(located, frame.assign(dataset=GSM8K), decontaminate)
 
 
@@ -46,8 +41,9 @@ def mt_bench(located: Located, decontaminate: bool) -> PairScores:
     A question is routed by its first turn, the `prompt`; both turns' scores stand in `strong_turn_1`,
     `strong_turn_2`, `weak_turn_1` and `weak_turn_2`.
     """
-    questions = pd.DataFrame(read_lines(located.path("question.jsonl"), ("question_id", "category", "turns")))
-    scores = judgments(located.path("judgements.jsonl")).pivot(
+    needed = ("question_id", "category", "turns")
+    questions = pd.DataFrame(read_records(located, "question.jsonl", needed))
+    scores = judgments(located, "judgements.jsonl").pivot(
         index="question_id", columns=["model", "turn"], values="score"
     )
     frame = pd.DataFrame(
@@ -69,7 +65,7 @@ def mt_bench(located: Located, decontaminate: bool) -> PairScores:
 
 def claude(located: Located) -> SourceRows:
     """GPT-4's scores of what Claude models answered to MT-Bench, as `judgments` reads them."""
-    return SourceRows(judgments(located.paths[0]), located.origin)
+    return SourceRows(judgments(located, *located.names), located.origin)
 
 
 def commercial(located: Located) -> SourceRows:
@@ -78,39 +74,39 @@ def commercial(located: Located) -> SourceRows:
     Columns: model (martian or unify, the router), question_id, turn, score (1 to 10, NaN where the judge
     gave none), judge, called_model (the model that the router called; Martian does not say).
     """
-    scores = judgments(located.path("gpt-4_single.jsonl"))
-    answers = pd.concat([_called(located.path(f"{router}.jsonl"), router) for router in ("martian", "unify")])
+    scores = judgments(located, "gpt-4_single.jsonl")
+    answers = pd.concat([_called(located, router) for router in ("martian", "unify")])
     frame = scores.merge(answers, on=["model", "question_id"], how="left", validate="many_to_one")
     return SourceRows(frame, located.origin)
 
 
-def judgments(path: Path) -> pd.DataFrame:
+def judgments(located: Located, name: str) -> pd.DataFrame:
     """Single-answer judgments: model, question_id, turn, score (NaN where the judge gave none), judge.
 
     Raises
     ------
     TableError : if a line is no judgment, or one answer is judged twice.
     """
-    rows = read_lines(path, ("model", "question_id", "turn", "score", "judge"))
-    frame = pd.DataFrame(rows)[["model", "question_id", "turn", "score", "judge"]]
+    columns = ["model", "question_id", "turn", "score", "judge"]
+    frame = pd.DataFrame(read_records(located, name, columns))[columns]
     frame["judge"] = [" ".join(judge) for judge in frame["judge"]]
     frame["score"] = frame["score"].astype(float).replace(_NO_SCORE, np.nan)
     twice = frame.duplicated(["model", "question_id", "turn"])
     if twice.any():
         raise TableError(
-            f"{path.name}: row {int(np.argmax(twice)) + 1} judges an answer again; fetch the file anew"
+            f"{name}: row {int(np.argmax(twice)) + 1} judges an answer again; fetch the file anew"
         )
     return frame.sort_values(["model", "question_id", "turn"], ignore_index=True)
 
 
-def _called(path: Path, router: str) -> pd.DataFrame:
-    rows = pd.DataFrame(read_lines(path, ("question_id", "model_id")))
+def _called(located: Located, router: str) -> pd.DataFrame:
+    rows = pd.DataFrame(read_records(located, f"{router}.jsonl", ("question_id", "model_id")))
     called = [None if model == "router" else model for model in rows["model_id"]]
     return pd.DataFrame({"model": router, "question_id": rows["question_id"], "called_model": called})
 
 
-def _answers(path: Path, task: str) -> pd.DataFrame:
-    frame = read_frame(path)
+def _answers(located: Located, name: str, task: str) -> pd.DataFrame:
+    frame = read_csv(located, name)
     ids = [f"{task}.{row}" for row in range(len(frame))]
     found = pd.DataFrame({"sample_id": ids, "task": task, "prompt": frame["prompt"]})
     sides = {"strong": STRONG, "weak": WEAK}
@@ -122,7 +118,7 @@ def _answers(path: Path, task: str) -> pd.DataFrame:
         if found[side].isna().any():
             row = int(np.argmax(found[side].isna()))
             raise TableError(
-                f"{path.name}: row {row + 1}, column '{model}': {frame[model][row]!r} is neither True nor "
+                f"{name}: row {row + 1}, column '{model}': {frame[model][row]!r} is neither True nor "
                 "False; fetch the file anew"
             )
     return found
@@ -135,7 +131,7 @@ def _pair(
     texts: Sequence[str] = ("prompt",),
     scale: tuple[float, float] = (0.0, 1.0),
 ) -> PairScores:
-    leaks = read_lines(located.path("contaminated_prompts.jsonl"), ("eval_prompt",))
+    leaks = read_records(located, "contaminated_prompts.jsonl", ("eval_prompt",))
     leaked = frame[list(texts)].isin([row["eval_prompt"] for row in leaks]).any(axis=1)
     note = f"{int(leaked.sum())} of {len(frame)} prompts also stand in RouteLLM's training data"
     kept = frame[~leaked] if decontaminate else frame

@@ -16,9 +16,9 @@ import pandas as pd
 from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin, Outcomes, TableError
 from rb_support.outcomes.checks import Checks, means_absent
-from rb_support.outcomes.files import read_frame as read_csv
 from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, strings, wide_of_long
 from rb_support.sources.errors import UnsafePickleError
+from rb_support.sources.records import read_csv
 from rb_support.sources.store import Located
 from rb_support.sources.unpickle import read_frame
 
@@ -35,8 +35,8 @@ def load(located: Located) -> Outcomes:
     TableError : if a cell holds what it must not.
     """
     if located.source.name == "routerbench-slice":
-        frame = pd.concat([read_csv(path) for path in located.paths], ignore_index=True)
-        return table(frame, origin=located.origin, name=", ".join(path.name for path in located.paths))
+        frame = pd.concat([read_csv(located, name) for name in located.names], ignore_index=True)
+        return table(frame, origin=located.origin, name=", ".join(located.names))
     read = read_long if located.source.name == "routerbench-raw" else read_wide
     return read(located.paths[0], sha256=located.hashes[0], origin=located.origin)
 

@@ -6,6 +6,7 @@ any name, then in the cache by its registered name. Only `fetch` uses the networ
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Literal
 import pooch
 
 from rb_support import cache
-from rb_support.cache import SourceError, data_dir, digest, downloads_dir, known_digest
+from rb_support.cache import SourceError, data_dir, digest, downloads_dir
 from rb_support.outcomes import Origin
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
@@ -48,14 +49,23 @@ class Located:
         """Origin of what is read from the files."""
         return Origin("real", self.source.title, self.files)
 
-    def named(self) -> list[tuple[str, Path]]:
-        """Last part of each file's registered name, and where the file lies."""
-        names = [Path(file.name).name for file in self.source.files]
-        return list(zip(names, self.paths, strict=True))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Last part of each file's registered name."""
+        return tuple(Path(file.name).name for file in self.source.files)
 
-    def path(self, name: str) -> Path:
-        """Path of the file whose registered name ends with that part."""
-        return dict(self.named())[name]
+    def read(self, name: str) -> bytes:
+        """Bytes of the file whose registered name ends with that part, hashed as they are read.
+
+        Raises
+        ------
+        AlteredFileError : if they are no longer those that were verified.
+        """
+        at = self.names.index(name)
+        data = self.paths[at].read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.hashes[at]:
+            raise AlteredFileError(f"{self.paths[at]} was changed while it was read; verify it and try again")
+        return data
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     source = _source(name)
     search = _Search(source.name, allow_unverified)
     found = {file: search.find(file) for file in source.files}
-    missing = [file for file, path in found.items() if path is None]
+    missing = [file for file, here in found.items() if here is None]
     if missing:
         raise MissingSourceError(
             f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run "
@@ -92,9 +102,8 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
             f"({data_dir() or 'not set'}) and {downloads_dir()}, first for {missing[0].name} "
             f"({missing[0].address})"
         )
-    paths = {file: path for file, path in found.items() if path is not None}
-    hashes = tuple(_expected(file) or known_digest(path) for file, path in paths.items())
-    return Located(source, tuple(paths.values()), hashes)
+    paths, hashes = zip(*filter(None, found.values()), strict=True)
+    return Located(source, paths, hashes)
 
 
 def fetch(
@@ -134,7 +143,7 @@ def fetch(
 def verify(name: str | Source) -> tuple[FileState, ...]:
     """State of every file of a source, from hashes computed anew."""
     source = _source(name)
-    return tuple(map(_Search(source.name, anew=True).state, source.files))
+    return tuple(map(_Search(source.name, in_place=True).state, source.files))
 
 
 def at_hand(name: str | Source) -> int:
@@ -162,13 +171,12 @@ def _named(file: SourceFile) -> list[Path]:
 class _Search:
     """Where to look for the files of one source (`owner`).
 
-    With `anew` every hash is computed now, and a file that lies in its place is judged by itself: no copy
-    elsewhere stands in for it.
+    With `in_place` a file that lies in its place is judged by itself: no copy elsewhere stands in for it.
     """
 
     owner: str
     allow_unverified: bool = False
-    anew: bool = False
+    in_place: bool = False
 
     @cached_property
     def _everything(self) -> list[Path]:
@@ -183,22 +191,24 @@ class _Search:
         """Files that may be this one by their sizes, those in its place first."""
         named = _named(file)
         yield from (path for path in named if file.fits(path.stat().st_size))
-        if not (self.anew and named):
+        if not (self.in_place and named):
             yield from (path for path in self._everything if file.fits(path.stat().st_size))
 
-    def find(self, file: SourceFile) -> Path | None:
+    def find(self, file: SourceFile) -> tuple[Path, str] | None:
+        """Where a file lies, and its sha256."""
         named, sha256 = _named(file), _expected(file)
+        if sha256 is None and named and not self.allow_unverified:
+            raise UnverifiedFileError(_unverified(file, self.owner))
         if sha256 is None:
-            if named and not self.allow_unverified:
-                raise UnverifiedFileError(_unverified(file, self.owner))
-            if named:  # taken at its owner's word, and held to these bytes from now on
-                cache.remember(TRUSTED, file.name, known_digest(named[0]))
-            return named[0] if named else None
-        hashed = digest if self.anew else known_digest
-        found = next((path for path in self._candidates(file) if hashed(path) == sha256), None)
+            if not named:
+                return None
+            sha256 = digest(named[0])  # taken at its owner's word, and held to these bytes from now on
+            cache.remember(TRUSTED, file.name, sha256)
+            return named[0], sha256
+        found = next((path for path in self._candidates(file) if digest(path) == sha256), None)
         if found is None and named:
             raise AlteredFileError(_altered(file, named[0], sha256, self.owner))
-        return found
+        return (found, sha256) if found else None
 
     def may_be_here(self, file: SourceFile) -> bool:
         findable = file.exact and file.sha256 is not None

@@ -14,15 +14,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
-import pandas as pd
+import numpy as np
 
-from rb_support.cache import cache_dir, digest, locked, read_record, write_record
+from rb_support.cache import cache_dir, digest, locked, read_record, remember
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
-from rb_support.sources.records import SourceRows
-from rb_support.sources.routellm import STRONG, WEAK
+from rb_support.sources.records import ModelScores, SourceRows
+from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
 from rb_support.sources.store import Located, fetch, locate
 
 Shots = Literal["0shot", "5shot", "raw", "slice"]
@@ -42,7 +42,8 @@ _PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 """Source -> what it holds, and what makes a table of its files."""
 
-_ABOUT = ("sample_id", "dataset", "task", "prompt", "prompt_turn_2", "category", "contaminated")
+_PARSED = "parsed.json"
+"""Record in the cache: hashes of parsed tables."""
 
 
 def load_routerbench(
@@ -130,11 +131,11 @@ def load_judgments(name: str, *, download: bool = False) -> SourceRows:
     return _load("judgments", name, SourceRows, download)
 
 
-def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> SourceRows:
-    """Answers of many models, graded: one row per question, a column of 0 and 1 per model.
+def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> ModelScores:
+    """Answers of many models, graded: 1 where a model's answer is right, else 0.
 
-    Further columns: sample_id, dataset, task, prompt, and per model `<model>|parsed`, False where no
-    number could be read in the answer (it counts as wrong; the origin's notes count these).
+    The frame has a column `<model>|parsed` per model, False where no number could be read in the answer (it
+    counts as wrong; the origin's notes count these).
 
     Parameters
     ----------
@@ -145,16 +146,16 @@ def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> Source
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("answers to grade", name, SourceRows, download)
+    return _load("answers to grade", name, ModelScores, download)
 
 
-def mtbench_scores(*, download: bool = False) -> SourceRows:
+def mtbench_scores(*, download: bool = False) -> ModelScores:
     """GPT-4's scores (1 to 10) of four models on MT-Bench's 80 questions, mean of both turns.
 
-    Columns: sample_id, dataset, task, prompt and prompt_turn_2 as in `load_pairs("routellm-mtbench")`;
-    category; contaminated, True where the question also stands in RouteLLM's training data; and per model
-    (GPT-4, Mixtral, Claude 3 Opus, Claude 3.5 Sonnet) its score, NaN where the judge gave none for a turn.
-    Claude 3.5 Sonnet is not the Claude 3 Sonnet of RouteLLM's Table 4.
+    The models are GPT-4, Mixtral, Claude 3 Opus and Claude 3.5 Sonnet, which is not the Claude 3 Sonnet of
+    RouteLLM's Table 4; NaN where the judge gave no score for a turn. The frame has the prompt_turn_2 of
+    `load_pairs("routellm-mtbench")`, the question's category, and contaminated, True where the question also
+    stands in RouteLLM's training data.
 
     Parameters
     ----------
@@ -168,22 +169,17 @@ def mtbench_scores(*, download: bool = False) -> SourceRows:
     clean = load_pairs("routellm-mtbench", decontaminate=True, download=download)
     judgments = load_judgments("mtbench-claude", download=download)
     turns = judgments.frame.pivot(index=["model", "question_id"], columns="turn", values="score")
-    claude = turns[[1, 2]].mean(axis=1, skipna=False).unstack("model").rename_axis(columns=None)
+    claude = turns[[1, 2]].mean(axis=1, skipna=False).unstack("model")
     numbers = known.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
     frame = known.frame[["sample_id", "dataset", "task", "prompt", "prompt_turn_2"]].assign(
         category=known.frame["task"].str.removeprefix("mtbench-"),
         contaminated=~known.frame["sample_id"].isin(clean.frame["sample_id"]),
-        **{STRONG: known.strong, WEAK: known.weak},
     )
+    scores = np.column_stack([known.strong, known.weak, claude.reindex(numbers)])
     note = "judgments of the Claude models come from another publisher than those of GPT-4 and Mixtral"
     name = f"{known.origin.name}; {judgments.origin.name}"
     origin = Origin("real", name, (*known.origin.files, *judgments.origin.files), (note,))
-    return SourceRows(pd.concat([frame, claude.reindex(numbers).reset_index(drop=True)], axis=1), origin)
-
-
-def models_of(rows: SourceRows) -> tuple[str, ...]:
-    """Models that a table of `load_graded` or `mtbench_scores` has scores of."""
-    return tuple(c for c in rows.frame.columns if c not in _ABOUT and not c.endswith(judged.PARSED))
+    return ModelScores(frame, (STRONG, WEAK, *claude.columns), scores, origin, JUDGE_SCALE)
 
 
 def _load(
@@ -201,7 +197,7 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     """Table from the cache, or parsed now and kept there.
 
     The cached file's name depends on the hashes of the source's files, on the parsing code and on the
-    options, and a record beside it holds its own hash: one that was damaged is made again, with a warning.
+    options, and a record keeps its own hash: one that was damaged is made again, with a warning.
 
     Parameters
     ----------
@@ -210,19 +206,18 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     parse : makes the table from the files and the options.
     options : what else the parsed rows depend on.
     """
-    folder = cache_dir() / "parsed"
-    folder.mkdir(exist_ok=True)
     key = json.dumps([_parsing_code(), located.files, options], sort_keys=True)
-    path = folder / f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
-    record = path.with_suffix(".json")
+    name = f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    path = cache_dir() / "parsed" / name
+    path.parent.mkdir(exist_ok=True)
     with locked(path):
         if path.is_file():
-            if read_record(f"parsed/{record.name}").get("sha256") == digest(path):
+            if read_record(_PARSED).get(name) == digest(path):
                 return table.from_parquet(path)
             warnings.warn(f"{path} was damaged; it is parsed again from the source", stacklevel=3)
         made = parse(located, **options)
         made.to_parquet(path)
-        write_record(record, {"sha256": digest(path)})
+        remember(_PARSED, name, digest(path))
     return made
 
 

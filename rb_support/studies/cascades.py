@@ -55,8 +55,7 @@ def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> p
     """
     rows = {}
     for name, outcomes in parts.items():
-        first = [int(outcomes.cost.mean(axis=0).argmin())]
-        right = (outcomes.quality > 0.5).mean(axis=0)
+        first, right = int(outcomes.cost.mean(axis=0).argmin()), (outcomes.quality > 0.5).mean(axis=0)
         rows[name] = {
             "learned_judge": judge_error(judged[name], outcomes.quality),
             "on_cheapest_model": judge_error(judged[name][:, first], outcomes.quality[:, first]),
@@ -105,15 +104,11 @@ def compare_orders(
     train, test = outcomes.split(seed=seed)
     best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
-    grid, models = budget_grid(test.cost, steps), len(test.models)
-    drawn = [(rng or np.random.default_rng(seed)).permutation(models).tolist() for _ in range(at_random)]
-    systems = {
-        ZERO: model_points(test),
-        "best": joined(chain.system([np.inf], error_rate) for chain in every),
-        "cheapest first": Cascade.on(test).system(grid, error_rate),
-    }
-    for i, order in enumerate(drawn):
-        systems[f"random {i}"] = Cascade(test.quality, test.cost, order=order).system(grid, error_rate)
+    systems = {ZERO: model_points(test), "best": joined(c.system([np.inf], error_rate) for c in every)}
+    rng, grid = rng or np.random.default_rng(seed), budget_grid(test.cost, steps)
+    drawn = {f"random {i}": rng.permutation(len(test.models)).tolist() for i in range(at_random)}
+    for name, order in {"cheapest first": None, **drawn}.items():
+        systems[name] = Cascade(test.quality, test.cost, order=order).system(grid, error_rate)
     return Comparison(test, systems)
 
 

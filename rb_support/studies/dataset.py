@@ -11,19 +11,10 @@ from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.construct.records import Model
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.wide import ANSWER, strings
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
-_WORDS = {
-    "sample_id": ("sample_id", "sub-task, split and index"),
-    "model_name": ("model_name (wide: the columns' names)", "the model that answered"),
-    "eval_name": ("eval_name", "source of the sample"),
-    "prompt": ("prompt", "what was asked"),
-    "model_response": ("model_response (wide: `<model>|model_response`)", "what the model answered"),
-    "performance": ("performance (wide: `<model>`)", "score in [0, 1]"),
-    "cost": ("cost (wide: `<model>|total_cost`)", "USD of this answer"),
-    "true_label": ("true_label", "right answer; the published files leave it out"),
-}
 
 
 def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
@@ -91,26 +82,25 @@ def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) 
 
     Raises
     ------
-    ValueError : if the model is not in the table.
+    TableError : if the model is not in the table.
     """
-    if model not in outcomes.models:
-        raise ValueError(f"{outcomes.origin.name}: no model '{model}'; known: {', '.join(outcomes.models)}")
+    refuse_unknown([model], outcomes.models, outcomes.origin.name)
     row, at = outcomes.frame.iloc[sample], outcomes.models.index(model)
-    answer = row.get(model + ANSWER, "")
-    values = {
-        "sample_id": row["sample_id"],
-        "model_name": model,
-        "eval_name": row["task"],
-        "prompt": row["prompt"],
-        "model_response": " ".join(strings(answer)) if isinstance(answer, str) else "",
-        "performance": f"{outcomes.quality[sample, at]:g}",
-        "cost": f"{outcomes.cost[sample, at]:.3g}",
-        "true_label": row.get("true_label", ""),
-    }
-    rows = [(name, *_WORDS[name], _short(text, width)) for name, text in values.items()]
-    return pd.DataFrame(rows, columns=["attribute", "column", "meaning", "example"])
-
-
-def _short(text: str, width: int) -> str:
-    flat = " ".join(text.split())
-    return (flat if len(flat) <= width else f"{flat[:width].rstrip()} …") or "–"
+    text, right = row.get(model + ANSWER, ""), row.get("true_label", "")
+    answer = " ".join(strings(text)) if isinstance(text, str) else ""
+    score, usd = f"{outcomes.quality[sample, at]:g}", f"{outcomes.cost[sample, at]:.3g}"
+    attributes = [
+        ("sample_id", "sub-task, split and index", row["sample_id"]),
+        ("model_name (wide: the columns' names)", "the model that answered", model),
+        ("eval_name", "source of the sample", row["task"]),
+        ("prompt", "what was asked", row["prompt"]),
+        ("model_response (wide: `<model>|model_response`)", "what the model answered", answer),
+        ("performance (wide: `<model>`)", "score in [0, 1]", score),
+        ("cost (wide: `<model>|total_cost`)", "USD of this answer", usd),
+        ("true_label", "right answer; the published files leave it out", right),
+    ]
+    table = pd.DataFrame(attributes, columns=["column", "meaning", "example"])
+    table.insert(0, "attribute", table["column"].str.split().str[0])
+    flat = [" ".join(example.split()) for example in table["example"]]
+    short = [text if len(text) <= width else f"{text[:width].rstrip()} …" for text in flat]
+    return table.assign(example=[text or "–" for text in short])

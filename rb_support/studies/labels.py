@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.embed import TFIDF, embed
+from rb_support.embed import TFIDF, embed, unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.sw import SWRanking, unit
+from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import take_gold
 from rb_support.studies.preference_study import Router
 
@@ -94,10 +94,8 @@ def validated(
     validation : labelled queries to choose by; in none of the other parts.
     views : embeddings by name.
     """
-    return {
-        option: area(option.win_rate(labels, validation, views[option.view]), validation)
-        for option in options
-    }
+    rates = {option: option.win_rate(labels, validation, views[option.view]) for option in options}
+    return {option: area(rate, validation) for option, rate in rates.items()}
 
 
 def best_of(scores: Mapping[Choice, float]) -> Choice:

@@ -60,10 +60,8 @@ class Comparison:
         parts = {name: hull(self.points(name)) for name in self.systems}
         parts |= {name: point[None] for name, point in zip(self.test.models, self.test.points(), strict=True)}
         parts["Oracle"] = self.oracle[None]
-        frames = [
-            pd.DataFrame(p, columns=["usd_per_query", "quality"]).assign(router=n) for n, p in parts.items()
-        ]
-        return pd.concat(frames, ignore_index=True)[["router", "usd_per_query", "quality"]]
+        columns = ["usd_per_query", "quality"]
+        return _stacked({name: pd.DataFrame(p, columns=columns) for name, p in parts.items()}, "router")
 
     def table(self, *, rng: np.random.Generator, draws: int = 1000) -> pd.DataFrame:
         """AIQ with 95% intervals, and how far above the zero router.
@@ -140,16 +138,16 @@ def aiq_table(
     comparisons: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 1000
 ) -> pd.DataFrame:
     """`Comparison.table` of every dataset, one below the other, with a column `dataset` first."""
-    return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()})
+    return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()}, "dataset")
 
 
 def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
-    return _stacked({name: each.curves() for name, each in comparisons.items()})
+    return _stacked({name: each.curves() for name, each in comparisons.items()}, "dataset")
 
 
-def _stacked(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
+def _stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
 
 
 def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:

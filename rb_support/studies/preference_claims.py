@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from rb_support.preference.training_sets import ARENA, GOLD, JUDGE
+from rb_support import paper
+from rb_support.preference.training_sets import GOLD
 from rb_support.stats import supports
 from rb_support.studies.preference_study import RANDOM, WinRates, known_interval, on_tables, resampled
 
@@ -17,37 +17,6 @@ FEWER_CALLS = 0.15
 
 Verdict = tuple[str, str, bool | None]
 """Statement in our words, our numbers, and whether it holds."""
-
-
-@dataclass(frozen=True)
-class _Level:
-    """Routers trained on a set stand above random (1) or at its level (0) on a benchmark."""
-
-    benchmark: str
-    ends: str
-    sign: int
-    routers: tuple[str, ...] = ()
-
-
-_SIMPLE, _CLASSIFIERS = ("SW ranking", "Matrix factorization"), ("BERT", "Causal LM")
-_LEVELS = {
-    "Trained on votes alone, SW ranking and matrix factorization beat random on MT Bench": _Level(
-        "MT Bench", ARENA, 1, _SIMPLE
-    ),
-    "Trained on votes alone, both classifiers are close to random on MT Bench": _Level(
-        "MT Bench", ARENA, 0, _CLASSIFIERS
-    ),
-    "Trained on votes alone, all routers are at random's level on MMLU": _Level("MMLU", ARENA, 0),
-    "Trained on votes alone, all routers are close to random on GSM8K": _Level("GSM8K", ARENA, 0),
-    "With a judge's labels all routers beat random on MT Bench": _Level("MT Bench", JUDGE, 1),
-    "With golden labels all routers beat random on MMLU": _Level("MMLU", GOLD, 1),
-    "With a judge's labels all routers beat random on GSM8K": _Level("GSM8K", JUDGE, 1),
-}
-_GAINS = {
-    "A judge's labels improve every router on MT Bench": ("MT Bench", JUDGE),
-    "Golden labels improve every router on MMLU": ("MMLU", GOLD),
-    "A judge's labels improve every router on GSM8K": ("GSM8K", JUDGE),
-}
 
 
 def verdicts(
@@ -64,13 +33,14 @@ def verdicts(
     rng, draws : of the paired resamples for improvements.
     """
     stated = []
-    for text, level in _LEVELS.items():
-        rows = _rows(found, level.benchmark, level.ends)
-        rows = rows[rows["router"].isin(level.routers or rows["router"])]
-        stated.append((text, *_decided(rows, "apgr", 0.5, level.sign)))
-    for text, (benchmark, ends) in _GAINS.items():
-        table = gains(on_tables(rates, [benchmark]), ends, rng=rng, draws=draws)
-        stated.append((text, *_decided(table, "gain", 0.0, 1)))
+    for row in paper.routellm_statements().fillna({"routers": ""}).to_dict("records"):
+        if row["measure"] == "gain":
+            rows = gains(on_tables(rates, [row["benchmark"]]), row["training"], rng=rng, draws=draws)
+        else:
+            rows = _rows(found, row["benchmark"], row["training"])
+            named = row["routers"].split("; ") if row["routers"] else rows["router"]
+            rows = rows[rows["router"].isin(named)]
+        stated.append((row["statement"], *_decided(rows, row["measure"], row["sign"])))
     return [*stated, _fewer(found)]
 
 
@@ -111,13 +81,14 @@ def _rows(found: pd.DataFrame, benchmark: str, ends: str) -> pd.DataFrame:
     return here[here["training"].isin(named[:1])]
 
 
-def _decided(rows: pd.DataFrame, column: str, level: float, sign: int) -> tuple[str, bool | None]:
-    """Numbers with intervals, and whether all lie above the level (1) or about it (0)."""
+def _decided(rows: pd.DataFrame, column: str, sign: int) -> tuple[str, bool | None]:
+    """APGR or its gain with intervals, and whether all lie above the level of chance (1) or about it (0)."""
     if rows.empty:
         return "no such training data here", None
     low, high = rows[f"{column}_low"], rows[f"{column}_high"]
     parts = zip(rows["router"], rows[column], low, high, strict=True)
     ours = "; ".join(f"{name} {value:.3f} [{a:.3f}, {b:.3f}]" for name, value, a, b in parts)
+    level = 0.5 if column == "apgr" else 0.0
     return ours, all_hold(supports(ends, sign) for ends in zip(low - level, high - level, strict=True))
 
 

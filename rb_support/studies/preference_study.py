@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,13 @@ from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
-from rb_support.preference.kept import fitted, kept_rates
 from rb_support.preference.sw import SWRanking
+from rb_support.preference.text_model import TextModel
 from rb_support.preference.training_sets import GOLD, JUDGE, Experiment, Naming
-from rb_support.preference.win_model import WinModel
+from rb_support.preference.win_model import WinModel, fitted, kept_rates
 from rb_support.stats import interval
 
 Array = NDArray[np.float64]
-Router = SWRanking | WinModel
 RANDOM = "Random"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
@@ -38,24 +38,28 @@ METRICS = ("apgr", "cpt50", "cpt80")
 _COLUMNS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A router of the study.
+class Router(Protocol):
+    """What learns from battles on which queries the strong model is worth its price.
 
-    Attributes
-    ----------
-    build : makes the untrained router from what the strong and the weak model are called.
-    naming : how it wants its battles: between all tiers, or between the classes "strong" and "weak".
+    The battles are between "strong" and "weak"; with an attribute `naming` that is "tiers" they are between
+    all tiers, and `strong` and `weak` are set to the two tiers that `win_rate` is about.
     """
 
-    build: Callable[[str, str], Router]
-    naming: Naming
+    @property
+    def reads(self) -> Literal["vectors", "texts"]:
+        """What X holds of n prompts: their embeddings, (n, d), or the prompts themselves."""
+
+    def fit(self, battles: Battles, X: Any) -> Any:
+        """Learn from n battles."""
+
+    def win_rate(self, X: Any) -> Array:
+        """(n,) probability that the strong model wins."""
 
 
 def candidates(
     *, scale: Scale = "quick", seed: int = 0, causal: str = "auto", device: str = "cpu"
-) -> dict[str, Candidate]:
-    """The paper's four routers (sec. 4.2), sized for a laptop at "quick" and larger at "full".
+) -> dict[str, Router]:
+    """The paper's four routers (sec. 4.2), untrained, sized for a laptop at "quick" and larger at "full".
 
     Parameters
     ----------
@@ -68,16 +72,11 @@ def candidates(
     steps, tokens, members = (600, 256, 5) if full else (40, 64, 3)
     both: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
     low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
-    bert = both if full else both | low
     return {
-        "SW ranking": Candidate(lambda s, w: SWRanking(strong=s, weak=w), "tiers"),
-        "Matrix factorization": Candidate(
-            lambda s, w: MatrixFactorization(strong=s, weak=w, members=members, seed=seed), "tiers"
-        ),
-        "BERT": Candidate(lambda s, w: BertClassifier(strong=s, weak=w, steps=steps, **bert), "classes"),
-        "Causal LM": Candidate(
-            lambda s, w: CausalClassifier(causal, strong=s, weak=w, steps=2 * steps, **both), "classes"
-        ),
+        "SW ranking": SWRanking(),
+        "Matrix factorization": MatrixFactorization(members=members, seed=seed),
+        "BERT": BertClassifier(steps=steps, **(both if full else both | low)),
+        "Causal LM": CausalClassifier(causal, steps=2 * steps, **both),
     }
 
 
@@ -146,7 +145,7 @@ def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
 
 def trained(
     experiment: Experiment,
-    candidates: Mapping[str, Candidate],
+    candidates: Mapping[str, Router],
     X: pd.DataFrame,
     trainings: Iterable[str],
 ) -> dict[tuple[str, str], Router]:
@@ -155,18 +154,21 @@ def trained(
     Parameters
     ----------
     experiment : whose battles are learnt from.
-    candidates : name -> router.
+    candidates : name -> untrained router, which stays as it is: copies of it are trained.
     X : embeddings by prompt, as `embed_prompts` gives them.
     trainings : names of the training sets.
     """
     routers: dict[tuple[str, str], Router] = {}
     for training in dict.fromkeys(trainings):
         for name, candidate in candidates.items():
-            router = candidate.build(*experiment.pair(candidate.naming))
-            battles = experiment.battles(training, candidate.naming)
-            read = _read(router, battles.frame["prompt"].tolist(), X)
+            router: Any = deepcopy(candidate)
+            naming: Naming = getattr(router, "naming", "classes")
+            if naming == "tiers":
+                router.strong, router.weak = experiment.pair(naming)
+            battles = experiment.battles(training, naming)
             fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
-            routers[training, name] = fit(battles, read)
+            fit(battles, _read(router, battles.frame["prompt"].tolist(), X))
+            routers[training, name] = router
     return routers
 
 
@@ -175,67 +177,37 @@ def _read(router: Router, prompts: list[str], X: pd.DataFrame) -> Any:
     return prompts if router.reads == "texts" else X.loc[prompts].to_numpy()
 
 
-def _rate(router: Router, prompts: list[str], X: pd.DataFrame) -> Array:
-    """(n,) win rates of a trained router; those of texts are kept for the next call."""
-    read = _read(router, prompts, X)
-    if isinstance(router, WinModel) and router.reads == "texts":
-        return kept_rates(router, read)
-    return router.win_rate(read)
-
-
 def win_rates(
-    experiment: Experiment,
-    candidates: Mapping[str, Candidate],
-    X: pd.DataFrame,
-    *,
-    benchmarks: Mapping[str, PairScores] | None = None,
-) -> list[WinRates]:
-    """Win rates of every router, trained on every training set, on every benchmark.
-
-    Parameters
-    ----------
-    experiment : training data and benchmarks.
-    candidates : name -> router.
-    X : embeddings by prompt, as `embed_prompts` gives them.
-    benchmarks : what to judge on, if not the experiment's own benchmarks, such as parts of them.
-    """
-    judged = experiment.benchmarks if benchmarks is None else benchmarks
-    return [
-        WinRates(training, name, table, pairs, _rate(router, pairs.frame["prompt"].tolist(), X))
-        for training in experiment.training
-        for (_, name), router in trained(experiment, candidates, X, [training]).items()
-        for table, pairs in judged.items()
-    ]
-
-
-def rates_on(
     routers: Mapping[tuple[str, str], Router],
-    trainings: Mapping[str, str],
     tables: Mapping[str, PairScores],
     X: pd.DataFrame,
+    *,
+    trainings: Mapping[str, str] | None = None,
 ) -> list[WinRates]:
-    """Win rates on every table of the routers whose training set its benchmark asks for.
+    """Win rates of every router on every table; those of texts are kept for the next call.
 
     A router judges a query and no pair of models, so a prompt that stands in several tables is scored once.
 
     Parameters
     ----------
     routers : as `trained` gives them.
-    trainings : benchmark -> training set, as `rb_support.studies.transfer.augmented` names it.
-    tables : name -> queries; a name is a benchmark's, or ends with it in brackets (`benchmark_of`).
+    tables : name -> queries.
     X : embeddings by prompt.
+    trainings : benchmark -> the one training set whose routers are asked, as
+        `rb_support.studies.transfer.augmented` names it; a table's name is then a benchmark's, or ends with
+        it in brackets (`benchmark_of`). None asks all routers on all tables.
     """
     rates = []
-    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables}
+    wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables} if trainings else {}
     for (training, router_name), router in routers.items():
-        mine = {name: pairs for name, pairs in tables.items() if wanted[name] == training}
+        mine = {name: pairs for name, pairs in tables.items() if wanted.get(name, training) == training}
         prompts = distinct_prompts(mine.values())
-        if isinstance(router, WinModel):
-            router.progress = False  # scoring a few hundred prompts needs no bar
-        rate = pd.Series(_rate(router, prompts, X), index=prompts)
+        read = _read(router, prompts, X)
+        told = kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
+        rate = pd.Series(told, index=prompts)
         for name, pairs in mine.items():
-            told = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
-            rates.append(WinRates(training, router_name, name, pairs, told))
+            its_rows = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
+            rates.append(WinRates(training, router_name, name, pairs, its_rows))
     return rates
 
 

@@ -7,7 +7,7 @@ any pair that answered the same queries. Its win rates are computed once per que
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -22,7 +22,7 @@ from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
-from rb_support.sources import SourceRows, load_graded, load_pairs, models_of, mtbench_scores
+from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import supports
 from rb_support.studies import preference_study
 from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables
@@ -35,65 +35,31 @@ MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
 _OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
-_REAL = {
-    MT_BENCH: {
-        "Claude 3 Opus / Mixtral": (_OPUS, _MIXTRAL),
-        "Claude 3.5 Sonnet / Mixtral": ("claude-3-5-sonnet-20240620", _MIXTRAL),
-    },
-    GSM8K: {
-        "Claude 3 Opus / Sonnet": (_OPUS, "claude-3-sonnet-20240229"),
-        "Llama 3.1 70B / 8B": ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
-    },
-}
-_ALIKE = {
-    "Claude v2 / Claude Instant": (MODELS[1], MODELS[4]),
-    "Llama-2 70B / Mistral 7B": (MODELS[5], MODELS[10]),
-}
+_REAL = (
+    (MT_BENCH, "Claude 3 Opus / Mixtral", _OPUS, _MIXTRAL),
+    (MT_BENCH, "Claude 3.5 Sonnet / Mixtral", "claude-3-5-sonnet-20240620", _MIXTRAL),
+    (GSM8K, "Claude 3 Opus / Sonnet", _OPUS, "claude-3-sonnet-20240229"),
+    (GSM8K, "Llama 3.1 70B / 8B", "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+)
+_SIMULATED = tuple(
+    (benchmark, *alike)
+    for benchmark in (MT_BENCH, GSM8K)
+    for alike in (
+        ("Claude v2 / Claude Instant", MODELS[1], MODELS[4]),
+        ("Llama-2 70B / Mistral 7B", MODELS[5], MODELS[10]),
+    )
+)
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
-@dataclass(frozen=True, eq=False)
-class ModelScores:
-    """What m models scored on the n queries of one benchmark.
-
-    Attributes
-    ----------
-    frame : n rows with sample_id, dataset, task and prompt.
-    models : m names.
-    scores : (n, m).
-    origin : where the rows come from.
-    scale : lowest and highest possible score.
-    """
-
-    frame: pd.DataFrame
-    models: tuple[str, ...]
-    scores: Array
-    origin: Origin
-    scale: tuple[float, float]
-
-    def pair(self, strong: str, weak: str) -> PairScores:
-        """Scores of two of the models.
-
-        Raises
-        ------
-        ValueError : if one of them is not in the table.
-        """
-        for model in (strong, weak):
-            if model not in self.models:
-                raise ValueError(
-                    f"{self.origin.name}: no scores of {model!r}; known: {', '.join(self.models)}"
-                )
-        high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
-        return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
-
-    def pairs(self) -> dict[str, PairScores]:
-        """Every pair whose first model scores more than its second; the widest gap first."""
-        found = {pair_name(*models): self.pair(*models) for models in permutations(self.models, 2)}
-        gaps = {name: _gap(pair) for name, pair in found.items()}
-        return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
+def pairs_of(table: ModelScores) -> dict[str, PairScores]:
+    """Every pair of a table's models whose first scores more than its second; the widest gap first."""
+    found = {pair_name(*models): table.pair(*models) for models in permutations(table.models, 2)}
+    gaps = {name: _gap(pair) for name, pair in found.items()}
+    return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
 
 
 def pair_name(strong: str, weak: str) -> str:
@@ -122,8 +88,8 @@ def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
         leaked = set(known.frame["prompt"]) - set(clean.frame["prompt"])
         judged, graded = mtbench_scores(), load_graded()
         return {
-            MT_BENCH: _clean(judged, judged.frame["contaminated"], load_pairs("routellm-mtbench").scale),
-            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked), clean.scale),
+            MT_BENCH: _clean(judged, judged.frame["contaminated"]),
+            GSM8K: _clean(graded, graded.frame["prompt"].isin(leaked)),
         }
     tables = {}
     for name, pairs in experiment.benchmarks.items():
@@ -133,16 +99,15 @@ def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
     return tables
 
 
-def _clean(rows: SourceRows, leaked: pd.Series[bool], scale: tuple[float, float]) -> ModelScores:
+def _clean(table: ModelScores, leaked: pd.Series[bool]) -> ModelScores:
     """Rows that are not leaked and hold a score of every model."""
-    models, kept = models_of(rows), ~leaked.to_numpy(dtype=bool)
-    scores = rows.frame[list(models)].to_numpy(dtype=float)
-    whole = kept & ~np.isnan(scores).any(axis=1)
+    kept = ~leaked.to_numpy(dtype=bool)
+    whole = kept & ~np.isnan(table.scores).any(axis=1)
     notes = [f"{int((~kept).sum())} prompts that also stand in RouteLLM's training data were left out"]
     if (missing := int((kept & ~whole).sum())) > 0:
         notes.append(f"{missing} rows lack a score of some model and were dropped")
-    frame = rows.frame.loc[whole, [*KEYS]].reset_index(drop=True)
-    return ModelScores(frame, models, scores[whole], rows.origin.noting(notes), scale)
+    part = table.take(whole)
+    return replace(part, frame=part.frame[[*KEYS]], origin=part.origin.noting(notes))
 
 
 def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
@@ -166,14 +131,12 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
         own = pair_name(experiment.strong, experiment.weak)
         return {
             f"{name} ({benchmark})": pairs[name]
-            for benchmark, pairs in ((benchmark, scores.pairs()) for benchmark, scores in tables.items())
+            for benchmark, pairs in ((benchmark, pairs_of(scores)) for benchmark, scores in tables.items())
             for name in [name for name in pairs if name != own][:_OWN_PAIRS]
         }
-    named = _REAL if experiment.outcomes is None else {MT_BENCH: _ALIKE, GSM8K: _ALIKE}
     return {
-        f"{name} ({benchmark})": tables[benchmark].pair(*models)
-        for benchmark, pairs in named.items()
-        for name, models in pairs.items()
+        f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
+        for benchmark, name, strong, weak in (_REAL if experiment.outcomes is None else _SIMULATED)
     }
 
 
@@ -183,18 +146,11 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     Columns: queries, strong and weak (mean scores), gap, and chance, the standard deviation of APGR over
     random orders of the queries (NaN without a gap): the smaller the gap, the further luck reaches.
     """
-    rows = [
-        {
-            "pair": name,
-            "queries": len(pair),
-            "strong": pair.strong.mean(),
-            "weak": pair.weak.mean(),
-            "gap": _gap(pair),
-            "chance": random_apgr_spread(pair.strong, pair.weak) or np.nan,
-        }
-        for name, pair in pairs.items()
-    ]
-    return pd.DataFrame(rows)
+    rows = []
+    for name, pair in pairs.items():
+        chance = random_apgr_spread(pair.strong, pair.weak) or np.nan
+        rows.append((name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair), chance))
+    return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
 
 
 def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
@@ -234,31 +190,24 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     """
     if not tables:
         raise ValueError("there is no pair; give at least one whose models' scores differ")
-    rate = np.asarray(win_rate, dtype=float)
-    for name, table in tables.items():
-        columns(**{"win_rate": rate, name: table.strong})
+    rate, two = np.asarray(win_rate, dtype=float), list(tables.values())
+    for name, pair in tables.items():
+        columns(**{"win_rate": rate, name: pair.strong})
     order, ends = sweep_order(rate)
-    gain = np.stack([table.strong - table.weak for table in tables.values()])[:, order]
-    gap = gain.mean(axis=1)
+    gain = np.stack([pair.strong - pair.weak for pair in two])[:, order]
     gained = np.zeros((len(gain), len(ends)))
     gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
-    shares = ends / len(rate)
-    flat = np.array([bool(closed(row.sum(), row)) for row in gain])
-    recovered = gained / np.where(flat, np.nan, gap)[:, None]
-    spread = [random_apgr_spread(table.strong, table.weak) for table in tables.values()]  # None: no gap
-    reach = float(norm.ppf((1 + level) / 2)) * np.array(spread, dtype=float)
-    frame = pd.DataFrame(
-        {
-            "pair": list(tables),
-            "strong": [table.strong_model for table in tables.values()],
-            "weak": [table.weak_model for table in tables.values()],
-            "n": len(rate),
-            "gap": gap,
-            "apgr": trapezoid(recovered, shares, axis=1),
-            "cpt50": first_crossings(shares[None], recovered, 0.5),
-            "chance_low": 0.5 - reach,
-            "chance_high": 0.5 + reach,
-        }
+    shares, gap = ends / len(rate), gain.mean(axis=1)
+    spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
+    recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
+    reach = float(norm.ppf((1 + level) / 2)) * spread
+    names = [(name, pair.strong_model, pair.weak_model, len(rate)) for name, pair in tables.items()]
+    frame = pd.DataFrame(names, columns=["pair", "strong", "weak", "n"]).assign(
+        gap=gap,
+        apgr=trapezoid(recovered, shares, axis=1),
+        cpt50=first_crossings(shares[None], recovered, 0.5),
+        chance_low=0.5 - reach,
+        chance_high=0.5 + reach,
     )
     return frame.assign(outside=(frame["apgr"] - 0.5).abs() > reach)
 
@@ -269,7 +218,7 @@ def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.Da
     Parameters
     ----------
     rates : win rates on the queries of the maps; the name of a table is, or ends with, its benchmark's.
-    maps : benchmark -> its pairs, as `ModelScores.pairs` gives them.
+    maps : benchmark -> its pairs, as `pairs_of` gives them.
 
     Returns
     -------

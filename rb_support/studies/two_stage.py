@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -50,7 +49,7 @@ GENERATORS: tuple[Generator, ...] = (
     Generator("mistralai/mistral-7b-chat", "2022-12-31", 0.52, 0.76, 0.030, 0.6),
 )
 
-PASSAGES: Mapping[str, int] = MappingProxyType({"No search": 0, "BM25 top 1": 1, "BM25 top 5": 5})
+PASSAGES: Mapping[str, int] = {"No search": 0, "BM25 top 1": 1, "BM25 top 5": 5}
 """The retrievers: name -> passages that are put into the prompt."""
 
 _GUESS = 0.02
@@ -94,25 +93,24 @@ def simulate_two_stage(
     index, prompts = BM25(read.tolist()), asked["prompt"].tolist()
     ranked, scores = index.search(prompts, max(PASSAGES.values())), index.scores(prompts)
     wanted = texts.index.get_indexer(pd.Index(asked["document"]))
-    luck = _luck(len(asked), len(generators), np.random.default_rng([seed, 1]))
-    lengths = np.array([len(text) for text in read])
+    rng, n, g = np.random.default_rng([seed, 1]), len(asked), len(generators)
+    shared, own = rng.standard_normal((n, 1)), rng.standard_normal((n, g))
+    luck = ndtr(np.sqrt(_TOGETHER) * shared + np.sqrt(1 - _TOGETHER) * own)  # below its chance one is right
+    names, answers = [each.model for each in generators], np.full((n, g), _ANSWER_TOKENS)
+    lengths, letters = np.array([len(text) for text in read]), asked["prompt"].str.len().to_numpy(dtype=float)
     quality, cost = [], []
     for k in PASSAGES.values():
         right = found(ranked[:, :k], wanted)
         quality.append(luck < _chance(asked["date"], right, k, generators))
-        cost.append(_dollars(asked["prompt"], lengths[ranked[:, :k]].sum(axis=1), generators))
+        characters = letters + lengths[ranked[:, :k]].sum(axis=1)
+        tokens = np.ceil(characters / CHARACTERS_PER_TOKEN).astype(np.int64) + _INSTRUCTION_TOKENS
+        cost.append(dollars(names, tokens, answers))
     frame = asked.assign(dataset="Two-stage RAG", task="two-stage-rag")
     frame = frame.assign(**{f"found_{k}": found(ranked[:, :k], wanted) for k in PASSAGES.values() if k})
     frame = frame.assign(**{f"score_{i + 1}": best for i, best in enumerate(-np.sort(-scores).T[:3])})
     models = tuple(pair_name(retriever, each.model) for retriever in PASSAGES for each in generators)
     origin = Origin("simulated", f"real search, simulated answers (own documents, seed {seed})", (), _NOTES)
     return Outcomes(frame, np.hstack(quality).astype(float), np.hstack(cost), models, origin)
-
-
-def _luck(n: int, g: int, rng: np.random.Generator) -> Array:
-    """(n, g) uniform numbers, alike within a question: below its chance, an answer is right."""
-    shared, own = rng.standard_normal((n, 1)), rng.standard_normal((n, g))
-    return np.asarray(ndtr(np.sqrt(_TOGETHER) * shared + np.sqrt(1 - _TOGETHER) * own))
 
 
 def _chance(
@@ -128,33 +126,18 @@ def _chance(
     return np.column_stack(columns)
 
 
-def _dollars(prompts: pd.Series[str], characters: ArrayLike, generators: Sequence[Generator]) -> Array:
-    """(n, g) USD per query for a prompt with so many characters of passages."""
-    letters = prompts.str.len().to_numpy(dtype=float) + np.asarray(characters, dtype=float)
-    tokens = np.ceil(letters / CHARACTERS_PER_TOKEN).astype(np.int64) + _INSTRUCTION_TOKENS
-    answers = np.full((len(prompts), len(generators)), _ANSWER_TOKENS)
-    return dollars([each.model for each in generators], tokens, answers)
-
-
-def split_by_document(
-    outcomes: Outcomes, train_share: float = 0.7, *, seed: int = 0
-) -> tuple[Outcomes, Outcomes]:
+def split_by_document(outcomes: Outcomes, *, seed: int = 0) -> tuple[Outcomes, Outcomes]:
     """Train and test part that share no document, so that no fact asked in the test was asked before.
 
-    Parameters
-    ----------
-    outcomes : whose frame has a column document.
-    train_share : share of the documents, in (0, 1).
+    Of the documents in the frame's column `document`, 70% are trained on.
     """
-    if not 0 < train_share < 1:
-        raise ValueError(f"train_share must lie between 0 and 1, got {train_share}")
     ids = np.unique(outcomes.frame["document"].to_numpy(dtype=str))
-    chosen = np.random.default_rng(seed).permutation(ids)[: round(train_share * len(ids))]
+    chosen = np.random.default_rng(seed).permutation(ids)[: round(0.7 * len(ids))]
     train = outcomes.frame["document"].isin(chosen).to_numpy(dtype=bool)
     return outcomes.take(train), outcomes.take(~train)
 
 
-def with_scores(X: pd.DataFrame, outcomes: Outcomes, weight: float = 0.2) -> pd.DataFrame:
+def with_scores(X: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
     """Embeddings with what the search itself tells beside them, for a router that searches first.
 
     A best document far ahead of the next ones is likely the right one. Searching costs nothing until a
@@ -164,16 +147,15 @@ def with_scores(X: pd.DataFrame, outcomes: Outcomes, weight: float = 0.2) -> pd.
     ----------
     X : (n, d) embeddings by sample_id, of length 1.
     outcomes : of `simulate_two_stage`.
-    weight : standard deviation of the best score among the features.
 
     Returns
     -------
-    (n, d + 3): X, the best score, and its lead over the second and the third.
+    (n, d + 3): X, the best score with a standard deviation of 0.2, and its lead over the second and third.
     """
     scores = outcomes.frame.set_index("sample_id")[["score_1", "score_2", "score_3"]].loc[X.index]
     best = scores["score_1"]
     leads = pd.DataFrame({-1: best, -2: best - scores["score_2"], -3: best - scores["score_3"]})
-    return pd.concat([X, leads * (weight / best.std())], axis=1)
+    return pd.concat([X, leads * (0.2 / best.std())], axis=1)
 
 
 def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Outcomes) -> System:

@@ -37,7 +37,7 @@ class NotebookRun:
     parameters : values handed to it; those not named keep the notebook's defaults.
     cells : number of its code cells that will run.
     target : where the executed notebook goes; the notebook itself to refresh its outputs.
-    folder : for what exists only while it runs, and for the notebook if a cell fails.
+    folder : for the notebook if a cell fails.
     """
 
     path: Path
@@ -50,11 +50,6 @@ class NotebookRun:
     def name(self) -> str:
         """File name without ending, such as "03_predictive_routers"."""
         return self.path.stem
-
-    @property
-    def scratch(self) -> Path:
-        """Folder of what exists only while the notebook runs."""
-        return self.folder / f".{self.name}"
 
     @property
     def failed(self) -> Path:

@@ -1,24 +1,36 @@
-"""Runs notebooks side by side, each in a process of its own, and stops them all together."""
+"""Runs notebooks side by side, each with a kernel of its own, and stops them all together."""
 
 from __future__ import annotations
 
-import multiprocessing
+import atexit
+import json
 import os
-import shutil
+import re
+import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import shorten
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
-from rb_support.app.reproduce import worker
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
 from rb_support.app.reproduce.plan import NotebookRun
+from rb_support.cache import write_atomically
+from rb_support.report import store
 
 DEFAULT_JOBS = min(2, os.cpu_count() or 1)
 """A notebook takes one core and up to a gigabyte (torch, embeddings): two at once suit any laptop."""
@@ -31,7 +43,11 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
 }
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS, _OUTPUT_SECONDS = 10.0, 120
+_STARTS = 3
+_LOG = "written"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,16 @@ class Result:
     written: Sequence[Path] = field(default=(), compare=False, repr=False)
 
 
+class RunError(RuntimeError):
+    """A notebook cannot be run to its end, or its outputs cannot be kept; the message says why."""
+
+
 class Runner:
     """Runs notebooks, a number of them at a time.
 
     Parameters
     ----------
-    jobs : processes at once.
+    jobs : kernels at once.
     environment : variables the kernels get beside this process's own.
     on_cell : called from any thread with a run and the number of its cells done so far.
     """
@@ -72,8 +92,7 @@ class Runner:
         self._jobs = jobs
         self._environment = {**os.environ, **_absolute_folders(), **environment, **_ENVIRONMENT}
         self._on_cell = on_cell
-        self._lock = threading.Lock()
-        self._running: dict[BaseProcess, Connection] = {}
+        self._kernels: set[AsyncKernelManager] = set()
         self._stopping = False
 
     def run(
@@ -81,7 +100,7 @@ class Runner:
     ) -> dict[Path, Result]:
         """Run all, calling `on_end` as each ends; notebook -> what became of it.
 
-        An interruption stops every kernel, removes what is half written, and is raised again.
+        An interruption stops every kernel, leaves nothing half written, and is raised again.
         """
         with ThreadPoolExecutor(self._jobs) as pool:
             futures = {pool.submit(self._run_one, run): run for run in runs}
@@ -89,79 +108,150 @@ class Runner:
                 for future in as_completed(futures):
                     on_end(futures[future], future.result())
             except BaseException:
-                for future in futures:
-                    future.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
                 self._stop_all()
                 raise
         return {run.path: future.result() for future, run in futures.items()}
 
     def _run_one(self, run: NotebookRun) -> Result:
-        start = perf_counter()
-        shutil.rmtree(run.scratch, ignore_errors=True)  # a process that was killed may have left it
-        run.scratch.mkdir(parents=True)
-        try:
-            failure = self._follow(run, *self._start(run))
-            log = run.scratch / worker.LOG
+        start, failure = perf_counter(), ""
+        notebook = load_notebook_node(str(run.path))
+        if run.parameters:
+            notebook = parameterize_notebook(notebook, dict(run.parameters))
+        with TemporaryDirectory(prefix="rb_support-") as scratch:
+            try:
+                self._execute(run, notebook, Path(scratch))
+                if run.target == run.path:
+                    refresh_outputs(run.path, notebook)
+                else:
+                    _write(run.target, notebook)
+                run.failed.unlink(missing_ok=True)
+            except RunError as error:
+                if self._stopping:
+                    raise
+                failure = shorten(str(error), 600, placeholder=" …")
+                _write(run.failed, notebook)
+            log = Path(scratch) / _LOG
             lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        finally:
-            shutil.rmtree(run.scratch, ignore_errors=True)
-        kept = run.failed if failure and run.failed.exists() else None
-        seconds, written = perf_counter() - start, [Path(line) for line in lines]
+        kept, seconds = run.failed if failure else None, perf_counter() - start
+        written = [Path(line) for line in lines]
         return Result(run.name, "failed" if failure else "done", failure, kept, seconds, written)
 
-    def _start(self, run: NotebookRun) -> tuple[BaseProcess, Connection]:
-        with self._lock:
-            if self._stopping:
-                raise InterruptedError("no notebook is started while the others are being stopped")
-            ours, theirs = multiprocessing.Pipe()
-            process = _context().Process(target=worker.work, args=(run, self._environment, theirs))
-            process.start()
-            theirs.close()  # so that reading ends when the worker does
-            self._running[process] = ours
-        return process, ours
+    def _execute(self, run: NotebookRun, notebook: nbformat.NotebookNode, scratch: Path) -> None:
+        """Execute a notebook in its own folder, in a kernel of its own.
 
-    def _follow(self, run: NotebookRun, process: BaseProcess, connection: Connection) -> str:
-        """Read a worker's messages to its end: what went wrong in one line, empty if nothing did."""
-        try:
-            while isinstance(message := connection.recv(), int):
-                self._on_cell(run, message)
-        except EOFError:
-            process.join()
-            noise = (run.scratch / worker.NOISE).read_text(encoding="utf-8", errors="replace")
-            said = [line for line in noise.split("\n") if line.strip()] or ["no message"]
-            message = f"its process ended with code {process.exitcode}: {said[-1]}"
-        process.join()
-        with self._lock:
-            del self._running[process]
-        return str(message)
+        A kernel whose ports another process took before it bound them never answers; another one is started
+        then, as long as no cell has run.
+
+        Raises
+        ------
+        RunError
+            Naming the failing cell and its error, else what kept the notebook from running.
+        """
+        environment = {**self._environment, store.LOG_VARIABLE: str(scratch / _LOG)}
+        own = KernelSpecManager(kernel_dirs=[])  # knows this Python alone, whatever JUPYTER_PATH offers
+        for _ in range(_STARTS):
+            kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=own)
+            client = self._client(run, notebook, kernel)
+            self._kernels.add(kernel)
+            try:
+                with (scratch / "noise").open("wb") as noise:
+                    client.execute(cleanup_kc=True, env=environment, stdout=noise, stderr=noise)
+                return
+            except (CellControlSignal, RuntimeError) as error:
+                if started := client.code_cells_executed:
+                    place = f"code cell {_own(client, run)} (In [{started}])"
+                    raise RunError(f"{place}: {_words(error)}") from error
+            finally:
+                self._kernels.remove(kernel)
+                atexit.unregister(client._cleanup_kernel)  # it keeps one of a kernel that did not start
+        said = (scratch / "noise").read_text(encoding="utf-8", errors="replace").split("\n")
+        raise RunError(f"its kernel does not start: {next(filter(str.strip, reversed(said)), 'no message')}")
+
+    def _client(
+        self, run: NotebookRun, notebook: nbformat.NotebookNode, kernel: AsyncKernelManager
+    ) -> NotebookClient:
+        def go_on(**_: Any) -> None:
+            if self._stopping:
+                raise InterruptedError("notebooks are being stopped")
+
+        def tell(**_: Any) -> None:
+            self._on_cell(run, _own(client, run))
+
+        client = NotebookClient(
+            notebook,
+            kernel,
+            resources={"metadata": {"path": str(run.path.parent)}},
+            coalesce_streams=True,
+            iopub_timeout=_OUTPUT_SECONDS,
+            raise_on_iopub_timeout=True,
+            on_cell_start=go_on,
+            on_cell_executed=tell,
+        )
+        return client
 
     def _stop_all(self) -> None:
-        """Tell every worker to stop its kernel and end; kill those that linger."""
-        with self._lock:
-            self._stopping = True
-            for connection in self._running.values():
-                with suppress(OSError):  # it has just ended by itself
-                    connection.send("stop")
-        killer = threading.Timer(_GRACE_SECONDS, self._kill_all)
+        """Interrupt every kernel, which ends its notebook; terminate those that linger."""
+        self._stopping = True
+        self._signal(signal.SIGINT)
+        killer = threading.Timer(_GRACE_SECONDS, self._signal, [signal.SIGTERM])
         killer.daemon = True
         killer.start()
 
-    def _kill_all(self) -> None:
-        with self._lock:
-            for process in self._running:
-                process.kill()
+    def _signal(self, number: int) -> None:
+        for kernel in list(self._kernels):
+            with suppress(RuntimeError):  # it has just ended by itself
+                run_sync(kernel.signal_kernel)(number)
+
+
+def _own(client: NotebookClient, run: NotebookRun) -> int:
+    """Number of the notebook's own code cells that have started: papermill injects one after the first."""
+    return max(client.code_cells_executed - bool(run.parameters), 1)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, DeadKernelError):
+        return "the kernel died, perhaps for lack of memory"
+    return f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
+
+
+def refresh_outputs(path: Path, executed: nbformat.NotebookNode) -> None:
+    """Put the outputs and counts of its execution into a notebook, but nothing that differs from run to run.
+
+    Raises
+    ------
+    ReportError
+        Naming the code cell whose output shows a folder of this machine, mostly by a warning.
+    """
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    pairs = zip(notebook.cells, executed.cells, strict=True)
+    for number, (cell, ran) in enumerate((pair for pair in pairs if pair[0].cell_type == "code"), start=1):
+        cell.outputs = [_steady(output) for output in ran.outputs if _WIDGET not in output.get("data", {})]
+        cell.execution_count = ran.execution_count
+        shown = json.dumps(cell.outputs)
+        for folder in (str(path.parent.parent), sys.prefix, "/ipykernel_"):
+            if folder in shown:
+                raise RunError(f"output of code cell {number} shows a folder of this machine ({folder})")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    _write(path, notebook)
+
+
+def _steady(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An output without the address in memory by which Python names a table that HTML shows."""
+    if text := output.get("data", {}).get("text/plain"):
+        output["data"]["text/plain"] = _ADDRESS.sub(">", text)
+    return output
+
+
+def _write(path: Path, notebook: nbformat.NotebookNode) -> None:
+    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    write_atomically(path, (text.rstrip("\n") + "\n").encode(errors="replace"))
 
 
 def _absolute_folders() -> dict[str, str]:
     """Folders given by the environment, from the root: kernels work in another folder than this process."""
     given = {name: os.environ.get(name) for name in ("RB_DATA_DIR", "RB_CACHE_DIR")}
     return {name: str(Path(folder).expanduser().resolve()) for name, folder in given.items() if folder}
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    """Processes forked from one that has imported papermill already (that takes seconds), where possible."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([worker.__name__])
-    return context
