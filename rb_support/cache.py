@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -43,14 +45,19 @@ def data_dir() -> Path | None:
 
     Raises
     ------
-    SourceError : if it is set to something that is no folder.
+    SourceError : if it is set to something that is no folder, or may not be read.
     """
     setting = os.environ.get("RB_DATA_DIR")
     if not setting:
         return None
     folder = Path(setting).expanduser()
-    if not folder.is_dir():
-        raise SourceError(f"RB_DATA_DIR is {setting}, which is no folder; correct it or unset it")
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise SourceError(
+            f"RB_DATA_DIR is {setting}, which is no folder that can be read ({error.strerror}); "
+            "correct it or unset it"
+        ) from error
     return folder
 
 
@@ -60,12 +67,33 @@ def downloads_dir() -> Path:
 
 
 def read_record(name: str) -> dict[str, Any]:
-    """JSON record of the cache; empty if there is none or it is damaged, as it can be made again."""
+    """JSON record of the cache; empty if there is none, or it is damaged: then it is put aside."""
+    path = cache_dir() / name
     try:
-        record = json.loads((cache_dir() / name).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        record = json.loads(path.read_bytes())
+        if not isinstance(record, dict):
+            raise ValueError("it is no record")
+    except FileNotFoundError:
         return {}
-    return record if isinstance(record, dict) else {}
+    except (OSError, ValueError, RecursionError) as error:
+        put_aside(path, error)
+        return {}
+    return record
+
+
+def put_aside(path: Path, why: object) -> None:
+    """Rename what is damaged in the cache, with a warning; it can be made again.
+
+    Raises
+    ------
+    SourceError : if it cannot be renamed.
+    """
+    aside = path.with_name(f"{path.name}.{time.time_ns()}.damaged")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise SourceError(f"{path} is damaged ({why}), and cannot be moved ({error}); delete it") from error
+    warnings.warn(f"{path} was damaged ({why}): it is kept as {aside.name}, and made again", stacklevel=3)
 
 
 def remember(name: str, key: str, value: Any) -> None:
@@ -127,12 +155,16 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def stamp(state: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from an altered one: the time of change, unlike that of writing, cannot be set."""
+    return (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
 def known_digest(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes, computed once by this process while the file stays as it is."""
-    state = path.stat()
-    return _digest_once(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _digest_once(path, stamp(path.stat()))
 
 
 @lru_cache
-def _digest_once(path: Path, *_: int) -> str:
+def _digest_once(path: Path, _: tuple[int, ...]) -> str:
     return digest(path)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cache
@@ -27,8 +28,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from rb_support.cache import cache_dir, digest
+from rb_support.cache import cache_dir, digest, put_aside
 from rb_support.outcomes import Outcomes
+from rb_support.sources.records import whole
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -42,6 +44,7 @@ TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
+_NO_DAMAGE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 class EmbeddingError(RuntimeError):
@@ -57,7 +60,8 @@ def embed(
     ----------
     texts : n texts; equal texts are embedded once.
     model : "minilm" (all-MiniLM-L6-v2 from the installed package, 384-d, no network), "tfidf" (TF-IDF
-        and SVD, 256-d, no weights) or a sentence-transformers name.
+        and SVD, up to 256-d, no weights) or a sentence-transformers name. Where most texts share no word
+        with another (emoji, languages without spaces), "tfidf" counts characters instead of words.
     fit_on : texts that "tfidf" learns its vocabulary from, such as the training queries; `texts` if None.
     progress : show a progress bar while texts are encoded.
 
@@ -76,11 +80,19 @@ def embed(
         return encoder(TFIDF, fit_on or texts)(texts)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
-    with closing(_open()) as store:
-        known = _read(store, model, wanted)
-        missing = {key: text for key, text in wanted.items() if key not in known}
-        if missing:
-            known |= _encode(store, model, missing, progress)
+    path = cache_dir() / "vectors.sqlite"
+    for again in (True, False):
+        try:
+            with closing(_open(path)) as store:
+                known = _read(store, model, wanted)
+                missing = {key: text for key, text in wanted.items() if key not in known}
+                if missing:
+                    known |= _encode(store, model, missing, progress)
+            break
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite's message is damaged
+            if not again or getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
+                raise EmbeddingError(f"{path} cannot be used ({error}); set RB_CACHE_DIR") from error
+            put_aside(path, error)
     return np.stack([known[key] for key in keys])
 
 
@@ -103,7 +115,10 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
 
     def encode(texts: Sequence[str]) -> Vectors:
         vectors = network.encode(
-            list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+            [whole(text) for text in texts],
+            batch_size=_BATCH,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -125,7 +140,11 @@ def embed_queries(outcomes: Outcomes, model: str = BUNDLED, *, progress: bool = 
     """
     frame = outcomes.frame
     texts = bare_questions(frame["prompt"].tolist(), frame["task"].tolist())
-    return pd.DataFrame(embed(texts, model, progress=progress), index=frame["sample_id"])
+    try:
+        vectors = embed(texts, model, progress=progress)
+    except EmbeddingError as error:
+        raise EmbeddingError(f"{outcomes.origin.name}: {error}") from error
+    return pd.DataFrame(vectors, index=frame["sample_id"])
 
 
 def bare_questions(prompts: Sequence[str], tasks: Sequence[str]) -> list[str]:
@@ -167,12 +186,18 @@ def _tfidf(fit_on: Sequence[str]) -> Encode:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer
 
-    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    terms = counts.fit_transform(fit_on).shape if len(fit_on) else (0, 0)
-    size = min(256, min(terms) - 1)
+    size = 0
+    for how in ({"ngram_range": (1, 2)}, {"analyzer": "char", "ngram_range": (1, 3)}):
+        counts = TfidfVectorizer(sublinear_tf=True, **how)
+        if any(map(counts.build_analyzer(), fit_on)):
+            terms = counts.fit_transform(fit_on)
+            size = min(256, min(terms.shape) - 1)
+            common = terms[:, terms.getnnz(axis=0) > 1]
+            if 2 * np.count_nonzero(common.getnnz(axis=1)) >= len(fit_on):
+                break
     if size < 1:
         raise EmbeddingError(
-            "tfidf needs at least two different texts with words in them to learn from; give them as fit_on"
+            "tfidf needs at least two different texts that are not empty to learn from; give them as fit_on"
         )
     reduce = make_pipeline(counts, TruncatedSVD(size, random_state=0), Normalizer()).fit(fit_on)
     return lambda texts: np.asarray(reduce.transform(texts), dtype=np.float32)
@@ -230,34 +255,57 @@ def _encode(
     lock = FileLock(cache_dir() / "embeddings.lock", blocking=False)
     bar = tqdm(total=len(keys), desc=f"embedding ({model})", disable=not progress)
     with ExitStack() as held, bar:
-        with suppress(Timeout):
+        with suppress(Timeout, OSError):  # without it, one merely goes backwards
             held.enter_context(lock)
         for part in chunks if lock.is_locked else chunks[::-1]:
             found |= _read(store, model, part)
             missing = [key for key in part if key not in found]
             if missing:
                 fresh = encode([texts[key] for key in missing])
+                if not np.isfinite(fresh).all():
+                    raise EmbeddingError(
+                        f"the encoder {model!r} gives vectors that are no numbers; take another"
+                    )
                 found |= dict(zip(missing, fresh, strict=True))
                 rows = [(model, key, found[key].tobytes()) for key in missing]
                 with store:
-                    store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+                    store.executemany("REPLACE INTO vectors VALUES (?1, ?2, ?3, seal(?1, ?2, ?3))", rows)
             bar.update(len(part))
     return found
 
 
-def _open() -> sqlite3.Connection:
-    store = sqlite3.connect(cache_dir() / "vectors.sqlite", timeout=60)
+def _open(path: Path) -> sqlite3.Connection:
+    """Cache of vectors, each with a checksum; to an older one they are added."""
+    store = sqlite3.connect(path, timeout=60)
+    store.create_function("seal", 3, _seal, deterministic=True)
     with store:
+        store.execute("BEGIN IMMEDIATE")
         store.execute(
             "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, "
             "PRIMARY KEY (model, text)) WITHOUT ROWID"
         )
+        if "checksum" not in [column[1] for column in store.execute("PRAGMA table_info(vectors)")]:
+            store.execute("ALTER TABLE vectors ADD COLUMN checksum BLOB")
+            store.execute("UPDATE vectors SET checksum = seal(model, text, vector)")
     return store
 
 
+def _seal(model: str, text: bytes, vector: bytes) -> bytes | None:
+    """Checksum of a row of the cache; None if it holds no vector of numbers."""
+    if not isinstance(vector, bytes) or len(vector) % 4 or not np.isfinite(np.frombuffer(vector, "f4")).all():
+        return None
+    return hashlib.sha256(model.encode() + text + vector).digest()
+
+
 def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[bytes, Vectors]:
-    query = "SELECT vector FROM vectors WHERE model = ? AND text = ?"
+    """Vectors by key; damaged ones are struck off, with a warning, and so made again."""
+    query = "SELECT vector, checksum = seal(model, text, vector) FROM vectors WHERE model = ? AND text = ?"
     with store:  # one transaction, which is twice as fast as many
         store.execute("BEGIN")
-        rows = [(key, store.execute(query, (model, key)).fetchone()) for key in keys]
-    return {key: np.frombuffer(row[0], dtype=np.float32) for key, row in rows if row}
+        rows = [(key, *row) for key in keys for row in store.execute(query, (model, key))]
+        damaged = [(model, key) for key, _, sound in rows if not sound]
+        store.executemany("DELETE FROM vectors WHERE model = ? AND text = ?", damaged)
+    if damaged:
+        found = f"{len(damaged)} damaged vectors of {model!r}"
+        warnings.warn(f"vectors.sqlite in the cache held {found}; they are made again", stacklevel=4)
+    return {key: np.frombuffer(vector, dtype=np.float32) for key, vector, sound in rows if sound}

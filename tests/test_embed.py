@@ -1,5 +1,8 @@
 """Embeddings: bundled weights, cache, resumption, bare questions."""
 
+import sqlite3
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +57,124 @@ def test_each_text_is_embedded_once_per_model(encoder):
     assert encoder.seen.count("one") == 2
 
 
+TEXTS = ["one", "three", "sevens"]
+
+
+@pytest.fixture
+def cached(encoder):
+    """Path of a cache of three vectors of two models."""
+    for model in ("m", "other"):
+        embed(TEXTS, model, progress=False)
+    encoder.seen.clear()
+    return module.cache_dir() / "vectors.sqlite"
+
+
+def sql(path, statement, *values):
+    store = sqlite3.connect(path)
+    with store:
+        found = store.execute(statement, values).fetchall()
+    store.close()
+    return found
+
+
+NAN = np.full(2, np.nan, dtype="f4").tobytes()
+KEY = "(SELECT text FROM vectors WHERE model = 'm' ORDER BY text LIMIT 1 OFFSET {})"
+SWAP = f"""UPDATE vectors SET (vector, checksum) =
+    (SELECT vector, checksum FROM vectors AS v WHERE model = 'm' AND v.text != vectors.text LIMIT 1)
+    WHERE model = 'm' AND text = {KEY.format(0)}"""
+ONE = f"WHERE model = 'm' AND text = {KEY.format(1)}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "values"),
+    [
+        (f"UPDATE vectors SET vector = ? {ONE}", [NAN]),
+        (f"UPDATE vectors SET vector = ? {ONE}", [np.ones(2, dtype="f4").tobytes()]),
+        (f"UPDATE vectors SET vector = substr(vector, 1, 4) {ONE}", []),
+        (f"UPDATE vectors SET vector = 'text' {ONE}", []),
+        (f"UPDATE vectors SET vector = NULL {ONE}", []),
+        (f"UPDATE vectors SET checksum = NULL {ONE}", []),
+        (f"UPDATE vectors SET vector = (SELECT vector FROM vectors WHERE text = {KEY.format(0)}) {ONE}", []),
+        (SWAP, []),
+    ],
+)
+def test_a_damaged_vector_is_made_again_with_a_warning(encoder, cached, damage, values):
+    sql(cached, damage, *values)
+    with pytest.warns(UserWarning, match=r"vectors\.sqlite .* held 1 damaged vectors of 'm'; they are made"):
+        assert embed(TEXTS, "m", progress=False).tolist() == [[3, 1], [5, 1], [6, 1]]
+    assert len(encoder.seen) == 1
+    with warnings.catch_warnings(action="error"):  # and is sound now
+        embed(TEXTS, "m", progress=False)
+    assert len(encoder.seen) == 1
+
+
+@pytest.mark.parametrize("kind", ["garbage", "cut", "middle", "folder", "other table", "other file"])
+def test_a_damaged_cache_is_put_aside_and_made_anew(encoder, cached, kind):
+    data = cached.read_bytes()
+    if kind == "folder":
+        cached.unlink()
+        (cached / "within").mkdir(parents=True)
+    elif kind == "other table":
+        sql(cached, "DROP TABLE vectors")
+        sql(cached, "CREATE TABLE vectors (x)")
+    else:
+        cached.write_bytes(
+            {
+                "garbage": b"no database at all" * 100,
+                "cut": data[: len(data) // 2],
+                "middle": data[:4096] + b"\xff" * (len(data) - 4096),
+                "other file": b"SQLite format 3\0" + bytes(5000),
+            }[kind]
+        )
+    with pytest.warns(UserWarning, match=r"vectors\.sqlite was damaged .*made again"):
+        assert embed(TEXTS, "m", progress=False)[:, 0].tolist() == [3, 5, 6]
+    assert sorted(encoder.seen) == sorted(TEXTS)
+    assert len(list(cached.parent.glob("vectors.sqlite.*.damaged"))) == 1
+    with warnings.catch_warnings(action="error"):
+        embed(TEXTS, "m", progress=False)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_bytes_changed_anywhere_in_the_cache_give_the_same_vectors(encoder, cached, seed):
+    rng = np.random.default_rng(seed)
+    data = np.frombuffer(cached.read_bytes(), dtype=np.uint8).copy()
+    data[rng.integers(len(data), size=rng.choice([1, 30, 300]))] = rng.integers(256)
+    cached.write_bytes(data[: rng.integers(1, len(data))] if seed % 5 == 0 else data)
+    with warnings.catch_warnings(action="ignore"):
+        assert embed(TEXTS, "m", progress=False).tolist() == [[3, 1], [5, 1], [6, 1]]
+
+
+def test_an_empty_cache_file_is_filled(encoder, cached):
+    cached.write_bytes(b"")
+    assert embed(TEXTS, "m", progress=False)[:, 0].tolist() == [3, 5, 6]
+
+
+def test_a_cache_without_checksums_is_taken_over_but_for_what_is_no_vector(encoder, cached):
+    sql(cached, f"UPDATE vectors SET vector = ? {ONE}", NAN)
+    sql(cached, "ALTER TABLE vectors DROP COLUMN checksum")
+    with pytest.warns(UserWarning, match="held 1 damaged vectors"):
+        assert embed(TEXTS, "m", progress=False)[:, 0].tolist() == [3, 5, 6]
+    assert len(encoder.seen) == 1
+
+
+def test_a_cache_in_use_is_no_damaged_one(encoder, cached, monkeypatch):
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, timeout: real(path, timeout=0.01))
+    other = real(cached)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(EmbeddingError, match=r"vectors\.sqlite cannot be used \(database is locked\)"):
+        embed(TEXTS, "m", progress=False)
+    other.close()
+    assert embed(TEXTS, "m", progress=False)[:, 0].tolist() == [3, 5, 6]
+
+
+def test_an_encoder_that_gives_no_numbers_is_refused(monkeypatch):
+    monkeypatch.setattr(Encoder, "encode", lambda self, texts, **_: np.full((len(texts), 2), np.nan))
+    monkeypatch.setattr(module, "_network", lambda name: Encoder())
+    with pytest.raises(EmbeddingError, match="'m' gives vectors that are no numbers"):
+        embed(["a"], "m", progress=False)
+
+
 def test_interrupted_work_goes_on_where_it_stopped(monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", 4)
     texts = ["x" * (i + 1) for i in range(10)]
@@ -97,6 +218,47 @@ def test_tfidf_learns_from_the_training_texts_alone():
         embed(["a"], "tfidf", fit_on=["word"])
 
 
+WORDLESS = {
+    "emoji": ["😀", "😀😀", "😎", "😎😀", "🚗🚗"],
+    "symbols": ["+ +", "- + -", "* *", "+ *"],
+    "Chinese": ["法国的首都是哪里？", "德国的首都是哪里？", "二加三等于几？", "五加三等于几？"],
+    "letters": ["a b", "b c", "a c d"],
+    "some empty": ["", "😀", "😀😀", " "],
+}
+
+
+@pytest.mark.parametrize("kind", WORDLESS)
+def test_tfidf_of_texts_that_share_no_word_counts_characters(kind):
+    texts = WORDLESS[kind]
+    vectors = embed(texts, "tfidf")
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(4), axis=0)) > 1 or kind == "some empty"
+
+
+def test_chinese_questions_that_are_alike_lie_near():
+    vectors = embed(WORDLESS["Chinese"], "tfidf")
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+    assert vectors[2] @ vectors[3] > vectors[1] @ vectors[3]
+
+
+def queries(prompts, name="their table"):
+    n = len(prompts)
+    frame = pd.DataFrame({"sample_id": [f"{i}" for i in range(n)], "dataset": "D", "task": "t"})
+    return Outcomes(
+        frame.assign(prompt=prompts), np.ones((n, 1)), np.ones((n, 1)), ("m",), Origin("own", name)
+    )
+
+
+@pytest.mark.parametrize("prompts", [["", ""], ["", " "], ["same", "same"], ["one"]])
+def test_a_table_without_two_prompts_to_learn_from_is_named(prompts):
+    with pytest.raises(EmbeddingError, match="their table: tfidf needs at least two different texts"):
+        embed_queries(queries(prompts), "tfidf")
+
+
+def test_a_table_of_emoji_has_vectors():
+    assert embed_queries(queries(["😀", "😀😀"]), "tfidf").shape[0] == 2
+
+
 @pytest.mark.parametrize("model", ["minilm", "tfidf"])
 def test_an_encoder_gives_the_vectors_of_embed_and_caches_none(model):
     texts = ["how far is the moon", "sum of two and three", "the moon and the sun"]
@@ -114,6 +276,11 @@ def test_encoders_that_cannot_be_had():
 
 def few_shot(question):
     return f"Q: one?\nA\n\nQ: two?\nB\n\n{question}"
+
+
+def test_half_a_surrogate_pair_is_embedded_as_what_replaces_it():
+    vectors = embed(["a \ud83d", "a \ufffd"], progress=False)
+    assert np.array_equal(*vectors)
 
 
 def test_bare_questions_cut_what_a_task_shares():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,3 +134,82 @@ def test_a_wrong_setting_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch
         result = _run(*command)
         assert result.exit_code == 1, command
         assert result.stderr.startswith("Error: RB_DATA_DIR is")
+
+
+def test_a_damaged_record_is_named_in_a_sentence(tmp_path: Path) -> None:
+    path = put(tmp_path / "cache", "trusted.json", b"")
+    result = _run("verify", "made")
+    assert (result.exit_code, result.stdout) == (0, "made: 2 of 2 files verified\n")
+    result = _run("verify", "trusted")
+    assert result.stderr.startswith(f"Warning: {path} was damaged (")
+    assert "missing: c.txt is not at hand" in result.stderr
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    (path / "within").mkdir(parents=True)
+
+
+def _loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+DAMAGE: dict[str, Callable[[Path, random.Random], object]] = {
+    "empty": lambda path, _: path.write_bytes(b""),
+    "cut": lambda path, rng: path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size + 1)]),
+    "garbage": lambda path, rng: path.write_bytes(rng.randbytes(rng.randrange(1, 300))),
+    "a bit": lambda path, rng: path.write_bytes(path.read_bytes() + bytes([rng.randrange(256)])),
+    "other JSON": lambda path, rng: path.write_text(
+        rng.choice(['{"c.txt": 5}', '{"c.txt": [[]]}', "[1]", "null"])
+    ),
+    "deep JSON": lambda path, _: path.write_text("[" * 100_000),
+    "a folder": lambda path, _: _folder(path),
+    "a link to itself": lambda path, _: _loop(path),
+    "gone": lambda path, _: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_to_its_own_files_never_ends_in_a_traceback(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Records, locks, downloads and published files alike; a sentence on stderr, and an exit code of ours."""
+    rng, cache = random.Random(seed), tmp_path / "cache"
+    put(data, "c.txt", GOOD)
+    assert _run("path", "trusted", "--allow-unverified").exit_code == 0
+    shutil.copytree(data, cache / "files")
+    for part in ("hashes.json", "parsed.json"):
+        put(cache, part, b'{"a": "b"}')
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    for path in rng.sample(files, rng.randrange(1, len(files))):
+        DAMAGE[rng.choice(list(DAMAGE))](path, rng)
+    commands = [["list"], ["verify"], ["verify", "made", "trusted"], ["fetch", "made"], ["path", "trusted"]]
+    commands.append(["fetch", "trusted", "--allow-unverified"])
+    for command in rng.sample(commands, len(commands)):
+        with warnings.catch_warnings(action="ignore"):
+            result = _run(*command)
+        assert isinstance(result.exception, SystemExit | None), (command, result.exception)
+        assert result.exit_code in (0, 1), command
+        if result.exit_code:
+            assert result.stderr.strip(), command
+
+
+@pytest.mark.parametrize("place", ["cache", "cache/files", "cache/trusted.json.lock", "data"])
+def test_a_file_where_a_folder_belongs_or_the_other_way_round(data: Path, tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.parent.mkdir(exist_ok=True)
+    if place.endswith("lock"):
+        path.mkdir()
+    else:
+        path.write_bytes(b"")
+    for command in (
+        ["list"],
+        ["verify", "made"],
+        ["fetch", "made"],
+        ["fetch", "trusted", "--allow-unverified"],
+    ):
+        result = _run(*command)
+        assert isinstance(result.exception, SystemExit | None), (command, result.exception)

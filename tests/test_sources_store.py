@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -58,6 +61,11 @@ class Server(ThreadingHTTPServer):
     body = DATA
     cuts = 0
     asked = 0
+    told, endless, pause, sent = True, False, 0.0, 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -66,8 +74,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.body)))
+        if self.server.told:
+            self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
+        while self.server.endless:
+            try:
+                self.server.sent += self.wfile.write(self.server.body)
+            except OSError:
+                return
+            time.sleep(self.server.pause)
         cut = self.server.asked <= self.server.cuts
         self.wfile.write(self.server.body[: len(self.server.body) // 2] if cut else self.server.body)
 
@@ -85,7 +100,7 @@ def server() -> Iterator[Server]:
 
 
 def _served(server: Server, name: str = "one/a.txt", *, known: bool = True) -> SourceFile:
-    return entry(name, DATA, f"http://127.0.0.1:{server.server_port}/", known=known)
+    return entry(name, DATA, server.url, known=known)
 
 
 def test_found_by_its_registered_name(data: Path) -> None:
@@ -101,6 +116,82 @@ def test_found_by_hash_under_another_name(data: Path) -> None:
     assert locate(made).paths == (data / "one/a.txt",)
     assert [state.status for state in verify(made)] == ["verified"]
     assert at_hand(made) == 1
+
+
+@pytest.mark.parametrize("link", ["the folder itself", "a folder in it", "a file in it", "a chain of links"])
+def test_found_behind_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    put(tmp_path, "far/one/a.txt", DATA)
+    top = tmp_path / "data"
+    if link == "the folder itself":
+        top.symlink_to(tmp_path / "far")
+    elif link == "a folder in it":
+        top.mkdir()
+        (top / "mine").symlink_to(tmp_path / "far", target_is_directory=True)
+    elif link == "a file in it":
+        top.mkdir()
+        (top / "my.bin").symlink_to(tmp_path / "far/one/a.txt")
+    else:
+        (tmp_path / "two").symlink_to(tmp_path / "far")
+        top.mkdir()
+        (top / "three").symlink_to(tmp_path / "two")
+    monkeypatch.setenv("RB_DATA_DIR", str(top))
+    for name in ("one/a.txt", "elsewhere/b.txt"):
+        made = source("made", entry(name, DATA))
+        assert locate(made).paths[0].read_bytes() == DATA
+        assert (at_hand(made), verify(made)[0].status) == (1, "verified")
+
+
+def test_links_that_lead_back_or_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tmp_path / "data"
+    put(top, "a/b/c.txt", DATA)
+    (top / "a" / "back").symlink_to(top)
+    (top / "a" / "b" / "up").symlink_to("..")
+    (top / "self").symlink_to("self")
+    (top / "nowhere").symlink_to(tmp_path / "none")
+    put(tmp_path, "other/z.txt", b"z")
+    (top / "twice").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "home").symlink_to(top)
+    monkeypatch.setenv("RB_DATA_DIR", str(top))
+    assert locate(source("made", entry("x.txt", DATA), entry("y.txt", b"z"))).paths[1].name == "z.txt"
+    assert at_hand(source("made", entry("self", b"none of it"))) == 0
+
+
+def _barred(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let a file be one that this user may not read (tests may run as one who may read everything)."""
+    real = Path.open
+
+    def opened(self: Path, *args: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+@pytest.mark.parametrize("name", ["one/a.txt", "elsewhere/b.txt"])
+def test_a_file_that_may_not_be_read_is_named(data: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    made = source("made", entry(name, DATA))
+    _barred(monkeypatch, data / "one/a.txt")
+    said = f"{data / 'one/a.txt'} cannot be read (Permission denied)"
+    with pytest.raises(MissingSourceError) as caught:
+        locate(made)
+    assert said in str(caught.value)
+    [state] = verify(made)
+    assert (state.status, said in state.detail) == ("missing", True)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions bind nobody here")
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "data/one/a.txt", DATA)
+    put(tmp_path, "data/two/b.txt", b"b")
+    monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data/one").chmod(0)
+    try:
+        with pytest.raises(MissingSourceError, match=r"data/one.* cannot be read \(Permission denied\)"):
+            locate(source("made", entry("one/a.txt", DATA)))
+        assert locate(source("made", entry("b.txt", b"b"))).paths[0].name == "b.txt"
+    finally:
+        (tmp_path / "data/one").chmod(0o755)
 
 
 def test_a_file_of_the_same_size_is_not_taken_for_it(data: Path) -> None:
@@ -171,7 +262,9 @@ def test_an_altered_file_in_the_cache_is_fetched_again(server: Server, cache: Pa
 
 def test_a_data_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "none"))
-    with pytest.raises(SourceError, match="RB_DATA_DIR is .*none, which is no folder"):
+    with pytest.raises(
+        SourceError, match=r"RB_DATA_DIR is .*none, which is no folder .*\(No such file or directory\)"
+    ):
         locate(source("made", entry("a", b"a")))
 
 
@@ -257,6 +350,48 @@ def test_a_cut_download_leaves_nothing_and_starts_cleanly(server: Server, cache:
         assert part in str(caught.value)
     assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
     assert fetch(made, progress=False, retries=0, allow_unverified=True).paths[0].read_bytes() == DATA
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_server_that_sends_too_much_is_left(server: Server, cache: Path, told: bool) -> None:
+    """Whether it says so beforehand or goes on for ever."""
+    server.body, server.endless, server.told = DATA + bytes(10**7), not told, told
+    with pytest.raises(SourceError, match="more than 512,000 bytes came, and no more were expected"):
+        fetch(source("made", _served(server)), progress=False, retries=0)
+    assert server.sent < 50 * 10**6
+    assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_a_page_in_place_of_a_file_is_named(server: Server, cache: Path, size: int) -> None:
+    server.body = b"\n <!DOCTYPE html><html><title>Sign in</title>" + b" " * size
+    with pytest.raises(SourceError, match="an HTML page came, as a proxy or a login page sends it"):
+        fetch(source("made", _served(server)), progress=False, retries=0)
+    assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_download_left_goes_at_the_next_start(server: Server, cache: Path) -> None:
+    program = (
+        "import sys; from sources_made import entry, source; from rb_support.sources import fetch\n"
+        f"fetch(source('made', entry('one/a.txt', bytes(9), {server.url!r})), progress=False)"
+    )
+    server.body, server.told, server.endless = b"\0", False, True
+    server.pause = 60  # after the first byte
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment) as running:
+        while not (left := list((cache / "files/one").glob(".a.txt.*.part"))):
+            time.sleep(0.02)
+        running.kill()
+    assert [path for path in left if path.is_file()]
+    server.body, server.told, server.endless, server.pause = DATA, True, False, 0
+    assert fetch(source("other", _served(server, "two/b.txt")), progress=False).paths[0].read_bytes() == DATA
+    assert sorted(path.name for path in (cache / "files").rglob("*") if path.is_file()) == ["b.txt"]
+
+
+def test_a_folder_in_place_of_a_download_is_put_aside(server: Server, cache: Path) -> None:
+    put(cache / "files", "one/a.txt/within", b"x")
+    with pytest.warns(UserWarning, match=r"a\.txt was damaged \(it is a folder\)"):
+        assert fetch(source("made", _served(server)), progress=False).paths[0].read_bytes() == DATA
 
 
 @pytest.mark.parametrize("body", [DATA[:-7], DATA[::-1]])

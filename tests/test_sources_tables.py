@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sources_made import (
+    Call,
+    Global,
     Place,
     alpaca,
     assemble,
@@ -26,6 +29,7 @@ from sources_made import (
     wide,
 )
 
+from rb_support.cache import digest
 from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.sources import (
@@ -37,6 +41,7 @@ from rb_support.sources import (
     load_routerbench,
 )
 from rb_support.sources.errors import (
+    AlteredFileError,
     MissingSourceError,
     UnknownSourceError,
     UnsafePickleError,
@@ -127,6 +132,32 @@ def test_made_wide_pickles(made: Place, shots: Any) -> None:
         assert table.quality[:-1, j].tolist() == [float(score) for score in whole_rows[model]]
         assert table.cost[:-1, j].tolist() == whole_rows[f"{model}|total_cost"].tolist()
     assert table.frame[f"{MODELS[0]}|model_response"][0] == "['answer 0 — 好']"
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_of_ones_own_needs_the_flag_and_is_not_called_published(
+    made: Place, tmp_path: Path, protocol: int
+) -> None:
+    """It is read in a child process; the published file, where it is too, comes first."""
+    made("routerbench-0shot", _pickle(wide()))
+    first = load_routerbench("0shot")
+    [path] = (tmp_path / "data").rglob("*.pkl")
+    published = path.read_bytes()
+    wide().to_pickle(path, protocol=protocol)
+    with pytest.raises(AlteredFileError, match="is not the published"):
+        load_routerbench("0shot")
+    own = load_routerbench("0shot", allow_unverified=True)
+    np.testing.assert_array_equal(own.quality, first.quality)
+    assert own.frame.equals(first.frame)
+    assert (own.origin.kind, own.origin.name) == ("own", "RouterBench 0-shot (not the published file)")
+    assert own.origin.files[0][1] == digest(path) != first.origin.files[0][1]
+    (tmp_path / "data" / "copy.bin").write_bytes(published)
+    assert load_routerbench("0shot", allow_unverified=True).origin == first.origin
+    (tmp_path / "data" / "copy.bin").unlink()
+    path.write_bytes(assemble(Call(Global("os", "mkdir"), str(tmp_path / "ran"))))
+    with pytest.raises(UnsafePickleError, match="it asks for 'os.mkdir'"):
+        load_routerbench("0shot", allow_unverified=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_raw_pickle_gives_the_wide_table(made: Place) -> None:
@@ -382,7 +413,7 @@ def test_a_table_is_parsed_once(made: Place, monkeypatch: pytest.MonkeyPatch, ki
         load()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "no record"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "no record", "empty", "a folder", "record damaged"])
 def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: str) -> None:
     study(made)
     first = load_pairs("routellm-gsm8k")
@@ -393,13 +424,40 @@ def test_a_damaged_cached_parse_is_made_again(made: Place, cache: Path, damage: 
         path.write_bytes(data[:half])
     elif damage == "flipped":
         path.write_bytes(data[:half] + bytes([data[half] ^ 1]) + data[half + 1 :])
-    else:
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "no record":
         (cache / "parsed.json").unlink()
-    with pytest.warns(UserWarning, match="was damaged; it is parsed again"):
+    else:
+        (cache / "parsed.json").write_bytes(b"{")
+    with pytest.warns(UserWarning, match=r"parquet was damaged .* made again"):
         again = load_pairs("routellm-gsm8k")
     assert again.frame.equals(first.frame)
     with warnings.catch_warnings(action="error"):  # and is sound now
         assert load_pairs("routellm-gsm8k").frame.equals(first.frame)
+
+
+def test_a_file_in_place_of_the_folder_of_parses(made: Place, cache: Path) -> None:
+    study(made)
+    cache.mkdir()
+    (cache / "parsed").write_bytes(b"")
+    with pytest.warns(UserWarning, match="parsed was damaged"):
+        assert len(load_pairs("routellm-gsm8k"))
+
+
+def test_a_parse_is_not_served_for_other_bytes_of_the_same_size_and_time(made: Place, tmp_path: Path) -> None:
+    study(made)
+    [path] = (tmp_path / "data").rglob("gsm8k_responses.csv")
+    first, state, data = load_pairs("routellm-gsm8k"), path.stat(), path.read_bytes()
+    path.write_bytes(data.replace(b"True", b"Tru3", 1))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(AlteredFileError, match=r"gsm8k_responses\.csv is not the published"):
+        load_pairs("routellm-gsm8k")
+    path.write_bytes(data)
+    assert load_pairs("routellm-gsm8k").frame.equals(first.frame)
 
 
 def test_the_cached_parse_belongs_to_the_files(made: Place) -> None:

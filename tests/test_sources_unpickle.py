@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import pickle
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pandas as pd
 import pytest
 from sources_made import Call, Global, assemble, long, old_array, old_frame, wide
 
-from rb_support.sources import unpickle
+from rb_support.sources import plain_pickle, unpickle
 from rb_support.sources.errors import AlteredFileError, UnsafePickleError
 from rb_support.sources.unpickle import read_frame
 
@@ -239,11 +241,11 @@ def test_classes_cannot_be_changed_by_a_pickle(tmp_path: Path) -> None:
     pickle.loads(hostile)
     assert pd.Index.planted == "x", "a plain unpickler changes the class"  # type: ignore[attr-defined]
     del pd.Index.planted  # type: ignore[attr-defined]
-    before = dict(vars(unpickle._Stub))
+    before = dict(vars(plain_pickle._Stub))
     with pytest.raises(UnsafePickleError):
         read_frame(_written(tmp_path / "frame.pkl", hostile), sha256=None)
     assert not hasattr(pd.Index, "planted")
-    assert dict(vars(unpickle._Stub)) == before
+    assert dict(vars(plain_pickle._Stub)) == before
 
 
 def _table(names: list[str], values: Call, n: int) -> Call:
@@ -313,6 +315,89 @@ def test_sizes_that_are_only_claimed_cost_no_memory(tmp_path: Path) -> None:
     path = _written(tmp_path / "bomb.pkl", assemble(_table(["text"], array, 10**11)))
     with pytest.raises(UnsafePickleError, match="which no table needs"):
         read_frame(path, sha256=None)
+
+
+def _doubled(links: int) -> bytes:
+    """A dictionary whose key is a tuple of twice a tuple of twice …: short to write, for ever to hash."""
+    pairs = b"".join(b"h%ch%c\x86\x94" % (i, i) for i in range(links))
+    return b"\x80\x04\x8c\x01a\x94" + pairs + b"}h%cNs." % links
+
+
+def _shared_texts(n: int, length: int) -> bytes:
+    """Table of n rows that share one text, which is written once."""
+    cells = np.empty(n, dtype=object)
+    cells[:] = "x" * length
+    return assemble(_table(["prompt"], old_array(cells), n))
+
+
+CONTAINED: dict[str, tuple[bytes, str]] = {
+    "crash: a deep key": (b"\x80\x04}N" + b"\x85" * 1_000_000 + b"Ns.", r"broke off \(SIG"),
+    "hang: a doubled key": (_doubled(60), r"took more than 3 s|broke off \(SIGXCPU\) within 1 s"),
+    "memory: bytes that are asked for": (
+        assemble(Call(Global("builtins", "bytes"), 3 * 10**9)),
+        "bytes of memory",
+    ),
+    "memory: a length that is claimed": (
+        b"\x80\x04\x8e" + (2**33).to_bytes(8, "little") + b"x.",
+        "of memory",
+    ),
+    "memory: a place in the memo": (b"\x80\x04Nr\xff\xff\xff\x7f.", "bytes of memory"),
+    "swell: a long text in many rows": (_shared_texts(20_000, 100_000), "swell to many times its bytes"),
+    "a negative offset": (assemble(_table(["a"], old_array(np.zeros(2)), -1)), "make up a table of 0 rows"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is not limited there")
+@pytest.mark.parametrize("kind", CONTAINED)
+def test_what_breaks_the_child_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import resource
+
+    monkeypatch.setattr(unpickle, "SECONDS", 1)
+    data, complaint = CONTAINED[kind]
+    path = _written(tmp_path / "hostile.pkl", data)
+    with pytest.raises(UnsafePickleError, match=rf"hostile\.pkl: .*({complaint}).*Do not use this file"):
+        read_frame(path, sha256=None)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2.5e6  # kilobytes, of any child so far
+
+
+def test_the_child_gives_what_is_read_here(tmp_path: Path) -> None:
+    """Cells of every kind that a pickle may hold, bit for bit, and labels of all kinds, one of them twice."""
+    cells = [None, True, 1, 1.0, -0.0, float("inf"), "1", "\ud83d", "中文\x00", 10**30, "1"]
+    frame = pd.DataFrame({i: pd.Series(cells, dtype=object) for i in range(2)})
+    kinds = ["bool", "int8", "uint16", "float16", "float32", ">f8", ">i4"]
+    for kind in kinds:
+        frame[kind] = np.arange(len(cells)).astype(kind)
+    frame.columns = pd.Index([0, 1.5, "a", "a", "", "中", None, True, "b"], dtype=object)
+    path = tmp_path / "frame.pkl"
+    frame.to_pickle(path)
+    here = read_frame(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    apart = read_frame(path, sha256=None)
+    assert here.columns.tolist() == apart.columns.tolist() == frame.columns.tolist()
+    assert here.dtypes.tolist() == apart.dtypes.tolist()
+    for at in range(frame.shape[1]):
+        read = [list(map(repr, each.iloc[:, at].tolist())) for each in (here, apart, frame)]
+        assert read[0] == read[1] == read[2]
+
+
+def test_a_published_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if its size stays and its time is set back."""
+    good = assemble(old_frame(wide(), "2.0"))
+    path = _written(tmp_path / "frame.pkl", good)
+    state, real = path.stat(), plain_pickle.columns
+    time.sleep(0.02)
+
+    def altered_meanwhile(file: Any) -> Any:
+        path.write_bytes(good.replace(b"Question 4", b"Question 5"))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        return real(file)
+
+    monkeypatch.setattr(plain_pickle, "columns", altered_meanwhile)
+    with pytest.raises(AlteredFileError, match="was changed while it was read"):
+        read_frame(path, sha256=hashlib.sha256(good).hexdigest())
 
 
 def test_every_cut_of_a_good_pickle_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 a file is missing, altered or could not be fetched,
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -28,7 +29,7 @@ app = typer.Typer(
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Sources, as `data list` shows them.")]
 Some = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; all at hand if none.")]
 AllowUnverified = Annotated[
-    bool, typer.Option("--allow-unverified", help="Take files for which no sha256 is known, on trust.")
+    bool, typer.Option("--allow-unverified", help="Take files of no known sha256, on trust.")
 ]
 
 
@@ -89,9 +90,11 @@ def _row(source: Source) -> list[str]:
 
 @contextmanager
 def _errors_as_exit_codes() -> Iterator[None]:
-    """Turn an error about a source into one sentence on stderr and an exit code."""
+    """Turn an error about a source into a sentence on stderr and an exit code; tell warnings likewise."""
     try:
-        yield
-    except SourceError as error:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: typer.echo(f"Warning: {message}", err=True)
+            yield
+    except (SourceError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(USAGE if isinstance(error, UnknownSourceError) else FAILED) from error

@@ -70,11 +70,14 @@ def arena(located: Located) -> Battles:
 def _first_turn(cell: str, row: int) -> str:
     try:
         turns: Any = json.loads(cell)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(
             f"arena-55k: row {row}, column 'prompt': not a JSON list ({error}); fetch it anew"
         ) from error
-    return whole(turns[0]) if turns and isinstance(turns[0], str) else ""
+    match turns:
+        case [str(first), *_]:
+            return whole(first)
+    return ""
 
 
 def judge(located: Located) -> Battles:

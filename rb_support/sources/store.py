@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
+from io import FileIO
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import pooch
 
 from rb_support import cache
-from rb_support.cache import SourceError, data_dir, digest, downloads_dir
+from rb_support.cache import SourceError, data_dir, digest, downloads_dir, locked, written_whole
 from rb_support.outcomes import Origin
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
@@ -27,13 +29,14 @@ TRUSTED = "trusted.json"
 """Record in the cache: hashes of files that were taken at their owner's word."""
 
 Status = Literal["verified", "missing", "altered", "unverified"]
+Told = TypeVar("Told")
 
 _FETCH = "python -m rb_support data fetch"
 
 
 @dataclass(frozen=True)
 class Located:
-    """Files of a source at hand, verified: `paths` and `hashes` in the order of `source.files`."""
+    """Files of a source at hand, hashed: `paths` and `hashes` in the order of `source.files`."""
 
     source: Source
     paths: tuple[Path, ...]
@@ -45,9 +48,18 @@ class Located:
         return tuple((file.name, sha256) for file, sha256 in zip(self.source.files, self.hashes, strict=True))
 
     @property
+    def published(self) -> bool:
+        """Whether no file has another hash than the published one."""
+        return all(
+            file.sha256 in (None, sha256) for file, sha256 in zip(self.source.files, self.hashes, strict=True)
+        )
+
+    @property
     def origin(self) -> Origin:
-        """Origin of what is read from the files."""
-        return Origin("real", self.source.title, self.files)
+        """Origin of what is read from the files; what is not published is its owner's own."""
+        if self.published:
+            return Origin("real", self.source.title, self.files)
+        return Origin("own", f"{self.source.title} (not the published file)", self.files)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,7 +95,8 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     Parameters
     ----------
     name : of the source, or the source itself.
-    allow_unverified : take a file whose hash nobody has published, and record its hash.
+    allow_unverified : take a file whose hash nobody has published, and record its hash; take also a pickle
+        in its place that is not the published one (it is read in a child process; its origin is "own").
 
     Raises
     ------
@@ -92,7 +105,7 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     UnverifiedFileError : if no hash is known for a file and `allow_unverified` is not given.
     """
     source = _source(name)
-    search = _Search(source.name, allow_unverified)
+    search = _Search(source.name, allow_unverified, strangers=allow_unverified)
     found = {file: search.find(file) for file in source.files}
     missing = [file for file, here in found.items() if here is None]
     if missing:
@@ -100,7 +113,7 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
             f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run "
             f"`{_FETCH} {source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in RB_DATA_DIR "
             f"({data_dir() or 'not set'}) and {downloads_dir()}, first for {missing[0].name} "
-            f"({missing[0].address})"
+            f"({missing[0].address}){search.unread}"
         )
     paths, hashes = zip(*filter(None, found.values()), strict=True)
     return Located(source, paths, hashes)
@@ -128,15 +141,18 @@ def fetch(
     """
     source = _source(name)
     search = _Search(source.name, allow_unverified)
-    for file in source.files:
-        if _expected(file) is None and not allow_unverified:
-            raise UnverifiedFileError(_unverified(file, source.name))
-        try:
-            here = search.find(file)
-        except AlteredFileError:
-            here = None  # a sound copy in the cache is what the message of that error asks for
-        if here is None:
-            _download(file, progress, retries)
+
+    def wanted() -> list[SourceFile]:
+        return [file for file in source.files if search.state(file).status != "verified"]
+
+    if wanted():
+        with locked(downloads_dir()):  # so what lies half-written there is nobody's
+            for left in downloads_dir().rglob(".*.part"):
+                left.unlink()
+            for file in wanted():
+                if _expected(file) is None and not allow_unverified:
+                    raise UnverifiedFileError(_unverified(file, source.name))
+                _download(file, progress, retries)
     return locate(source, allow_unverified=allow_unverified)
 
 
@@ -149,7 +165,8 @@ def verify(name: str | Source) -> tuple[FileState, ...]:
 def at_hand(name: str | Source) -> int:
     """How many files of a source are here, told by their sizes alone: quick, and no proof."""
     source = _source(name)
-    return sum(map(_Search(source.name).may_be_here, source.files))
+    search = _Search(source.name)
+    return sum(any(search.candidates(file)) for file in source.files)
 
 
 def _source(name: str | Source) -> Source:
@@ -161,59 +178,83 @@ def _expected(file: SourceFile) -> str | None:
     return file.sha256 or cache.read_record(TRUSTED).get(file.name)
 
 
-def _named(file: SourceFile) -> list[Path]:
-    """Files that lie where the registered name says."""
-    folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
-    return [path for path in (folder / file.name for folder in folders) if path.is_file()]
-
-
 @dataclass
 class _Search:
     """Where to look for the files of one source (`owner`).
 
     With `in_place` a file that lies in its place is judged by itself: no copy elsewhere stands in for it.
+    With `strangers` a pickle in its place is taken whatever its hash.
     """
 
     owner: str
     allow_unverified: bool = False
     in_place: bool = False
+    strangers: bool = False
+    barred: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> str:
+        """What could not be looked into, for the end of a message."""
+        return "".join(f"; {path} cannot be read ({why})" for path, why in self.barred.items())
+
+    def _bar(self, error: OSError) -> None:
+        self.barred[str(error.filename)] = str(error.strerror)
+
+    def _told(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
+        """What a function tells of a file, None if it may not look at it."""
+        try:
+            return tell(path)
+        except OSError as error:
+            self._bar(error)
+            return None
+
+    def _named(self, file: SourceFile) -> list[Path]:
+        """Files that lie where the registered name says."""
+        folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
+        return [folder / file.name for folder in folders if self._told(Path.is_file, folder / file.name)]
 
     @cached_property
     def _everything(self) -> list[Path]:
-        """All files under RB_DATA_DIR, links to files included, as large data is often linked."""
-        top = data_dir()
-        if top is None:
-            return []
-        paths = [Path(folder) / name for folder, _, names in os.walk(top) for name in names]
-        return [path for path in paths if path.is_file()]
+        """What lies under RB_DATA_DIR, also behind links, as large data is often linked."""
+        found, seen = [], set()
+        for folder, folders, names in os.walk(data_dir() or os.devnull, followlinks=True, onerror=self._bar):
+            if (here := Path(folder).resolve()) in seen:
+                folders.clear()  # a link led back
+            else:
+                seen.add(here)
+                found += [Path(folder, name) for name in names]
+        return found
 
-    def _candidates(self, file: SourceFile) -> Iterator[Path]:
+    def candidates(self, file: SourceFile) -> Iterator[Path]:
         """Files that may be this one by their sizes, those in its place first."""
-        named = _named(file)
-        yield from (path for path in named if file.fits(path.stat().st_size))
-        if not (self.in_place and named):
-            yield from (path for path in self._everything if file.fits(path.stat().st_size))
+        named = self._named(file)
+        other = self._everything if file.sha256 and not (self.in_place and named) else []
+        for path in chain(named, other):
+            if self._told(Path.is_file, path) and file.fits(path.stat().st_size):
+                yield path
 
     def find(self, file: SourceFile) -> tuple[Path, str] | None:
-        """Where a file lies, and its sha256."""
-        named, sha256 = _named(file), _expected(file)
-        if sha256 is None and named and not self.allow_unverified:
+        """Where a file lies, and its sha256; None if it is not at hand, or cannot be read.
+
+        Raises
+        ------
+        UnverifiedFileError, AlteredFileError : as `locate`.
+        """
+        named, sha256 = self._named(file), _expected(file)
+        if sha256 is None and not self.allow_unverified and named:
             raise UnverifiedFileError(_unverified(file, self.owner))
         if sha256 is None:
-            if not named:
+            if not named or not (sha256 := self._told(digest, named[0])):
                 return None
-            sha256 = digest(named[0])  # taken at its owner's word, and held to these bytes from now on
+            # taken at its owner's word, and held to these bytes from now on
             cache.remember(TRUSTED, file.name, sha256)
             return named[0], sha256
-        found = next((path for path in self._candidates(file) if digest(path) == sha256), None)
-        if found is None and named:
-            raise AlteredFileError(_altered(file, named[0], sha256, self.owner))
+        found = next((path for path in self.candidates(file) if self._told(digest, path) == sha256), None)
+        if found is None and named and (other := self._told(digest, named[0])):
+            if self.strangers and named[0].suffix == ".pkl":
+                return named[0], other
+            raise AlteredFileError(_altered(file, named[0], other, sha256, self.owner))
         return (found, sha256) if found else None
-
-    def may_be_here(self, file: SourceFile) -> bool:
-        findable = file.exact and file.sha256 is not None
-        paths = self._candidates(file) if findable else _named(file)
-        return any(file.fits(path.stat().st_size) for path in paths)
 
     def state(self, file: SourceFile) -> FileState:
         try:
@@ -222,42 +263,58 @@ class _Search:
         except (UnverifiedFileError, AlteredFileError) as error:
             status: Status = "altered" if isinstance(error, AlteredFileError) else "unverified"
             return FileState(file.name, status, str(error))
-        detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`"
+        detail = f"{file.name} is not at hand ({file.address}); run `{_FETCH} {self.owner}`{self.unread}"
         return FileState(file.name, "missing", detail)
 
 
+class _Sink(FileIO):
+    """File that a download goes to, which takes no page in its place and no more bytes than it can have."""
+
+    most: int
+
+    def write(self, data: Any) -> int:
+        if self.tell() == 0 and data.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+            raise ValueError("an HTML page came, as a proxy or a login page sends it, and not the file")
+        if self.tell() + len(data) > self.most:
+            raise ValueError(f"more than {self.most:,} bytes came, and no more were expected")
+        return super().write(data)
+
+
 def _download(file: SourceFile, progress: bool, retries: int) -> None:
-    sha256 = _expected(file)
-    fetcher = pooch.create(
-        path=downloads_dir(),
-        base_url="",
-        registry={file.name: f"sha256:{sha256}" if sha256 else None},
-        urls={file.name: file.address},
-        retry_if_failed=retries,
-    )
+    path = downloads_dir() / file.name
+    if path.is_dir():
+        cache.put_aside(path, "it is a folder")
+    for left in range(retries, -1, -1):
+        try:
+            with written_whole(path) as part:
+                _receive(file, part, progress)
+            return
+        except (ValueError, OSError) as error:
+            if not left:
+                raise SourceError(
+                    f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: "
+                    "try again, or get the file by other means and set RB_DATA_DIR to its folder"
+                ) from error
 
-    def download(url: str, output_file: str, *args: object) -> None:
-        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(url, output_file, *args)
-        size = Path(output_file).stat().st_size
-        if not file.fits(size):
-            raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
 
-    try:
-        fetcher.fetch(file.name, downloader=download)
-    except (ValueError, OSError) as error:
-        raise SourceError(
-            f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: try "
-            "again, or get the file by other means and set RB_DATA_DIR to its folder"
-        ) from error
+def _receive(file: SourceFile, part: Path, progress: bool) -> None:
+    """Download a file to a path; ValueError if other bytes come than were expected."""
+    with _Sink(part, "wb") as sink:
+        sink.most = file.most
+        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(file.address, sink, None)
+    size, expected = part.stat().st_size, _expected(file)
+    if not file.fits(size):
+        raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
+    if expected is not None and (found := digest(part)) != expected:
+        raise ValueError(f"bytes of SHA256 {found} came where {expected} was expected")
 
 
 def _size(file: SourceFile) -> str:
     return f"{'' if file.exact else 'about '}{file.size:,}"
 
 
-def _altered(file: SourceFile, path: Path, expected: str, owner: str) -> str:
+def _altered(file: SourceFile, path: Path, found: str, expected: str, owner: str) -> str:
     """A file's bytes are not the published ones, or not those that were trusted at first use."""
-    found = digest(path)
     if file.sha256 is None:
         return (
             f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on trust; "

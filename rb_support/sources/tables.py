@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -16,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from rb_support.cache import cache_dir, digest, locked, read_record, remember
+from rb_support.cache import cache_dir, digest, locked, put_aside, read_record, remember
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench
@@ -56,7 +55,7 @@ def load_routerbench(
     shots : "0shot", "5shot" or "raw" (the published pickles) or "slice" (three tasks, 5-shot, as CSV); None
         takes the first at hand of 0-shot, 5-shot and slice.
     download : fetch what is not at hand (None: the 0-shot pickle, if none of the three is).
-    allow_unverified : take files whose hash nobody has published.
+    allow_unverified : as `store.locate`: take a pickle that is not the published one as your own.
 
     Raises
     ------
@@ -209,12 +208,18 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     key = json.dumps([_parsing_code(), located.files, options], sort_keys=True)
     name = f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     path = cache_dir() / "parsed" / name
+    if path.parent.exists() and not path.parent.is_dir():
+        put_aside(path.parent, "it is no folder")
     path.parent.mkdir(exist_ok=True)
     with locked(path):
-        if path.is_file():
+        try:
             if read_record(_PARSED).get(name) == digest(path):
                 return table.from_parquet(path)
-            warnings.warn(f"{path} was damaged; it is parsed again from the source", stacklevel=3)
+            put_aside(path, "its sha256 is not the recorded one")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            put_aside(path, error)
         made = parse(located, **options)
         made.to_parquet(path)
         remember(_PARSED, name, digest(path))
