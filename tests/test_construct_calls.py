@@ -81,6 +81,13 @@ def test_what_is_no_answer_is_a_failed_call_and_asked_again_next_time(store: Sto
     assert ask(lambda _: completion(), store, 2).answers == 2
 
 
+def test_whole_answers_without_a_text_are_paid_for_no_more_than_thrice(store: Store) -> None:
+    summary = ask(lambda _: completion(""), store, 1, policy=Policy(attempts=6, first_wait_s=0.005))
+    assert (
+        summary.attempts == 3 and "no answer after 3 attempts, the last ended with: empty" in summary.message
+    )
+
+
 @pytest.mark.parametrize(
     ("reason", "remedy"), [("length", "raise max_tokens"), ("content_filter", "filter withheld")]
 )

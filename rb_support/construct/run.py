@@ -41,6 +41,10 @@ SLACK = 1e-12
 """Dollars by which sums may be off; far below the price of a token."""
 
 
+_WITHOUT_TEXT, _AT_MOST = {"empty", "error"}, 3
+"""Kinds of whole answers without a text, which are paid for all the same, and how often these are tried."""
+
+
 class BudgetReached(Exception):
     """No call fits into the budget any more; says the most that the next one may cost."""
 
@@ -87,7 +91,7 @@ class Policy:
 
     Attributes
     ----------
-    attempts : how often a call is tried in all.
+    attempts : how often a call is tried in all; up to 3 times if whole answers come without a text.
     first_wait_s : seconds before the second attempt; they double with each one, and vary by half.
     longest_wait_s : no longer than this; an endpoint that asks for more is given up.
     timeout_s : seconds that an attempt may take in all.
@@ -395,7 +399,7 @@ class _Asked:
         """
         policy = self.run.policy
         self.run.summary.retries[again.kind] += 1
-        if attempt == policy.attempts:
+        if attempt == (min(policy.attempts, _AT_MOST) if again.kind in _WITHOUT_TEXT else policy.attempts):
             self.in_a_row += 1
             reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again}"
             if self.in_a_row < policy.in_a_row:
