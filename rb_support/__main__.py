@@ -5,10 +5,12 @@ Commands import what they need when they run: papermill alone takes seconds, and
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -42,6 +44,16 @@ Out = Annotated[Path | None, typer.Option(help="Folder of figures; default RB_FI
 @app.command()
 def reproduce(
     data: Annotated[str, typer.Option(help="simulated, real, or an outcome table's path.")] = "simulated",
+    models: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL", help="Own table: only these models; repeatable.")
+    ] = None,
+    missing: Annotated[
+        Literal["raise", "drop"], typer.Option(help="Own table: what becomes of a row without score or cost.")
+    ] = "raise",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Own table: its name of the column NAME; repeatable."),
+    ] = None,
     scale: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     only: Only = None,
     jobs: Jobs = None,
@@ -56,12 +68,14 @@ def reproduce(
 
     Notebooks that have not changed since their last run are skipped.
     Executed notebooks are kept under build/notebooks.
+    Figures of an own table get a folder of their own, such as figures/own/mine-1a2b3c4d.
 
     Exit codes: 0 all passed, 1 a notebook failed, 2 a wrong option, 130 interrupted.
     """
     from rb_support.app import reproduce as notebooks
 
-    _run(notebooks.reproduce, only, jobs, out, data=data, scale=scale, settings=set_ or (), force=force)
+    table = {"data": data, "models": models or (), "missing": missing, "columns": columns or ()}
+    _run(notebooks.reproduce, only, jobs, out, **table, scale=scale, settings=set_ or (), force=force)
 
 
 @app.command()
@@ -83,9 +97,13 @@ def gallery(out: Out = None) -> None:
     from rb_support.report.gallery import rebuild_all
     from rb_support.report.store import figures_root
 
-    root = out or figures_root()
-    for kind, items in rebuild_all(root).items():
-        typer.echo(f"{_shown(root / kind / 'index.html')}: {items} items")
+    root = out or figures_root(committed=True)
+    with _in_words():
+        rebuilt = rebuild_all(root)
+        for folder, items in rebuilt.items():
+            _say(f"{_shown(root / folder / 'index.html')}: {items} items")
+    if not rebuilt:
+        _say(f"{root}: there are no records of figures to show", err=True)
 
 
 @app.command()
@@ -106,16 +124,18 @@ def compare(
 
     for folder in (ours, theirs):
         if not (folder / "claims.csv").is_file():
-            typer.echo(f"Error: {folder} is no folder of figures: it has no claims.csv", err=True)
+            _say(f"Error: {folder} is no folder of figures: it has no claims.csv", err=True)
             raise typer.Exit(USAGE)
-    found = differences(ours, theirs)
+    with _in_words():
+        found = differences(ours, theirs)
+        items = [record["id"] for record in read_records(ours)]
     differing = {difference.item for difference in found}
-    for item in (record["id"] for record in read_records(ours)):
+    for item in items:
         kind, outcome = repeats(item), "differs" if item in differing else "same"
         within = f"within {TOLERANCE[kind]:g}" if kind != "timed" else "numbers not compared"
-        typer.echo(f"{item:16} {kind:8} {outcome:8} {within}")
+        _say(f"{item:16} {kind:8} {outcome:8} {within}")
     for difference in found:
-        typer.echo(str(difference))
+        _say(str(difference))
     if found:
         raise typer.Exit(FAILED)
 
@@ -125,30 +145,51 @@ def _run(command: Callable[..., list[Result]], only: Only, jobs: Jobs, out: Out,
 
     Unless all passed it says why, and ends the process with the exit code for that.
     """
-    from rb_support.app.reproduce import DEFAULT_JOBS, UsageError
+    from rb_support.app.reproduce import DEFAULT_JOBS
     from rb_support.report.store import figures_root, repository_root
-    from rb_support.sources import SourceError, locate_routerbench
+    from rb_support.sources import locate_routerbench
 
     folder = (repository_root() or Path.cwd()) / "notebooks"  # if it is not there, that is said as usage
     jobs = DEFAULT_JOBS if jobs is None else jobs
-    try:
+    with _in_words():
         if options.get("data") == "real":
             locate_routerbench()  # said here once rather than by every notebook
-        results = command(folder, only=only or (), jobs=jobs, figures=out or figures_root(), **options)
-    except KeyboardInterrupt as error:
-        typer.echo("Interrupted: kernels are stopped, nothing is half written.", err=True)
-        raise typer.Exit(INTERRUPTED) from error
-    except (UsageError, SourceError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(USAGE) from error
+        figures = out or figures_root(committed=True)
+        results = command(folder, only=only or (), jobs=jobs, figures=figures, **options)
     counts = Counter(result.status for result in results)
-    typer.echo(f"{counts['done']} run, {counts['unchanged']} unchanged, {counts['failed']} failed")
+    _say(f"{counts['done']} run, {counts['unchanged']} unchanged, {counts['failed']} failed")
     for result in results:
         if result.status == "failed":
             kept = f"\n  kept as {_shown(result.kept)}" if result.kept else ""
-            typer.echo(f"{result.notebook}: {result.failure}{kept}", err=True)
+            _say(f"{result.notebook}: {result.failure}{kept}", err=True)
     if counts["failed"]:
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say what keeps a command from running, or what it warns of, in words, with the exit code for that."""
+    from rb_support.app.reproduce import UsageError
+    from rb_support.report import ReportError
+    from rb_support.sources import SourceError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: _say(f"Warning: {message}", err=True)
+            yield
+    except KeyboardInterrupt as error:
+        _say("Interrupted: kernels are stopped, nothing is half written.", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except (UsageError, SourceError, ReportError, OSError) as error:
+        _say(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE) from error
+
+
+def _say(line: str, err: bool = False) -> None:
+    """Print a line without what a terminal would obey: names in it may be a stranger's."""
+    from rb_support.report.store import printable
+
+    typer.echo(printable(line), err=err)
 
 
 def _shown(path: Path) -> str:

@@ -1,10 +1,15 @@
 """The field's names: datasets, models and how the published files spell them.
 
-Everything here is a constant or a pure function of one, so that every other module can agree on
-one spelling and on one order.
+Everything here is a constant or a pure function of one and of the published tasks, so that every other
+module can agree on one spelling and on one order.
 """
 
 from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+from importlib import resources
 
 MMLU, HELLASWAG, GSM8K, ARC = "MMLU", "HellaSwag", "GSM8K", "ARC-Challenge"
 WINOGRANDE, MBPP, MT_BENCH, RAG, OTHER = "Winogrande", "MBPP", "MT-Bench", "RAG", "Other"
@@ -38,15 +43,8 @@ MODELS: tuple[str, ...] = tuple(_ROUTERBENCH)
 RAG_MODELS: tuple[str, ...] = ("gpt-4-1106-preview", "gpt-3.5-turbo-1106", *_WITH_RETRIEVAL)
 """The five models of RouterBench's RAG experiment (Figure 9)."""
 
-_DATASET_OF_TASK = {
-    "hellaswag": HELLASWAG,
-    "grade-school-math": GSM8K,
-    "gsm8k": GSM8K,
-    "arc-challenge": ARC,
-    "winogrande": WINOGRANDE,
-    "mbpp": MBPP,
-    "rag": RAG,
-}
+_ALIASES = {"gsm8k": "grade-school-math", "mmlu": "mmlu-abstract-algebra"}
+_MT_BENCH = r"mtbench-(writing|roleplay|reasoning|math|coding|extraction|stem|humanities|reference)"
 
 
 def short_name(model: str) -> str:
@@ -54,15 +52,29 @@ def short_name(model: str) -> str:
     return _SHORT.get(model, model)
 
 
-def dataset_of_task(task: str) -> str:
-    """Dataset that a task (the published `eval_name`) belongs to; `Other` if none of the eight.
+@cache
+def _published_tasks() -> dict[str, str]:
+    """Dataset of every task of the published 0-shot file and of the RAG set."""
+    topics = resources.files("rb_support").joinpath("simulate", "data", "topics.csv")
+    rows = list(csv.DictReader(topics.read_text(encoding="utf-8").splitlines()))
+    return {_plain(row["task"]): RAG if row["dataset"].startswith(RAG) else row["dataset"] for row in rows}
 
-    >>> dataset_of_task("mmlu-astronomy"), dataset_of_task("mtbench-math")
-    ('MMLU', 'MT-Bench')
+
+def _plain(task: str) -> str:
+    return task.lower().replace("_", "-").replace("mt-bench", "mtbench")
+
+
+def dataset_of_task(task: str) -> str:
+    """Dataset that a task (the published `eval_name`) belongs to; the task's own name if none knows it.
+
+    Known are the published tasks by their whole names, whatever case, with - or _: the eight datasets,
+    MMLU's 57 subjects, MT-Bench's parts and the tasks that RouterBench keeps beside them, which are `Other`.
+    A task of another name, such as one of MMLU-Pro, is a dataset of its own.
+
+    >>> dataset_of_task("mmlu_astronomy"), dataset_of_task("mtbench-math"), dataset_of_task("mmlu-pro-law")
+    ('MMLU', 'MT-Bench', 'mmlu-pro-law')
     """
-    head = task.lower()
-    if head.startswith("mmlu"):
-        return MMLU
-    if head.startswith(("mtbench", "mt-bench", "mt_bench")):
+    name = _plain(task)
+    if re.fullmatch(_MT_BENCH, name):
         return MT_BENCH
-    return _DATASET_OF_TASK.get(head, OTHER)
+    return _published_tasks().get(_ALIASES.get(name, name), task)

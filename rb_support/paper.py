@@ -33,6 +33,7 @@ class Item:
     notebook : name of the notebook that makes it, without suffix.
     repeats : how another run, or another machine, gives it again: "exactly"; "trained": by networks, whose
         training amplifies rounding; "timed": by a clock, so never.
+    own_title : title where it shows a table of a user's own, if `title` speaks of the papers' data.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Item:
     section: str
     notebook: str
     repeats: Repeats
+    own_title: str = ""
 
 
 @cache

@@ -34,6 +34,9 @@ def check(answer: Any, expected: Any, *, hint: str = "", rtol: float = 1e-3) -> 
     if answer is None:
         print("Not answered yet: put your answer in place of None and run this cell again.")
         return
+    if isinstance(expected, float) and np.isnan(expected):
+        print("This table cannot tell the correct answer.")
+        return
     print(f"Your answer:    {_shown(answer)}")
     print(f"Correct answer: {_shown(expected)}")
     print("Correct." if _agree(answer, expected, rtol) else f"Not yet. {hint}".rstrip())

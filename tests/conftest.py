@@ -14,7 +14,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.register_profile("untimed", deadline=None)  # time says nothing on a busy machine
 settings.load_profile("untimed")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,9 @@ import rb_support.app.reproduce
 import rb_support.sources
 from rb_support.__main__ import app
 from rb_support.app.reproduce import Result
+from rb_support.app.reproduce.runner import Runner
 from rb_support.outcomes import Origin
-from rb_support.report import Report
+from rb_support.report import Report, Versus
 
 runner = CliRunner()
 
@@ -76,6 +81,7 @@ def test_options_are_handed_on(repository: Path, monkeypatch: pytest.MonkeyPatch
     assert handed == {
         "notebooks": repository / "notebooks", "data": "real", "scale": "full", "only": ["01", "02"],
         "jobs": 3, "settings": ["seed=1", "k=2"], "force": True, "figures": Path("o"),
+        "models": (), "missing": "raise", "columns": (),
     }  # fmt: skip
 
 
@@ -117,3 +123,155 @@ def test_real_data_that_is_absent_is_said_before_anything_runs(tmp_path: Path) -
     result = runner.invoke(app, ["reproduce", "--data", "real"], env=environment)
     assert result.exit_code == 2
     assert "rb_support data fetch" in result.output and "RB_DATA_DIR" in result.output
+
+
+BAD_TABLES = {
+    "no.csv": "there is no such file",
+    "mine.txt": "only .csv and .parquet",
+    "empty.csv": "empty.csv",
+    "one.csv": "row 1.*'acme/a'.*is not a number",
+    "score.csv": "row 1.*'acme/a'",
+    "cost.csv": r"row 1.*'acme/a\|total_cost'",
+    "bytes.parquet": "not a whole Parquet file",
+    "escape.csv": "row 1.*is not a number",
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_table_that_cannot_be_used_is_said_in_a_sentence_before_a_kernel_starts(
+    repository: Path, name: str
+) -> None:
+    rows = {"one": "x,0.1", "score": "7,0.1", "cost": "1,-1", "escape": "\x1b[2J\x07,0.1"}
+    row = rows.get(Path(name).stem)
+    header = "sample_id,prompt,eval_name,acme/a,acme/a|total_cost\n"
+    if name != "no.csv":
+        (repository / name).write_text(f"{header}1,what?,sums,{row}\n" if row else "")
+    result = runner.invoke(app, ["reproduce", "--data", name])
+    assert result.exit_code == 2
+    [line] = result.output.splitlines()
+    assert re.search(BAD_TABLES[name], line) and line.isprintable()
+    assert not (repository / "build").exists()
+
+
+# Files of our own, damaged: by a power cut, a bad disk, an editor or a stranger.
+
+
+@pytest.fixture
+def worked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Repository whose notebook has run, by a stand-in for its kernel; its figures, claims and state."""
+
+    def execute(self: Runner, run: Any, notebook: Any, scratch: Path) -> None:
+        monkeypatch.setenv("RB_REPORT_LOG", str(scratch / "written"))
+        report = Report("01_good", Origin("simulated", "made rows"), {"seed": 0}, 0, repository / "figures")
+        cells = pd.DataFrame(
+            {"router": ["zero", "oracle"], "usd_per_query": [0.1, 0.2], "quality": [0.3, 0.4]}
+        )
+        report.save_table(cells, "rb-tab-aiq", versus=[Versus("AIQ", 0.71, 0.763, "digest")])
+        report.save_table(cells, "rb-fig3")  # a curve as `compare` reads it
+        report.claim("KNN beats zero", "sec. 5.3", "0.71 > 0.70", True)
+        report.claims()
+
+    monkeypatch.setattr(Runner, "_execute", execute)
+    assert runner.invoke(app, ["reproduce"]).exit_code == 0
+    shutil.copytree(repository / "figures", repository / "before")
+    return repository
+
+
+def other_value(value: Any, rng: random.Random) -> Any:
+    """A JSON value with one of its parts replaced by something else."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.8:
+        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        copied = value.copy()
+        copied[key] = other_value(value[key], rng)
+        return copied
+    strange = ["../../x", "\x1b[2J\x07", "javascript:x", "<script>", "x" * 5000, "\u202e\0", "rb-fig3", ""]
+    return rng.choice([None, True, -1, 10**400, float("nan"), 1.5, [], {}, [[]], {"a": 1}, *strange])
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """Content after a power cut, a flipped bit, a stranger's edit, or of another file altogether."""
+    at = rng.randrange(len(content) + 1)
+    cut, noise = content[:at], rng.randbytes(rng.choice([1, 8, 400]))
+    ways = [b"", cut, cut + noise + content[at + len(noise) :], noise, b"\0" * len(content), b"[" * 5000]
+    try:
+        edited = json.dumps(other_value(json.loads(content), rng)).encode()
+    except ValueError:
+        edited = content.replace(b",", b"\n", 1)
+    return rng.choice([*ways, edited, edited, edited])
+
+
+COMMANDS = (["gallery"], ["compare", "figures/simulated", "before/simulated"], ["reproduce"])
+
+
+def test_no_command_ends_in_a_traceback_whatever_has_become_of_its_files(worked: Path) -> None:
+    ours = [path for folder in ("figures", "build/state") for path in (worked / folder).rglob("*.*")]
+    whole = {path: path.read_bytes() for path in ours if path.is_file() and path.suffix != ".lock"}
+    told = 0
+    for seed in range(90):
+        rng = random.Random(seed)
+        for path, content in whole.items():
+            path.write_bytes(content)
+        for path in rng.sample(sorted(whole), rng.choice([1, 1, 3])):
+            path.unlink() if rng.random() < 0.1 else path.write_bytes(damaged(whole[path], rng))
+        result = runner.invoke(app, rng.choice(COMMANDS))
+        assert result.exit_code in (0, 1, 2), seed
+        assert result.exception is None or isinstance(result.exception, SystemExit), seed
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", result.output), seed
+        told += "is damaged and taken as not there" in result.output
+    assert told > 15
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"id": "rb-fig3"}'])
+@pytest.mark.parametrize("name", ["rb-tab-aiq.json", "manifest.json", "claims/01_good.json"])
+def test_a_damaged_record_is_named_and_the_rest_goes_on(worked: Path, name: str, content: bytes) -> None:
+    (worked / "figures" / "simulated" / name).write_bytes(content)
+    result = runner.invoke(app, ["gallery"])
+    assert result.exit_code == 0
+    [warning, line] = result.output.splitlines()
+    assert re.match(rf"Warning: .*/{name} is damaged and taken as not there \(.+: .+\)$", warning)
+    assert line == f"figures/simulated/index.html: {1 + (name != 'rb-tab-aiq.json')} items"
+
+
+def test_a_zero_byte_state_does_not_keep_a_notebook_from_running(worked: Path) -> None:
+    """A power cut leaves such files."""
+    assert "1 unchanged" in runner.invoke(app, ["reproduce"]).output
+    (worked / "build" / "state" / "simulated-quick" / "01_good.json").write_bytes(b"")
+    result = runner.invoke(app, ["reproduce"])
+    assert result.exit_code == 0 and "is damaged" in result.output and "1 run" in result.output
+
+
+def test_an_altered_table_is_linked_and_not_shown(worked: Path) -> None:
+    """What stands in the page comes from the file, whose cells were escaped when it was written."""
+    (worked / "figures" / "simulated" / "rb-tab-aiq.html").write_text("<table><script>x</script></table>")
+    assert runner.invoke(app, ["gallery"]).exit_code == 0
+    page = (worked / "figures" / "simulated" / "index.html").read_text()
+    assert "<script>" not in page and '<a href="rb-tab-aiq.html">' in page
+
+
+def test_a_folder_that_cannot_be_written_is_said(repository: Path) -> None:
+    (repository / "taken").write_text("")
+    result = runner.invoke(app, ["reproduce", "--out", "taken"])
+    assert result.exit_code == 2 and "taken" in result.output and len(result.output.splitlines()) < 4
+
+
+# A stranger's text.
+
+
+def test_a_strangers_text_is_shown_as_text(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names come from files of others: what a terminal or a browser would obey is not passed on."""
+    evil = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\u202e"
+    origin = Origin("own", evil, ((f"{evil}.csv", "ab" * 32),))
+    report = Report("01_good", origin, folder=repository / "figures")
+    report.save_table(pd.DataFrame({"model": [evil], evil: [1.0]}), "own-x", title=evil, note=evil)
+    report.claim(evil, evil, evil, True)
+    report.claims()
+    [page] = (repository / "figures" / "own").glob("*/index.html")
+    text = page.read_text()
+    assert "<script>" not in text and "\x1b" not in text and "\u202e" not in text and "&lt;script&gt;" in text
+    failed = Result("01_good", "failed", f"ValueError: {evil}")
+    monkeypatch.setattr(rb_support.app.reproduce, "refresh", lambda *_, **__: [failed])
+    shown = runner.invoke(app, ["refresh"]).output + runner.invoke(app, ["gallery"]).output
+    shown += runner.invoke(app, ["compare", str(page.parent), str(page.parent)]).output
+    shown += runner.invoke(app, ["reproduce", "--only", evil]).output
+    shown += runner.invoke(app, ["reproduce", "--set", f"seed={evil}"]).output
+    assert "script" in shown and not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", shown)

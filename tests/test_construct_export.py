@@ -1,5 +1,6 @@
 """From the store to an outcome table and its card."""
 
+import csv
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -182,15 +183,15 @@ def test_any_answer_survives_a_csv_file(tmp_path, text, form):
 
 @pytest.mark.parametrize("fails", ["table", "card"])
 def test_a_file_is_written_whole_or_not_at_all(store, tmp_path, monkeypatch, fails):
-    def disk_full(written, *args, **_options):
-        with Path(args[0] if fails == "table" else written).open("wb") as file:
-            file.write(b"half")
+    def disk_full(written, *_args, **_options):
+        with written if fails == "table" else written.open("w") as file:
+            file.write("half")
         raise OSError(28, "No space left on device")
 
     files = {"table": tmp_path / "x.csv", "card": tmp_path / "card.md"}
     for file in files.values():
         file.write_text("old")
-    monkeypatch.setattr(*((Path, "write_bytes") if fails == "card" else (pd.DataFrame, "to_csv")), disk_full)
+    monkeypatch.setattr(*((Path, "write_bytes") if fails == "card" else (csv, "writer")), disk_full)
     asked = ["export", str(files["table"]), "--store", str(store.path), "--card", str(files["card"])]
     result = CliRunner().invoke(app, asked)
     assert result.exit_code == 1 and "No space left" in result.output

@@ -23,9 +23,9 @@ def wide(**changes: object) -> pd.DataFrame:
     """Three rows as the published files write them: object scores, list literals, an oracle column."""
     columns: dict[str, object] = {
         "Unnamed: 0": [7, 8, 9],
-        "sample_id": ["mmlu-law.test.1", "arc-challenge.test.1", "mtbench.1"],
+        "sample_id": ["mmlu-virology.test.1", "arc-challenge.test.1", "mtbench.1"],
         "prompt": ["['Who?']", "['为什么?']", "['One', 'Two']"],
-        "eval_name": ["mmlu-law", "arc-challenge", "mtbench"],
+        "eval_name": ["mmlu-virology", "arc-challenge", "mtbench"],
         "a": [1.0, "0.25", "0"],
         "b": pd.Series([0, 1, "0.9"], dtype=object),
         "a|model_response": ["['x']", "['y']", "['z']"],
@@ -67,7 +67,7 @@ def test_wide_frame_with_the_published_quirks() -> None:
     np.testing.assert_array_equal(got.quality, [[1, 0], [0.25, 1], [0, 0.9]])
     np.testing.assert_array_equal(got.cost, [[0.001, 1e-5], [0.002, 2e-5], [0.003, 3e-5]])
     assert got.frame["prompt"].tolist() == ["Who?", "为什么?", "One\n\nTwo"]
-    assert got.frame["task"].tolist() == ["mmlu-law", "arc-challenge", "mtbench"]
+    assert got.frame["task"].tolist() == ["mmlu-virology", "arc-challenge", "mtbench"]
     assert got.datasets == ("MMLU", "ARC-Challenge", "MT-Bench")
     extras = ["a|model_response", "b|model_response", "oracle_model_to_route_to"]
     assert list(got.frame.columns) == ["sample_id", "dataset", "task", "prompt", *extras]
@@ -107,7 +107,7 @@ def test_models_are_chosen_in_the_order_asked() -> None:
 
 def test_rows_that_lack_a_score_are_dropped_and_counted() -> None:
     got = Outcomes.from_wide(wide(a=[1, "NA", 0]), origin=SIMULATED, missing="drop")
-    assert got.frame["task"].tolist() == ["mmlu-law", "mtbench"]
+    assert got.frame["task"].tolist() == ["mmlu-virology", "mtbench"]
     np.testing.assert_array_equal(got.cost, [[0.001, 1e-5], [0.003, 3e-5]])
     assert got.origin.notes == ("first note", "rows dropped for a missing score or cost: 1")
 
@@ -194,7 +194,7 @@ def test_points_are_mean_cost_and_quality() -> None:
 
 def test_rows_models_and_datasets_are_taken() -> None:
     got = Outcomes.from_wide(wide())
-    assert got.take([2, 0]).frame["task"].tolist() == ["mtbench", "mmlu-law"]
+    assert got.take([2, 0]).frame["task"].tolist() == ["mtbench", "mmlu-virology"]
     assert_same(got.take(np.array([True, False, True])), got.take([0, 2]))
     assert_same(got.take([-1]), got.of("MT-Bench"))
     assert len(got.of("MMLU")) == 1 and got.of("MMLU").datasets == ("MMLU",)
@@ -252,14 +252,14 @@ PROMPT = TEXT | st.lists(TEXT, min_size=1, max_size=2).map(repr)
 
 
 @st.composite
-def outcomes(draw: st.DrawFn, tasks: tuple[str, ...] = ("mbpp", "mmlu-law", "own")) -> Outcomes:
+def outcomes(draw: st.DrawFn, tasks: tuple[str, ...] = ("mbpp", "mmlu-virology", "own")) -> Outcomes:
     n = draw(st.integers(1, 12))
     models = tuple(draw(st.lists(st.sampled_from(["a", "b/c", "d|e"]), min_size=1, max_size=3, unique=True)))
     cells = st.lists(st.floats(0, 1), min_size=n * len(models), max_size=n * len(models))
     prompts = draw(st.lists(PROMPT.filter(str.strip), min_size=n, max_size=n))
     frame = pd.DataFrame({"sample_id": [f"{i:03d}" for i in range(n)]})
     frame["task"] = draw(st.lists(st.sampled_from(tasks), min_size=n, max_size=n))
-    frame["dataset"] = frame["task"].map({"mbpp": "MBPP", "mmlu-law": "MMLU", "own": "mine"})
+    frame["dataset"] = frame["task"].map({"mbpp": "MBPP", "mmlu-virology": "MMLU", "own": "mine"})
     frame["prompt"] = pd.Series(prompts, dtype=str)
     frame[f"{models[0]}|model_response"] = frame["prompt"]
     frame["note"] = frame["task"]
@@ -281,7 +281,7 @@ def test_wide_frames_come_back(one: Outcomes) -> None:
     np.testing.assert_array_equal(again.cost[order], one.cost)
 
 
-@given(outcomes(tasks=("mbpp", "mmlu-law")))
+@given(outcomes(tasks=("mbpp", "mmlu-virology")))
 @settings(max_examples=60, deadline=None)
 def test_long_frames_come_back(one: Outcomes) -> None:
     long = one.to_long()
@@ -374,8 +374,8 @@ def test_read_tells_wide_from_long_and_csv_from_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("t.csv", b"a,b\n1,2,3\n", "rows have more fields than the header"),
-        ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "not a CSV file"),
+        ("t.csv", b"a,b\n1,2,3\n", "row 1 has 3 fields, the header 2; name every"),
+        ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "row 2 has 4 fields, the header 2"),
         ("t.csv", b"", "not a CSV file"),
         ("t.csv", b"a\n\xff\xfe\n", "not a CSV file in UTF-8"),
         ("t.csv", b"sample_id,prompt,eval_name,a,a|total_cost\nq,p,t,3,0\n", r"t.csv: row 1 \(sample_id q"),
@@ -404,7 +404,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError("disk full")
 
     monkeypatch.setattr(pq, "write_table", cut)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(TableError, match="cannot be written .disk full"):
         one.to_parquet(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]

@@ -455,3 +455,24 @@ def test_threshold_meets_the_share_with_no_call_to_spare(rate, percent):
 def test_threshold_names_what_is_wrong(rate, share, match):
     with pytest.raises(ValueError, match=match):
         threshold_for(rate, share)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 10.0])
+def test_a_gap_that_is_rounding_is_no_gap(size):
+    """0.1 + 0.2 is not 0.3, but nothing can be recovered of the difference; a millionth is a gap."""
+    rng = np.random.default_rng(0)
+    strong = size * rng.random(50)
+    for weak in (strong, strong + 1e-17 * size, strong * (1 + 1e-15), rng.permutation(strong)):
+        curve = threshold_sweep(rng.random(50), strong, weak)
+        ends = weak.mean(), strong.mean()
+        assert pgr(curve[1], *ends) is None
+        assert apgr(*curve, *ends) is None and cpt(*curve, *ends, 0.5) is None
+        assert random_apgr_spread(strong, weak) is None
+        assert random_metrics(strong, weak, rng=rng, draws=5) is None
+        estimates, _ = bootstrap_pairs({"R": rng.random(50)}, strong, weak, rng=rng, draws=5)
+        assert estimates.isna().all(axis=None)
+    assert pgr(0.1 + 0.2, 0.3, 0.1 + 0.2) is None and pgr(0.5, 0.0, 1e-17) is None
+    weak = strong - 1e-6 * size
+    curve = threshold_sweep(rng.random(50), strong, weak)
+    assert apgr(*curve, weak.mean(), strong.mean()) == pytest.approx(0.5, abs=0.02)
+    assert pgr(0.5 + 5e-7, 0.5, 0.5 + 1e-6) == pytest.approx(0.5)

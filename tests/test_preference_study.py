@@ -7,7 +7,7 @@ from sources_made import WEAK, shelf
 from sources_made import study as published_study
 
 from rb_support import paper
-from rb_support.outcomes import Origin, PairScores, TableError
+from rb_support.outcomes import Origin, PairScores
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.training_sets import Experiment, load_experiment, take_gold
 from rb_support.simulate import simulate_outcomes
@@ -93,12 +93,13 @@ def test_own_experiment_holds_labels_out_of_every_dataset(tmp_path):
     assert not judged & prompts_of(experiment.training["D_gold"])
 
 
-def test_an_own_table_too_small_is_refused(tmp_path):
+def test_a_small_own_table_is_one_benchmark(tmp_path):
     table = simulate_outcomes(600, seed=5)
     path = tmp_path / "small.csv"
     table.take(np.arange(10)).to_wide().to_csv(path, index=False)
-    with pytest.raises(TableError, match="no dataset has 30 rows"):
-        load_experiment(str(path))
+    experiment = load_experiment(str(path))
+    assert list(experiment.benchmarks) == ["all rows"] and len(experiment.benchmarks["all rows"]) == 6
+    assert len(experiment.gold) == 4 and experiment.notes == ()
 
 
 def test_gold_keeps_equal_prompts_together():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -9,18 +10,23 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+from conftest import ROOT
 from jupyter_client.provisioning.local_provisioner import LocalPortCache
 from notebook_maker import REPORTING, make_repository, write_notebook
 from processes import start
 
 from rb_support.app.reproduce import Result, UsageError, refresh, reproduce
-from rb_support.app.reproduce.plan import State, convert, discover, fingerprint, left_out, plan_runs
-from rb_support.report.gallery import read_manifest
+from rb_support.app.reproduce.plan import VALUES, State, convert, discover, fingerprint, left_out, plan_runs
+from rb_support.outcomes import Kind, Origin, Outcomes
+from rb_support.report.gallery import read_manifest, rebuild_all
 
+OTHER = "data: str = 'x'\nk: int = 3\nstrong: str = ''"
 ENVIRONMENT = "import os; print(os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()), data, seed)"
 
 
@@ -135,7 +141,7 @@ def test_a_kernel_whose_port_was_taken_is_started_again(
 def notebooks(tmp_path: Path) -> Path:
     folder = make_repository(tmp_path)
     write_notebook(folder / "01_good.ipynb", "raise RuntimeError('must not run')")
-    write_notebook(folder / "02_other.ipynb", "raise RuntimeError", parameters="data: str = 'x'\nk: int = 3")
+    write_notebook(folder / "02_other.ipynb", "raise RuntimeError", parameters=OTHER)
     (folder / "scratch.ipynb").write_text("{}")
     return folder
 
@@ -143,16 +149,29 @@ def notebooks(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"settings": ["sede=1"]}, "known are k, names, rows, seed, share, shown"),
-        ({"settings": ["seed=abc"]}, "seed=abc: 01_good wants int, such as 0"),
-        ({"settings": ["rows=1.5"]}, "01_good wants int, such as 5"),
-        ({"settings": ["share=half"]}, "wants float, such as 0.5"),
-        ({"settings": ["shown=maybe"]}, "wants bool, such as False"),
-        ({"settings": ["names=[a"]}, "wants list"),
+        ({"settings": ["sede=1"]}, "known are k, names, rows, seed, share, shown, strong"),
+        ({"settings": ["sede=1", "seed=-1", "k=0"]}, r"--set sede: .*\n--set seed=-1: .*\n--set k=0: "),
+        ({"settings": ["seed=abc"]}, r"seed=abc: .*integer.*; it wants int, such as 0$"),
+        ({"settings": ["seed=-1"]}, "seed=-1: .*greater than or equal to 0"),
+        ({"settings": ["seed=4294967296"]}, "seed=4294967296: .*less than"),
+        ({"settings": ["seed=" + "9" * 5000]}, "seed=9+: .*integer"),
+        ({"settings": ["rows=1.5"]}, "rows=1.5: .*wants int, such as 5"),
+        ({"settings": ["rows=9"]}, "rows=9: .*less than or equal to 8"),
+        ({"settings": ["k=0"]}, "k=0: .*greater than or equal to 1"),
+        ({"settings": ["share=half"]}, "share=half: .*wants float, such as 0.5"),
+        ({"settings": ["share=nan"]}, "share=nan: .*finite"),
+        ({"settings": ["share=-inf"]}, "share=-inf: .*finite"),
+        ({"settings": ["shown=maybe"]}, "shown=maybe: .*wants bool, such as False"),
+        ({"settings": ["names=[a"]}, "names=.*wants list"),
+        ({"settings": ["names=[]"]}, "names=.*at least 1 item"),
+        ({"settings": ["strong=gpt-4-1106"]}, "strong=gpt-4.*not in the table; did you mean 'gpt-4-"),
         ({"settings": ["seed"]}, "name=value"),
         ({"settings": ["scale=full"]}, "use --scale full"),
-        ({"only": ["07"]}, "fits no notebook; there are 01_good, 02_other"),
+        ({"only": ["07", "01", "x"]}, "--only 07, x fits no notebook; there are 01_good, 02_other"),
+        ({"settings": ["k=" + "9" * 12]}, "k=9+: .*less than or equal to"),
         ({"data": "no/such.csv"}, "no such file"),
+        ({"models": ["gpt-4"]}, "for an own table"),
+        ({"data": "real", "missing": "drop"}, "for an own table"),
         ({"scale": "huge"}, "one of quick, full"),
         ({"jobs": 0}, "at least one"),
     ],
@@ -160,7 +179,7 @@ def notebooks(tmp_path: Path) -> Path:
 def test_what_does_not_fit_is_refused_before_anything_runs(
     notebooks: Path, arguments: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=message.replace("[", r"\[")):
+    with pytest.raises(UsageError, match=message):
         reproduce(notebooks, **arguments)  # type: ignore[arg-type]
     assert not (notebooks.parent / "build").exists()
 
@@ -172,7 +191,8 @@ def test_folder_without_notebooks_is_refused(tmp_path: Path) -> None:
 
 def test_parameters_go_to_the_notebooks_that_have_them(notebooks: Path) -> None:
     settings = ["seed=7", "share=0.25", "k=4", "shown=true", 'names=["b", "c"]']
-    first, second = plan_runs(discover(notebooks), notebooks, data="real", scale="full", settings=settings)
+    given = {"data": "real", "scale": "full"}
+    first, second = plan_runs(discover(notebooks), notebooks, given=given, settings=settings)
     assert first.parameters == {
         "data": "real", "scale": "full", "seed": 7, "share": 0.25, "shown": True, "names": ["b", "c"],
     }  # fmt: skip
@@ -181,37 +201,153 @@ def test_parameters_go_to_the_notebooks_that_have_them(notebooks: Path) -> None:
     assert (first.cells, second.cells) == (2, 2)
 
 
+def parameter(name: str, annotation: str, default: str) -> dict[str, str]:
+    return {"name": name, "inferred_type_name": annotation, "default": default}
+
+
 def test_text_stays_text_where_the_notebook_wants_text() -> None:
-    parameter = {"name": "model", "inferred_type_name": "str", "default": '"a"'}
-    assert convert("1", parameter, "01") == "1"
+    assert convert("1", parameter("model", "str", '"a"')) == "1"
 
 
-def test_own_table_and_data_folder_are_handed_over_by_full_path_and_known_by_content(
+def test_a_path_is_handed_over_from_the_root_and_must_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cards.toml").touch()
+    cards, answers = parameter("models_file", "str", '""'), parameter("store_file", "str", '""')
+    assert convert("cards.toml", cards) == str(tmp_path / "cards.toml")
+    assert convert("", cards) == convert("", answers) == ""
+    assert convert("answers.db", answers) == str(tmp_path / "answers.db")
+    with pytest.raises(UsageError, match=r"models_file=card\.toml"):
+        convert("card.toml", cards)
+
+
+def test_every_parameter_of_every_notebook_has_its_check() -> None:
+    known = {}
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        known.update(papermill.inspect_notebook(str(path)))
+    assert known.keys() - {"data", "scale"} <= VALUES.keys()
+    for name in ("draws", "k", "seed", "comparable"):
+        assert known.keys() >= {name}
+    for name in known.keys() - {"data", "scale"}:
+        default = json.loads(known[name]["default"])
+        assert convert(str(default), known[name]) == default
+        if not isinstance(default, str):
+            for text in ("-1", "nan", "inf", "", "x", "-0.5"):
+                with pytest.raises(UsageError, match=f"--set {name}={text}: "):
+                    convert(text, known[name])
+
+
+# A user's own table.
+
+WIDE = """sample_id,prompt,eval_name,acme/a,acme/a|total_cost,acme/b,acme/b|total_cost
+1,What is 1 + 1?,sums,1,0.001,0.5,0.0001
+2,What is 1 + 2?,sums,1,0.002,,0.0001
+3,What is 1 + 3?,sums,0,0.001,1,0.0001
+"""
+READING = """
+from rb_support.load import load_outcomes
+from rb_support.report import Report
+import pandas as pd
+outcomes = load_outcomes(data)
+report = Report("08_own", outcomes.origin, {"data": data})
+report.save_table(pd.DataFrame(outcomes.points(), index=outcomes.models), "own-x", title="X");
+print(outcomes.models, outcomes.frame["task"].tolist(), outcomes.origin)
+""".strip()
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Repository whose one notebook reads a table and saves one, with `mine.csv` and `full.csv` in it."""
+    write_notebook(make_repository(tmp_path) / "08_own.ipynb", READING, parameters='data: str = "x"')
+    (tmp_path / "mine.csv").write_text(WIDE)
+    (tmp_path / "full.csv").write_text(WIDE.replace("0.002,,", "0.002,1,"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def place(path: Path) -> str:
+    return f"own/{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+
+
+def test_an_own_table_is_checked_before_a_kernel_starts(own: Path) -> None:
+    for options, message in [
+        ({}, r"mine\.csv.*row 2.*'acme/b'"),
+        ({"models": ["acme/c"]}, r"model 'acme/c' is not in the table"),
+        ({"columns": ["eval_name"]}, "NAME=COLUMN"),
+        ({"columns": ["eval_name=topic"]}, "column 'topic' is not in the table"),
+        ({"columns": ["prompt=eval_name"]}, "a column of that name already"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            reproduce(own / "notebooks", data="mine.csv", **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="strong=acme/c: .*did you mean 'acme/b'"):
+        write_notebook(own / "notebooks" / "09_two.ipynb", "1", parameters=OTHER)
+        reproduce(own / "notebooks", data="full.csv", settings=["strong=acme/c"])
+    assert not (own / "build").exists() and not (own / "figures").exists()
+
+
+def test_an_own_table_is_read_as_the_loader_can(own: Path) -> None:
+    (own / "mine.csv").write_text(WIDE.replace("eval_name", "topic"))
+    options = {"columns": ["eval_name=topic"], "missing": "drop", "models": ["acme/b"]}
+    assert reproduce(own / "notebooks", data="mine.csv", **options) == [Result("08_own", "done")]  # type: ignore[arg-type]
+    shown = outputs(own / "build" / "notebooks" / place(own / "mine.csv") / "08_own.ipynb")
+    assert shown.startswith("('acme/b',) ['sums', 'sums'] Origin(kind='own', name='mine.csv'")
+    assert "rows dropped for a missing score or cost: 1" in shown
+
+
+def test_own_tables_of_one_name_do_not_share_figures(own: Path) -> None:
+    notebooks, other = own / "notebooks", own / "other" / "full.csv"
+    other.parent.mkdir()
+    other.write_text(WIDE.replace("0.002,,", "0.002,0,"))
+    for path in (own / "full.csv", other):
+        assert reproduce(notebooks, data=str(path)) == [Result("08_own", "done")]
+        figures = own / "figures" / place(path)
+        [item] = read_manifest(figures)["items"]
+        assert item["data"] == {"kind": "own", "name": "full.csv"}
+        record = json.loads((figures / "own-x.json").read_text())
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert record["data"]["files"] == [{"name": "full.csv", "sha256": sha256}]
+        page = (figures / "index.html").read_text()
+        assert "own data</span>" in page and "show other data" not in page
+    assert reproduce(notebooks, data="full.csv") == [Result("08_own", "unchanged")]
+    assert rebuild_all(own / "figures") == {place(own / "full.csv"): 1, place(other): 1}
+
+
+def test_data_have_a_seed_apart_from_the_routers() -> None:
+    seed = parameter("data_seed", "int", "0")
+    assert convert("1", seed) == 1
+    with pytest.raises(UsageError, match="data_seed=-1: "):
+        convert("-1", seed)
+
+
+@pytest.mark.parametrize("kind", ["simulated", "real"])
+def test_a_table_is_own_whatever_its_file_says_of_itself(own: Path, kind: Kind) -> None:
+    """Else a stranger's rows would stand among the committed figures, and as published ones."""
+    path = own / "theirs.parquet"
+    table = Outcomes.read(own / "full.csv")
+    replace(table, origin=Origin(kind, "made rows")).to_parquet(path)
+    assert reproduce(own / "notebooks", data="theirs.parquet") == [Result("08_own", "done")]
+    record = json.loads((own / "figures" / place(path) / "own-x.json").read_text())
+    assert record["data"]["kind"] == "own" and record["data"]["files"][0]["name"] == "theirs.parquet"
+    assert [folder.name for folder in (own / "figures").iterdir()] == ["own"]
+
+
+def test_data_folder_is_handed_over_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebooks = make_repository(tmp_path)
-    printing = "import os; print(open(data).read(), os.environ['RB_DATA_DIR'])"
-    write_notebook(notebooks / "08_own.ipynb", printing, parameters='data: str = "x"')
-    (tmp_path / "mine.csv").write_text("my rows")
+    write_notebook(notebooks / "08_own.ipynb", "import os; print(os.environ['RB_DATA_DIR'])", parameters=None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RB_DATA_DIR", "data")
-    assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "done")]
-    shown = outputs(tmp_path / "build" / "notebooks" / "own" / "08_own.ipynb")
-    assert shown == f"my rows {tmp_path / 'data'}\n"
-    assert reproduce(notebooks, data="mine.csv") == [Result("08_own", "unchanged")]
-    (tmp_path / "mine.csv").write_text("other rows")
-    plan = plan_runs(discover(notebooks), tmp_path, data=str(tmp_path / "mine.csv"))[0]
-    record = tmp_path / "build" / "state" / "own-quick" / "08_own.json"
-    assert not State(record, fingerprint(plan, tmp_path / "figures")).holds()
+    assert reproduce(notebooks) == [Result("08_own", "done")]
+    shown = outputs(tmp_path / "build" / "notebooks" / "simulated" / "08_own.ipynb")
+    assert shown == f"{tmp_path / 'data'}\n"
 
 
 def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
     notebooks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prints(settings: tuple[str, ...] = (), data: str = "real") -> str:
-        plan = plan_runs(
-            [notebooks / "01_good.ipynb"], tmp_path, data=data, scale="quick", settings=settings
-        )[0]
+        given = {"data": data, "scale": "quick"}
+        plan = plan_runs([notebooks / "01_good.ipynb"], tmp_path, given=given, settings=settings)[0]
         return fingerprint(plan, tmp_path)
 
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "data"))
@@ -227,9 +363,10 @@ def test_fingerprint_sees_code_parameters_and_data_but_not_prose(
     nbformat.write(notebook, notebooks / "01_good.ipynb")
     second = prints()
     assert second != first
-    simulated = prints(data="simulated")
+    simulated, mine = prints(data="simulated"), prints(data=str(tmp_path / "data" / "a.csv"))
     (tmp_path / "data" / "a.csv").write_text("12")
     assert prints() != second and prints(data="simulated") == simulated
+    assert prints(data=str(tmp_path / "data" / "a.csv")) != mine
 
 
 def test_state_holds_while_outputs_lie_unaltered(tmp_path: Path) -> None:
@@ -243,6 +380,52 @@ def test_state_holds_while_outputs_lie_unaltered(tmp_path: Path) -> None:
     assert not state.holds()
     output.unlink()
     assert not state.holds()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"fingerprint": "f"}', b"\xff", b"[" * 100_000])
+def test_a_damaged_state_is_named_and_its_notebook_runs(tmp_path: Path, content: bytes) -> None:
+    state = State(tmp_path / "state.json", "f")
+    state.path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"state\.json is damaged"):
+        assert not state.holds()
+    state.save([])
+    assert state.holds()
+
+
+# Kernels and progress.
+
+
+def test_the_kernel_is_of_this_python_whatever_jupyter_path_offers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebooks = make_repository(tmp_path)
+    write_notebook(notebooks / "01_good.ipynb", "import sys; print(sys.executable)", parameters=None)
+    spec = {"argv": ["/bin/false"], "display_name": "Python 3", "language": "python"}
+    offered = tmp_path / "kernels" / "python3" / "kernel.json"
+    offered.parent.mkdir(parents=True)
+    offered.write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert reproduce(notebooks) == [Result("01_good", "done")]
+    shown = outputs(tmp_path / "build" / "notebooks" / "simulated" / "01_good.ipynb")
+    assert shown == f"{sys.executable}\n"
+
+
+def test_a_kernel_that_does_not_start_is_reported_with_its_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notebook(make_repository(tmp_path) / "01_good.ipynb", "1", parameters=None)
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (result,) = reproduce(tmp_path / "notebooks")
+    assert result.failure == "its kernel does not start: no kernel here"
+
+
+def test_progress_within_a_notebook_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_notebook(make_repository(tmp_path) / "01_good.ipynb", *["1"] * 7)
+    reproduce(tmp_path / "notebooks")
+    lines = capsys.readouterr().out.splitlines()
+    told = [f"       01_good: {cells} of 8 cells" for cells in (2, 4, 6)]
+    assert lines[:3] == told and lines[3].startswith("done   01_good  (")
 
 
 # Refreshing outputs in place.

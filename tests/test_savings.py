@@ -15,15 +15,15 @@ def test_savings_are_of_the_best_router():
     pair = scores_of(np.column_stack([gain, np.zeros(300)])).pair("a", "b")
     good, bad = gain + rng.normal(0, 0.5, 300), rng.random(300)
     rates = [WinRates("D", name, "GSM8K", pair, rate) for name, rate in (("bad", bad), ("good", good))]
-    prices = {"strong_price": 24.7, "weak_price": 0.24}
-    found = savings(rates, rng=rng, draws=100, **prices)
+    prices = (24.7, 0.24)
+    found = savings(rates, rng=rng, draws=100, prices={"GSM8K": prices})
     assert found["router"].tolist() == ["good", "good"]
     curve, ends = threshold_sweep(good, pair.strong, pair.weak), (pair.weak.mean(), pair.strong.mean())
     for row, target in zip(found.itertuples(), (0.5, 0.8), strict=True):
         share = cpt(*curve, *ends, target)
         assert row.share == pytest.approx(share)
         assert row.saving == pytest.approx(cost_saving(share, target))
-        assert row.saving_full == pytest.approx(cost_saving_full(share, target, *prices.values()))
+        assert row.saving_full == pytest.approx(cost_saving_full(share, target, *prices))
         assert row.saving_low < row.saving < row.saving_high
         assert row.saving_full_low < row.saving_full < row.saving_full_high
         assert row.quality_share == pytest.approx(target)  # the weak model scores nothing here
@@ -34,8 +34,7 @@ def test_a_router_that_never_gets_there_saves_nothing_known():
     pair = scores_of([[1, 0], [0, 1]]).pair("a", "b")
     found = savings(
         [WinRates("D", "R", "GSM8K", pair, np.array([0.9, 0.1]))],
-        strong_price=1,
-        weak_price=0,
+        prices={"GSM8K": (1, 0)},
         rng=np.random.default_rng(0),
         draws=20,
     )

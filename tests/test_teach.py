@@ -46,6 +46,11 @@ def test_check_prints_both_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == ["Your answer:    2", "Correct answer: 0.3333", "Not yet."]
 
 
+def test_a_table_without_an_answer_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    teach.check(0.5, float("nan"))
+    assert capsys.readouterr().out == "This table cannot tell the correct answer.\n"
+
+
 class Shown:
     """Stands for the notebook: keeps what is displayed, and what is redrawn in place."""
 

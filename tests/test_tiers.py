@@ -197,3 +197,14 @@ def test_real_battles_rate_gpt4_first(shared_data, tmp_path, monkeypatch):
     gap = ratings["gpt-4-1106-preview"] - ratings["phi-2"]
     assert gap == pytest.approx(400 * np.log10(share / (1 - share)), rel=1e-3)
     assert assign_tiers(ratings, 10)["gpt-4-1106-preview"] == 0
+
+
+def test_models_that_battles_do_not_tell_apart_share_a_tier():
+    """Ties only, whoever meets whom how often, and a circle of wins."""
+    ties = [(a, b, "tie") for a, b in [("a", "b")] * 3 + [("b", "c")] * 7 + [("c", "d"), ("d", "a")]]
+    circle = [(a, b, "model_a") for a, b in [("a", "b"), ("b", "c"), ("c", "a")]]
+    for rows in (ties, circle):
+        ratings = bradley_terry(battles(*rows))
+        assert set(ratings.values()) == {1000.0} and set(assign_tiers(ratings, 1).values()) == {0}
+        with pytest.raises(ValueError, match=r"2 tiers cannot be made of \d models with 1 different ratings"):
+            assign_tiers(ratings, 2)

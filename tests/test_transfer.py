@@ -232,7 +232,7 @@ def test_maps_of_several_routers_and_their_summary():
 def test_the_papers_numbers_stand_only_beside_the_same_pair_and_benchmark():
     names = ["GPT-4 / Mixtral (GSM8K)", "Claude 3 Opus / Sonnet (GSM8K)", "Claude 3 Opus / Sonnet (MT Bench)"]
     table = pd.DataFrame({"benchmark": names, "router": "Causal LM", "apgr": 0.5})
-    found = transfer.beside_paper(table, [names[0]])
+    found = transfer.beside_paper(transfer.in_words(table, ["GSM8K", "MT Bench"]), "GPT-4 / Mixtral")
     assert found["pair"].tolist() == ["GPT-4 / Mixtral"] + ["Claude 3 Opus / Sonnet"] * 2
     assert found["benchmark"].tolist() == ["GSM8K", "GSM8K", "MT Bench"]
     assert found["paper_apgr"].fillna(-1).tolist() == [0.622, -1, 0.656]

@@ -15,9 +15,10 @@ from rb_support.preference import causal
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier, word_tokenizer
 from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.sw import SWRanking
 from rb_support.preference.text_model import prompt_shares
 from rb_support.preference.training import Training, read_sealed
-from rb_support.preference.win_model import MODEL_FILE, STATE_FILE, fitted, kept_rates
+from rb_support.preference.win_model import MODEL_FILE, SCORES_FILE, STATE_FILE, fitted, kept_rates
 
 
 @pytest.fixture(autouse=True)
@@ -389,3 +390,38 @@ def test_a_prompt_is_read_once_per_machine(tmp_path, monkeypatch):
     other = Reader()
     other.identity = "fedcba9876543210f"
     assert kept_rates(other, ["b"]).tolist() == [0.1] and seen[-1] == "b"
+
+
+@given(place=st.floats(0, 1, exclude_max=True), damage=st.sampled_from(["flip", "cut", "empty", "text"]))
+@settings(max_examples=12, deadline=None)
+def test_damaged_scores_are_named_and_read_anew(tmp_path_factory, place, damage):
+    folder = tmp_path_factory.mktemp("scores")
+
+    class Reader:
+        identity, progress = "0123456789abcdef0", False
+
+        def win_rate(self, texts):
+            return np.array([len(text) / 10 for text in texts])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RB_CACHE_DIR", str(folder))
+        assert kept_rates(Reader(), ["aa", "b"]).tolist() == [0.2, 0.1]
+        (path,) = folder.glob(f"win_models/*/{SCORES_FILE}")
+        data = bytearray(path.read_bytes())
+        at = int(place * len(data))
+        data[at] ^= 1
+        made = {"flip": data, "cut": data[:at], "empty": b"", "text": b"{}"}
+        path.write_bytes(made[damage])
+        with pytest.warns(UserWarning, match=rf"{SCORES_FILE} is .*made anew"):
+            assert kept_rates(Reader(), ["aa", "b"]).tolist() == [0.2, 0.1]
+        assert kept_rates(Reader(), ["b"]).tolist() == [0.1], "whole again"
+
+
+@pytest.mark.parametrize("winner", ["tie", "model_a", "model_b"])
+def test_battles_that_all_end_alike_say_the_same_of_every_query(winner):
+    frame = pd.DataFrame({"prompt": [f"p{i}" for i in range(12)], "model_a": "big", "model_b": "small"})
+    battles, X = Battles(frame.assign(winner=winner)), np.eye(12)
+    for model in (SWRanking(strong="big", weak="small"), factorization(epochs=300)):
+        rate = model.fit(battles, X).win_rate(X)
+        above, below = {"tie": (0.4, 0.6), "model_a": (0.5, 1), "model_b": (0, 0.5)}[winner]
+        assert ((rate >= above) & (rate <= below)).all()

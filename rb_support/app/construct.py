@@ -15,7 +15,7 @@ import pandas as pd
 import typer
 
 from rb_support import construct
-from rb_support.cache import write_atomically, written_whole
+from rb_support.cache import write_atomically
 from rb_support.construct.records import ConstructError, Model, Parameters, Query, plain
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
@@ -166,8 +166,7 @@ def export(
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
-            with written_whole(out) as part:
-                (outcomes.to_long() if long else outcomes.to_wide()).to_csv(part, index=False)
+            outcomes.to_csv(out, long=long)
         if card is not None:
             write_atomically(card, construct.export.card(kept, parameters=parameters).encode())
     _say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")

@@ -23,7 +23,7 @@ from rb_support.construct.refusals import tally
 from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Kind, Origin, Outcomes
-from rb_support.outcomes.wide import TURN
+from rb_support.outcomes.cells import TURN
 
 CostAxis = Literal["usd", "latency"]
 

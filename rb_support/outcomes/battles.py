@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rb_support.outcomes.checks import Checks, Floats
+from rb_support.outcomes.checks import LARGEST_COST, Checks, Floats
 from rb_support.outcomes.table import OWN, Origin, Rows
+from rb_support.outcomes.wide import plain_frame
 
 A, B, TIE = "model_a", "model_b", "tie"
 _SHARE = {A: 1.0, TIE: 0.5, B: 0.0}
@@ -40,9 +41,10 @@ class Battles(Rows):
         checks.need_columns(("prompt", A, B, "winner"))
         checks.refuse_not_text(("prompt", A, B))
         checks.refuse_blank(("prompt", A, B))
+        checks.refuse_odd_names((A, B))
         known = self.frame["winner"].isin(list(_SHARE))
         checks.refuse_own(~known, ["winner"], "is no winner", "write model_a, model_b or tie")
-        same = self.frame[A] == self.frame[B]
+        same = self.frame[A].to_numpy(dtype=object) == self.frame[B].to_numpy(dtype=object)
         checks.refuse_own(same, [B], "fights itself", "name two models or delete the row")
         for column in [name for name in ("score", "weight") if name in self.frame.columns]:
             values = checks.numbers((column,))
@@ -54,8 +56,8 @@ class Battles(Rows):
             remedy = "score is model_a's share of the win"
             checks.refuse_own(against, ["score"], "contradicts the winner", remedy)
         if "weight" in self.frame.columns:
-            odd = ~((self.weight > 0) & np.isfinite(self.weight))
-            checks.refuse_own(odd, ["weight"], "is no weight", "weights are finite and above 0")
+            odd = ~((self.weight > 0) & (self.weight < LARGEST_COST))
+            checks.refuse_own(odd, ["weight"], "is no weight", f"weights are above 0, below {LARGEST_COST:g}")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -89,6 +91,9 @@ class Battles(Rows):
         ------
         TableError : if no winner is named, or a cell holds what it must not.
         """
+        if "prompt" in frame.columns:
+            Checks(frame, name).refuse_not_text(["prompt"])
+        frame = plain_frame(frame, name)
         if "winner" in frame.columns:
             winner = frame["winner"].replace(_ALIASES)
         elif "winner_model_a" in frame.columns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,7 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.outcomes.cells import is_absent, means_absent, number
+
 Floats = NDArray[np.float64]
+
+LARGEST_COST = 1e12
+"""USD per query above which a cell is no cost; sums and squares of what lies below stay finite."""
+
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 class TableError(ValueError):
@@ -27,7 +35,7 @@ class Checks:
     """
 
     def __init__(self, frame: pd.DataFrame, name: str) -> None:
-        self.frame, self.name = frame, name
+        self.frame, self.name = frame, shown(name)
 
     def refuse_cells(
         self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str, cells: ArrayLike | None = None
@@ -51,12 +59,11 @@ class Checks:
             return
         row, column = (int(i) for i in np.argwhere(marked)[0])
         known = "sample_id" in self.frame.columns
-        sample = f" (sample_id {self.frame['sample_id'].iloc[row]})" if known else ""
-        cell = "" if cells is None else f"{_shown(np.asarray(cells).reshape(marked.shape)[row, column])} "
+        sample = f" (sample_id {shown(self.frame['sample_id'].iloc[row])})" if known else ""
+        cell = "" if cells is None else f"{_cell(np.asarray(cells).reshape(marked.shape)[row, column])} "
         more = f" (first of {count} such cells)" if count > 1 else ""
-        raise TableError(
-            f"{self.name}: row {row + 1}{sample}, column '{columns[column]}': {cell}{what}{more}; {remedy}"
-        )
+        where = f"row {row + 1}{sample}, column {_quoted([columns[column]])}"
+        raise TableError(f"{self.name}: {where}: {cell}{what}{more}; {remedy}")
 
     def refuse_own(self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str) -> None:
         """`refuse_cells`, printing the frame's own cells of these columns."""
@@ -69,12 +76,17 @@ class Checks:
         if absent:
             raise TableError(
                 f"{self.name}: column {_quoted(absent)} is missing; add it or rename one of "
-                f"{_quoted([str(c) for c in self.frame.columns[:12]])}"
+                f"{_quoted(self.frame.columns[:12])}"
             )
-        twice = [str(column) for column in self.frame.columns[self.frame.columns.duplicated()]]
-        if twice:
+        twice = self.frame.columns[self.frame.columns.duplicated()]
+        if len(twice):
             raise TableError(
                 f"{self.name}: column {_quoted(twice)} stands twice; rename or delete one of each"
+            )
+        odd = [column for column in self.frame.columns if UNSEEN.search(str(column))]
+        if odd:
+            raise TableError(
+                f"{self.name}: column {_quoted(odd)} holds a control character; use plain characters"
             )
         if self.frame.empty:
             raise TableError(f"{self.name}: the table has no rows; give at least one")
@@ -88,6 +100,11 @@ class Checks:
         """Refuse cells that are not text."""
         odd = self._where(lambda cell: not isinstance(cell, str), columns)
         self.refuse_own(odd, columns, "is not text", "turn the column into text")
+
+    def refuse_odd_names(self, columns: Sequence[str]) -> None:
+        """Refuse names that hold characters which move the cursor, turn the text round or are not seen."""
+        odd = self._where(lambda cell: UNSEEN.search(cell) is not None, columns)
+        self.refuse_own(odd, columns, "holds a control character", "write the name in plain characters")
 
     def refuse_same_ids(self) -> None:
         """Refuse a sample_id that stands on two rows."""
@@ -105,9 +122,9 @@ class Checks:
         self.refuse_cells(odd, columns, what, remedy, cells=scores)
 
     def refuse_costs(self, costs: Floats, columns: Sequence[str]) -> None:
-        """Refuse negative or infinite (n, m) costs; NaN passes (see `refuse_missing`)."""
-        odd = (costs < 0) | np.isinf(costs)
-        what, remedy = "is not a cost in USD per query", "costs are finite and at least 0"
+        """Refuse (n, m) costs below 0 or above `LARGEST_COST`; NaN passes (see `refuse_missing`)."""
+        odd = (costs < 0) | (costs > LARGEST_COST)
+        what, remedy = "is not a cost in USD per query", f"costs are at least 0 and at most {LARGEST_COST:g}"
         self.refuse_cells(odd, columns, what, remedy, cells=costs)
 
     def refuse_missing(
@@ -116,8 +133,8 @@ class Checks:
         """Refuse NaN among (n, m) values."""
         self.refuse_cells(np.isnan(values), columns, "is missing", remedy)
 
-    def numbers(self, columns: Sequence[str]) -> Floats:
-        """Read m columns of numbers or numeric texts.
+    def numbers(self, columns: Sequence[str], *, truth: bool = True) -> Floats:
+        """Read m columns of numbers or numeric texts, True and False too if `truth` says so.
 
         A cell may be a number, a numeric text, absent or a usual word for that ("NA").
 
@@ -129,12 +146,13 @@ class Checks:
         ------
         TableError : naming the first cell that holds something else.
         """
-        values = np.column_stack([_floats(self.frame[column]) for column in columns])
+        values = np.column_stack([floats(self.frame[column], truth) for column in columns])
         odd = np.isnan(values)
         if odd.any():
             cells = self.frame[list(columns)].to_numpy(dtype=object)
             odd[odd] = [not means_absent(cell) for cell in cells[odd]]
-            self.refuse_own(odd, columns, "is not a number", "write a plain number such as 0.5")
+            remedy = "write a plain number such as 0.5, with a point and without unit or separators"
+            self.refuse_own(odd, columns, "is not a number", remedy)
         return values
 
     def _where(self, test: Callable[[Any], bool], columns: Sequence[str]) -> NDArray[np.bool_]:
@@ -153,12 +171,13 @@ def refuse_unknown(asked: Sequence[str], known: Sequence[str], name: str, what: 
     for word in asked:
         if word not in known:
             close = get_close_matches(word, known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise TableError(f"{name}: {what} '{word}' is not in the table; {hint}known: {', '.join(known)}")
+            hint = f"did you mean {_quoted(close)}? " if close else ""
+            listed = ", ".join(map(shown, known[:30])) + (", ..." if len(known) > 30 else "")
+            raise TableError(f"{name}: {what} {_quoted([word])} is not in the table; {hint}known: {listed}")
 
 
-def refuse_repeats(models: Sequence[str], name: str) -> None:
-    """Refuse a list of models that is empty or names one twice.
+def refuse_models(models: Sequence[str], name: str) -> None:
+    """Refuse a list of models that is empty, names one twice, or holds a name that cannot be seen.
 
     Raises
     ------
@@ -168,39 +187,30 @@ def refuse_repeats(models: Sequence[str], name: str) -> None:
         raise TableError(f"{name}: no model is named; give at least one")
     for model in models:
         if models.count(model) > 1:
-            raise TableError(f"{name}: model '{model}' is named twice; name each model once")
+            raise TableError(f"{name}: model {_quoted([model])} is named twice; name each model once")
+        if not model.strip() or len(model) > 200 or UNSEEN.search(model):
+            raise TableError(
+                f"{name}: a model is named {_quoted([model])}; give it a name of 1 to 200 visible characters"
+            )
 
 
-def is_absent(cell: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN or an empty text; a list of turns never does."""
-    if isinstance(cell, str):
-        return not cell.strip()
-    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+def shown(text: object) -> str:
+    """Text for a message: on one line, control characters escaped, not longer than 200 characters."""
+    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[:201])
+    return escaped if len(escaped) <= 200 else escaped[:197] + "..."
 
 
-def means_absent(cell: Any) -> bool:
-    """Whether a cell of a column of numbers holds nothing, or a usual word for that."""
-    return is_absent(cell) or str(cell).strip().lower() in ("nan", "na", "n/a", "none", "null")
+def _quoted(names: Iterable[object]) -> str:
+    return ", ".join(f"'{shown(name)}'" for name in names)
 
 
-def _floats(column: pd.Series[Any]) -> Floats:
-    if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    # Python's float() rounds correctly; the fast parsers of pandas may be one bit off.
-    return np.array([_float(cell) for cell in column.to_numpy(dtype=object)], dtype=np.float64)
-
-
-def _float(cell: Any) -> float:
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _shown(cell: Any) -> str:
+def _cell(cell: Any) -> str:
     text = repr(cell.item() if isinstance(cell, np.generic) else cell)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+def floats(column: pd.Series[Any], truth: bool) -> Floats:
+    """(n,) numbers in a column's cells as `cells.number` reads them, NaN where there is none."""
+    if column.dtype.kind in "iuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array([number(cell, truth) for cell in column.to_numpy(dtype=object)], dtype=np.float64)

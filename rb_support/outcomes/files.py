@@ -2,55 +2,172 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import hashlib
+import io
 import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rb_support.cache import written_whole
-from rb_support.outcomes.checks import TableError
+from rb_support.outcomes.checks import TableError, shown
 
 _KEY = b"rb_support"
+_LARGEST_RECORD = 10_000_000
+_HEADER = re.compile(r'(?:"[^"]*"|[^"\r\n])*')
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""Beginning of a cell that a spreadsheet would run, behind the apostrophes that keep it from that."""
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Frame of a CSV or Parquet file, as `read` gives it."""
-    return read(path)[0]
+class Read(NamedTuple):
+    """What a file holds: its frame, the record that `write_parquet` left, sha256 of its bytes, notes."""
+
+    frame: pd.DataFrame
+    record: dict[str, Any]
+    sha256: str
+    notes: list[str]
 
 
-def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a CSV or Parquet file and the record in it, empty if `write_parquet` wrote none.
+def read(path: Path) -> Read:
+    """Read a CSV file, or a Parquet file with the record in it (empty if `write_parquet` wrote none).
 
     A CSV's cells all stay text, which keeps what guessing would destroy: the id "001", the prompt "NA", the
-    last digits of a cost.
+    last digits of a cost. Where the header stands in quotes, as `write_csv` writes it, apostrophes before
+    what a spreadsheet would run are taken off, with a note.
 
     Raises
     ------
     TableError : if the file is of another kind or cannot be parsed.
     """
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file; check the path")
-    if path.suffix == ".parquet":
+    kind = path.suffix.lower()
+    if kind == ".parquet":
         return read_parquet(path)
-    if path.suffix == ".csv":
-        return _read_csv(path), {}
-    raise TableError(
-        f"{path.name}: only .csv and .parquet are read here; save the table as one of these "
-        "(published pickles: rb_support.sources)"
-    )
+    if kind != ".csv":
+        raise TableError(
+            f"{shown(path.name)}: only .csv and .parquet are read here; save the table as one of these "
+            "(published pickles: rb_support.sources)"
+        )
+    content = _bytes(path)
+    frame, notes = parse_csv(content, shown(path.name)), list[str]()
+    if content.removeprefix(codecs.BOM_UTF8).startswith(b'"'):
+        guarded, frame = frame, frame.rename(columns=_bare).map(_bare)
+        if not frame.equals(guarded):
+            notes.append("cells were read without the apostrophe that keeps a spreadsheet from running them")
+    return Read(frame, {}, hashlib.sha256(content).hexdigest(), notes)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _bytes(path: Path) -> bytes:
+    """All bytes of a file, so that what is hashed is what is parsed."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise TableError(f"{path.name}: not a CSV file in UTF-8 ({error}); save it again as one") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(f"{path.name}: the rows have more fields than the header; name every column")
-    return frame
+        if path.is_file():
+            return path.read_bytes()
+        what = "is a folder or a device, not a file" if path.exists() else "there is no such file"
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+    raise TableError(f"{shown(path)}: {what}; check the path and who may read it")
+
+
+def parse_csv(content: bytes, name: str) -> pd.DataFrame:
+    """Frame of a comma-separated file in UTF-8; lines end as the header's does.
+
+    A carriage return that ends no line belongs to its cell, quoted or not.
+
+    Raises
+    ------
+    TableError : naming the row, and what separator or encoding it seems to have instead.
+    """
+    text = _decoded(content, name)
+    header = text[: _HEADER.match(text).end()]  # type: ignore[union-attr]
+    ending = text[len(header) : len(header) + 2]
+    mark = next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
+    if ending[:1] != "\r" or ending == "\r\n":
+        text = re.sub(r"\r(?!\n)" if ending == "\r\n" else r"\r", mark, text)
+    if "\0" in header:
+        raise TableError(f"{name}: not a CSV file in UTF-8: UTF-16 or no text; save it again as CSV UTF-8")
+    names = header.replace("|", "") if "," in header else header  # a model's columns have bars in them
+    separator = max(",", *_SEPARATORS, key=names.count)
+    if separator != "," or header.startswith("sep="):
+        what = f"the header '{shown(header)}' is separated by {_SEPARATORS.get(separator)}"
+        if header.startswith("sep="):
+            what = f"line 1 '{shown(header)}' is a spreadsheet's, no header"
+        raise TableError(
+            f"{name}: {what}; save the table with commas, numbers with a point and no line before the header "
+            "(in a spreadsheet: CSV UTF-8)"
+        )
+    rows = _rows(text, name)
+    if not rows:
+        raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise TableError(
+                f"{name}: row {number} has {len(row)} fields, the header {len(rows[0])}; name every column, "
+                "and put quotes around a cell that holds commas or line ends"
+            )
+    if mark in text:
+        rows = [[cell.replace(mark, "\r") for cell in row] for row in rows]
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start)
+        where = f"line {row + 1}, byte {content[error.start]:#04x}"
+        kind = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "another encoding, or no text"
+        raise TableError(
+            f"{name}: not a CSV file in UTF-8 ({where}: {kind}); save it again as CSV UTF-8"
+        ) from error
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    """Records of a CSV text, header first, blank lines left out."""
+    csv.field_size_limit(sys.maxsize)
+    reader, rows = csv.reader(io.StringIO(text, newline=""), strict=True), list[list[str]]()
+    try:
+        rows.extend(filter(None, reader))
+    except csv.Error as error:
+        raise TableError(
+            f"{name}: row {len(rows)} (line {reader.line_num}) is not CSV ({error}); close every quote, "
+            'and write a quote inside quotes twice ("", not \\")'
+        ) from error
+    return rows
+
+
+def _bare(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _guarded(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return f"'{cell}" if _FORMULA.match(cell) else cell
+    return None if pd.isna(cell) else cell
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a frame as CSV, which `read` gives back; the file appears whole or not at all.
+
+    Texts stand in quotes; one that a spreadsheet would run (it begins with =, +, -, @, a tab or a carriage
+    return) gets an apostrophe before it.
+
+    Raises
+    ------
+    TableError : if the file cannot be written or a text holds half a character.
+    """
+    with _written(Path(path)) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        writer.writerow(map(_guarded, frame.columns))
+        writer.writerows(map(_guarded, row) for row in frame.itertuples(index=False, name=None))
 
 
 def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:
@@ -58,29 +175,51 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
 
     Raises
     ------
-    TableError : if a column mixes kinds of values that Parquet cannot hold.
+    TableError : if a column mixes kinds of values that Parquet cannot hold, or the file cannot be written.
     """
     path = Path(path)
-    try:
+    with _written(path) as part:
         table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise TableError(f"{path.name}: {error}; give the column values of one kind") from error
-    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
-    with written_whole(path) as part:
+        metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
 
 
-def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """`written_whole`, whose failures are sentences."""
+    try:
+        with written_whole(path) as part:
+            yield part
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+        raise TableError(f"{shown(path.name)}: {error}; give the column values of one kind") from error
+    except OSError as error:
+        raise TableError(
+            f"{shown(path)}: cannot be written ({error.strerror or error}); choose another"
+        ) from error
+
+
+def read_parquet(path: Path) -> Read:
     """Frame of a Parquet file and the record that `write_parquet` left in it, empty if another wrote it.
+
+    All columns are read, whatever pandas' own metadata say of them, and whole numbers keep their digits.
 
     Raises
     ------
-    TableError : if it is no Parquet file.
+    TableError : if it is no Parquet file, or its record is no JSON mapping.
     """
+    content, name = _bytes(path), shown(path.name)
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
+        frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(
-            f"{path.name}: not a whole Parquet file ({error}); write or fetch it again"
+            f"{name}: not a whole Parquet file ({shown(error)}); write or fetch it again"
         ) from error
-    return table.to_pandas(), json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    try:
+        said = (table.schema.metadata or {}).get(_KEY, b"{}")
+        record = json.loads(said) if len(said) <= _LARGEST_RECORD else None
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise TableError(f"{name}: its metadata 'rb_support' hold no record of a table; write it again")
+    return Read(frame, record, hashlib.sha256(content).hexdigest(), [])

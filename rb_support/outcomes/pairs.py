@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.outcomes.checks import TableError, refuse_repeats
+from rb_support.outcomes.checks import TableError, refuse_models
 from rb_support.outcomes.table import OWN, Origin, Outcomes, Queries, read_only
 
 _STRONG, _WEAK = "strong|score", "weak|score"
@@ -46,7 +46,7 @@ class PairScores(Queries):
         self._set(scale=(float(low), float(high)), frame=self.frame.reset_index(drop=True))
         self._set(strong=read_only(self.strong), weak=read_only(self.weak))
         checks, name = self._check_frame(), self.origin.name
-        refuse_repeats([self.strong_model, self.weak_model], name)
+        refuse_models([self.strong_model, self.weak_model], name)
         if not low < high:
             raise TableError(f"{name}: scale {self.scale} is empty; give (lowest, highest) score")
         for part, scores in (("strong", self.strong), ("weak", self.weak)):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.cache import digest
 from rb_support.catalog import DATASETS
 from rb_support.outcomes import files, wide
-from rb_support.outcomes.checks import Checks, TableError, refuse_repeats, refuse_unknown
+from rb_support.outcomes.checks import UNSEEN, Checks, TableError, refuse_models, refuse_unknown, shown
 from rb_support.outcomes.splits import same_text, train_mask
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
@@ -45,9 +45,21 @@ class Origin:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Origin:
-        """Origin whose `asdict` went through JSON."""
-        files = tuple((name, sha256) for name, sha256 in record["files"])
-        return cls(record["kind"], record["name"], files, tuple(record["notes"]))
+        """Origin whose `asdict` went through JSON.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError : if the record is none of these.
+        """
+        origin = cls(
+            record["kind"], record["name"], tuple(map(tuple, record["files"])), tuple(record["notes"])
+        )
+        texts = [origin.name, *origin.notes, *(text for pair in origin.files for text in pair)]
+        if origin.kind not in get_args(Kind) or {len(pair) for pair in origin.files} - {2}:
+            raise ValueError(f"kind {origin.kind!r} or files are none that a table has")
+        if any(len(text) > 10_000 or UNSEEN.search(text) for text in texts):
+            raise ValueError("a name, file or note is too long or holds a control character")
+        return origin
 
 
 OWN = Origin("own", "own table")
@@ -97,21 +109,37 @@ class Rows:
         files.write_parquet(path, frame, about)
 
     @classmethod
-    def from_parquet(cls, path: str | Path) -> Self:
+    def from_parquet(cls, path: str | Path, *, published: bool = False) -> Self:
         """Table that `to_parquet` wrote.
+
+        Parameters
+        ----------
+        published : whether the caller has checked that the file was made of published ones; a table that
+            merely calls itself real counts as own, with a note.
 
         Raises
         ------
         TableError : if the file holds something else.
         """
         path = Path(path)
-        frame, record = files.read_parquet(path)
-        if record.get("table") != cls.__name__:
+        return cls._of_file(files.read_parquet(path), path.name, published)
+
+    @classmethod
+    def _of_file(cls, read: files.Read, name: str, published: bool = False) -> Self:
+        name, held = shown(name), read.record.get("table", "no table of this project")
+        if held != cls.__name__:
+            raise TableError(f"{name}: holds {shown(held)}, not {cls.__name__}; use the class that wrote it")
+        try:
+            origin = Origin.from_record(read.record["origin"])
+            if origin.kind == "real" and not published:
+                note = f"the file calls itself real: {origin.name}"
+                origin = Origin("own", name, ((name, read.sha256),), (*origin.notes, note))
+            return cls._from_record(read.frame, {**read.record, "origin": asdict(origin)})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TableError(
-                f"{path.name}: holds {record.get('table', 'no table of this project')}, not {cls.__name__}; "
-                "read it with the class that wrote it"
-            )
-        return cls._from_record(frame, record)
+                f"{name}: its metadata 'rb_support' and its columns are no {cls.__name__} ({shown(error)}); "
+                "write the table again, or without these metadata"
+            ) from error
 
     @classmethod
     def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
@@ -127,6 +155,7 @@ class Queries(Rows):
         checks.need_columns(KEYS)
         checks.refuse_not_text(KEYS)
         checks.refuse_blank(KEYS[:3])
+        checks.refuse_odd_names(KEYS[:3])
         checks.refuse_same_ids()
         return checks
 
@@ -200,7 +229,7 @@ class Outcomes(Queries):
         self._set(models=tuple(self.models), frame=self.frame.reset_index(drop=True))
         self._set(quality=read_only(self.quality), cost=read_only(self.cost))
         checks = self._check_frame()
-        refuse_repeats(self.models, self.origin.name)
+        refuse_models(self.models, self.origin.name)
         self._check_shapes()
         priced = wide.cost_columns(self.models)
         checks.refuse_scores(self.quality, self.models)
@@ -213,11 +242,11 @@ class Outcomes(Queries):
         for part, has in (("quality", self.quality.shape), ("cost", self.cost.shape)):
             if has != shape:
                 raise TableError(f"{name}: {part} has shape {has}; rows and models ask for {shape}")
-        names = {*self.models, *wide.cost_columns(self.models)}
-        clash = [column for column in self.frame.columns if column in names]
+        names = [*self.models, *wide.cost_columns(self.models), *self.frame.columns]
+        clash = [column for column, count in Counter(names).items() if count > 1]
         if clash:
             raise TableError(
-                f"{name}: column '{clash[0]}' of the frame has a model's name; rename the column"
+                f"{name}: column '{shown(clash[0])}' of the frame has a model's name; rename the column"
             )
 
     def select(self, models: Sequence[str]) -> Outcomes:
@@ -296,8 +325,11 @@ class Outcomes(Queries):
 
         Needed are `sample_id`, `prompt`, `eval_name` (the task) and per model `<model>` (score in [0, 1],
         number or numeric text) and `<model>|total_cost` (USD per query). A `dataset` column, if there is
-        one, overrules the dataset that the task implies; other columns are kept. A prompt that is a list
-        literal of texts is decoded, its texts joined by a blank line.
+        one, overrules the dataset that the task implies (`catalog.dataset_of_task`: one of RouterBench's
+        eight for a published task, else the task's own name); other columns are kept, and a note names those
+        that look like scores without a cost. A prompt that is a list of texts or chat messages, as a value or
+        as JSON, Python or NumPy write one, is decoded: its texts (roles left out) are joined by a blank line.
+        Categories, bytes in UTF-8 and other lists become text; numbers are those of `cells.number`.
 
         Parameters
         ----------
@@ -336,8 +368,9 @@ class Outcomes(Queries):
         ------
         TableError : naming file, row (data rows counted from 1), column and remedy.
         """
-        pivoted = wide.wide_of_long(frame, name)
-        origin = origin or Origin("own", name)
+        pivoted, origin = wide.wide_of_long(frame, name), origin or Origin("own", name)
+        if models is None:
+            models = [c.removesuffix(wide.COST) for c in pivoted.columns if c.endswith(wide.COST)]
         name = f"{name} (one row per sample)"
         return cls.from_wide(pivoted, models=models, origin=origin, name=name, missing=missing)
 
@@ -355,20 +388,33 @@ class Outcomes(Queries):
     ) -> Outcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
-        A Parquet file that `to_parquet` wrote keeps its own origin.
+        A Parquet file that `to_parquet` wrote keeps its own origin; one that calls itself real is own data
+        all the same, for only `rb_support.sources` knows published files.
 
         Raises
         ------
         TableError : as `from_wide` and `from_long`, or if the file cannot be read.
         """
         path = Path(path)
-        frame, record = files.read(path)
-        if record.get("table") == cls.__name__:
-            table = cls._from_record(frame, record)
+        read = files.read(path)
+        if "table" in read.record:
+            table = cls._of_file(read, path.name)
             return table if models is None else table.select(models)
-        origin = Origin("own", path.name, ((path.name, digest(path)),))
-        build = cls.from_long if "model_name" in frame.columns else cls.from_wide
-        return build(frame, models=models, origin=origin, name=path.name, missing=missing)
+        name = shown(path.name)
+        origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
+        build = cls.from_long if "model_name" in read.frame.columns else cls.from_wide
+        return build(read.frame, models=models, origin=origin, name=path.name, missing=missing)
+
+    def to_csv(self, path: str | Path, *, long: bool = False) -> None:
+        """Write the wide or long frame as a CSV file, which `read` gives back.
+
+        It appears whole or not at all; `files.write_csv` says how formulas are kept from spreadsheets.
+
+        Raises
+        ------
+        TableError : if the file cannot be written.
+        """
+        files.write_csv(path, self.to_long() if long else self.to_wide())
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the table and its origin without loss; the file appears whole or not at all."""
@@ -379,6 +425,8 @@ class Outcomes(Queries):
     @classmethod
     def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
         models = tuple(record["models"])
+        if not isinstance(record["models"], list) or not all(isinstance(model, str) for model in models):
+            raise TypeError("its models are no list of names")
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
         return cls(about, quality, cost, models, Origin.from_record(record["origin"]))

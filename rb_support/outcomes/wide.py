@@ -8,9 +8,10 @@ Long, one row per query and model: `sample_id`, `prompt`, `eval_name`, `performa
 
 from __future__ import annotations
 
-import ast
+import operator
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,17 +19,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.catalog import MODELS, RAG_MODELS, dataset_of_task
-from rb_support.outcomes.checks import Checks, Floats, TableError, refuse_repeats, refuse_unknown
+from rb_support.outcomes.cells import TURN, encoded, is_chat, means_absent, plain, plain_prompt, strings
+from rb_support.outcomes.checks import (
+    Checks,
+    Floats,
+    TableError,
+    floats,
+    refuse_models,
+    refuse_unknown,
+    shown,
+)
 
 COST = "|total_cost"
 ANSWER = "|model_response"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
-TURN = "\n\n"
-"""What stands between the turns of a prompt that was a list."""
 
-_ROW_NUMBERS = re.compile(r"Unnamed: \d+")
+_NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
+"""Names of columns without a name, as CSV files, pandas and Parquet files have them."""
 
 
 Parts = tuple[pd.DataFrame, Floats, Floats, tuple[str, ...]]
@@ -53,69 +62,135 @@ def parse_wide(
 
     See `Outcomes.from_wide` for the parameters and for what is refused.
     """
-    frame = _without_row_numbers(frame)
+    frame = plain_frame(frame, name)
     checks = Checks(frame, name)
     checks.need_columns(KEYS)
     if "task" in frame.columns:
-        raise TableError(f"{name}: column 'task' stands beside 'eval_name', which means the same; rename it")
-    found = _find_models(list(frame.columns), models or (), name)
+        raise TableError(f"{checks.name}: column 'task' stands beside 'eval_name', its namesake; rename it")
+    found, notes = _find_models(checks, models)
     chosen = tuple(found if models is None else models)
     refuse_unknown(chosen, found, name)
-    refuse_repeats(chosen, name)
+    refuse_models(chosen, name)
     checks.refuse_blank([*KEYS, *(c for c in ("dataset",) if c in frame.columns)])
     checks.refuse_same_ids()
-    quality, cost = checks.numbers(chosen), checks.numbers(cost_columns(chosen))
+    quality, cost = checks.numbers(chosen), checks.numbers(cost_columns(chosen), truth=False)
     checks.refuse_scores(quality, chosen)
     checks.refuse_costs(cost, cost_columns(chosen))
     gone = of_model(list(frame.columns), [model for model in found if model not in chosen])
     about = _named(frame.drop(columns=list({*found, *cost_columns(found), *gone})))
+    chats = sum(map(is_chat, frame["prompt"].astype(str)))
+    if chats:
+        notes.append(f"prompts that were chat messages, of which the contents alone were taken: {chats}")
     absent = np.isnan(quality).any(axis=1) | np.isnan(cost).any(axis=1)
     if missing == "drop" and absent.any():
         rows = np.flatnonzero(~absent)
         about = about.iloc[rows]
         Checks(about, name).need_columns(())
-        notes = [f"rows dropped for a missing score or cost: {int(absent.sum())}"]
+        notes.append(f"rows dropped for a missing score or cost: {int(absent.sum())}")
         return (about, quality[rows], cost[rows], chosen), notes
     remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
     checks.refuse_missing(quality, chosen, remedy)
     checks.refuse_missing(cost, cost_columns(chosen), remedy)
-    return (about, quality, cost, chosen), []
+    return (about, quality, cost, chosen), notes
 
 
-def _without_row_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Frame with text column names and without a CSV's nameless column of row numbers."""
-    frame = frame.rename(columns=str)
-    kept = [not _ROW_NUMBERS.fullmatch(column) for column in frame.columns]
-    return frame.loc[:, kept].reset_index(drop=True)
+def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Frame of plain cells under text names, without a nameless column of row numbers.
+
+    Categories become the values they stand for; see `cells.plain` and `cells.plain_prompt`.
+
+    Raises
+    ------
+    TableError : naming row and column of a cell that is no text, or a nameless column of other values.
+    """
+    columns: list[pd.Series[Any]] = []
+    for at in range(frame.shape[1]):
+        column = frame.iloc[:, at].rename(str(frame.columns[at])).reset_index(drop=True)
+        if not _NAMELESS.fullmatch(str(column.name)):
+            columns.append(_plain_column(column, name))
+        elif not _counts_rows(column):
+            raise TableError(f"{shown(name)}: column {at + 1} has no name; name it or delete it")
+    return pd.concat(columns, axis=1) if columns else frame.iloc[:, :0]
 
 
-def _find_models(columns: list[str], asked: Sequence[str], name: str) -> list[str]:
-    """Models with a score and a cost column, in the order of their score columns."""
+def _counts_rows(column: pd.Series[Any]) -> bool:
+    """Whether a column holds row numbers, or nothing at all; 0 and 1 on many rows are scores."""
+    cells = set(column.astype(str))
+    return cells <= {"", "nan", "None"} or (
+        all(re.fullmatch(r"\d+", cell) for cell in cells) and (len(cells) > 2 or len(cells) == len(column))
+    )
+
+
+def _plain_column(column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    if column.dtype.kind in "iufbmM" or isinstance(column.dtype, pd.StringDtype):
+        return column
+    read: Callable[[Any], Any] = plain_prompt if column.name == "prompt" else plain
+    cells, made = column.to_numpy(dtype=object), []
+    for row, cell in enumerate(cells, start=1):
+        try:
+            made.append(read(cell))
+        except ValueError as error:
+            raise TableError(
+                f"{shown(name)}: row {row}, column '{shown(column.name)}': is no text "
+                f"({getattr(error, 'reason', error)}); write the column as text in UTF-8"
+            ) from error
+    if column.dtype == object and all(map(operator.is_, made, cells)):
+        return column
+    return pd.Series(made, name=column.name, dtype=object).infer_objects()
+
+
+def _like_scores(column: pd.Series[Any]) -> bool:
+    """Whether a column holds numbers from 0 to 1 and nothing else; True and False are no numbers here."""
+    values = floats(column, truth=False)
+    known = ~np.isnan(values)
+    others = column.to_numpy(dtype=object)[~known]
+    inside = (values[known] >= 0) & (values[known] <= 1)
+    return bool(known.any() and inside.all() and all(map(means_absent, others)))
+
+
+def _find_models(checks: Checks, asked: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Models with a score and a cost column, in the order of their score columns; and a note on others.
+
+    A column of scores without costs is refused if it stands among the models' columns, bears a known model's
+    name or has columns `<model>|…` beside it; another is noted, unless the caller named the models.
+    """
+    columns, name = list(checks.frame.columns), checks.name
     priced = {column.removesuffix(COST) for column in columns if column.endswith(COST)}
     for model in sorted(priced - set(columns)):
         raise TableError(
-            f"{name}: column '{model}' (scores) is missing beside '{model}{COST}'; add it or delete the costs"
+            f"{name}: column '{shown(model)}' (scores) is missing beside '{shown(model + COST)}'; "
+            "add it or delete the costs"
         )
-    answered = {column.removesuffix(ANSWER) for column in columns if column.endswith(ANSWER)}
-    known = {*MODELS, *RAG_MODELS, *answered, *asked}
-    for model in columns:
-        if model in known and model not in priced:
-            raise TableError(
-                f"{name}: column '{model}{COST}' is missing beside the scores '{model}'; "
-                "add the USD per query or delete the scores"
-            )
     found = [column for column in columns if column in priced]
+    for model in priced.intersection((*KEYS, "dataset")):
+        raise TableError(
+            f"{name}: column '{model}{COST}': '{model}' is no name for a model; rename the model"
+        )
     if not found:
         raise TableError(
             f"{name}: no model found; give each a score column '<model>' and a cost column '<model>{COST}'"
         )
-    return found
+    lone = [c for c in columns if c not in (*priced, *KEYS, "dataset") and "|" not in c]
+    likely = [c for c in lone if asked is None and _like_scores(checks.frame[c])]
+    among = columns[columns.index(found[0]) : columns.index(found[-1] + COST)]
+    described = {column.rsplit("|", 1)[0] for column in columns if "|" in column}
+    known = {*MODELS, *RAG_MODELS, *described, *(asked or ()), *set(among).intersection(likely)}
+    for model in filter(known.__contains__, lone):
+        raise TableError(
+            f"{name}: column '{shown(model + COST)}' is missing beside the scores '{shown(model)}'; "
+            "add the USD per query, delete the scores, or name the models to read (models=…)"
+        )
+    if not likely:
+        return found, []
+    note = f"taken for no model, for want of a cost column '…{COST}': {', '.join(map(shown, likely))}"
+    warnings.warn(f"{name}: {note}", stacklevel=4)
+    return found, [note]
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """Frame with this project's columns first, ids and tasks as texts and prompts decoded."""
     tasks = frame["eval_name"].astype(str)
-    texts = [TURN.join(strings(prompt)) for prompt in frame["prompt"].to_numpy(dtype=object)]
+    texts = [TURN.join(strings(prompt)) for prompt in frame["prompt"].astype(str)]
     datasets = frame["dataset"] if "dataset" in frame.columns else _implied_dataset(tasks)
     head = {
         "sample_id": frame["sample_id"].astype(str),
@@ -172,15 +247,15 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     ------
     TableError : as `Outcomes.from_long` says.
     """
-    frame = _without_row_numbers(frame.drop(columns="index", errors="ignore"))
+    frame = plain_frame(frame, name)
+    frame = frame.loc[:, [c != "index" or not _counts_rows(frame["index"]) for c in frame.columns]]
     checks = Checks(frame, name)
     checks.need_columns(LONG)
     checks.refuse_blank((*KEYS, "model_name"))
-    values = checks.numbers(("performance", "cost"))
+    frame = frame.assign(**{column: frame[column].astype(str) for column in (*KEYS, "model_name")})
+    values = np.hstack([checks.numbers(["performance"]), checks.numbers(["cost"], truth=False)])
     checks.refuse_scores(values[:, :1], ("performance",))
     checks.refuse_costs(values[:, 1:], ("cost",))
-    if frame["prompt"].dtype == object:  # lists of turns cannot be grouped by
-        frame = frame.assign(prompt=[p if isinstance(p, str) else repr(list(p)) for p in frame["prompt"]])
     sample = frame.groupby(list(KEYS), sort=False).ngroup().to_numpy()
     again = pd.DataFrame({"sample": sample, "model": frame["model_name"]}).duplicated()
     what, remedy = "answers this sample a second time", "delete one of the rows or give it its own sample_id"
@@ -209,31 +284,3 @@ def _scatter(cells: NDArray[Any], at: NDArray[Any], n: int, blank: float | None)
     whole = np.full(n, blank, dtype=cells.dtype)
     whole[at] = cells
     return whole
-
-
-def strings(prompt: Any) -> tuple[str, ...]:
-    """Texts a prompt consists of: a list literal's items, or the prompt itself.
-
-    >>> strings("['What is 2 + 2?', 'Why?']"), strings("[1, 2] is what?")
-    (('What is 2 + 2?', 'Why?'), ('[1, 2] is what?',))
-    """
-    if not isinstance(prompt, str):
-        return tuple(str(part) for part in prompt) if hasattr(prompt, "__iter__") else (str(prompt),)
-    if not (prompt.startswith("[") and prompt.endswith("]")):
-        return (prompt,)
-    parts = _literal(prompt)
-    if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
-        return tuple(parts)
-    return (prompt,)
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None  # a prompt may well start and end with brackets and be no list
-
-
-def encoded(prompt: str) -> str:
-    """Prompt as a wide file must write it so that reading it gives the same text again."""
-    return prompt if strings(prompt) == (prompt,) else repr([prompt])

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.pairs.metrics import closed, columns, cpt_name, first_crossings, sweep_order
+from rb_support.pairs.metrics import columns, cpt_name, first_crossings, has_gap, rounding, sweep_order
 from rb_support.stats import bootstrap_weights
 
 Array = NDArray[np.float64]
@@ -70,7 +70,7 @@ def random_apgr_spread(strong: ArrayLike, weak: ArrayLike) -> float | None:
     """
     high, low = columns(strong=strong, weak=weak)
     gain = high - low
-    if closed(gain.sum(), gain):
+    if not has_gap(high, low):
         return None
     n = len(gain)
     return float(gain.std() * np.sqrt((n + 1) / 12) / (n * abs(gain.mean())))
@@ -168,13 +168,13 @@ def bootstrap_pairs(
         rate, high, low = columns(**{name: win_rate, "strong score": strong, "weak score": weak})
         order, ends = sweep_order(rate)
         sweeps[name] = order, ends, (high - low)[order]
-    n = len(order)
-    estimates = {name: _metrics(np.ones((1, n)), *sweep, targets)[0] for name, sweep in sweeps.items()}
+    n, least = len(order), rounding(strong, weak)
+    estimates = {name: _metrics(np.ones((1, n)), *sweep, least, targets)[0] for name, sweep in sweeps.items()}
     parts: dict[str, list[Array]] = {name: [] for name in sweeps}
     for size in _batches(draws, n):
         counts = bootstrap_weights(n, size, rng).astype(float)
         for name, sweep in sweeps.items():
-            parts[name].append(_metrics(counts, *sweep, targets))
+            parts[name].append(_metrics(counts, *sweep, least, targets))
     names = ["apgr", *map(cpt_name, targets), *(f"saving{100 * target:g}" for target in targets)]
     return pd.DataFrame.from_dict(estimates, orient="index", columns=names), {
         name: pd.DataFrame(np.concatenate(part), columns=names) for name, part in parts.items()
@@ -182,17 +182,23 @@ def bootstrap_pairs(
 
 
 def _metrics(
-    counts: Array, order: NDArray[np.intp], ends: NDArray[np.intp], gain: Array, targets: Sequence[float]
+    counts: Array,
+    order: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    gain: Array,
+    least: float,
+    targets: Sequence[float],
 ) -> Array:
     """(b, 1 + 2 t) metrics of b resamples, given as (b, n) counts, of a router.
 
-    It moves queries in `order`, (n,); `ends` are those of `sweep_order`, `gain` is (n,) in that order.
+    It moves queries in `order`, (n,); `ends` are those of `sweep_order`, `gain` is (n,) in that order. A mean
+    gain up to `least` is no gap.
     """
     ordered = counts[:, order]
     shares = _summed(ordered, ends) / len(order)
     gained = _summed(ordered * gain, ends)
     gap = gained[:, -1:]
-    recovered = gained / np.where(closed(gap, gain), np.nan, gap)
+    recovered = gained / np.where(np.abs(gap) <= least * len(order), np.nan, gap)
     cpts = [first_crossings(shares, recovered, target) for target in targets]
     savings = [target / share for target, share in zip(targets, cpts, strict=True)]
     return np.column_stack([trapezoid(recovered, shares, axis=1), *cpts, *savings])

@@ -14,7 +14,8 @@ Rule = Literal["trapezoid", "eq8"]
 EQ8_SHARES: Array = np.arange(1, 11) / 10
 """Shares of strong calls that RouteLLM's eq. 8 averages over: 10 %, 20 %, … 100 %."""
 
-_ROUNDING = 1e-12  # of PGR, and of the largest gain
+_ROUNDING = 1e-12  # of PGR
+_NO_GAP = 1e-9  # of the largest score
 _SLACK = 1e-9  # calls; a share such as 0.1 + 0.2 means three of ten
 
 TIE = 1e-12
@@ -133,9 +134,9 @@ def share_at(win_rate: ArrayLike, threshold: float) -> float:
 def pgr(score: ArrayLike, weak: float, strong: float) -> Array | None:
     """Performance gap recovered (RouteLLM eq. 6): 0 at the weak model's score, 1 at the strong one's.
 
-    None where the two models score the same: there is no gap.
+    None where the two models score the same, up to `rounding`: there is no gap.
     """
-    if strong == weak:
+    if abs(strong - weak) <= rounding(score, weak, strong):
         return None
     return np.asarray((np.asarray(score, dtype=float) - weak) / (strong - weak))
 
@@ -246,9 +247,22 @@ def first_crossings(shares: Array, recovered: Array, target: float) -> Array:
     return np.where(reached.any(axis=1), found, np.nan)
 
 
-def closed(gained: ArrayLike, gain: Array) -> NDArray[np.bool_]:
-    """Whether sums of n gains tell no gap between the models: 0, or what rounding makes of it."""
-    return np.asarray(np.abs(gained) <= _ROUNDING * len(gain) * np.abs(gain).max())
+def rounding(*scores: ArrayLike) -> float:
+    """How far mean scores of two models may differ and still leave no gap: a billionth of the scores' size.
+
+    A smaller difference is what summing in floating point makes of nothing; whatever divides by a gap asks
+    here first.
+
+    Parameters
+    ----------
+    scores : of either model, query by query or their means, in units of the score.
+    """
+    return _NO_GAP * max(float(np.abs(part).max()) for part in scores)
+
+
+def has_gap(strong: Array, weak: Array) -> bool:
+    """Whether two models' scores, (n,) each, differ on average by more than `rounding`."""
+    return bool(abs((strong - weak).mean()) > rounding(strong, weak))
 
 
 def cpt_name(target: float) -> str:

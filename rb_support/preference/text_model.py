@@ -82,6 +82,7 @@ class TextModel(WinModel, Plan):
     """
 
     reads: ClassVar[Literal["vectors", "texts"]] = "texts"
+    resumes: ClassVar[bool] = True
     max_length: int = 128
     device: str = "cpu"
     tokenizer: Tokenizer = field(init=False, repr=False)

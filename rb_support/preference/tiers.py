@@ -20,6 +20,7 @@ ELO = 400 / np.log(10)
 MEAN = 1000.0
 """Mean of the ratings."""
 
+_PLACES = 6  # decimals of a rating; the solver stops within a millionth of a point
 _SAME = 1e-12  # of the whole sum of squares; partitions closer than this count as equally good
 
 
@@ -107,7 +108,8 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
 
     Returns
     -------
-    model -> rating on the Elo scale (400 points are odds of 10 to 1), mean 1000, by name.
+    model -> rating on the Elo scale (400 points are odds of 10 to 1), mean 1000, by name; to a millionth, so
+    that models which battles do not tell apart have equal ratings.
 
     Raises
     ------
@@ -121,4 +123,5 @@ def bradley_terry(battles: Battles, ridge: float = 1e-3) -> dict[str, float]:
     np.add.at(wins, (a, b), battles.weight * battles.share)
     np.add.at(wins, (b, a), battles.weight * (1 - battles.share))
     strength = bradley_terry_batch(wins[None], ridge / wins.sum())[0]
-    return dict(zip(battles.models, (MEAN + ELO * strength).tolist(), strict=True))
+    ratings = (MEAN + ELO * strength).round(_PLACES)
+    return dict(zip(battles.models, ratings.tolist(), strict=True))

@@ -16,7 +16,9 @@ from rb_support import catalog
 from rb_support.catalog import GSM8K, MMLU, MODELS
 from rb_support.load import Scale, load_outcomes
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.splits import hold_out
+from rb_support.pairs.metrics import has_gap
 from rb_support.preference.battle_sets import gold_battles, join, join_origins, prune_short, relabel
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.simulate import simulate_arena, simulate_judge
@@ -41,6 +43,7 @@ _SHORT_NAMES = {
 }
 _OWN_BENCHMARKS = 3
 _OWN_ROWS = 30
+_ALL = "all rows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ class Experiment:
     tiers : model -> tier (0 the best) of every model that fights.
     strong, weak : names of the pair in the battles.
     outcomes : table that the benchmarks' scores come from; None for RouteLLM's own scores of one pair.
+    notes : sentences on what a user's table does not allow.
     """
 
     benchmarks: Mapping[str, PairScores]
@@ -66,6 +70,22 @@ class Experiment:
     strong: str
     weak: str
     outcomes: Outcomes | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> list[str]:
+        """Sentences on what cannot be shown with these rows; none for most."""
+        alike = [name for name, part in self.benchmarks.items() if not has_gap(part.strong, part.weak)]
+        same = [name for name, battles in self.training.items() if len(np.unique(battles.share)) == 1]
+        said = list(self.notes)
+        if alike:
+            said.append(
+                f"{', '.join(alike)}: {self.strong} and {self.weak} score the same on average. There is no "
+                "gap to recover, so APGR, CPT and savings are undefined and left empty."
+            )
+        if same:
+            said.append(f"{', '.join(same)}: all battles end alike, so nothing tells one query from another.")
+        return said
 
     @property
     def origin(self) -> Origin:
@@ -112,7 +132,7 @@ def load_experiment(
     scale : size of the simulated tables.
     seed : of the simulation, and of the draw of the golden labels.
     gold : golden labels to hold out of MMLU (of each dataset of an own table); at most 40% of its rows.
-    strong, weak : models of an own table; empty: the best and the cheapest.
+    strong, weak : models of an own table; empty: the best, and the cheapest of the others.
 
     Raises
     ------
@@ -125,10 +145,10 @@ def load_experiment(
     outcomes = load_outcomes(data, scale=scale, seed=seed)
     if data == "simulated":
         return _simulated(outcomes, scale, seed, gold, rng)
-    return _own(outcomes, gold, strong, weak, rng)
+    return own_experiment(outcomes, gold, strong, weak, rng)
 
 
-def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
+def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[PairScores, PairScores] | None:
     """Hold out scores for golden labels: (held out, rest). Equal prompts stay together.
 
     Parameters
@@ -136,13 +156,20 @@ def take_gold(pairs: PairScores, n: int, rng: np.random.Generator) -> tuple[Pair
     pairs : scores.
     n : queries to hold out; a few less if the last prompt drawn stands for several.
     rng : of the draw.
+
+    Returns
+    -------
+    Both parts; None where one of them would be empty.
     """
     taken = hold_out(pairs.frame["prompt"], n, rng, fill=False)
-    return pairs.take(taken), pairs.take(~taken)
+    return None if taken.all() or not taken.any() else (pairs.take(taken), pairs.take(~taken))
 
 
-def _take_capped(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
-    return take_gold(pool, min(gold, int(_LARGEST_GOLD * len(pool))), rng)
+def _parted(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[PairScores, PairScores]:
+    """Golden labels, and the rest to be judged on; the pool twice where no two parts can be made of it."""
+    if gold < 1:
+        raise ValueError(f"gold is {gold}; hold out at least one golden label")
+    return take_gold(pool, max(1, min(gold, int(_LARGEST_GOLD * len(pool)))), rng) or (pool, pool)
 
 
 def _renamed(battles: Battles, model: str, name: str) -> Battles:
@@ -152,7 +179,7 @@ def _renamed(battles: Battles, model: str, name: str) -> Battles:
 
 def _real(gold: int, rng: np.random.Generator) -> Experiment:
     pool, mt_bench, gsm8k = (load_pairs(f"routellm-{name}") for name in ("mmlu", "mtbench", "gsm8k"))
-    labels, mmlu = _take_capped(pool, gold, rng)
+    labels, mmlu = _parted(pool, gold, rng)
     strong, weak = mmlu.strong_model, mmlu.weak_model
     judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA, weak)
     note = f"{_MIXTRAL_IN_ALPACA}, asked to be concise, stands for {weak}"
@@ -169,7 +196,7 @@ def _simulated(
     strong, weak = MODELS[0], _SIMULATED_MIXTRAL
     pairs = PairScores.from_outcomes(outcomes, strong, weak)
     pool = pairs.of(MMLU)
-    labels, mmlu = _take_capped(pool, gold, rng)
+    labels, mmlu = _parted(pool, gold, rng)
     votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
     arena = _renamed(votes, _MIXTRAL_IN_ARENA, weak)
     judged = join(arena, simulate_judge(JUDGE_BATTLES[scale], seed=seed))
@@ -180,19 +207,64 @@ def _simulated(
     return Experiment(benchmarks, training, pool, labels, tiers, strong, weak, outcomes)
 
 
-def _own(outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator) -> Experiment:
-    points = outcomes.points()
-    strong = strong or outcomes.models[int(points[:, 1].argmax())]
-    weak = weak or next(outcomes.models[i] for i in points[:, 0].argsort() if outcomes.models[i] != strong)
+def own_experiment(
+    outcomes: Outcomes, gold: int, strong: str, weak: str, rng: np.random.Generator
+) -> Experiment:
+    """Experiment of a user's own table; its `limits` say what the table does not allow.
+
+    Benchmarks are the datasets with the most rows, or all rows where none has enough. Parameters are those of
+    `load_experiment`.
+
+    Raises
+    ------
+    TableError
+        If a model is unknown, both are the same, or every prompt is blank.
+    """
+    notes = []
+    said = outcomes.frame["prompt"].str.strip().ne("").to_numpy(dtype=bool)
+    if not said.all():
+        outcomes = outcomes.take(said)
+        notes.append(f"{int((~said).sum()):,} of {len(said):,} rows have a blank prompt and are left out.")
+    if len(outcomes.models) == 1:
+        (model,) = outcomes.models
+        quality, cost = (np.repeat(part, 2, axis=1) for part in (outcomes.quality, outcomes.cost))
+        outcomes = Outcomes(outcomes.frame, quality, cost, (model, f"{model} (again)"), outcomes.origin)
+        notes.append(
+            f"{model} is the only model and stands on both sides: add a model's columns to route to."
+        )
+    strong, weak = _own_pair(outcomes, strong, weak)
     pairs = PairScores.from_outcomes(outcomes, strong, weak)
     sizes = pairs.frame["dataset"].value_counts()
-    chosen = [name for name in pairs.datasets if sizes[name] >= _OWN_ROWS][:_OWN_BENCHMARKS]
-    if not chosen:
-        raise TableError(
-            f"{pairs.origin.name}: no dataset has {_OWN_ROWS} rows to learn from and be judged on"
+    largest = sizes[sizes >= _OWN_ROWS].index[:_OWN_BENCHMARKS]
+    pools = {name: pairs.of(name) for name in pairs.datasets if name in largest} or {_ALL: pairs}
+    if left := len(pairs) - sum(map(len, pools.values())):
+        notes.append(
+            f"{left:,} of {len(pairs):,} rows are in no benchmark: those are the {_OWN_BENCHMARKS} datasets "
+            f"with the most rows, of {_OWN_ROWS} at least ({', '.join(pools)})."
         )
-    parts = {name: _take_capped(pairs.of(name), gold, rng) for name in chosen}
+    parts = {name: _parted(pool, gold, rng) for name, pool in pools.items()}
+    if mixed := [name for name, (labels, rest) in parts.items() if labels is rest]:
+        notes.append(
+            f"{', '.join(mixed)}: too few different prompts to keep golden labels apart. Routers are judged "
+            "on what they learnt from, which shows nothing of other prompts."
+        )
     benchmarks = {name: rest for name, (_, rest) in parts.items()}
     training = {GOLD: join(*(gold_battles(labels) for labels, _ in parts.values()))}
-    pool, labels = pairs.of(chosen[0]), parts[chosen[0]][0]
-    return Experiment(benchmarks, training, pool, labels, {strong: 0, weak: 1}, strong, weak, outcomes)
+    first, tiers = next(iter(pools)), {strong: 0, weak: 1}
+    pool, labels = pools[first], parts[first][0]
+    return Experiment(benchmarks, training, pool, labels, tiers, strong, weak, outcomes, tuple(notes))
+
+
+def _own_pair(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:
+    """Strong and weak model of an own table: as asked, else the best and the cheapest of the others."""
+    refuse_unknown([name for name in (strong, weak) if name], outcomes.models, outcomes.origin.name)
+    cost, quality = outcomes.points().T
+    best, cheapest = (np.argsort(order, kind="stable") for order in (-quality, cost))
+    strong = strong or next(outcomes.models[i] for i in best if outcomes.models[i] != weak)
+    weak = weak or next(outcomes.models[i] for i in cheapest if outcomes.models[i] != strong)
+    if strong == weak:
+        others = ", ".join(model for model in outcomes.models if model != strong)
+        raise TableError(
+            f"{outcomes.origin.name}: strong and weak are both {strong!r}; take another: {others}"
+        )
+    return strong, weak

@@ -43,12 +43,14 @@ class WinModel(ABC):
     Attributes
     ----------
     reads : whether X holds embeddings ("vectors", (n, d)) or prompts ("texts", n of them).
+    resumes : whether `fit` takes a `checkpoint`, a file to go on from; not worth it where it takes seconds.
     strong, weak : the two names that `win_rate` is about; models, or classes of models.
     history : [step, training loss, validation loss] at every look of the training, after `fit`.
     identity : digest of settings and data that the weights come from, after `fit`.
     """
 
     reads: ClassVar[Literal["vectors", "texts"]]
+    resumes: ClassVar[bool] = False
     strong: str = "strong"
     weak: str = "weak"
     validation_share: float = 0.1
@@ -144,7 +146,7 @@ def fitted(model: Model, battles: Battles, X: Any) -> Model:
         found = read_kept(file, identity)
         if found is not None:
             return model.restored(*found)
-        resumed = {"checkpoint": state} if model.reads == "texts" else {}  # the others train in seconds
+        resumed = {"checkpoint": state} if model.resumes else {}
         model.fit(battles, X, **resumed)
         model.save(file)
         state.unlink(missing_ok=True)

@@ -60,7 +60,8 @@ def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) 
         ax.add_patch(FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, **filled))
     middle = x + _WIDTH / 2
     ax.text(middle, y + 0.22, step, ha="center", va="center", fontweight="bold", fontsize=7)
-    ax.text(middle, y + 0.11, counts, ha="center", va="top", fontsize=6, linespacing=1.25)
+    lines: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6, "linespacing": 1.25}
+    ax.text(middle, y + 0.11, counts, parse_math=True, **lines)  # a stage's counts may hold a formula
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -18,8 +18,10 @@ from rb_support.paper import ITEMS, Item
 from rb_support.report import gallery, provenance, render, store
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
+from rb_support.report.text import said
 
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
+_PAPERS = re.compile(r"\b(papers?|published|printed|RouterBench|RouteLLM)\b")
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
@@ -70,18 +72,20 @@ def beside(
 class Report:
     """Saves a notebook's figures, tables and claims under `figures/<kind of data>/`.
 
-    Making one applies the project's figure style.
+    Making one applies the project's figure style. Of a user's own rows it says nothing that speaks of the
+    papers: published numbers (`versus`, columns `paper…` and `published…`), claims that cite a paper, and
+    sentences of a note that name one are left out, and items have titles of their own.
 
     Parameters
     ----------
     notebook : file name of the notebook without ending, such as "03_predictive_routers".
     origin : where the rows come from; its kind names the folder and is written on every item.
-    kind : kind of data the run asked for, if there is none and the rows are of another kind. It names the
-        folder then; every item in it still says what its rows are.
+    asked : origin of the data the run asked for, if the rows are others. It names the folder then; every item
+        in it still says what its rows are.
     parameters : the notebook's parameters.
     seed : seed of the notebook's random generator.
     folder : folder that holds `simulated/`, `real/`, `own/`; default RB_FIGURES_DIR, else the
-        repository's `figures`, else `./figures`.
+        repository's `build/figures`, else `./figures`.
 
     Examples
     --------
@@ -96,16 +100,17 @@ class Report:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     folder: Path | None = None
-    kind: Kind | None = None
+    asked: Origin | None = None
     _claims: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         use_style()
+        render.show_alike()
 
     @property
     def directory(self) -> Path:
-        """Folder of this report's items: `<folder>/<kind of data>`."""
-        return Path(self.folder or store.figures_root()) / (self.kind or self.origin.kind)
+        """Folder of this report's items: `<folder>/<kind of data>`, or `<folder>/own/<table>`."""
+        return Path(self.folder or store.figures_root()) / store.folder_of(self.asked or self.origin)
 
     def save_figure(
         self,
@@ -133,9 +138,9 @@ class Report:
         ReportError
             For an unknown id, and for a file over the size limit; nothing is written then.
         """
-        item = _item(id, title)
-        render.add_footer(fig, id, self.origin)
-        self._write("figure", item, {**render.render_figure(fig), ".csv": render.render_csv(data)}, note)
+        item = self._item(id, title)
+        pages = render.finished(fig, id, self.origin, store.MAX_BYTES if self._own else None)
+        self._write("figure", item, {**pages, ".csv": render.render_csv(self._without_paper(data))}, note)
 
     def save_table(
         self,
@@ -158,11 +163,11 @@ class Report:
         ReportError
             For an unknown id or column, and for a file over the size limit; nothing is written then.
         """
-        item = _item(id, title)
+        item, kept = self._item(id, title), self._without_paper(frame)
         caption = f"{item.title}. {render.data_line(self.origin)} · {id}"
-        pages = render.shown(frame, formats).pages(id, caption)
-        self._write("table", item, {".csv": render.render_csv(frame), **pages}, note, versus)
-        return frame
+        pages = render.shown(kept, formats).pages(id, caption)
+        self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
+        return kept
 
     def claim(
         self, claim: str, where: str, ours: str, holds: bool | None, *, data: Kind | None = None
@@ -178,10 +183,12 @@ class Report:
         data : kind of data it was checked on, if not the report's own; on simulated rows a verdict says what
             the simulation does, and what was set with the papers in view is no evidence for them.
         """
-        verdict = VERDICTS[holds]
+        if self._own and _PAPERS.match(where):
+            return
         self._claims.pop(claim, None)
-        kind = data or self.origin.kind
-        self._claims[claim] = {"claim": claim, "where": where, "ours": ours, "data": kind, "verdict": verdict}
+        kind, place = data or self.origin.kind, "own table" if self._own else where
+        row = (claim, place, said(ours), kind, VERDICTS[holds])
+        self._claims[claim] = dict(zip(gallery.CLAIM_COLUMNS, row, strict=True))
 
     def claims(self) -> pd.DataFrame:
         """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
@@ -194,6 +201,8 @@ class Report:
     def _write(
         self, form: str, item: Item, contents: dict[str, bytes], note: str, versus: Sequence[Versus] = ()
     ) -> None:
+        if self._own:
+            versus, note = (), ". ".join(part for part in note.split(". ") if not _PAPERS.search(part))
         files = {f"{item.id}{ending}": content for ending, content in contents.items()}
         self._put(files)
         record = {
@@ -214,13 +223,23 @@ class Report:
         store.write(self.directory, contents)
         store.note_written(self.directory / name for name in contents)
 
+    @property
+    def _own(self) -> bool:
+        """Whether the rows are a user's: then nothing that speaks of the papers is said of them."""
+        return self.origin.kind == "own"
 
-def _item(id: str, title: str | None) -> Item:
-    """The item of an id, under a title of its own if one is given."""
-    if not _ID.fullmatch(id):
-        raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
-    if id not in ITEMS and title is None:
-        near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
-        raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
-    item = ITEMS.get(id, Item(id, "", "own", "", "", "", "exactly"))
-    return replace(item, title=title or item.title)
+    def _without_paper(self, frame: pd.DataFrame) -> pd.DataFrame:
+        columns = [name for name in frame if isinstance(name, str) and render.PAPER_COLUMN.fullmatch(name)]
+        return frame.drop(columns=columns) if self._own else frame
+
+    def _item(self, id: str, title: str | None) -> Item:
+        """The item of an id, under a title of its own if one is given."""
+        if not _ID.fullmatch(id):
+            raise ReportError(f"{id!r} cannot be a file name: use letters, digits and single hyphens")
+        if id not in ITEMS and title is None:
+            near = get_close_matches(id, ITEMS, n=3) or sorted(ITEMS)
+            raise ReportError(f"{id!r} is no paper item: give title=… or use {', '.join(near)}")
+        item = ITEMS.get(id, Item(id, "", "own", "", "", "", "exactly"))
+        if self._own:
+            item = replace(item, title=item.own_title or item.title, paper="own", item="", section="")
+        return replace(item, title=title or item.title)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,11 +13,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from rb_support.frontier import Curve, Points, aiq, as_points, hull, shared_domain
+from rb_support.frontier import Curve, Points, aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import apgr, cpt, random_scores
-from rb_support.report.plots import cost_axis, cost_label, model_legend, panels, plot_curve, plot_models
-from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, router_style
+from rb_support.report.plots import (
+    cost_axis,
+    cost_label,
+    finite,
+    model_legend,
+    panels,
+    plot_curve,
+    plot_models,
+    say,
+    sentence_figure,
+)
+from rb_support.report.render import cell
+from rb_support.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    distinct,
+    router_style,
+)
+from rb_support.report.text import short
 from rb_support.routers import cascade_name
 from rb_support.studies.pilot import oracle_points, oracle_rows
 from rb_support.studies.predictive import ZERO, Comparison
@@ -24,7 +47,27 @@ from rb_support.studies.predictive import ZERO, Comparison
 _LINES = ("-", "--", ":")
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
-_COMMERCIAL = (("D", BLACK), ("s", ORANGE))
+_COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
+
+
+def _panels_of(
+    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: float
+) -> tuple[Figure, dict[str, list[Axes]]]:
+    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest."""
+    largest = sorted(parts, key=lambda name: -len(parts[name]))[:most]
+    names = [name for name in parts if name in largest]
+    ncols = min(len(names), ncols)
+    fig, axes = panels(deep * ncols * -(-len(names) // ncols), ncols, **options)
+    columns = np.array(axes).reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
+    for unused in columns[len(names) :].ravel():
+        unused.set_visible(False)
+    if len(names) < len(parts):
+        fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
+    return fig, dict(zip(names, columns.tolist(), strict=False))
+
+
+def _title(name: str, rows: Sized) -> str:
+    return f"{short(name, 24)} (n = {len(rows):,})"
 
 
 def mathematics_figure(
@@ -41,7 +84,7 @@ def mathematics_figure(
     """
     fig, (left, middle, right) = panels(3, height=2.8)
     points = outcomes.points()
-    _plot_interpolation(left, points[list(pair)], [outcomes.models[j] for j in pair], runs)
+    _plot_interpolation(left, points, pair, outcomes.models, runs)
     corners = hull(points)
     end = [points[:, 0].max() * 1.05, corners[-1, 1]]
     middle.plot(*np.vstack([corners, end]).T, color=GREY, zorder=1)
@@ -51,28 +94,36 @@ def mathematics_figure(
     middle.set_title("Non-decreasing hull")
     right.set_title("AIQ on a shared domain")
     for ax in (left, middle, right):
-        ax.set_xlabel("USD per query")
+        ax.set_xlabel(cost_label(outcomes).partition("(")[2].rstrip(")"))
+        ax.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     model_legend(fig, outcomes.models)
     return fig
 
 
-def _plot_interpolation(ax: Axes, ends: Points, models: list[str], runs: ArrayLike) -> None:
-    cost, quality = np.asarray(runs, dtype=float).T
+def _plot_interpolation(
+    ax: Axes, points: Points, pair: tuple[int, int], models: Sequence[str], runs: ArrayLike
+) -> None:
+    cost, quality = np.asarray(runs, dtype=float).reshape(-1, 2).T
+    ends = points[list(pair)]
     ax.plot(*ends.T, color=GREY, zorder=1)
     ax.scatter(cost, quality, s=4, color=BLUE, alpha=0.4, linewidth=0, zorder=2)
-    plot_models(ax, ends, models)
+    plot_models(ax, ends, [models[j] for j in pair], among=models)
     x, y = ends.mean(axis=0)
     ax.annotate("half and half", (x, y), (6, -12), textcoords="offset points")
 
 
 def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
-    domain = shared_domain(*systems.values())
+    drawn = {name: places for name, points in systems.items() if len(places := finite(points))}
+    if not drawn:
+        say(ax, "There is no system to compare.")
+        return
+    domain = shared_domain(*drawn.values())
     costs = np.linspace(*domain, 200)
-    for (name, points), color in zip(systems.items(), (BLUE, ORANGE, GREEN), strict=False):
-        heights = Curve(as_points(points)).at(costs, c_min=domain[0])
-        ax.plot(costs, heights, color=color, label=f"{name}: AIQ {aiq(points, *domain):.3f}")
+    for (name, points), color in zip(drawn.items(), cycle((BLUE, ORANGE, GREEN, PURPLE, VERMILLION))):
+        heights = Curve(points).at(costs, c_min=domain[0])
+        ax.plot(costs, heights, color=color, label=f"{short(name)}: AIQ {cell(aiq(points, *domain), '.3f')}")
         ax.fill_between(costs, heights, color=color, alpha=0.12, linewidth=0)
-        ax.plot(*as_points(points).T, "o", markersize=3.5, color=color)
+        ax.plot(*points.T, "o", markersize=3.5, color=color)
     ax.legend(loc="lower right")
 
 
@@ -91,8 +142,8 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
     for name in names:
         plot_curve(ax, comparison.points(name), name, router=name)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
-    ax.set_title(f"{title} (n = {len(comparison.test):,})")
-    below = [f"AIQ {areas[name]:.3f} {name}" for name in names]
+    ax.set_title(_title(title, comparison.test))
+    below = [f"AIQ {cell(areas[name], '.3f')} {short(name)}" for name in names]
     cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
     ax.xaxis.label.set_fontsize(7)
     ax.margins(y=0.1)
@@ -100,18 +151,23 @@ def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], ti
 
 def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
     """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
+    if not comparisons:
+        return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
-    fig, axes = panels(len(comparisons), 3, height=3.3)
-    for ax, (dataset, comparison) in zip(axes, comparisons.items(), strict=True):
-        plot_comparison(ax, comparison, names, dataset)
-    for ax in axes[::3]:
+    fig, axes = _panels_of({name: c.test for name, c in comparisons.items()}, height=3.3)
+    for dataset, (ax,) in axes.items():
+        plot_comparison(ax, comparisons[dataset], names, dataset)
+    drawn = [ax for (ax,) in axes.values()]
+    for ax in drawn[::3]:
         ax.set_ylabel("mean quality")
-    model_legend(fig, next(iter(comparisons.values())).test.models, curves=axes[0])
+    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn[0])
     return fig
 
 
 def oracle_figure(outcomes: Outcomes) -> Figure:
     """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3."""
+    if not len(outcomes):
+        return sentence_figure("The table has no rows.")
     fig, (ax,) = panels(1, width=6.4, height=3.6)
     plot_curve(ax, oracle_points(outcomes), "Oracle at every budget", router="oracle")
     plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
@@ -124,16 +180,20 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
 
 def dataset_figure(outcomes: Outcomes) -> Figure:
     """Models, zero router and oracle on every dataset, a panel each, as RouterBench's Figure 6."""
-    fig, axes = panels(len(outcomes.datasets), 2 if len(outcomes.datasets) == 4 else 3)
-    for ax, name in zip(axes, outcomes.datasets, strict=True):
-        part = outcomes.of(name)
+    parts = {name: outcomes.of(name) for name in outcomes.datasets}
+    if not parts:
+        return sentence_figure("The table has no rows.")
+    height = 2.2 if len(parts) > 3 else 3.2
+    fig, axes = _panels_of(parts, 2 if len(parts) == 4 else 3, height=height)
+    for name, (ax,) in axes.items():
+        part = parts[name]
         plot_curve(ax, part.points(), ZERO, router=ZERO)
         _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 22)
-        ax.set_title(f"{name} (n = {len(part):,})")
+        ax.set_title(_title(name, part))
         cost_axis(ax, "")
     fig.supxlabel(cost_label(outcomes), fontsize=8)
     fig.supylabel("mean quality", fontsize=8)
-    model_legend(fig, outcomes.models, curves=axes[0])
+    model_legend(fig, outcomes.models, curves=next(iter(axes.values())))
     return fig
 
 
@@ -143,20 +203,17 @@ def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: 
     Parameters
     ----------
     shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
-    weak, strong : mean score of either model alone; they must differ.
-
-    Raises
-    ------
-    ValueError
-        If the models score the same, or the curve is of one share only.
+    weak, strong : mean score of either model alone; where they are equal a sentence says so.
     """
     area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
+    percent = 100 * np.asarray(shares, dtype=float)
     if area is None:
         why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
-        raise ValueError(f"models score {weak:g} and {strong:g}: no APGR, {why}")
-    percent = 100 * np.asarray(shares, dtype=float)
-    ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
-    ax.plot(percent, scores, color=BLUE, label=f"router, APGR {area:.2f} (shaded)")
+        say(ax, f"The models score {weak:.4g} and {strong:.4g}. No APGR can be shown: {why}.")
+    else:
+        ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
+    known = "router" if area is None else f"router, APGR {cell(area, '.2f')} (shaded)"
+    ax.plot(percent, scores, color=BLUE, label=known)
     ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")
     if threshold is not None:
         half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
@@ -179,26 +236,31 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
         `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
         `cascade_name` are judges with a measured error rate, drawn as single points.
     """
-    fig, axes = panels(2 * len(comparisons), len(comparisons), height=3.2)
-    upper, lower = axes[: len(comparisons)], axes[len(comparisons) :]
-    for (dataset, comparison), above, below in zip(comparisons.items(), upper, lower, strict=True):
+    if not comparisons:
+        return sentence_figure("No dataset has rows enough to compare cascades on.")
+    parts = {name: comparison.test for name, comparison in comparisons.items()}
+    fig, axes = _panels_of(parts, most=9, deep=2, height=3.2)
+    for place, (dataset, (above, below)) in enumerate(axes.items()):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
         simulated = rows["router"] == rows["error_rate"].map(cascade_name)
-        plot_cascades(above, comparison, dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy()))
-        above.set_title(f"{dataset} (n = {len(comparison.test):,})")
+        rates = dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy())
+        plot_cascades(above, comparisons[dataset], rates)
+        above.set_title(_title(dataset, parts[dataset]))
         _plot_leads(below, rows[simulated], rows[~simulated])
-    upper[0].set_ylabel("mean quality")
-    lower[0].set_ylabel("AIQ minus the zero router's")
-    model_legend(fig, next(iter(comparisons.values())).test.models)
+        if place % 3 == 0:
+            above.set_ylabel("mean quality")
+            below.set_ylabel("AIQ minus the zero router's")
+    model_legend(fig, next(iter(parts.values())).models)
     return fig
 
 
 def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) -> None:
     """Draw zero router, models, oracle and a cascade per error rate, with AIQ in the legend below."""
     areas, shade = comparison.aiq(), plt.get_cmap("viridis")
-    plot_curve(ax, comparison.points(ZERO), f"zero router: {areas[ZERO]:.3f}", router=ZERO)
+    plot_curve(ax, comparison.points(ZERO), f"zero router: {cell(areas[ZERO], '.3f')}", router=ZERO)
     for name, rate in rates.items():
-        color, label = shade(0.95 * rate / max(*rates.values(), 1e-9)), f"error {rate:g}: {areas[name]:.3f}"
+        color = shade(0.95 * rate / max([*rates.values(), 1e-9]))
+        label = f"error {rate:g}: {cell(areas[name], '.3f')}"
         plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     cost_axis(ax, cost_label(comparison.test))
@@ -209,6 +271,9 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
 
 def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> None:
     """AIQ minus the zero router's against the judge's error rate, with 95% intervals."""
+    if simulated.empty:
+        say(ax, "No cascade with a simulated judge is among the rows.")
+        return
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     rate = simulated["error_rate"]
     low, high = simulated["minus_zero_low"], simulated["minus_zero_high"]
@@ -216,7 +281,7 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
     ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
     ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
-    ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {even:.2f}")
+    ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {cell(even, '.2f')}")
     for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
         # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
         lead = row["minus_zero"]
@@ -237,14 +302,17 @@ def routers_figure(curves: pd.DataFrame, benchmarks: Mapping[str, PairScores]) -
         A router has one colour; the last training set is a full line, those before it are dashed.
     benchmarks : name -> scores of the pair; those that `curves` names are drawn.
     """
-    names = [name for name in benchmarks if name in set(curves["benchmark"])]
-    fig, axes = panels(len(names), 3, width=7.0 if len(names) > 1 else 4.8, height=4.0)
-    for ax, name in zip(axes, names, strict=True):
-        _plot_benchmark(ax, curves[curves["benchmark"] == name], benchmarks[name])
-        ax.set_title(f"{name} (n = {len(benchmarks[name]):,})")
+    parts = {name: benchmarks[name] for name in benchmarks if name in set(curves["benchmark"])}
+    if not parts:
+        return sentence_figure("No benchmark has a curve to show.")
+    fig, axes = _panels_of(parts, width=7.0 if len(parts) > 1 else 4.8, height=4.0)
+    for name, (ax,) in axes.items():
+        _plot_benchmark(ax, curves[curves["benchmark"] == name], parts[name])
+        ax.set_title(_title(name, parts[name]))
         ax.set_xlabel("calls to the strong model (%)")
-    axes[0].set_ylabel("mean score")
-    model_legend(fig, curves=axes, ncol=3 if len(names) > 1 else 2)
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel("mean score")
+    model_legend(fig, curves=drawn, ncol=3 if len(parts) > 1 else 2)
     return fig
 
 
@@ -258,8 +326,8 @@ def _plot_benchmark(ax: Axes, curves: pd.DataFrame, pairs: PairScores) -> None:
     for (router, training), rows in curves.groupby(["router", "training"], sort=False):
         later = len(trainings) - 1 - trainings.index(training)
         color, style = router_style(str(router))["color"], _LINES[min(later, len(_LINES) - 1)]
-        label = f"{router}, {training}"
-        ax.plot(100 * rows["share"], rows["score"], label=label, linewidth=1.2, color=color, linestyle=style)
+        look = distinct(ax, {"color": color, "linestyle": style})
+        ax.plot(100 * rows["share"], rows["score"], label=f"{router}, {training}", linewidth=1.2, **look)
 
 
 def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
@@ -270,6 +338,8 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     curve : labels, seed, router, apgr, as `rb_support.studies.labels.learning_curve` gives them.
     levels : horizontal lines, such as the paper's best APGR.
     """
+    if curve.empty:
+        return sentence_figure("There are too few golden labels for a learning curve.")
     fig, (ax,) = panels(1, width=5.2, height=3.6)
     summary = curve.groupby(["router", "labels"])["apgr"].agg(["mean", "std"])
     for number, router in enumerate(dict.fromkeys(curve["router"])):
@@ -306,10 +376,12 @@ def commercial_figure(
     fig, (ax,) = panels(1, width=6.4, height=3.6)
     ax.plot([0, 100], ends, label="Random", **router_style("random"))
     for name, curve in curves.groupby("router", sort=False):
-        ax.plot(100 * curve["share"], curve["score"], label=str(name), **router_style(str(name)))
+        ax.plot(
+            100 * curve["share"], curve["score"], label=str(name), **distinct(ax, router_style(str(name)))
+        )
     points = commercial[["router", "strong_share", "score"]].itertuples(index=False, name=None)
     scored = "published judgments" if "score_clean" in commercial else "as printed"
-    for (name, share, score), (marker, color) in zip(points, _COMMERCIAL, strict=False):
+    for (name, share, score), (marker, color) in zip(points, cycle(_COMMERCIAL)):
         ax.scatter(100 * share, score, marker=marker, color=color, s=46, zorder=4, label=f"{name} ({scored})")
     ax.set(title=title, xlabel="calls to the strong model (%)", ylabel="mean score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -328,15 +400,18 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
         mark, the name of a pair to point out (else empty).
     router : name for the label.
     """
-    parts = list(frame.groupby("benchmark", sort=False))
+    parts = {str(name): part for name, part in frame.groupby("benchmark", sort=False)}
+    if not parts:
+        return sentence_figure("There is no pair of models with a gap between them.")
     rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
-    fig, axes = panels(len(parts), 3, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
-    for ax, (benchmark, part) in zip(axes, parts, strict=True):
-        _plot_pairs(ax, part.dropna(subset="apgr"), rings)
-        ax.set_title(f"{benchmark}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
-    axes[0].set_ylabel(f"APGR of {router}")
+    fig, axes = _panels_of(parts, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
+    for name, (ax,) in axes.items():
+        _plot_pairs(ax, parts[name].dropna(subset="apgr"), rings)
+        ax.set_title(f"{short(name, 24)}\n{len(parts[name])} pairs, n = {parts[name]['n'].iloc[0]:,}")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel(f"APGR of {router}")
     fig.supxlabel("gap between the models' mean scores", fontsize=8)
-    model_legend(fig, curves=axes, ncol=3)
+    model_legend(fig, curves=drawn, ncol=3)
     return fig
 
 

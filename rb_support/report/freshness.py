@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ TIMED_CLAIM = "(this machine)"
 """How a claim ends whose verdict hangs on a clock."""
 
 _COST, _QUALITY = "usd_per_query", "quality"
+_LONGEST = 600  # characters of a line: a stranger's cell may be a page
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Difference:
 
     def __str__(self) -> str:
         values = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in (self.ours, self.theirs)]
-        return f"{self.item}: {self.what}" + (f": {' against '.join(values)}" if self.ours != "" else "")
+        told = f"{self.item}: {self.what}" + (f": {' against '.join(values)}" if self.ours != "" else "")
+        return shorten(told, _LONGEST, placeholder=" …")
 
 
 def differences(ours: Path, theirs: Path) -> list[Difference]:
@@ -68,7 +71,10 @@ def differences(ours: Path, theirs: Path) -> list[Difference]:
     for id in (id for id in mine if id in other):
         parts = [part for part in ("parameters", "seed", "data") if mine[id][part] != other[id][part]]
         found += [Difference(id, f"its records name different {part}") for part in parts]
-        found += _between(id, *(pd.read_csv(folder / f"{id}.csv") for folder in (ours, theirs)))
+        try:
+            found += _between(id, *(pd.read_csv(folder / f"{id}.csv") for folder in (ours, theirs)))
+        except (OSError, ValueError) as error:
+            found.append(Difference(id, f"its CSV files cannot be compared ({error})"))
     return found + list(_verdicts(ours, theirs))
 
 

@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from filelock import FileLock
 from markupsafe import Markup
+from pydantic import BaseModel, Field
 
+from rb_support.outcomes import Kind
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
-
-KINDS = ("simulated", "real", "own")
-"""The folders of `figures/`, one per kind of data."""
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
 _ORDER = {id: place for place, id in enumerate(ITEMS)}
 
 Record = dict[str, Any]
+_FileName = Annotated[str, Field(pattern=r"^[\w-]+\.\w+$")]
+
+
+# What must stand in a file of JSON; what else stands there is left alone.
+
+
+class _Pair(BaseModel):
+    what: str
+    ours: float | str | None
+    paper: float | str | None
+    source: str
+    why: str
+
+
+class _Data(BaseModel):
+    kind: Kind
+    name: str
+
+
+class _Item(BaseModel):
+    id: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    form: Literal["figure", "table"]
+    title: str
+    paper: str
+    item: str
+    section: str
+    notebook: str
+    parameters: dict[str, Any]
+    seed: int | None
+    data: _Data
+    note: str
+    versus: list[_Pair]
+    files: dict[_FileName, str]
+
+
+class _Claims(BaseModel):
+    notebook: str
+    claims: list[dict[Literal["claim", "where", "ours", "data", "verdict"], str]]
+
+
+class _Maker(BaseModel):
+    code: str
+    versions: dict[str, str]
+    notebooks: list[str]
+
+
+class _Manifest(BaseModel):
+    made_by: list[_Maker]
+    items: list[dict[str, Any]]
 
 
 def rebuild(folder: Path, notebook: str | None = None) -> int:
@@ -36,7 +83,7 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
 
     Parameters
     ----------
-    folder : `figures/simulated`, `figures/real` or `figures/own`.
+    folder : `figures/simulated`, `figures/real` or an own table's.
     notebook : whose items the code at hand has just made.
     """
     with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -53,22 +100,22 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
 
 
 def rebuild_all(root: Path) -> dict[str, int]:
-    """Rebuild every kind's folder that exists under `root`; returns the number of items of each."""
-    return {kind: rebuild(root / kind) for kind in KINDS if (root / kind).is_dir()}
+    """Rebuild every folder of records under `root`; the number of items of each, by its path in `root`."""
+    holding = {path.parent for pattern in ("*/*.json", "own/*/*.json") for path in root.glob(pattern)}
+    folders = sorted(folder.relative_to(root) for folder in holding if folder.name != "claims")
+    return {folder.as_posix(): rebuild(root / folder) for folder in folders}
 
 
 def read_records(folder: Path) -> list[Record]:
     """Records of all items of a folder, in the order of the papers, other items after them."""
-    paths = [path for path in folder.glob("*.json") if path.name != "manifest.json"]
-    records = [_read(path) for path in paths]
+    found = (store.read_json(path, _Item) for path in folder.glob("*.json") if path.name != "manifest.json")
+    records = [record for record in found if record is not None]
     return sorted(records, key=lambda record: (_ORDER.get(record["id"], len(_ORDER)), record["id"]))
 
 
 def read_manifest(folder: Path) -> Record:
     """Manifest of a folder: `made_by` and `items`, both empty if there is none."""
-    path = folder / "manifest.json"
-    found: Record = _read(path) if path.is_file() else {"made_by": [], "items": []}
-    return found
+    return store.read_json(folder / "manifest.json", _Manifest) or {"made_by": [], "items": []}
 
 
 def _made_by(folder: Path, notebooks: set[str], notebook: str | None) -> list[Record]:
@@ -100,37 +147,35 @@ def _timed(record: Record) -> bool:
 
 def read_claims(folder: Path) -> list[dict[str, str]]:
     """Claims of all notebooks of a folder, notebook by notebook, each in the order it was made."""
-    parts = [_read(path) for path in sorted((folder / "claims").glob("*.json"))]
-    return [{"notebook": part["notebook"], **claim} for part in parts for claim in part["claims"]]
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise store.ReportError(
-            f"{path.name} is no JSON record ({error}): delete it and run its notebook"
-        ) from error
+    parts = (store.read_json(path, _Claims) for path in sorted((folder / "claims").glob("*.json")))
+    return [{"notebook": part["notebook"], **claim} for part in parts if part for claim in part["claims"]]
 
 
 def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) -> str:
     """The gallery page: one file that needs nothing but the files beside it."""
-    return fill_template(
+    kind = "own" if folder.parent.name == "own" else folder.name
+    page = fill_template(
         "gallery.html",
         number=cell,
-        kind=folder.name,
-        color=KIND_COLOR.get(folder.name, "#444444"),
+        kind=kind,
+        color=KIND_COLOR.get(kind, "#444444"),
         colors=KIND_COLOR,
-        strangers=[record for record in records if record["data"]["kind"] != folder.name],
+        strangers=[record for record in records if record["data"]["kind"] != kind],
         records=[{**record, "versus": []} if _timed(record) else record for record in records],
         tables={record["id"]: _inline_table(folder, record) for record in records},
         claims=claims,
     )
+    return store.printable(page)
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:
-    """The `<table>` of a saved HTML file, cells escaped already; None for figures, long and timed tables."""
+    """The `<table>` of a saved HTML file, cells escaped already; None for figures, long and timed tables.
+
+    None too for a file that is not as the record says: what is in it has not been escaped here.
+    """
     path = folder / f"{record['id']}.html"
-    if record["form"] != "table" or _timed(record) or path.stat().st_size > _INLINE_BYTES:
+    recorded = record["files"].get(path.name)
+    if record["form"] != "table" or _timed(record) or recorded is None or store.digest_of(path) != recorded:
         return None
-    return inline_table(path.read_text(encoding="utf-8"))
+    page = path.read_bytes()
+    return inline_table(page.decode()) if b"</table>" in page and len(page) <= _INLINE_BYTES else None

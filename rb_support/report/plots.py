@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from rb_support.catalog import short_name
-from rb_support.frontier import hull
+from rb_support.catalog import MODELS, RAG_MODELS, short_name
+from rb_support.frontier import Points, hull, hull_indices
 from rb_support.outcomes import Outcomes
-from rb_support.report.style import model_style, router_style
+from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
+from rb_support.report.text import LegibleFigure, short
 
 COST_LABEL = "mean cost (USD per query)"
+NAMED = len(dict.fromkeys(MODELS + RAG_MODELS))
+"""Of more models than the papers have, only those on a hull are named."""
+MOST_NAMES = 24
+"""No legend names more models."""
 
 
 def panels(
@@ -38,29 +45,68 @@ def panels(
     -------
     The figure and its `n` axes, row by row.
     """
+    if mpl.rcParams["text.parse_math"]:  # the project's style is not on yet
+        use_style()
     ncols = min(n, ncols)
     rows = -(-n // ncols)
-    fig, grid = plt.subplots(rows, ncols, figsize=(width, height * rows), squeeze=False, **options)
+    options |= {"figsize": (width, height * rows), "squeeze": False, "FigureClass": LegibleFigure}
+    fig, grid = plt.subplots(rows, ncols, **options)
     axes = list(grid.ravel())
     for unused in axes[n:]:
         unused.set_visible(False)
     return fig, axes[:n]
 
 
-def plot_models(ax: Axes, points: ArrayLike, models: Sequence[str], *, size: float = 34) -> None:
+def finite(points: ArrayLike) -> Points:
+    """Those of some points, (n, 2), whose cost and quality are numbers."""
+    places = np.asarray(points, dtype=float).reshape(-1, 2)
+    return places[np.isfinite(places).all(axis=1)]
+
+
+def say(ax: Axes, sentence: str) -> None:
+    """Write a sentence where nothing can be drawn."""
+    ax.text(0.5, 0.5, fill(sentence, 36), transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
+def sentence_figure(sentence: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    fig, (ax,) = panels(1, width=5.0, height=1.6)
+    say(ax, sentence)
+    ax.set_axis_off()
+    return fig
+
+
+def plot_models(
+    ax: Axes, points: ArrayLike, models: Sequence[str], *, size: float = 34, among: Sequence[str] = ()
+) -> None:
     """Draw each model as a point of (mean cost, mean quality) in its fixed colour and marker.
 
-    The points carry no legend entries (`model_legend` makes one legend for all panels), so that an
-    axes' own legend is free for the curves.
+    Of more than `NAMED` models, those on the points' hull; the others are grey. The points carry no legend
+    entries (`model_legend` makes one legend for all panels), so that an axes' own legend is free for the
+    curves.
 
     Parameters
     ----------
-    points : shape (m, 2), cost in USD per query and quality in [0, 1].
+    points : shape (m, 2), cost in USD per query and quality in [0, 1]; one that is not finite is left out.
     models : m names.
     size : area of a marker in square points.
+    among : names of all models of the figure, if here are only some: no two of them look alike.
     """
-    for (cost, quality), model in zip(np.asarray(points, dtype=float), models, strict=True):
-        ax.scatter(cost, quality, s=size, edgecolor="white", linewidth=0.5, zorder=3, **model_style(model))
+    places = np.asarray(points, dtype=float).reshape(-1, 2)
+    drawn = np.flatnonzero(np.isfinite(places).all(axis=1))
+    if len(drawn) == 0:
+        say(ax, "No model has a cost and a quality that could be shown here.")
+        return
+    named = drawn if len(models) <= NAMED else drawn[hull_indices(places[drawn])]
+    grey = np.setdiff1d(drawn, named)
+    if len(grey):
+        cost, quality = places[grey].T
+        ax.scatter(cost, quality, s=size / 3, color=GREY, alpha=0.5, linewidth=0, zorder=2)
+    styles = model_styles(among or models)
+    for j in sorted(named):
+        look = styles[models[j]] | {"label": f"_{models[j]}", "edgecolor": "white", "linewidth": 0.5}
+        cost, quality = places[j]
+        ax.scatter(cost, quality, s=size, zorder=3, **look)
 
 
 def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = None, **line: Any) -> None:
@@ -68,30 +114,53 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
 
     Parameters
     ----------
-    points : shape (n, 2), cost and quality.
+    points : shape (n, 2), cost and quality; one that is not finite is left out.
     label : legend entry.
-    router : name whose style is taken; default: the label.
+    router : name whose style is taken; default: the label. Where a line of that style is on the axes
+        already, another dash or a marker tells them apart.
     line : keyword arguments of `Axes.plot` that override the style.
     """
-    costs, heights = hull(points).T
+    places = finite(points)
+    style = distinct(ax, router_style(router or label) | line)
+    if len(places) == 0:
+        ax.plot([], [], label=f"{label}: nothing to show", **style)
+        return
+    costs, heights = hull(places).T
+    if len(costs) == 1 and not line:  # a line of one point is none
+        style = {"marker": "o", "markersize": 9, "markerfacecolor": "none"} | style
     positive = costs[costs > 0]
     between = np.geomspace(positive[0], positive[-1], 60) if len(positive) > 1 else positive
     # Points between the corners too: a mixture of two models is straight in cost, so bent on a log axis.
     dense = np.union1d(costs, np.clip(between, costs[0], costs[-1]))
-    ax.plot(dense, np.interp(dense, costs, heights), label=label, **(router_style(router or label) | line))
+    ax.plot(dense, np.interp(dense, costs, heights), label=label, **style)
 
 
 def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
     """Make the x axis a logarithmic one of mean cost in USD per query, with two to four labelled ticks.
 
-    For rows of panels, leave the label empty but in the last row, or call `fig.supxlabel(COST_LABEL)` once.
+    Call it when all is drawn: what costs nothing gets a column at a 0 of its own, left of the logarithm. For
+    rows of panels, leave the label empty but in the last row, or call `fig.supxlabel(COST_LABEL)` once.
     """
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(_CostLocator())
+    ax.set_xlabel(label)
+    smallest, (lowest, highest) = ax.dataLim.minposx, ax.dataLim.intervalx
+    if lowest <= 0 and not np.isfinite(smallest):
+        return  # all is free: nothing to take a logarithm of
+    for tick in ax.xaxis.get_major_ticks(16):
+        tick.label1.set_parse_math(True)  # a power of ten is the one formula that a figure has
+    if lowest <= 0:
+        ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
+        ticks = np.array(_CostLocator().tick_values(smallest, max(highest, 1.01 * smallest)))
+        ticks = ticks[(ticks >= 2 * smallest) & (ticks <= highest)]
+        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[:: -(-len(ticks) // 2) or 1]]))
+        ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
+    else:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(_CostLocator())
+        if lowest <= highest < 1.001 * lowest:  # one cost, give or take rounding
+            ax.set_xlim(lowest / 3, highest * 3)
     labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
     ax.xaxis.set_major_formatter(labels)
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel(label)
 
 
 def cost_label(outcomes: Outcomes) -> str:
@@ -119,5 +188,18 @@ def model_legend(
     """One legend for a whole figure, below its panels: labelled lines of `curves`, each once, then models."""
     axes = [curves] if isinstance(curves, Axes) else curves
     lines = {line.get_label(): line for ax in axes for line in ax.get_legend_handles_labels()[0]}
-    points = (Line2D([], [], ls="none", label=short_name(name), **model_style(name)) for name in models)
-    fig.legend(handles=[*lines.values(), *points], loc="outside lower center", ncol=ncol)
+    drawn = {points.get_label() for ax in fig.axes for points in ax.collections}
+    named = [name for name in models if len(models) <= NAMED or f"_{name}" in drawn][:MOST_NAMES]
+    styles = model_styles(models)
+    looks = [{"label": short(short_name(name)), **styles[name]} for name in named]
+    if len(named) < len(models):
+        rest = f"{len(models) - len(named)} more models"
+        looks.append({"label": rest, "color": GREY, "marker": ".", "alpha": 0.5})
+    points = [Line2D([], [], ls="none", **look) for look in looks]
+    handles = [*lines.values(), *points]
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    if models and widest > 28:
+        ncol = max(1, min(ncol, int(15 * fig.get_figwidth() / (widest + 6))))
+    rows = -(-len(handles) // ncol)
+    fig.set_figheight(fig.get_figheight() + (0.18 * rows if rows > 5 else 0))
+    fig.legend(handles=handles, loc="outside lower center", ncol=ncol)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
 
 from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
-from rb_support.report.style import KIND_COLOR
+from rb_support.report.style import KIND_COLOR, use_style
+from rb_support.report.text import legible, short, visible
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.
@@ -25,6 +34,9 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
 }
+_FORMULA = re.compile(r"[=+@-](?!$|[\d.,]+(?:e[+-]?\d+)?%?$)", re.IGNORECASE)
+_DENSE = 1000  # points of one artist from which on it may become a picture in an SVG or PDF file
+PAPER_COLUMN = re.compile(r"(paper|published)(_.*)?")
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
 _LATEX = str.maketrans(
     {
@@ -36,10 +48,59 @@ _LATEX = str.maketrans(
 
 def data_line(origin: Origin) -> str:
     """The line every figure and table carries: "SIMULATED data — …" or "Real data — …"."""
-    return f"{_KIND_WORDS[origin.kind]} — {origin.name}"
+    return f"{_KIND_WORDS[origin.kind]} — {short(origin.name, 200)}"
 
 
-def add_footer(fig: Figure, item: str, origin: Origin) -> None:
+def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -> dict[str, bytes]:
+    """PNG, SVG and PDF of a figure with the line that says what data it shows, by file name ending.
+
+    Nothing of a user's own matplotlib settings, and no window the figure may stand in, changes a byte.
+
+    Parameters
+    ----------
+    limit : bytes that a file should not exceed: where one would, dense artists become pictures, colours fewer
+        and pixels coarser, as far as the figure can still be read.
+    """
+    canvas = fig.canvas
+    with mpl.rc_context():
+        use_style()
+        FigureCanvasAgg(fig)  # letters are as wide on the bitmap as on any screen or page
+        legible(fig)
+        _add_footer(fig, item, origin)
+        contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
+        for ending, content in contents.items():
+            if limit and len(content) > limit:
+                contents[ending] = _smaller(fig, ending[1:], limit)
+    fig.set_canvas(canvas)
+    return contents
+
+
+def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
+    buffer = io.BytesIO()
+    packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+    resolution = dpi or mpl.rcParams["savefig.dpi"]
+    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution, **packed)
+    return buffer.getvalue()
+
+
+def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
+    """A figure again, dense artists as pictures on its page, in a palette and, if need be, coarser pixels."""
+    for points in fig.findobj(PathCollection):
+        points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
+    for line in fig.findobj(Line2D):
+        line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
+    for dpi in (140, 90, 60):
+        content = _saved(fig, kind, dpi)
+        if kind == "png":
+            picture, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
+            picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
+            content = buffer.getvalue()
+        if len(content) <= limit:
+            break
+    return content
+
+
+def _add_footer(fig: Figure, item: str, origin: Origin) -> None:
     """Write the data line and the item's id under everything the figure shows; repeated calls replace it."""
     for text in [text for text in fig.texts if text.get_gid() == _FOOTER]:
         text.remove()
@@ -51,9 +112,10 @@ def add_footer(fig: Figure, item: str, origin: Origin) -> None:
     _part_label_and_legend(fig)
     box, (width, height) = fig.get_tightbbox(), fig.get_size_inches()
     below = box.x0 / width, (box.y0 - 1 / 12) / height  # a twelfth of an inch under the lowest thing drawn
-    words, weight = f"{data_line(origin)}  ·  {item}", "bold" if origin.kind == "simulated" else "normal"
-    color = KIND_COLOR[origin.kind]
+    words = "\n".join(wrap(f"{data_line(origin)}  ·  {item}", 150))
+    weight, color = "bold" if origin.kind == "simulated" else "normal", KIND_COLOR[origin.kind]
     fig.text(*below, words, gid=_FOOTER, ha="left", va="top", fontsize=7.5, color=color, fontweight=weight)
+    legible(fig)
 
 
 def _part_label_and_legend(fig: Figure) -> None:
@@ -66,19 +128,6 @@ def _part_label_and_legend(fig: Figure) -> None:
                 text.set(y=floor / fig.bbox.height, verticalalignment="top")
                 drop = max(box.y1 - text.get_window_extent().y0, 0) / fig.bbox.height
                 legend.set_bbox_to_anchor((0, -drop, 1, 1), transform=fig.transFigure)
-
-
-def render_figure(fig: Figure) -> dict[str, bytes]:
-    """PNG, SVG and PDF of a figure, by file name ending."""
-    contents = {}
-    # Ids inside an SVG are random unless salted, whatever style the user has set since.
-    with mpl.rc_context({"svg.hashsalt": "rb_support"}):
-        for kind, metadata in _METADATA.items():
-            buffer = io.BytesIO()
-            packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
-            fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, **packed)
-            contents[f".{kind}"] = buffer.getvalue()
-    return contents
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,16 +153,24 @@ class Table:
 
     def _repr_html_(self) -> str:
         page = self.pages("", "")[".html"].decode()
-        return Markup("<style>.rb-table .text {text-align: left}</style>") + inline_table(page)
+        style = Markup("<style>.rb-table .text {text-align: left}</style>")
+        return style + inline_table(page) + ("" if len(self.words) else Markup("<p>No rows.</p>"))
 
     def __repr__(self) -> str:
-        words = self.words.rename(columns=_in_a_cell).map(_in_a_cell)
+        words = self.words.rename(columns=_markdown).map(_markdown)
         sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
         return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
 
 
-def _in_a_cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
+def _markdown(text: str) -> str:
+    """Text in which Markdown finds no mark, link, formula or end of a cell."""
+    return re.sub(r"[\\|`$*~]|(?<!\w)_(?=\w)|(?<=\])\(", r"\\\g<0>", text.replace("\n", " ")).replace(
+        "<", "&lt;"
+    )
+
+
+def _latex(text: str) -> str:
+    return " ".join(text.translate(_LATEX).split("\n"))
 
 
 def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:
@@ -126,21 +183,45 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     Raises
     ------
     ReportError
-        If `formats` names a column that the table does not have.
+        If `formats` names a column that the table does not have; one of published numbers may be missing.
     """
     flat, specs = plain(frame), formats or {}
-    unknown = sorted(set(specs) - set(flat.columns))
+    unknown = sorted(name for name in specs if name not in flat and not PAPER_COLUMN.fullmatch(name))
     if unknown:
         raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
     words = flat.astype(object).apply(
         lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
     )
+    words.columns = [visible(name, keep="\n") for name in flat.columns]
     return Table(words, [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes])
 
 
+def show_alike() -> None:
+    """In a notebook, show a dash where a table of any cell has no number, and no dollar sign as a formula."""
+    pd.set_option("display.html.use_mathjax", False)
+    shell = get_ipython()
+    if shell is not None:
+        html, plain_text = (shell.display_formatter.formatters[f"text/{kind}"] for kind in ("html", "plain"))
+        html.for_type(pd.DataFrame, lambda frame: _dashed(frame.to_html, notebook=True))
+        for kind in (pd.DataFrame, pd.Series):
+            plain_text.for_type(kind, lambda table, page, _cycle: page.text(_dashed(table.to_string)))
+
+
+def _dashed(written: Callable[..., str], **options: Any) -> str:
+    return visible(written(na_rep="–", max_rows=60, **options), keep="\n")
+
+
 def render_csv(frame: pd.DataFrame) -> bytes:
-    """CSV with six significant digits, one header line, no index that only counts rows."""
-    return plain(frame).to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    """CSV with six significant digits, one header line, no index that only counts rows, and no formula."""
+    flat = plain(frame).rename(columns=_inert)
+    safe = flat.apply(lambda c: c if pd.api.types.is_numeric_dtype(c) else c.astype(object).map(_inert))
+    return safe.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+
+
+def _inert(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: text like one gets an apostrophe, numbers stay."""
+    text = visible(value, keep="\n") if isinstance(value, str) else value
+    return f"'{text}" if isinstance(text, str) and _FORMULA.match(text) else text
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -149,23 +230,25 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     if isinstance(flat.columns, pd.MultiIndex):
         flat.columns = pd.Index([" / ".join(filter(None, map(str, name))) for name in flat.columns])
     only_counts = flat.index.name is None and pd.api.types.is_integer_dtype(flat.index.dtype)
-    return (flat if only_counts else flat.reset_index()).rename(columns=str)
+    return (flat if only_counts else flat.reset_index(allow_duplicates=True)).rename(columns=str)
 
 
 def cell(value: Any, spec: str | None = None) -> str:
     """A value as every page shows it: by a format specification, else floats with four significant digits."""
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+    if isinstance(value, (list, tuple, set, np.ndarray)):
+        return ", ".join(map(cell, value)) or "–"
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
     if spec is not None and not isinstance(value, str):
         return format(value, spec)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else visible(str(value), keep="\n")
 
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
     folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
+    pages.filters["e"] = lambda text: Markup(escape(text)) if html else _latex(text)
     return pages.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
-from rb_support.cache import write_atomically
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from rb_support.cache import digest, write_atomically
+from rb_support.outcomes import Origin
 
 MAX_BYTES = 300_000
 """No file of the figures folder may be larger, so that the repository stays small."""
@@ -23,6 +29,7 @@ _REMEDIES = {
     ".pdf": "draw dense artists with rasterized=True, or plot fewer points",
     ".png": "make the figure smaller or plot fewer points",
 }
+_UNSEEN, _SEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}, "\n\t\u200c\u200d"  # the latter two join letters
 _PROJECT_NAME = re.compile(r'^name\s*=\s*"rb-support"', re.MULTILINE)
 
 
@@ -40,13 +47,74 @@ def repository_root() -> Path | None:
     return None
 
 
-def figures_root() -> Path:
+def figures_root(*, committed: bool = False) -> Path:
     """Folder that holds `simulated/`, `real/` and `own/`.
 
-    RB_FIGURES_DIR if set, else `figures` of the repository around the working directory, else `./figures`.
+    RB_FIGURES_DIR if set, else `build/figures` of the repository around the working directory, so that a look
+    into a notebook leaves the committed figures alone, else `./figures`.
+
+    Parameters
+    ----------
+    committed : the repository's `figures` instead, for a command that is to make them.
     """
-    chosen = os.environ.get("RB_FIGURES_DIR")
-    return Path(chosen) if chosen else (repository_root() or Path.cwd()) / "figures"
+    if chosen := os.environ.get("RB_FIGURES_DIR"):
+        return Path(chosen)
+    root = repository_root()
+    return root / "build" / "figures" if root and not committed else (root or Path.cwd()) / "figures"
+
+
+def folder_of(origin: Origin) -> Path:
+    """Folder of a table's items in that of `figures_root`: its kind; in "own" each table has its own.
+
+    >>> folder_of(Origin("own", "my table", (("/home/me/my table.csv", "1a2b3c4d5e6f"),)))
+    PosixPath('own/my-table-1a2b3c4d')
+    """
+    if origin.kind != "own" or not origin.files:
+        return Path(origin.kind)
+    name, sha256 = origin.files[0]
+    stem = re.sub(r"\W+", "-", Path(name).stem)[:40].strip("-") or "table"
+    return Path("own", f"{stem}-{sha256[:8]}")
+
+
+def read_json(path: Path, shape: type[BaseModel]) -> Any:
+    """Content of a JSON file of this project, exactly as it stands there.
+
+    Returns
+    -------
+    None if there is no such file, or it is damaged or of another shape; of a damaged one a warning tells.
+    """
+    try:
+        text = path.read_bytes()
+        shape.model_validate_json(text, strict=True)
+        return from_json(text, allow_inf_nan=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc'])) or 'as a whole'}: {first['msg']}"
+        warnings.warn(f"{path} is damaged and taken as not there ({reason})", stacklevel=2)
+        return None
+
+
+def digest_of(path: Path) -> str | None:
+    """Hexadecimal sha256 of a file's bytes; None if it cannot be read."""
+    try:
+        return digest(path)
+    except (OSError, ValueError):  # a name that a damaged record holds may be no name at all
+        return None
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey: control characters, direction marks, lone surrogates.
+
+    >>> printable("a" + chr(27) + "[2J")
+    'a�[2J'
+    """
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if category(c) in _UNSEEN and c not in _SEEN else c for c in text
+    )
 
 
 def note_written(paths: Iterable[Path]) -> None:
@@ -59,7 +127,7 @@ def note_written(paths: Iterable[Path]) -> None:
 
 def dump_json(value: Any) -> bytes:
     """JSON as it is written everywhere here: indented, UTF-8, ending in a newline, no NaN."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(errors="replace")
 
 
 def write(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -71,7 +139,7 @@ def write(folder: Path, contents: Mapping[str, bytes]) -> None:
         If one has more than `MAX_BYTES` bytes; the message names the remedy, and none is written then.
     """
     for name, content in contents.items():
-        if len(content) > MAX_BYTES:
+        if len(content) > MAX_BYTES and folder.name in ("simulated", "real"):  # what the repository holds
             remedy = _REMEDIES.get(Path(name).suffix, "save less, or split the item in two")
             raise ReportError(
                 f"{name} would have {len(content):,} bytes, the limit is {MAX_BYTES:,}: {remedy}"

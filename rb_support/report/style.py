@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 from rb_support import catalog
 
@@ -27,6 +31,7 @@ _MODEL_STYLES = {
     model: Style(color=_MUTED[i % len(_MUTED)], marker=_MARKERS[i])
     for i, model in enumerate(dict.fromkeys(catalog.MODELS + catalog.RAG_MODELS))
 }
+_LOOKS = [Style(color=color, marker=marker) for marker in _MARKERS for color in _MUTED]
 
 _ROUTER_STYLES = {
     "oracle": Style(color=BLACK, linestyle="-"),
@@ -48,7 +53,8 @@ _OTHER_LINES = ("-.", ":", "--")
 
 
 def use_style() -> None:
-    """Apply the project's style sheet to every figure made from here on."""
+    """Apply the project's style sheet, and nothing of a user's own, to every figure made from here on."""
+    mpl.rcdefaults()
     plt.style.use("rb_support.report.rb")
 
 
@@ -58,10 +64,32 @@ def model_style(name: str) -> Style:
     >>> model_style("gpt-4-1106-preview")
     {'color': '#332288', 'marker': 'o'}
     """
-    if name in _MODEL_STYLES:
-        return _MODEL_STYLES[name]
-    code = crc32(name.encode())
-    return Style(color=_MUTED[code % len(_MUTED)], marker=_MARKERS[code // 16 % len(_MARKERS)])
+    return model_styles([name])[name]
+
+
+def model_styles(names: Sequence[str]) -> dict[str, Style]:
+    """Look of each of several models that are drawn together: no two alike, as long as looks last (126)."""
+    styles = {name: _MODEL_STYLES[name] for name in names if name in _MODEL_STYLES}
+    for name in names:
+        if name not in styles:
+            first = crc32(name.encode(errors="surrogatepass")) % len(_LOOKS)
+            taken = list(styles.values())
+            used = Counter(part for style in taken for part in style.values())
+            styles[name] = min(
+                (*_LOOKS[first:], *_LOOKS[:first]),
+                key=lambda look: (look in taken, used[look["marker"]], used[look["color"]]),
+            )
+    return styles
+
+
+def distinct(ax: Axes, style: Style) -> Style:
+    """A line's style, with other dashes or with markers if a line of its look is on the axes already."""
+    taken = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in ax.get_lines()}
+    own = style.get("linestyle", "-"), style.get("marker", "None")
+    looks = ((line, marker) for marker in ("None", *_MARKERS) for line in ("-", "--", "-.", ":"))
+    line, marker = next(look for look in (own, *looks) if (style["color"], *look) not in taken)
+    marked = {} if marker == "None" else {"marker": marker, "markevery": 8, "markersize": 3.5}
+    return style if (line, marker) == own else {**style, "linestyle": line, **marked}
 
 
 def router_style(name: str) -> Style:
@@ -74,5 +102,5 @@ def router_style(name: str) -> Style:
     for known, style in _ROUTER_STYLES.items():
         if key.startswith(known):
             return style
-    code = crc32(key.encode())
+    code = crc32(key.encode(errors="surrogatepass"))
     return Style(color=_OTHER_COLORS[code % len(_OTHER_COLORS)], linestyle=_OTHER_LINES[code // 16 % 3])

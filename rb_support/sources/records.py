@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.outcomes import Origin, PairScores, TableError
+from rb_support.outcomes.files import parse_csv
 from rb_support.outcomes.table import Queries, Rows
 from rb_support.sources.store import Located
 
@@ -113,11 +113,7 @@ def read_csv(located: Located, name: str) -> pd.DataFrame:
     ------
     TableError : if it cannot be parsed.
     """
-    data = BytesIO(located.read(name))
-    try:
-        return pd.read_csv(data, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except ValueError as error:
-        raise TableError(f"{name}: not a CSV file in UTF-8 ({error}); fetch the file anew") from error
+    return parse_csv(located.read(name), name)
 
 
 def whole(text: str) -> str:

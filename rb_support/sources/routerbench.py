@@ -15,8 +15,9 @@ import pandas as pd
 
 from rb_support.catalog import MODELS
 from rb_support.outcomes import Origin, Outcomes, TableError
-from rb_support.outcomes.checks import Checks, means_absent
-from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, strings, wide_of_long
+from rb_support.outcomes.cells import means_absent, strings
+from rb_support.outcomes.checks import Checks
+from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, wide_of_long
 from rb_support.sources.errors import UnsafePickleError
 from rb_support.sources.records import read_csv
 from rb_support.sources.store import Located

@@ -214,7 +214,7 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     with locked(path):
         try:
             if read_record(_PARSED).get(name) == digest(path):
-                return table.from_parquet(path)
+                return table.from_parquet(path, published=True)
             put_aside(path, "its sha256 is not the recorded one")
         except FileNotFoundError:
             pass

@@ -11,8 +11,9 @@ from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.construct.records import Model
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.cells import strings
 from rb_support.outcomes.checks import refuse_unknown
-from rb_support.outcomes.wide import ANSWER, strings
+from rb_support.outcomes.wide import ANSWER
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.embed import TFIDF, embed, unit
+from rb_support.embed import TFIDF, unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.pairs import apgr, threshold_sweep
 from rb_support.preference.battle_sets import gold_battles
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.training_sets import take_gold
-from rb_support.studies.preference_study import Router
+from rb_support.studies.preference_study import Router, vectors
 
 Array = NDArray[np.float64]
 Views = Mapping[str, pd.DataFrame]
@@ -72,7 +73,7 @@ def make_views(prompts: Iterable[str], embedding: str, X: pd.DataFrame) -> dict[
     own = X.loc[texts]
     if embedding == TFIDF:
         return {embedding: own}
-    words = pd.DataFrame(embed(texts, TFIDF), index=own.index)
+    words = pd.DataFrame(vectors(texts, TFIDF), index=own.index)
     side = np.hstack([unit(own.to_numpy()), unit(words.to_numpy())])
     return {embedding: own, TFIDF: words, BOTH: pd.DataFrame(side, index=own.index)}
 
@@ -141,13 +142,15 @@ def learning_curve(
 
     Returns
     -------
-    A row per seed, size and method: labels, seed, router, apgr, chosen, queries (those judged on).
+    A row per seed, size and method: labels, seed, router, apgr, chosen, queries (those judged on); none of a
+    size for which the pool has too few different prompts.
     """
     rows = []
-    for seed in seeds:
-        validation, rest = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
-        for size in sizes:
-            labels, judged = take_gold(rest, size, np.random.default_rng(seed))
+    for seed, size in product(seeds, sizes):
+        aside = take_gold(pool, int(VALIDATION * len(pool)), np.random.default_rng(seed))
+        drawn = take_gold(aside[1], size, np.random.default_rng(seed)) if aside else None
+        if aside and drawn:
+            validation, (labels, judged) = aside[0], drawn
             for name, method in lines.items():
                 choice = method(labels, validation, seed)
                 rate = choice.win_rate(labels, judged, views[choice.view], seed)

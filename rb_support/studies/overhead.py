@@ -10,6 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rb_support import embed
@@ -103,9 +104,17 @@ def share_of_generation(usd_per_million_requests: float, price: float, tokens: f
 
 
 def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
-    """`rb_support.embed.encoder`, loaded without a bar; parameters and errors are the same."""
-    with quiet():
-        return embed.encoder(model, fit_on)
+    """`rb_support.embed.encoder`, loaded without a bar; zeros where TF-IDF finds no words to learn from.
+
+    Parameters and other errors are the same.
+    """
+    try:
+        with quiet():
+            return embed.encoder(model, fit_on)
+    except (embed.EmbeddingError, ValueError):
+        if model != embed.TFIDF:
+            raise
+        return lambda texts: np.zeros((len(texts), 1), dtype=np.float32)
 
 
 def _whole_way(router: Router, encode: Encode) -> Callable[[Sequence[str]], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
-from rb_support.embed import BUNDLED, embed
+from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, embed
 from rb_support.load import Scale
 from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
@@ -135,7 +136,18 @@ def embed_prompts(
     learnt = distinct_prompts(experiment.training.values())
     judged = distinct_prompts([*experiment.benchmarks.values(), experiment.gold, *further])
     texts = list(dict.fromkeys([*learnt, *judged]))
-    return pd.DataFrame(embed(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
+    return pd.DataFrame(vectors(texts, model, fit_on=learnt, progress=progress), index=pd.Index(texts))
+
+
+def vectors(texts: Sequence[str], model: str, **options: Any) -> NDArray[np.float32]:
+    """`rb_support.embed.embed`; with a warning, one column of zeros where TF-IDF finds no words."""
+    try:
+        return embed(texts, model, **options)
+    except (EmbeddingError, ValueError) as error:  # scikit-learn: no word at all
+        if model != TFIDF:
+            raise
+        warnings.warn(f"{error}. Here all prompts get the same vector, which tells nothing", stacklevel=2)
+        return np.zeros((len(texts), 1), dtype=np.float32)
 
 
 def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
@@ -220,11 +232,13 @@ def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
 
     >>> benchmark_of("Claude 3 Opus / Sonnet (GSM8K)", ["MT Bench", "GSM8K"])
     'GSM8K'
+    >>> benchmark_of("mail (EN)", ["EN", "mail (EN)"])
+    'mail (EN)'
     """
     known = list(benchmarks)
-    for benchmark in known:
-        if name == benchmark or name.endswith(f" ({benchmark})"):
-            return benchmark
+    found = [benchmark for benchmark in known if name.endswith(f" ({benchmark})")]
+    if name in known or found:
+        return name if name in known else max(found, key=len)
     raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
 
 

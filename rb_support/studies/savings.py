@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
 from rb_support.studies.preference_study import WinRates, by_table, known_interval, on_tables, resampled
 
 Array = NDArray[np.float64]
+_MILLION = 1_000_000
+
+
+Prices = Mapping[str, tuple[float, float]]
+"""Name of a table -> what a call of its strong and of its weak model costs, in one unit."""
+
+
+def own_prices(outcomes: Outcomes, tables: Mapping[str, PairScores]) -> dict[str, tuple[float, float]]:
+    """What a million calls cost on a user's own table, in USD: each model's mean on each table's queries.
+
+    Parameters
+    ----------
+    outcomes : the table that the scores come from.
+    tables : name -> queries.
+    """
+    cost = pd.DataFrame(outcomes.cost, outcomes.frame["sample_id"], outcomes.models)
+    return {
+        name: tuple(_MILLION * cost.loc[pair.frame["sample_id"], [pair.strong_model, pair.weak_model]].mean())
+        for name, pair in tables.items()
+    }
 
 
 def savings(
     rates: Iterable[WinRates],
     *,
-    strong_price: float,
-    weak_price: float,
+    prices: Prices,
     rng: np.random.Generator,
     draws: int = 500,
     targets: tuple[float, ...] = (0.5, 0.8),
@@ -31,7 +51,7 @@ def savings(
     Parameters
     ----------
     rates : win rates; of each benchmark its routers compete.
-    strong_price, weak_price : USD per million tokens.
+    prices : of each benchmark, such as USD per million tokens.
     rng, draws : of the resamples.
     targets : recovered shares of the gap.
 
@@ -39,7 +59,8 @@ def savings(
     -------
     A row per benchmark and target: benchmark, training, router, apgr, target, share (CPT), saving (the
     random router's expected calls over the router's), saving_full (their costs, the weak model's counted),
-    each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's).
+    each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's); NaN
+    what a model that costs or scores nothing leaves undefined.
     """
     rows = []
     for benchmark, competing in by_table(rates).items():
@@ -52,8 +73,8 @@ def savings(
         for target in targets:
             name = cpt_name(target)
             shares = np.array([found[name], *samples[name]], dtype=float)
-            row = _saved(shares, target, strong_price, weak_price)
-            quality = (target * score + (1 - target) * least) / score
+            row = _saved(shares, target, *prices[benchmark])
+            quality = (target * score + (1 - target) * least) / (score or np.nan)
             rows.append({**head, "apgr": areas[place], "target": target, **row, "quality_share": quality})
     return pd.DataFrame(rows)
 
@@ -84,6 +105,8 @@ def calibration_table(
     rows = []
     there = {one.router: one.rate for one in on_tables(rates, [elsewhere])}
     for one in on_tables(rates, [here]):
+        if len(one.rate) < 2:
+            continue  # nothing to halve
         half = rng.permutation(len(one.rate)) < len(one.rate) // 2
         for share in shares:
             bar = threshold_for(one.rate[half], share)
@@ -97,6 +120,7 @@ def _saved(shares: Array, target: float, strong_price: float, weak_price: float)
     """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
     calls = target / shares
     mixed = shares * strong_price + (1 - shares) * weak_price
+    mixed = np.where(mixed > 0, mixed, np.nan)  # nothing costs anything
     full = mixed_price(target, strong_price, weak_price) / mixed
     found = {"share": float(shares[0])}
     for name, ratio in (("saving", calls), ("saving_full", full)):

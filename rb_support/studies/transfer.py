@@ -6,6 +6,8 @@ any pair that answered the same queries. Its win rates are computed once per que
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
@@ -20,7 +22,7 @@ from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
-from rb_support.pairs.metrics import closed, columns, first_crossings, sweep_order
+from rb_support.pairs.metrics import columns, first_crossings, has_gap, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import supports
@@ -33,6 +35,9 @@ Pairs = Mapping[str, PairScores]
 
 MARGIN = 0.1
 """Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
+
+MOST_PAIRS = 300
+"""Pairs of a benchmark on a map; 25 models have 300."""
 
 _OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
 _REAL = (
@@ -49,17 +54,41 @@ _SIMULATED = tuple(
         ("Llama-2 70B / Mistral 7B", MODELS[5], MODELS[10]),
     )
 )
+_MAP_COLUMNS = ["benchmark", "training", "router", "pair", "strong", "weak", "n", "gap", "apgr", "cpt50"]
+_MAP_COLUMNS += ["chance_low", "chance_high", "outside"]
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
 _SHORT = {_MIXTRAL: "Mixtral"}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
 
-def pairs_of(table: ModelScores) -> dict[str, PairScores]:
-    """Every pair of a table's models whose first scores more than its second; the widest gap first."""
-    found = {pair_name(*models): table.pair(*models) for models in permutations(table.models, 2)}
-    gaps = {name: _gap(pair) for name, pair in found.items()}
-    return {name: found[name] for name in sorted(gaps, key=lambda name: -gaps[name]) if gaps[name] > 0}
+def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores]:
+    """Pairs of a table's models whose first scores more than its second; the widest gap first.
+
+    Parameters
+    ----------
+    table : scores of m models.
+    most : pairs at most; of more, every second, third … in the order of their gaps is taken, with a warning.
+    """
+    wide = _by_gap(table)
+    step = max(1, math.ceil(len(wide) / most))
+    if step > 1:
+        said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
+        warnings.warn(said, stacklevel=2)
+    return {_name_in(table, *two): table.pair(*two) for two in wide[::step]}
+
+
+def _by_gap(table: ModelScores) -> list[tuple[str, str]]:
+    """Pairs of models whose first scores more than its second; the widest gap first."""
+    scores = dict(zip(table.models, table.scores.T, strict=True))
+    gaps = {two: _gap(scores[two[0]], scores[two[1]]) for two in permutations(table.models, 2)}
+    return sorted((two for two in gaps if gaps[two] > 0), key=lambda two: -gaps[two])
+
+
+def _name_in(table: ModelScores, strong: str, weak: str) -> str:
+    """Name of a pair, by short names where those tell the table's models apart."""
+    apart = len({short_name(model) for model in table.models}) == len(table.models)
+    return pair_name(strong, weak) if apart else f"{strong} / {weak}"
 
 
 def pair_name(strong: str, weak: str) -> str:
@@ -128,11 +157,11 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
     Name of pair and benchmark, such as "Claude 3 Opus / Sonnet (GSM8K)" -> scores.
     """
     if experiment.outcomes is not None and ARENA not in experiment.training:  # an own table: it has no votes
-        own = pair_name(experiment.strong, experiment.weak)
+        own = (experiment.strong, experiment.weak)
         return {
-            f"{name} ({benchmark})": pairs[name]
-            for benchmark, pairs in ((benchmark, pairs_of(scores)) for benchmark, scores in tables.items())
-            for name in [name for name in pairs if name != own][:_OWN_PAIRS]
+            f"{_name_in(table, *two)} ({benchmark})": table.pair(*two)
+            for benchmark, table in tables.items()
+            for two in [two for two in _by_gap(table) if two != own][:_OWN_PAIRS]
         }
     return {
         f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
@@ -149,7 +178,9 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     rows = []
     for name, pair in pairs.items():
         chance = random_apgr_spread(pair.strong, pair.weak) or np.nan
-        rows.append((name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair), chance))
+        rows.append(
+            (name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair.strong, pair.weak), chance)
+        )
     return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
 
 
@@ -222,7 +253,7 @@ def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.Da
 
     Returns
     -------
-    The columns benchmark, training and router, then those of `transfer_map`.
+    The columns benchmark, training and router, then those of `transfer_map`; no row if no pair has a gap.
     """
     frames = []
     for one in rates:
@@ -230,7 +261,7 @@ def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.Da
         found = transfer_map(one.rate, maps[benchmark])
         head = {"benchmark": benchmark, "training": one.training, "router": one.router}
         frames.append(found.assign(**head)[[*head, *found.columns]])
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_MAP_COLUMNS)
 
 
 def summary(maps: pd.DataFrame) -> pd.DataFrame:
@@ -250,32 +281,43 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def beside_paper(table: pd.DataFrame, original: Iterable[str]) -> pd.DataFrame:
+def pair_in(name: str, benchmarks: Iterable[str]) -> str:
+    """Pair that a table's name begins with.
+
+    >>> pair_in("Claude 3 Opus / Sonnet (GSM8K)", ["GSM8K"])
+    'Claude 3 Opus / Sonnet'
+    """
+    return name.removesuffix(f" ({benchmark_of(name, benchmarks)})")
+
+
+def in_words(table: pd.DataFrame, benchmarks: Iterable[str]) -> pd.DataFrame:
+    """Results with the columns pair and benchmark in place of names such as "GPT-4 / Mixtral (GSM8K)"."""
+    names, known = table["benchmark"], list(benchmarks)
+    found = table.assign(benchmark=[benchmark_of(name, known) for name in names])
+    found.insert(0, "pair", [pair_in(name, known) for name in names])
+    return found
+
+
+def beside_paper(table: pd.DataFrame, original: str) -> pd.DataFrame:
     """Results with the paper's CPT and APGR wherever it prints this very pair on this very benchmark.
 
     The paper's rows are those of the augmented training sets (Tables 1 to 4).
 
     Parameters
     ----------
-    table : as `preference_study.results` gives it, its benchmark named as `other_pairs` writes it.
-    original : names in the table that mean the paper's own pair.
+    table : as `in_words` gives it.
+    original : pair in the table that means the paper's own.
 
     Returns
     -------
-    The table with the columns pair, benchmark and paper_apgr, paper_cpt50, paper_cpt80 (NaN where the paper
-    prints none).
+    The table with the columns paper_apgr, paper_cpt50, paper_cpt80 (NaN where the paper prints none).
     """
     printed = preference_study.printed_results(1, 2, 3, 4).query("training != 'arena'")
-    names = table["benchmark"].str.rpartition(" (")
-    pair, benchmark = names[0], names[2].str.removesuffix(")")
-    printed_pair = pair.mask(table["benchmark"].isin(list(original)), _PRINTED_PAIR)
     keys = ["printed_pair", "benchmark", "router"]
     values = ["paper_apgr", "paper_cpt50", "paper_cpt80"]
     theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *values]]
-    found = table.assign(benchmark=benchmark, printed_pair=printed_pair)
-    found = found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
-    found.insert(0, "pair", pair.to_list())
-    return found
+    found = table.assign(printed_pair=table["pair"].replace(original, _PRINTED_PAIR))
+    return found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
 
 
 def pair_differences(
@@ -332,7 +374,6 @@ def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool 
     return False if False in sides else None if None in sides else True
 
 
-def _gap(pair: PairScores) -> float:
+def _gap(strong: Array, weak: Array) -> float:
     """Difference of the mean scores; 0 where it is nothing but rounding."""
-    gain = pair.strong - pair.weak
-    return 0.0 if closed(gain.sum(), gain) else float(gain.mean())
+    return float((strong - weak).mean()) if has_gap(strong, weak) else 0.0

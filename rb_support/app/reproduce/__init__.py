@@ -1,4 +1,4 @@
-"""Every figure and table from one call: notebooks run by papermill, each in a process of its own."""
+"""Every figure and table from one call: notebooks run by papermill, each in a kernel of its own."""
 
 from rb_support.app.reproduce.commands import refresh, reproduce
 from rb_support.app.reproduce.plan import SCALES, UsageError

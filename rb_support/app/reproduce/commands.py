@@ -11,8 +11,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rb_support.app.reproduce import plan
+from rb_support.app.reproduce.own import Missing, read_own
 from rb_support.app.reproduce.plan import NotebookRun, UsageError
 from rb_support.app.reproduce.runner import DEFAULT_JOBS, Result, Runner
+from rb_support.report import store
 from rb_support.report.gallery import rebuild_all
 
 _LONG = ("03", "06", "07")
@@ -23,6 +25,9 @@ def reproduce(
     notebooks: Path,
     *,
     data: str = "simulated",
+    models: Sequence[str] = (),
+    missing: Missing = "raise",
+    columns: Sequence[str] = (),
     scale: str = "quick",
     only: Sequence[str] = (),
     settings: Sequence[str] = (),
@@ -39,7 +44,8 @@ def reproduce(
     Parameters
     ----------
     notebooks : folder of the `NN_*.ipynb`.
-    data : "simulated", "real", or the path of an outcome table.
+    data : "simulated", "real", or the path of an outcome table, whose figures get a folder of their own.
+    models, missing, columns : how to read an own table, see `own.read_own`.
     scale : "quick" or "full".
     only : beginnings of the names of the notebooks to run; all if empty.
     settings : "name=value" for other parameters of the notebooks.
@@ -58,17 +64,23 @@ def reproduce(
         Before anything runs, if a notebook, a parameter or a value does not fit.
     """
     notebooks, figures, build = _folders(notebooks, figures, build)
-    kind = data if data in ("simulated", "real") else "own"
     found = plan.discover(notebooks, only)
-    if kind == "own" and not Path(data).is_file():
-        raise UsageError(f"--data {data}: neither simulated nor real, and no such file")
     if scale not in plan.SCALES:
         raise UsageError(f"--scale {scale}: it is one of {', '.join(plan.SCALES)}")
-    asked = str(Path(data).resolve()) if kind == "own" else data
-    runs = plan.plan_runs(found, build / "notebooks" / kind, data=asked, scale=scale, settings=settings)
+    table, place = None, Path(data)
+    if data not in ("simulated", "real"):
+        table = read_own(Path(data), models, missing, columns)
+        place = store.folder_of(table.origin)
+        data = str(build / "tables" / f"{place.name}.parquet")
+    elif models or columns or missing != "raise":
+        raise UsageError(f"--models, --missing and --columns are for an own table, not for --data {data}")
+    given = {"data": data, "scale": scale}
+    runs = plan.plan_runs(found, build / "notebooks" / place, given=given, settings=settings, table=table)
     for sentence in plan.left_out(runs, settings):
-        print(sentence)
-    records = build / "state" / f"{kind}-{scale}"
+        _tell(sentence)
+    if table:
+        table.to_parquet(data)
+    records = build / "state" / f"{place}-{scale}"
     states = {
         run.path: plan.State(records / f"{run.name}.json", plan.fingerprint(run, figures)) for run in runs
     }
@@ -120,25 +132,37 @@ def _run_all(
     figures: Path,
     remember: Callable[[NotebookRun, Result], None],
 ) -> dict[Path, Result]:
-    """Run notebooks and rebuild the gallery, with a bar over all cells on a terminal, a line as each ends."""
+    """Run notebooks and rebuild the gallery.
+
+    On a terminal a bar counts cells, and says of each notebook that runs how many of its own are done;
+    elsewhere a line tells each quarter of a notebook. Another tells its end.
+    """
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one notebook must run at a time")
-    bar = tqdm(
-        total=sum(run.cells for run in runs), unit="cell", leave=False, disable=not sys.stderr.isatty()
-    )
-    done, lock = dict.fromkeys((run.path for run in runs), 0), threading.Lock()
+    figures.mkdir(parents=True, exist_ok=True)  # if it cannot be written, that is said before anything runs
+    terminal = sys.stderr.isatty()
+    bar = tqdm(total=sum(run.cells for run in runs), unit="cell", leave=False, disable=not terminal)
+    done: dict[NotebookRun, int] = {}
+    lock = threading.Lock()
 
     def on_cell(run: NotebookRun, cells: int) -> None:
         with lock:
-            bar.set_postfix_str(run.name, refresh=False)
-            bar.update(cells - done[run.path])
-            done[run.path] = cells
+            before = done.get(run, 0)
+            done[run] = cells
+            told = [
+                f"{run.name[:2]}: {cells} of {run.cells}" for run, cells in done.items() if cells < run.cells
+            ]
+            bar.set_postfix_str(", ".join(told), refresh=False)
+            bar.update(cells - before)
+        if not terminal and 4 * before // run.cells < 4 * cells // run.cells < 4:
+            _tell(f"       {run.name}: {cells} of {run.cells} cells")
 
     def on_end(run: NotebookRun, result: Result) -> None:
         remember(run, result)
+        with lock:
+            done[run] = run.cells
         outcome = f"FAILED {run.name}: {result.failure}" if result.failure else f"done   {run.name}"
-        tqdm.write(f"{outcome}  ({result.seconds:.0f} s)")
-        sys.stdout.flush()
+        _tell(f"{outcome}  ({result.seconds:.0f} s)")
 
     longest_first = sorted(runs, key=lambda run: not run.name.startswith(_LONG))
     try:
@@ -146,3 +170,9 @@ def _run_all(
     finally:
         bar.close()
         rebuild_all(figures)
+
+
+def _tell(line: str) -> None:
+    """Print a line at once, above the bar if there is one, without what a terminal would obey."""
+    tqdm.write(store.printable(line))
+    sys.stdout.flush()

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import papermill
+from pydantic import BaseModel, DirectoryPath, Field, FilePath, TypeAdapter, ValidationError
 
 from rb_support.cache import digest, write_atomically
+from rb_support.catalog import MODELS
+from rb_support.outcomes import Outcomes, TableError
+from rb_support.outcomes.checks import refuse_unknown
 from rb_support.report import store
 from rb_support.report.provenance import code_cells, package_digest, versions
 
@@ -27,7 +30,7 @@ class UsageError(ValueError):
     """The command cannot be run as given; the message says what would be right."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NotebookRun:
     """A notebook to run, with the parameters it will get.
 
@@ -74,7 +77,7 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
     unmatched = [prefix for prefix in only if not any(path.name.startswith(prefix) for path in found)]
     if unmatched:
         names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--only {unmatched[0]} fits no notebook; there are {names}")
+        raise UsageError(f"--only {', '.join(unmatched)} fits no notebook; there are {names}")
     return [path for path in found if not only or path.name.startswith(tuple(only))]
 
 
@@ -82,9 +85,9 @@ def plan_runs(
     paths: Sequence[Path],
     folder: Path,
     *,
-    data: str | None = None,
-    scale: str | None = None,
+    given: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
+    table: Outcomes | None = None,
 ) -> list[NotebookRun]:
     """Give each notebook those of the wanted parameters that it has.
 
@@ -92,27 +95,34 @@ def plan_runs(
     ----------
     paths : notebooks to run.
     folder : for the executed notebooks.
-    data, scale : values of the parameters of these names; None leaves the notebooks' defaults.
+    given : values of `data` and `scale`; those not named keep the notebooks' defaults.
     settings : "name=value" texts, converted to the type of the notebook's parameter.
+    table : the own table that is asked for, whose models `strong` and `weak` may name.
 
     Raises
     ------
     UsageError
-        For a setting that no selected notebook has, or whose value is not of the parameter's type.
+        Naming every setting that no selected notebook has, or whose value does not fit.
     """
     known = {path: papermill.inspect_notebook(path) for path in paths}
     wanted = parse_settings(settings)
     names = sorted({name for parameters in known.values() for name in parameters} - {"data", "scale"})
-    for name in (name for name in wanted if name not in names):
-        raise UsageError(f"--set {name}: no selected notebook has it; known are {', '.join(names) or 'none'}")
-    common = {name: value for name, value in (("data", data), ("scale", scale)) if value is not None}
+    wrong = [
+        f"--set {name}: no selected notebook has it; known are {', '.join(names) or 'none'}"
+        for name in sorted(wanted.keys() - set(names))
+    ]
     runs = []
     for path, parameters in known.items():
-        chosen = {name: value for name, value in common.items() if name in parameters}
-        for name in wanted.keys() & parameters.keys():
-            chosen[name] = convert(wanted[name], parameters[name], path.stem)
+        chosen: dict[str, Any] = {name: value for name, value in (given or {}).items() if name in parameters}
+        for name in (name for name in wanted if name in parameters):
+            try:
+                chosen[name] = convert(wanted[name], parameters[name], table)
+            except UsageError as error:
+                wrong.append(str(error))
         cells = sum(bool(source.strip()) for source in code_cells(path))
         runs.append(NotebookRun(path, dict(sorted(chosen.items())), cells, folder / path.name, folder))
+    if wrong:
+        raise UsageError("\n".join(dict.fromkeys(wrong)))
     return runs
 
 
@@ -139,31 +149,75 @@ def left_out(runs: Sequence[NotebookRun], settings: Sequence[str]) -> list[str]:
     return told
 
 
-def convert(text: str, parameter: Mapping[str, Any], notebook: str) -> Any:
-    """Value of a setting in the type that the notebook's annotation, else its default, gives.
+_COUNT, _SEED = Annotated[int, Field(ge=1, le=10**6)], Annotated[int, Field(ge=0, lt=2**32)]
+_NUMBER = Annotated[float, Field(allow_inf_nan=False)]
+_SHARE = Annotated[_NUMBER, Field(ge=0, le=1)]
+_NAME = Annotated[str, Field(min_length=1)]
+
+VALUES: dict[str, Any] = {
+    "draws": _COUNT,
+    "splits": _COUNT,
+    "k": _COUNT,
+    "gold": _COUNT,
+    "budgets": Annotated[_COUNT, Field(ge=2)],
+    "rows": Annotated[int, Field(ge=2, le=8)],
+    "seed": _SEED,
+    "data_seed": _SEED,
+    "comparable": _SHARE,
+    "error": _SHARE,
+    "error_rate": _SHARE,
+    "time_sensitive_share": _SHARE,
+    "budget_usd": Annotated[_NUMBER, Field(ge=0)],
+    "causal": Literal["auto", "tiny", "smollm2"],
+    "embedding": _NAME,
+    "judge": _NAME,
+    "strong": str,
+    "weak": str,
+    "models_file": FilePath | Literal[""],
+    "tasks_path": FilePath | DirectoryPath | Literal[""],
+    "store_file": Path | Literal[""],
+}
+"""What the notebooks' parameters may be, by name; every parameter of every notebook stands here."""
+
+_LIST: TypeAdapter[Any] = TypeAdapter(Annotated[list[Any], Field(min_length=1)])
+_OTHERS: dict[str, Any] = {"int": int, "float": _NUMBER, "bool": bool, "str": str}
+
+
+def convert(text: str, parameter: Mapping[str, Any], table: Outcomes | None = None) -> Any:
+    """Value of a setting in the type and range that its name asks for, else its annotation or default.
+
+    Paths are made absolute, as notebooks work in another folder than this process.
 
     Raises
     ------
     UsageError
-        If the text is no such value.
+        If the text is no such value, or names a model that is not in the table.
     """
-    kind = str(parameter["inferred_type_name"])
-    if kind == "None":
-        kind = type(ast.literal_eval(parameter["default"])).__name__
+    name, annotation = parameter["name"], str(parameter["inferred_type_name"])
+    if annotation == "None":
+        annotation = type(ast.literal_eval(parameter["default"])).__name__
+    kind = VALUES.get(name) or _OTHERS.get(annotation)
     try:
-        return _CONVERTERS.get(kind, ast.literal_eval)(text)
-    except (ValueError, KeyError, SyntaxError) as error:
-        raise UsageError(
-            f"--set {parameter['name']}={text}: {notebook} wants {kind}, such as {parameter['default']}"
-        ) from error
+        if kind is None:
+            value = _LIST.validate_python(ast.literal_eval(text))
+        else:
+            value = TypeAdapter(kind).validate_strings(text)
+        if name in ("strong", "weak") and value:
+            refuse_unknown(
+                [value], *((table.models, table.origin.name) if table else (MODELS, "RouterBench"))
+            )
+    except TableError as error:
+        raise UsageError(f"--set {name}={text}: {error}") from error
+    except (ValueError, SyntaxError) as error:
+        found = error.errors()[-1]["msg"] if isinstance(error, ValidationError) else error
+        wants = f"{annotation}, such as {parameter['default']}"
+        raise UsageError(f"--set {name}={text[:60]}: {found}; it wants {wants}") from error
+    return str(value.resolve()) if isinstance(value, Path) else value
 
 
-_CONVERTERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": lambda text: {"true": True, "false": False}[text.lower()],
-}
+class _Record(BaseModel):
+    fingerprint: str
+    outputs: dict[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -181,10 +235,8 @@ class State:
 
     def holds(self) -> bool:
         """Whether the last run was made from the same and all it wrote still lies there unaltered."""
-        if not self.path.is_file():
-            return False
-        last = json.loads(self.path.read_text(encoding="utf-8"))
-        return bool(last == self._record(last["outputs"]))
+        last = store.read_json(self.path, _Record)
+        return last is not None and last == self._record(last["outputs"])
 
     def save(self, outputs: Iterable[Path]) -> None:
         """Remember a good run and the files it wrote."""
@@ -192,8 +244,10 @@ class State:
         write_atomically(self.path, store.dump_json(record))
 
     def _record(self, outputs: Iterable[str]) -> dict[str, Any]:
-        found = {name: digest(Path(name)) if Path(name).is_file() else None for name in outputs}
-        return {"fingerprint": self.fingerprint, "outputs": found}
+        return {
+            "fingerprint": self.fingerprint,
+            "outputs": {name: store.digest_of(Path(name)) for name in outputs},
+        }
 
 
 def fingerprint(run: NotebookRun, figures: Path) -> str:

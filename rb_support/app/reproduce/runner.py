@@ -1,4 +1,4 @@
-"""Runs notebooks side by side, each with a kernel of its own, and stops them all together."""
+"""Runs notebooks side by side with papermill, each in a kernel of its own, and stops them all together."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from time import perf_counter
 from typing import Any, Literal
 
 import nbformat
+import papermill
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
-from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
+from nbclient.exceptions import CellControlSignal, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.exceptions import PapermillExecutionError
 
 from rb_support.app.reproduce.plan import NotebookRun
 from rb_support.cache import write_atomically
@@ -45,7 +46,7 @@ _ENVIRONMENT = {
 }
 _GRACE_SECONDS, _OUTPUT_SECONDS = 10.0, 120
 _STARTS = 3
-_LOG = "written"
+_LOG, _NOISE, _PARTIAL = "written", "noise", "executed.ipynb"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
@@ -74,6 +75,44 @@ class Result:
 
 class RunError(RuntimeError):
     """A notebook cannot be run to its end, or its outputs cannot be kept; the message says why."""
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    """papermill's own engine, in a kernel that is told where and how to start.
+
+    papermill itself would change the folder of this process, in which other notebooks run as well.
+    """
+
+    NAME = "rb_support"
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        *,
+        start: Mapping[str, Any],
+        km: AsyncKernelManager,
+        on_cell_execute: Callable[..., None],
+        on_cell_executed: Callable[..., None],
+        **_: Any,
+    ) -> None:
+        """Execute all cells, as papermill's engines do."""
+        client = PapermillNotebookClient(
+            nb_man,
+            km,
+            coalesce_streams=True,
+            iopub_timeout=_OUTPUT_SECONDS,
+            on_cell_execute=on_cell_execute,
+            on_cell_executed=on_cell_executed,
+        )
+        try:
+            client.execute(cleanup_kc=True, **start)
+        finally:
+            atexit.unregister(client._cleanup_kernel)  # it keeps one of a kernel that did not start
+
+
+papermill_engines.register(_Engine.NAME, _Engine)
 
 
 class Runner:
@@ -115,30 +154,28 @@ class Runner:
 
     def _run_one(self, run: NotebookRun) -> Result:
         start, failure = perf_counter(), ""
-        notebook = load_notebook_node(str(run.path))
-        if run.parameters:
-            notebook = parameterize_notebook(notebook, dict(run.parameters))
-        with TemporaryDirectory(prefix="rb_support-") as scratch:
+        with TemporaryDirectory(prefix="rb_support-") as folder:
+            scratch = Path(folder)
             try:
-                self._execute(run, notebook, Path(scratch))
+                executed = self._execute(run, scratch)
                 if run.target == run.path:
-                    refresh_outputs(run.path, notebook)
+                    refresh_outputs(run.path, executed)
                 else:
-                    _write(run.target, notebook)
+                    _write(run.target, executed)
                 run.failed.unlink(missing_ok=True)
             except RunError as error:
                 if self._stopping:
                     raise
                 failure = shorten(str(error), 600, placeholder=" …")
-                _write(run.failed, notebook)
-            log = Path(scratch) / _LOG
+                write_atomically(run.failed, (scratch / _PARTIAL).read_bytes())
+            log = scratch / _LOG
             lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         kept, seconds = run.failed if failure else None, perf_counter() - start
         written = [Path(line) for line in lines]
         return Result(run.name, "failed" if failure else "done", failure, kept, seconds, written)
 
-    def _execute(self, run: NotebookRun, notebook: nbformat.NotebookNode, scratch: Path) -> None:
-        """Execute a notebook in its own folder, in a kernel of its own.
+    def _execute(self, run: NotebookRun, scratch: Path) -> nbformat.NotebookNode:
+        """Execute a notebook in its own folder, in a kernel of its own; what has run lies in `scratch`.
 
         A kernel whose ports another process took before it bound them never answers; another one is started
         then, as long as no cell has run.
@@ -148,47 +185,41 @@ class Runner:
         RunError
             Naming the failing cell and its error, else what kept the notebook from running.
         """
-        environment = {**self._environment, store.LOG_VARIABLE: str(scratch / _LOG)}
-        own = KernelSpecManager(kernel_dirs=[])  # knows this Python alone, whatever JUPYTER_PATH offers
-        for _ in range(_STARTS):
-            kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=own)
-            client = self._client(run, notebook, kernel)
-            self._kernels.add(kernel)
-            try:
-                with (scratch / "noise").open("wb") as noise:
-                    client.execute(cleanup_kc=True, env=environment, stdout=noise, stderr=noise)
-                return
-            except (CellControlSignal, RuntimeError) as error:
-                if started := client.code_cells_executed:
-                    place = f"code cell {_own(client, run)} (In [{started}])"
-                    raise RunError(f"{place}: {_words(error)}") from error
-            finally:
-                self._kernels.remove(kernel)
-                atexit.unregister(client._cleanup_kernel)  # it keeps one of a kernel that did not start
-        said = (scratch / "noise").read_text(encoding="utf-8", errors="replace").split("\n")
-        raise RunError(f"its kernel does not start: {next(filter(str.strip, reversed(said)), 'no message')}")
+        started = own = 0
 
-    def _client(
-        self, run: NotebookRun, notebook: nbformat.NotebookNode, kernel: AsyncKernelManager
-    ) -> NotebookClient:
-        def go_on(**_: Any) -> None:
+        def go_on(cell: nbformat.NotebookNode, **_: Any) -> None:
+            nonlocal started, own
             if self._stopping:
                 raise InterruptedError("notebooks are being stopped")
+            started += 1
+            own += "injected-parameters" not in cell.metadata.get("tags", [])
 
-        def tell(**_: Any) -> None:
-            self._on_cell(run, _own(client, run))
-
-        client = NotebookClient(
-            notebook,
-            kernel,
-            resources={"metadata": {"path": str(run.path.parent)}},
-            coalesce_streams=True,
-            iopub_timeout=_OUTPUT_SECONDS,
-            raise_on_iopub_timeout=True,
-            on_cell_start=go_on,
-            on_cell_executed=tell,
-        )
-        return client
+        environment = {**self._environment, store.LOG_VARIABLE: str(scratch / _LOG)}
+        specs = KernelSpecManager(kernel_dirs=[])  # knows this Python alone, whatever JUPYTER_PATH offers
+        for _ in range(_STARTS):
+            kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
+            self._kernels.add(kernel)
+            try:
+                with (scratch / _NOISE).open("wb") as noise:
+                    return papermill.execute_notebook(
+                        run.path,
+                        scratch / _PARTIAL,
+                        parameters=dict(run.parameters),
+                        engine_name=_Engine.NAME,
+                        kernel_name="python3",
+                        progress_bar=False,
+                        start={"cwd": run.path.parent, "env": environment, "stdout": noise, "stderr": noise},
+                        km=kernel,
+                        on_cell_execute=go_on,
+                        on_cell_executed=lambda **_: self._on_cell(run, own),
+                    )
+            except (PapermillExecutionError, CellControlSignal, RuntimeError) as error:
+                if started:
+                    raise RunError(f"code cell {own} (In [{started}]): {_words(error)}") from error
+            finally:
+                self._kernels.remove(kernel)
+        said = (scratch / _NOISE).read_text(encoding="utf-8", errors="replace").split("\n")
+        raise RunError(f"its kernel does not start: {next(filter(str.strip, reversed(said)), 'no message')}")
 
     def _stop_all(self) -> None:
         """Interrupt every kernel, which ends its notebook; terminate those that linger."""
@@ -204,15 +235,10 @@ class Runner:
                 run_sync(kernel.signal_kernel)(number)
 
 
-def _own(client: NotebookClient, run: NotebookRun) -> int:
-    """Number of the notebook's own code cells that have started: papermill injects one after the first."""
-    return max(client.code_cells_executed - bool(run.parameters), 1)
-
-
 def _words(error: Exception) -> str:
     if isinstance(error, DeadKernelError):
         return "the kernel died, perhaps for lack of memory"
-    return f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
+    return f"{error.ename}: {error.evalue}" if isinstance(error, PapermillExecutionError) else str(error)
 
 
 def refresh_outputs(path: Path, executed: nbformat.NotebookNode) -> None:
