@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +71,7 @@ class FaultyChat(Chat):
     injected : faults, by kind.
     refused : calls turned down for a wrong key, model or body.
     billed_usd : USD for every answer that was made, those that a fault then spoiled included.
+    told : what stood in place of the right key.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class FaultyChat(Chat):
         self.calls: Counter[Call] = Counter()
         self.injected: Counter[str] = Counter()
         self.refused, self.billed_usd = 0, 0.0
+        self.told: list[str] = []
 
     def completion(self, model, messages, max_tokens) -> dict[str, Any]:
         made = super().completion(model, messages, max_tokens)
@@ -94,6 +99,7 @@ class FaultyHandler(ChatHandler):
     async def post(self) -> None:
         given = self.request.headers.get("Authorization", "")
         if self.chat.key and given != f"Bearer {self.chat.key}":
+            self.chat.told.append(given)
             self.refuse(401, f"wrong key: {given}")
         else:
             await super().post()
@@ -159,3 +165,53 @@ def serve(
     chat = FaultyChat(queries, models, seed, faults or Faults(), key)
     with listening(FaultyHandler, chat) as url:
         yield FaultyServer(url, tuple(models), chat)
+
+
+@contextmanager
+def scripted(say: Callable[[dict[str, Any]], Any]) -> Iterator[str]:
+    """Base URL of a server that answers as told, also in ways no server should.
+
+    Parameters
+    ----------
+    say : of the request's body; returns a body, (status, text), or an async function of the stream to write.
+    """
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head.lower())
+            answer = say(json.loads(await reader.readexactly(int(length[1]))))
+            if callable(answer):
+                async with asyncio.timeout(1.5):
+                    await answer(writer)
+            else:
+                status, text = answer if isinstance(answer, tuple) else (200, json.dumps(answer))
+                body = text.encode()
+                writer.write(f"HTTP/1.1 {status} .\r\nContent-Length: {len(body)}\r\n".encode())
+                writer.write(b"Connection: close\r\n\r\n" + body)
+                await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        await asyncio.start_server(serve_one, sock=listener)
+        await stop.wait()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(loop.run_until_complete, main())
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+    loop.close()
+
+
+def completion(
+    text: object = "The answer is 5.", finish_reason: str = "stop", **parts: Any
+) -> dict[str, Any]:
+    """Body of a response in the OpenAI shape; `parts` stand beside its choices, such as usage."""
+    message = {"role": "assistant", "content": text}
+    usage = {"prompt_tokens": 100, "completion_tokens": 10}
+    return {"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage, **parts}

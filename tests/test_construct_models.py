@@ -74,6 +74,17 @@ price_out_usd_per_million = 24
         ("0.6", '0.6\nkey_variable = "MY KEY"', "no name of an environment variable"),
         ("[[model]]", "[model]", "holds no model"),
         ("[[model]]", "[[model]", "is no TOML"),
+        (
+            "0.6",
+            "0.6\nprice_cached_usd_per_million = -1",
+            "price_cached_usd_per_million is -1; write a number",
+        ),
+        ("0.6", "0.6\nmax_completion_tokens = 1", "max_completion_tokens is 1; write true or false"),
+        (
+            "0.6",
+            "0.6\nconcurrency = 0\nnonsense = 1",
+            "concurrency is 0.*nonsense is no field; fields are name,",
+        ),
         ("https:", "http:", None),
     ],
 )
@@ -94,7 +105,16 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
         read_models(written(tmp_path, CARD * 2))
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_of_another_editor_is_read(tmp_path: Path, coding: str, ends: str) -> None:
+    mark = "\ufeff" if coding.endswith("e") else ""
+    path, text = tmp_path / "models.toml", mark + CARD.replace("small", "klein, für 1 €").replace("\n", ends)
+    path.write_bytes(text.encode(coding))
+    assert [model.name for model in read_models(path)] == ["klein, für 1 €"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\xff\xfe\xff", b"\xef\xbb\xbf", b"\xe9", None])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "models.toml"
     if content is not None:

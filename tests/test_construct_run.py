@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 import traceback
 import types
@@ -63,6 +62,10 @@ def ask(server, store: Store, queries=QUERIES, **options):
     return run(queries, server.models(), store, policy=QUICK, progress=False, **options)
 
 
+def asked_once(line: Connection, messages=(("user", "Hello?"),), **parameters) -> Reply:
+    return asyncio.run(line.ask(tuple(messages), Parameters(**parameters)))
+
+
 def seen(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
     return set(frame[["model", "sample_id", "turn"]].itertuples(index=False, name=None))
 
@@ -87,10 +90,10 @@ WORKER = """
 """
 
 
-def worker(cards: Path, path: Path, budget: float) -> subprocess.Popen[str]:
+def worker(cards: Path, path: Path, budget: float, **options) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(WORKER), str(cards), str(path), str(budget)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = start(command, env=env, stdout=subprocess.PIPE)
+    started = start(command, env=env, stdout=subprocess.PIPE, **options)
     assert started.stdout is not None and started.stdout.readline() == "ready\n"
     return started
 
@@ -171,7 +174,7 @@ def test_each_fault_is_survived(store: Store, kind: str) -> None:
     answers = store.answers()
     assert answers["tokens_estimated"].all() == (kind == "usage")
     assert set(answers["attempts"]) == {1 if kind == "usage" else 2}
-    billed = {"cut": "cut", "half": "cut", "malformed": "malformed"}
+    billed = {"cut": "cut", "half": "cut", "malformed": "malformed", "usage": "tokens not told"}
     assert store.charges()["note"].tolist() == [billed[kind]] * 6 if kind in billed else store.charges().empty
 
 
@@ -187,13 +190,14 @@ def test_a_second_run_asks_only_for_what_is_missing(store: Store) -> None:
         assert set(server.chat.calls.values()) == {2}
 
 
-def test_empty_answers_are_answers(store: Store) -> None:
-    with serve(QUERIES, models=[fast(silent=1.0)]) as server:
-        assert ask(server, store).answers == CALLS
-        assert ask(server, store).attempts == 0
-    answers = store.answers()
-    assert set(answers["text"]) == {""} and set(answers["finish_reason"]) == {"stop"}
-    assert (answers["answer_tokens"] == 0).all() and not answers["tokens_estimated"].any()
+def test_empty_answers_are_failed_calls(store: Store) -> None:
+    queries, policy = QUERIES[:2], Policy(attempts=2, first_wait_s=0.005)
+    with serve(queries, models=[fast(silent=1.0)]) as server:
+        summary = run(queries, server.models(), store, policy=policy, progress=False)
+    assert (summary.state, summary.answers, summary.retries) == ("failed", 0, {"empty": 4})
+    assert store.answers().empty and len(store.failures()) == 2
+    assert store.charges()["note"].tolist() == ["empty"] * 4
+    assert server.chat.billed_usd <= store.spent_usd()
 
 
 def test_queries_that_come_twice_are_asked_once(store: Store) -> None:
@@ -209,11 +213,11 @@ class Recorder:
     def __init__(self, model: Model, timeout_s: float) -> None:
         pass
 
-    def ask(self, messages, parameters) -> Reply:
+    async def ask(self, messages, parameters, stop) -> Reply:
         self.asked.append(messages)
-        return Reply(f"answer {len(self.asked)}", 5, 3, "stop", "{}")
+        return Reply(f"answer {len(self.asked)}", 5, 3, False, "stop", "{}")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -237,14 +241,32 @@ def test_a_run_works_beside_an_event_loop(store: Store) -> None:
 def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with serve(QUERIES, models=[replace(fast(), latency_s=0.3)]) as server:
-        process = worker(write_cards(tmp_path / "models.toml", server.models()), path, 9.0)
-        while not server.chat.calls:
+        cards = write_cards(tmp_path / "models.toml", server.models())
+        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
+        while sum(server.chat.calls.values()) < 2:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert process.wait() != 0
+        assert "waiting for 2 calls in flight" in process.communicate()[1] and process.returncode != 0
     with Store(path) as store:
         assert 0 < len(store.answers()) < CALLS
         assert store.charges().empty
+        assert store.runs()["state"].tolist() == ["interrupted"]
+
+
+def test_a_second_ctrl_c_gives_the_calls_up(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with serve(QUERIES, models=[replace(fast(), latency_s=20)]) as server:
+        cards = write_cards(tmp_path / "models.toml", server.models())
+        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
+        while not server.chat.calls:
+            time.sleep(0.01)
+        began = time.monotonic()
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+        assert process.wait() != 0 and time.monotonic() - began < 15
+    with Store(path) as store:
+        assert store.charges()["note"].tolist() == ["in flight"]
         assert store.runs()["state"].tolist() == ["interrupted"]
 
 
@@ -282,7 +304,7 @@ def test_spent_and_reserved_stay_within_the_limit(costs, limit: float) -> None:
     budget = Budget(limit)
     for most, share in costs:
         try:
-            budget.reserve(most)
+            asyncio.run(budget.reserve(most))
         except BudgetReached:
             assert budget.spent_usd + most > limit
             continue
@@ -291,11 +313,14 @@ def test_spent_and_reserved_stay_within_the_limit(costs, limit: float) -> None:
 
 
 def test_a_worker_waits_for_room_that_calls_in_flight_may_make() -> None:
-    budget = Budget(1.0)
-    budget.reserve(0.8)
-    threading.Timer(0.05, budget.settle, (0.8, 0.1)).start()
-    budget.reserve(0.9)
-    assert budget.spent_usd == 0.1
+    async def work() -> Budget:
+        budget = Budget(1.0)
+        await budget.reserve(0.8)
+        asyncio.get_running_loop().call_later(0.05, budget.settle, 0.8, 0.1)
+        await budget.reserve(0.9)
+        return budget
+
+    assert asyncio.run(work()).spent_usd == 0.1
 
 
 def test_the_worst_case_bounds_every_call(store: Store) -> None:
@@ -384,15 +409,26 @@ def test_models_of_one_name_and_odd_budgets_are_refused(store: Store) -> None:
     card = Model("small", "http://127.0.0.1:9/v1", "small", 1, 1)
     with pytest.raises(ConstructError, match="two models are called 'small'"):
         run(QUERIES, [card, card], store)
+    for odd in (Parameters(0), Parameters(temperature=float("nan")), Parameters(temperature=-1)):
+        with pytest.raises(ConstructError, match=r"Parameters\(.*max_tokens of 1 or more"):
+            run(QUERIES, [card], store, odd)
+    for odd in (Policy(0), Policy(timeout_s=0), Policy(timeout_s=float("nan"))):
+        with pytest.raises(ConstructError, match=r"Policy\(.*1 or more attempts"):
+            run(QUERIES, [card], store, policy=odd)
     with pytest.raises(ConstructError, match="budget is nan"):
         run(QUERIES, [card], store, budget_usd=float("nan"))
+    for wrong in ({"concurrency": 0}, {"price_in_usd_per_million": float("nan")}, {"key_variable": PLANTED}):
+        with pytest.raises(ValueError, match=next(iter(wrong))) as raised:
+            replace(card, **wrong)
+        assert PLANTED not in str(raised.value)
 
 
 def test_waits_grow_vary_and_repeat() -> None:
     policy, key = Policy(), key_of("small", QUERIES[0], 0, Parameters())
     waits = [policy.wait_s(key, attempt, 0) for attempt in range(1, 12)]
     assert waits == [policy.wait_s(key, attempt, 0) for attempt in range(1, 12)]
-    assert waits != [replace(policy, seed=1).wait_s(key, attempt, 0) for attempt in range(1, 12)]
+    other = key_of("small", QUERIES[1], 0, Parameters())
+    assert waits != [policy.wait_s(other, attempt, 0) for attempt in range(1, 12)]
     assert all(0.5 <= wait / 2**i <= 1.5 for i, wait in enumerate(waits[:5])) and waits[-1] == 60
 
 
@@ -409,13 +445,13 @@ def response(content: object = "B", **usage: object) -> dict[str, object]:
 @pytest.mark.parametrize("wrong", [-5, 0, "many", 10**9, None, 3.5, True, [1]])
 def test_usage_that_cannot_be_is_not_believed(wrong: object) -> None:
     reply = read_reply(response(prompt_tokens=wrong, completion_tokens=wrong), CARD)
-    assert (reply.prompt_tokens, reply.answer_tokens) == (None, None)
+    assert reply.tokens_estimated and (reply.prompt_tokens, reply.answer_tokens) == (0, 1)
     assert read_reply(response(prompt_tokens=7, completion_tokens=1), CARD).prompt_tokens == 7
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [("B", "B"), (None, ""), ("", ""), ([{"text": "B"}, {"text": "."}], "B."), ("\ud800x", "?x")],
+    [("B", "B"), ([{"text": "B"}, {"text": "."}], "B."), ("\ud800x", "?x")],
 )
 def test_content_in_its_forms(content: object, text: str) -> None:
     assert read_reply(response(content), CARD).text == text
@@ -423,7 +459,7 @@ def test_content_in_its_forms(content: object, text: str) -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [None, [], "text", {}, {"choices": []}, {"choices": [{}]}, {"error": "busy"}, response(7), response([7])],
+    [None, [], "text", {}, {"choices": []}, {"choices": [{}]}, response(7), response([7])],
 )
 def test_other_shapes_are_tried_again(odd: object) -> None:
     with pytest.raises(TryAgain, match="malformed") as raised:
@@ -458,11 +494,11 @@ def test_a_key_is_nowhere_but_in_the_environment(tmp_path, monkeypatch, capfd, c
                 refused = server.chat.refused
         assert told[0].state == "done" and len(store.answers()) == CALLS
         assert told[5].state == "failed" and 0 < refused <= 8
-        assert "401: the key is refused" in told[5].message and "[key]" in told[5].failures[0].reason
+        assert "401: the key is refused" in told[5].message and "says" not in told[5].failures[0].reason
         with serve(QUERIES, models=[fast()], key="another-key-altogether") as server:
             line = Connection(replace(server.models()[0], key_variable="PLANTED_KEY"), 5.0)
             with pytest.raises(CallError) as raised:
-                line.ask(QUERIES[0].conversation(()), Parameters())
+                asked_once(line, QUERIES[0].conversation(()))
             told += [line, *traceback.format_exception(raised.value), raised.value.__context__]
         told += [store.failures().to_csv(), store.runs().to_csv(), store.answers().to_csv()]
     captured = capfd.readouterr()
@@ -497,7 +533,8 @@ def test_a_key_of_the_environment_goes_to_no_endpoint_whose_card_names_none(
     monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
     with serve(QUERIES[:1], models=[fast()], key="another-key-altogether") as server:
         reason = ask(server, store, QUERIES[:1]).failures[0].reason
-    assert "401" in reason and "Bearer none" in reason and PLANTED not in reason
+        told = server.chat.told
+    assert "401" in reason and told == ["Bearer none"]
 
 
 # Other providers
@@ -509,14 +546,14 @@ class Refused(Exception):
 
 def library(answer) -> types.ModuleType:
     module = types.ModuleType("litellm")
-    module.completion = answer
+    module.acompletion = answer
     return module
 
 
 def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
 
-    def completion(**given):
+    async def completion(**given):
         asked.update(given)
         told = response(f"B, says {PLANTED}", prompt_tokens=9, completion_tokens=2)
         return types.SimpleNamespace(model_dump=lambda: told)
@@ -524,21 +561,21 @@ def test_another_provider_is_asked_through_the_library(monkeypatch: pytest.Monke
     monkeypatch.setenv("PLANTED_KEY", PLANTED)
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
-    reply = Connection(card, 5.0).ask((("user", "Hello?"),), Parameters(seed=3))
+    reply = asked_once(Connection(card, 5.0), seed=3)
     assert (reply.text, reply.prompt_tokens) == ("B, says [key]", 9)
     assert asked["model"] == "anthropic/other-1" and asked["max_retries"] == 0 and asked["seed"] == 3
     assert "api_base" not in asked
 
 
 def test_an_error_of_the_library_loses_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    def completion(**given):
+    async def completion(**given):
         raise Refused(f"header x-api-key: {given['api_key']}")
 
     monkeypatch.setenv("PLANTED_KEY", PLANTED)
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     card = Model("other", "", "other-1", 1, 1, key_variable="PLANTED_KEY", provider="anthropic")
     with pytest.raises(CallError, match="401: the key is refused") as raised:
-        Connection(card, 5.0).ask((("user", "Hello?"),), Parameters())
+        asked_once(Connection(card, 5.0))
     assert PLANTED not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
 
@@ -548,19 +585,19 @@ def test_what_the_library_calls_500_may_be_on_the_bill(monkeypatch: pytest.Monke
         status_code = 500
         litellm_response_headers = {"retry-after": "7"}
 
-    def completion(**_):
+    async def completion(**_):
         raise Broken("connection error")
 
     monkeypatch.setitem(sys.modules, "litellm", library(completion))
     with pytest.raises(TryAgain, match="500") as raised:
-        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        asked_once(Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0))
     assert (raised.value.billed, raised.value.wait_s) == (True, 7.0)
 
 
 def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)
     with pytest.raises(CallError, match=r"needs litellm; pip install 'rb-support\[providers\]'"):
-        Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0).ask((), Parameters())
+        asked_once(Connection(Model("other", "", "other-1", 1, 1, provider="anthropic"), 5.0))
     assert "litellm" not in vars(client)
 
 
@@ -571,10 +608,8 @@ def test_the_server_repeats_itself() -> None:
     texts = []
     for _ in range(2):
         with serve(QUERIES) as server:
-            lines = [Connection(card, 5.0) for card in server.models()]
-            texts.append(
-                [line.ask(q.conversation(()), Parameters()).text for line in lines for q in QUERIES[::9]]
-            )
+            asked = [(card, query) for card in server.models() for query in QUERIES[::9]]
+            texts.append([asked_once(Connection(card, 5.0), q.conversation(())).text for card, q in asked])
     assert texts[0] == texts[1] and len(set(texts[0])) > 5
 
 
@@ -589,11 +624,11 @@ def test_better_models_answer_better(store: Store) -> None:
 
 def test_the_judge_reads_the_quality_mark() -> None:
     with serve(models=[JUDGE]) as server:
-        line = Connection(server.judge(), 5.0)
-        scores = [
-            json.loads(line.ask((("user", f"Grade: [draft quality {mark}/10]"),), Parameters()).text)["score"]
-            for mark in (1, 5, 10)
+        grade = "Grade: [draft quality {}/10]"
+        told = [
+            asked_once(Connection(server.judge(), 5.0), [("user", grade.format(mark))]) for mark in (1, 5, 10)
         ]
+    scores = [json.loads(reply.text)["score"] for reply in told]
     assert scores == sorted(scores) and scores[0] <= 2 and scores[2] >= 9
 
 

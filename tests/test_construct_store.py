@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,9 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from rb_support.__main__ import app
 from rb_support.construct.records import (
     Answer,
     Key,
@@ -219,3 +223,192 @@ def test_committed_answers_outlive_a_kill(tmp_path: Path) -> None:
     with Store(tmp_path / "store.sqlite", create=False) as store:
         assert len(store.answered()) == 50
         assert store.charges()["note"].tolist() == ["in flight"]
+
+
+def test_one_run_per_file_under_any_of_its_names(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "soft").symlink_to(store.path)
+    (tmp_path / "hard").hardlink_to(store.path)
+    names = [tmp_path / "soft", tmp_path / "hard", tmp_path / "folder" / ".." / "folder" / store.path.name]
+    with store.writing():
+        for lock in tmp_path.rglob("*.lock"):
+            lock.unlink()
+        for name in names:
+            with pytest.raises(StoreBusyError, match="another run"), Store(name) as other, other.writing():
+                pass
+    for name in names:
+        with Store(name) as other, other.writing():
+            pass
+
+
+def test_another_process_holds_the_store_until_it_ends(store: Store, tmp_path: Path) -> None:
+    script = """
+        import os, signal, sys
+        from rb_support.construct.store import Store
+        with Store(sys.argv[1]) as store, store.writing():
+            print("held", flush=True)
+            signal.pause()
+    """
+    (tmp_path / "soft").symlink_to(store.path)
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "soft")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusyError), store.writing():
+            pass
+        process.kill()
+    with store.writing():
+        pass
+
+
+OLD = """
+CREATE TABLE queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
+    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL);
+CREATE TABLE models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
+CREATE TABLE answers (model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL,
+    parameters_digest TEXT NOT NULL, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
+    cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
+    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY (model, sample_id, turn, parameters_digest));
+CREATE TABLE grades (model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL,
+    parameters_digest TEXT NOT NULL, kind TEXT NOT NULL, score REAL NOT NULL, parsed INTEGER NOT NULL,
+    note TEXT NOT NULL, PRIMARY KEY (model, sample_id, turn, parameters_digest, kind));
+CREATE TABLE charges (id INTEGER PRIMARY KEY, model TEXT NOT NULL, sample_id TEXT NOT NULL,
+    turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL, usd REAL NOT NULL, note TEXT NOT NULL);
+CREATE TABLE failures (model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL,
+    parameters_digest TEXT NOT NULL, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
+    PRIMARY KEY (model, sample_id, turn, parameters_digest));
+CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
+    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL);
+PRAGMA user_version = 1;
+"""
+
+
+def test_an_old_store_opens_with_its_answers_and_gets_what_came_later(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    card = (
+        '{"name": "small", "endpoint": "http://127.0.0.1:1/v1", "served_name": "small-2", '
+        '"price_in_usd_per_million": 1.0, "price_out_usd_per_million": 2.0, "fee_usd_per_request": 0.0, '
+        '"context_tokens": 4096, "key_variable": "SOME_KEY", "concurrency": 8, '
+        '"provider": "openai-compatible"}'
+    )
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"{OLD} PRAGMA application_id = {APPLICATION};")
+        query = (ONE.sample_id, ONE.task, '["What is 1 + 1?"]', ONE.reference, ONE.metric, ONE.system)
+        database.execute("INSERT INTO queries VALUES (?, ?, ?, ?, ?, ?)", query)
+        database.execute("INSERT INTO models VALUES ('small', ?)", (card,))
+        row = (*KEY, "2", 30, 1, 0, 0.25, 32e-6, "stop", ASKED, 1, "{}", None)
+        database.execute(f"INSERT INTO answers VALUES ({', '.join('?' * len(row))})", row)
+        database.commit()
+    for _ in range(2):
+        with Store(path) as store:
+            assert (store.queries(), store.models(), store.answered()) == ([ONE], [CARD], {KEY})
+            assert store.answer(KEY) == replace(answer(), cost_usd=32e-6, raw="{}")
+            assert store.price_notes() == []
+    with Store(path) as store:
+        store.put_queries([replace(ONE, letters="AB"), TWO])
+        assert store.queries() == [replace(ONE, letters="AB"), TWO]
+
+
+def test_half_a_character_is_refused_in_a_sentence(store: Store) -> None:
+    with pytest.raises(StoreError, match="half a character"):
+        store.put_queries([replace(ONE, turns=("\ud800?",))])
+
+
+# Damage
+
+COMMANDS = (("plan",), ("run", "--budget", "0"), ("grade",), ("status",), ("export", "out.csv"))
+
+
+def small(path: Path) -> Path:
+    """A store with a few of everything, in one file."""
+    with Store(path) as store:
+        store.put_queries([ONE, TWO])
+        store.put_models([CARD, replace(CARD, name="other")])
+        run_ = store.start_run(Parameters(), 1.0)
+        for model in ("small", "other"):
+            key = KEY._replace(model=model)
+            store.put_answer(answer(key), store.charge(key, 1.0))
+            store.put_grade(key, "number", 1.0, True)
+        store.put_failure(key_of("small", TWO, 0, Parameters()), "no answer")
+        store.keep_charge(store.charge(KEY, 0.1), "timeout")
+        store.end_run(run_, "done")
+    return path
+
+
+def all_end_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool) -> None:
+    """Every command, over a copy each, does its work or says in a sentence what is wrong with the store."""
+    monkeypatch.chdir(path.parent)
+    content = path.read_bytes()
+    for command in COMMANDS:
+        for left in path.parent.glob(f"{path.name}-*"):
+            left.unlink()
+        path.write_bytes(content)
+        result = CliRunner().invoke(app, ["construct", *command, "--store", str(path)])
+        ends = result.exception is None or isinstance(result.exception, SystemExit)
+        assert ends, (command, result.exception)
+        assert not damaged or (result.exit_code == 1 and str(path) in result.output), (command, result.output)
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 99, 100, 1000, 4095, 4096, 4097, 8192, 20000, -1])
+def test_a_truncated_store_ends_in_a_sentence(tmp_path: Path, monkeypatch, length: int) -> None:
+    path = small(tmp_path / "store.sqlite")
+    path.write_bytes(path.read_bytes()[:length])
+    all_end_in_a_sentence(path, monkeypatch, damaged=True)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_an_overwritten_store_ends_in_a_sentence_or_is_read(tmp_path: Path, monkeypatch, seed: int) -> None:
+    path, rng = small(tmp_path / "store.sqlite"), random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.choice((1, 4, 64))):
+        at, many = rng.randrange(len(content)), rng.choice((1, 2, 16, 300, 4096))
+        new = bytes(many) if rng.random() < 0.3 else rng.randbytes(many)
+        content[at : at + many] = new[: len(content) - at]
+    path.write_bytes(content)
+    all_end_in_a_sentence(path, monkeypatch, damaged=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE answers SET cost_usd = 'much'",
+        "UPDATE answers SET cost_usd = x'00'",
+        "UPDATE answers SET text = x'ff'",
+        "UPDATE answers SET turn = 0.5",
+        "UPDATE answers SET text = CAST(x'ff' AS TEXT)",
+        "UPDATE grades SET score = 'good'",
+        "UPDATE grades SET score = 9e999",
+        "UPDATE queries SET turns = 'none'",
+        "UPDATE queries SET turns = '[1]'",
+        "UPDATE queries SET turns = '{}'",
+        "UPDATE queries SET turns = '[]'",
+        "UPDATE queries SET stop = '7'",
+        "UPDATE models SET card = '[]'",
+        "UPDATE models SET card = '{}'",
+        "UPDATE models SET card = json_set(card, '$.price_in_usd_per_million', 'free')",
+        "UPDATE models SET card = json_set(card, '$.more', 1)",
+        "UPDATE charges SET usd = ''",
+        "UPDATE runs SET started_at = 5.5",
+        "ALTER TABLE answers DROP COLUMN raw",
+        "ALTER TABLE answers RENAME COLUMN text TO words",
+        "DROP TABLE runs",
+        "DROP TABLE grades",
+    ],
+)
+def test_a_changed_store_ends_in_a_sentence(tmp_path: Path, monkeypatch, change: str) -> None:
+    path = small(tmp_path / "store.sqlite")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TRIGGER answered")
+        database.execute(change)
+        database.commit()
+    all_end_in_a_sentence(path, monkeypatch, damaged=False)
+
+
+def test_what_steers_a_terminal_is_shown_as_an_escape(tmp_path: Path) -> None:
+    path = small(tmp_path / "store.sqlite")
+    with Store(path) as store:
+        store.put_answer(answer(KEY._replace(model="\x1b[31mred\u202e" + "x" * 500)))
+        store.put_failure(KEY._replace(sample_id="b"), "gone \x1b]0;title\x07")
+    told = CliRunner().invoke(app, ["construct", "status", "--store", str(path)]).output
+    assert r"\x1b[31mred\u202exxx" in told and r"gone \x1b]0;title\x07" in told
+    assert all(c.isprintable() or c == "\n" for c in told) and "x" * 100 not in told

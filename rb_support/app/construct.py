@@ -9,24 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
+from rb_support import construct
 from rb_support.cache import write_atomically
-from rb_support.construct.export import card as make_card
-from rb_support.construct.export import to_outcomes
-from rb_support.construct.grading import grade_store, unscored
-from rb_support.construct.loopback import serve
-from rb_support.construct.models import read_models
-from rb_support.construct.plan import plan as make_plan
-from rb_support.construct.records import ConstructError, Model, Parameters, Query
-from rb_support.construct.run import Policy
-from rb_support.construct.run import run as ask
+from rb_support.construct.records import ConstructError, Model, Parameters, Query, plain
 from rb_support.construct.store import Store
-from rb_support.construct.task_files import demo_tasks, read_tasks
-from rb_support.construct.tasks import queries_of
 from rb_support.outcomes import TableError
 
 FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
@@ -52,7 +43,13 @@ MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens."
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")]
 Seed = Annotated[int | None, typer.Option(help="Sent to the endpoint; not every one heeds it.")]
 Budget = Annotated[
-    float | None, typer.Option(min=0.0, metavar="USD", help="What the store may cost in all; never exceeded.")
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="USD",
+        help="What the store may cost in all. No call starts whose worst case does not fit; a model that "
+        "bills more than that is stopped after one call and named.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 STORE = Path("construct.sqlite")
@@ -70,10 +67,10 @@ def plan(
     """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
     with _exit_codes():
         queries = _queries(tasks)
-        with _models(models, queries) as cards, Store(store) if store.is_file() else nullcontext() as kept:
-            planned = make_plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
+        with _models(models, queries) as cards, _opened(store) as kept:
+            planned = construct.plan.plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
-    typer.echo(
+    _say(
         f"{planned.missing:,} calls missing: about ${planned.usd:.4f} (at most ${planned.usd_most:.4f}) and "
         f"{planned.seconds:,.0f} s; ${planned.spent_usd:.4f} spent so far"
     )
@@ -90,7 +87,7 @@ def run(
     seed: Seed = None,
     attempts: Annotated[int, typer.Option(min=1, help="How often a call is tried.")] = 6,
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of silence after which an attempt fails.")
+        float, typer.Option(min=0.001, help="Seconds that an attempt may take in all.")
     ] = 120.0,
     fsync: Annotated[bool, typer.Option("--fsync", help="Wait for the disk at each answer.")] = False,
     quiet: Quiet = False,
@@ -99,13 +96,17 @@ def run(
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            asked, policy = Parameters(max_tokens, temperature, seed), Policy(attempts, timeout_s=timeout)
-            summary = ask(queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet)
+            asked = Parameters(max_tokens, temperature, seed)
+            how: dict[str, Any] = {
+                "policy": construct.run.Policy(attempts, timeout_s=timeout),
+                "progress": not quiet,
+            }
+            summary = construct.run.run(queries, cards, kept, asked, budget_usd=budget, **how)
     took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
-    typer.echo(f"{summary.answers:,} answers in {took}")
+    _say(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
-    typer.echo(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
-    typer.echo(summary.message, err=summary.state != "done")
+    _say(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
+    _say(summary.message, err=summary.state != "done")
     raise typer.Exit(CODES[summary.state])
 
 
@@ -134,14 +135,14 @@ def grade(
                 known = f"no model is called {judge!r}; there are {', '.join(cards)}"
                 raise typer.BadParameter(known, param_hint="--judge")
             asked = Parameters(max_tokens, temperature, seed)
-            table = grade_store(
+            table = construct.grading.grade_store(
                 kept, judge=cards.get(judge), parameters=asked, budget_usd=budget, progress=not quiet
             )
         states = kept.runs()["state"].iloc[before:].tolist()
     _show(table)
     code = max([CODES.get(state, FAILED) for state in states], default=0)
     if code:
-        typer.echo("the judge has not seen all answers: `construct status` tells why", err=True)
+        _say("the judge has not seen all answers: `construct status` tells why", err=True)
     raise typer.Exit(code)
 
 
@@ -161,16 +162,16 @@ def export(
         raise typer.BadParameter("cost is usd or latency; FILE ends in .csv or .parquet")
     parameters = Parameters(max_tokens, temperature, seed)
     with _exit_codes(), Store(store, create=False) as kept:
-        outcomes = to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
+        outcomes = construct.export.to_outcomes(kept, parameters=parameters, cost=cost)  # type: ignore[arg-type]
         if out.suffix == ".parquet":
             outcomes.to_parquet(out)
         else:
             outcomes.to_csv(out, long=long)
         if card is not None:
-            write_atomically(card, make_card(kept, parameters=parameters).encode())
-    typer.echo(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
+            write_atomically(card, construct.export.card(kept, parameters=parameters).encode())
+    _say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
-        typer.echo(f"note: {note}")
+        _say(f"note: {note}")
 
 
 @app.command()
@@ -179,41 +180,51 @@ def status(store: StoreOption = STORE) -> None:
     with _exit_codes(), Store(store, create=False) as kept:
         answers, failures, runs = kept.answers(), kept.failures(), kept.runs()
         charges, spent, queries = kept.charges(), kept.spent_usd(), kept.queries()
+        notes = [*kept.price_notes(), construct.grading.unscored(kept)]
     sums = {"text": "count", "prompt_tokens": "sum", "answer_tokens": "sum", "cost_usd": "sum"}
-    by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"})
-    _show(by_model.rename(columns={"text": "answers"}).reset_index())
-    typer.echo(f"{len(queries):,} queries, {len(answers):,} answers, ${spent:.6f} spent")
-    if len(charges):
-        most = charges["usd"].sum()
-        unanswered = f"{len(charges):,} calls without an answer that may be billed"
-        typer.echo(f"of these up to ${most:.6f} for {unanswered}")
+    by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"}).rename(columns={"text": "answers"})
+    failed = failures.groupby("model").size().rename("failed")
+    _show(by_model.join(failed, how="outer").fillna({"answers": 0, "failed": 0}).reset_index())
+    _say(f"{len(queries):,} queries, {len(answers):,} answers, {len(failures):,} failed, ${spent:.6f} spent")
+    for why, group in charges.groupby("note"):
+        _say(f"of these up to ${group['usd'].sum():.6f} for {len(group):,} calls that may be billed: {why}")
+    for note in filter(None, notes):
+        _say(f"note: {note}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
-    with _exit_codes(), Store(store, create=False) as kept:
-        if missing := unscored(kept):
-            typer.echo(missing)
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
     for model, reason, calls in counted.itertuples(index=False):
-        typer.echo(f"given up: {calls} x {model}: {reason}", err=True)
+        _say(f"given up: {calls} x {model}: {reason}", err=True)
 
 
 def _queries(tasks: str) -> list[Query]:
-    return queries_of(demo_tasks() if tasks == DEMO else read_tasks(tasks))
+    files = construct.task_files
+    return construct.tasks.queries_of(files.demo_tasks() if tasks == DEMO else files.read_tasks(tasks))
 
 
 @contextmanager
 def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> Iterator[list[Model]]:
     """Model cards of a file; for the demo those of a server that runs until the block ends."""
     if models != DEMO:
-        yield read_models(models)
+        yield construct.models.read_models(models)
         return
-    with serve(queries) as server:
+    with construct.loopback.serve(queries) as server:
         yield [*server.models(), server.judge()] if judge else server.models()
+
+
+def _opened(store: Path) -> Store | nullcontext[None]:
+    return Store(store, create=False) if store.is_file() else nullcontext()
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print a text that may hold a stranger's words."""
+    typer.echo(plain(text), err=err)
 
 
 def _show(frame: pd.DataFrame) -> None:
     shown = frame.astype(object).where(frame.notna(), "")
-    typer.echo(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
+    shown = shown.map(lambda cell: f"{cell[:59]}…" if isinstance(cell, str) and len(cell) > 60 else cell)
+    _say(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
 
 
 @contextmanager
@@ -222,8 +233,8 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        typer.echo("Interrupted: every answer that came is kept; run again to go on.", err=True)
+        _say("Interrupted: every answer that came is kept; run again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from error
     except (ConstructError, TableError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}", err=True)
         raise typer.Exit(FAILED) from error

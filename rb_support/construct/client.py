@@ -12,21 +12,36 @@ is worth installing only where it is needed.
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import html
 import importlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from rb_support.construct.records import OPENAI_COMPATIBLE, CallError, Messages, Model, Parameters, TryAgain
+from rb_support.construct.plan import estimate, estimate_prompt
+from rb_support.construct.records import (
+    OPENAI_COMPATIBLE,
+    CallError,
+    Messages,
+    Model,
+    Parameters,
+    TryAgain,
+    plain,
+)
 
 _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 """Errors of a request that did not reach the endpoint, and so are on no bill."""
 _AGAIN = {408, 409, 425, 429}
-_GATEWAY = {502, 504}
+_NOT_BILLED = {409, 425, 429, 500, 501, 503, 529}
+"""Statuses that mean no answer was made. Others of 500 and more are a gateway's, behind which one may be."""
 _REMEDIES = {
     400: "look at the parameters and at the prompt's length",
     401: "the key is refused: look at the environment variable {variable}",
@@ -36,36 +51,53 @@ _REMEDIES = {
     413: "the prompt is too long",
 }
 _WHOLE_MODEL = {401, 402, 403, 404}
+_ECHOES_KEYS = {401, 403}
 _SHORTEST_KEY = 8
 """Shorter values, such as "EMPTY" for a local server, are no secrets and are left in texts."""
+_NO_TEXT = {
+    "length": "its answer was cut before the first word, perhaps while it thought; raise max_tokens",
+    "content_filter": "the endpoint's filter withheld the answer",
+    "sensitive": "the endpoint's filter withheld the answer",
+}
+MOST_TOKENS = 10_000_000
+"""No model reads or writes more at once; a count above it cannot be."""
+_COUNTS = {
+    "prompt": ("prompt_tokens", "input_tokens", "promptTokenCount"),
+    "answer": ("completion_tokens", "output_tokens", "candidatesTokenCount"),
+    "total": ("total_tokens", "totalTokenCount"),
+    "cached": (
+        "cached_tokens",
+        "cache_read_input_tokens",
+        "prompt_cache_hit_tokens",
+        "cachedContentTokenCount",
+    ),
+    "reasoning": ("reasoning_tokens", "thoughtsTokenCount"),
+    "created": ("cache_creation_input_tokens",),
+}
+"""Names of the same number at different providers, the usual one first."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an endpoint answered, free of keys.
-
-    Attributes
-    ----------
-    text : the answer; may be empty.
-    prompt_tokens, answer_tokens : counts of the endpoint, None if absent or impossible.
-    finish_reason : as the endpoint said; empty if it did not.
-    raw : the response as JSON text.
-    """
+    """What an endpoint answered, free of keys: the part of an `Answer` that it tells, with the same names."""
 
     text: str
-    prompt_tokens: int | None
-    answer_tokens: int | None
+    prompt_tokens: int
+    answer_tokens: int
+    tokens_estimated: bool
     finish_reason: str
     raw: str
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Connection:
-    """A way to ask one model, which many threads may share.
+    """A way to ask one model, for many calls at once.
 
     Parameters
     ----------
     model : whom to ask.
-    timeout_s : seconds of silence after which an attempt is given up.
+    timeout_s : seconds that an attempt may take, from connecting to the answer's last byte.
 
     Raises
     ------
@@ -73,52 +105,60 @@ class Connection:
     """
 
     def __init__(self, model: Model, timeout_s: float) -> None:
-        self.model, self._key = model, _key_of(model)
+        self.model, self._key, self._timeout_s = model, _key_of(model), timeout_s
         through = _openai if model.provider == OPENAI_COMPATIBLE else _litellm
         self._send, self.close = through(model, timeout_s, self._key)
 
-    def ask(self, messages: Messages, parameters: Parameters) -> Reply:
-        """Ask once.
+    async def ask(self, messages: Messages, parameters: Parameters, stop: tuple[str, ...] = ()) -> Reply:
+        """Ask once; an answer ends before one of the texts of `stop`.
 
         Raises
         ------
         TryAgain : if the attempt failed in a way that may pass.
         CallError : if another attempt would fail as well.
         """
+        limit = "max_completion_tokens" if self.model.max_completion_tokens else "max_tokens"
         asked: dict[str, Any] = {
             "messages": [{"role": role, "content": text} for role, text in messages],
-            "max_tokens": parameters.max_tokens,
+            limit: parameters.max_tokens,
             "temperature": parameters.temperature,
+            "seed": parameters.seed,
+            "stop": list(stop),
         }
-        if parameters.seed is not None:
-            asked["seed"] = parameters.seed
+        unsaid = {"temperature"} if self.model.fixed_temperature else set()
+        asked = {
+            name: value for name, value in asked.items() if value not in (None, []) and name not in unsaid
+        }
         try:
-            response = self._send(asked)
+            async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
+                response = await self._send(asked)
         except Exception as error:  # either library has some thirty kinds
             problem = _problem(self.model, error, self._key)
         else:
-            return read_reply(response, self.model, self._key)
+            return read_reply(response, self.model, self._key, messages)
         raise problem  # out here it carries no trace of the library's error, which holds the request
 
 
-_Send = Callable[[dict[str, Any]], Any]
+_Through = tuple[Callable[[dict[str, Any]], Awaitable[Any]], Callable[[], Awaitable[None]]]
+"""Ways to send a call and to close the connection."""
 
 
-def _openai(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[], None]]:
+def _openai(model: Model, timeout_s: float, key: str) -> _Through:
     import openai
 
     nearby = urlsplit(model.endpoint).hostname in ("127.0.0.1", "localhost", "::1")
-    client = openai.OpenAI(
+    client = openai.AsyncOpenAI(
         api_key=key or "none",  # else it takes that of OPENAI_API_KEY, whoever the endpoint is
         base_url=model.endpoint,
         max_retries=0,
-        timeout=timeout_s,
-        http_client=openai.DefaultHttpxClient(trust_env=not nearby),  # no proxy leads to this machine
+        timeout=openai.Timeout(None, connect=timeout_s / 2),
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=not nearby),  # no proxy leads to this machine
     )
-    raw = client.chat.completions.with_raw_response
 
-    def send(asked: dict[str, Any]) -> Any:
-        content = raw.create(model=model.served_name, **asked).content
+    async def send(asked: dict[str, Any]) -> Any:
+        # with its checked `chat.completions.create` a call takes a quarter more of the processor's time
+        body = {"model": model.served_name, **asked}
+        content = await client.post("/chat/completions", body=body, cast_to=str)
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
@@ -127,7 +167,7 @@ def _openai(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[
     return send, client.close
 
 
-def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[[], None]]:
+def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it looks prices up when imported
     try:
         litellm = importlib.import_module("litellm")
@@ -141,7 +181,14 @@ def _litellm(model: Model, timeout_s: float, key: str) -> tuple[_Send, Callable[
     always = {"model": f"{model.provider}/{model.served_name}", "timeout": timeout_s, "max_retries": 0}
     always |= {"drop_params": True} | ({"api_base": model.endpoint} if model.endpoint else {})
     always |= {"api_key": key} if key else {}
-    return lambda asked: litellm.completion(**always, **asked).model_dump(), lambda: None
+
+    async def send(asked: dict[str, Any]) -> Any:
+        return (await litellm.acompletion(**always, **asked)).model_dump()
+
+    async def close() -> None:
+        """Nothing: the library keeps its connections to itself."""
+
+    return send, close
 
 
 def _key_of(model: Model) -> str:
@@ -156,65 +203,161 @@ def _key_of(model: Model) -> str:
     raise CallError(f"{model.name}: {what}", whole_model=True)
 
 
+@lru_cache(maxsize=64)
+def _pieces(key: str) -> tuple[int, frozenset[str]]:
+    """Length of the pieces by which a key is known, and all of them in its usual codings, in lower case.
+
+    Pieces of a random key are short, for a key that is cut. One without a digit is a local server's, such as
+    "sk-no-key-required", whose pieces are words.
+    """
+    size = _SHORTEST_KEY if any(map(str.isdigit, key)) else len(key)
+    coded = [base64.b64encode(b"\0" * lead + key.encode()).decode() for lead in range(3)]
+    forms = [key, json.dumps(key)[1:-1], html.escape(key), key.encode().hex(), quote(key, safe="")]
+    forms += [*coded, *(form.translate(str.maketrans("+/", "-_")) for form in coded)]
+    forms += ["".join(f"%{byte:02x}" for byte in key.encode())]
+    return size, frozenset(
+        form[at : at + size].lower() for form in forms for at in range(len(form) - size + 1)
+    )
+
+
 def without_key(text: str, key: str) -> str:
-    """Text without the key, as it is or as JSON would write it.
+    """Text without the key and its parts of eight and more characters, in any usual coding.
+
+    Where a key is hidden in escapes (of URLs, HTML or JSON), the text comes back decoded.
 
     >>> without_key("wrong key: sk-12345678", "sk-12345678")
     'wrong key: [key]'
+    >>> without_key("GET /v1?key=sk%2D1234%2D5678", "sk-1234-5678")
+    'GET /v1?key=[key]'
     """
     if len(key) < _SHORTEST_KEY:
         return text
-    return text.replace(key, "[key]").replace(json.dumps(key)[1:-1], "[key]")
+    (size, pieces), shown = _pieces(key), text
+    for _ in range(4):
+        struck = bytearray(len(shown))
+        for at in range(len(shown) - size + 1):
+            if shown[at : at + size].lower() in pieces:
+                struck[at : at + size] = bytes([1]) * size
+        if any(struck):
+            runs = re.finditer(rb"\x00+|\x01+", struck)
+            shown = text = "".join("[key]" if run[0][0] else shown[slice(*run.span())] for run in runs)
+        before, shown = shown, _decoded(shown)
+        if shown == before:
+            break
+    return text
 
 
-def read_reply(response: Any, model: Model, key: str = "") -> Reply:
+def _decoded(text: str) -> str:
+    text = html.unescape(unquote(text))
+    return re.sub(r"\\(?:u00|x)([0-9a-fA-F]{2})", lambda code: chr(int(code[1], 16)), text)
+
+
+def _clean(value: Any, key: str) -> Any:
+    """A response with every text in it free of keys and of lone surrogates."""
+    if isinstance(value, dict):
+        return {_clean(name, key): _clean(inner, key) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_clean(inner, key) for inner in value]
+    return without_key(value.encode(errors="replace").decode(), key) if isinstance(value, str) else value
+
+
+def read_reply(response: Any, model: Model, key: str = "", messages: Messages = ()) -> Reply:
     """Reply in a response of the OpenAI shape.
 
     Raises
     ------
-    TryAgain : if it has another shape.
+    TryAgain : if it has another shape, holds an error or no text.
+    CallError : if it holds no text, and would hold none again.
     """
     try:
-        choice = response["choices"][0]
-        content = choice["message"].get("content")
+        response = _clean(response, key)
+        choice = (response.get("choices") or [{}])[0]
+        finish_reason = str(choice.get("finish_reason") or "")
+        error = response.get("error") or choice.get("error")
+        failed = error or "error" in finish_reason.lower()  # some say "network_error"
+        message = {} if failed else choice["message"]
+        content = message.get("content")
         if isinstance(content, list):
             content = "".join(part.get("text") or "" for part in content)
-        texts = [content or choice["message"].get("refusal") or "", str(choice.get("finish_reason") or "")]
-        texts = [text.encode(errors="replace").decode() for text in texts]
-    except (KeyError, IndexError, TypeError, AttributeError):
+        text = content or message.get("refusal") or ""
+        blank = not text.strip()
+    except (KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise TryAgain("malformed", billed=True) from None
-    raw = json.dumps(response, ensure_ascii=False, default=str).encode(errors="replace").decode()
-    text, finish_reason, raw = (without_key(part, key) for part in (*texts, raw))
-    usage = response.get("usage") if isinstance(response.get("usage"), dict) else {}
-    prompt, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    prompt = prompt if type(prompt) is int and 1 <= prompt <= model.context_tokens else None
-    said = said if type(said) is int and bool(text) <= said <= model.context_tokens else None
-    return Reply(text, prompt, said, finish_reason, raw)
+    if failed:
+        code = error.get("code") if isinstance(error, dict) else None
+        raise _refusal(model, code if isinstance(code, int) else 0, _told(json.dumps(error or ""), key))
+    if blank and finish_reason in _NO_TEXT:
+        raise CallError(f"{model.name}: {_NO_TEXT[finish_reason]}", billed=True)
+    if blank:
+        raise TryAgain("empty", billed=True)
+    counts = _counts(response.get("usage") or response.get("usageMetadata"))
+    prompt, said, cached, reasoning = counts or (estimate_prompt(messages), estimate(text), 0, 0)
+    raw = json.dumps(response, ensure_ascii=False, default=str)
+    return Reply(text, prompt, said, counts is None, finish_reason, raw, cached, reasoning)
+
+
+def _counts(usage: Any) -> tuple[int, int, int, int] | None:
+    """Tokens of prompt and answer, and how many of these were cached and thought; None if that is not told.
+
+    What a total says more than its parts was paid for too: it is the answer's.
+    """
+    if not isinstance(usage, dict):
+        return None
+    flat = {name: count for part in usage.values() if isinstance(part, dict) for name, count in part.items()}
+    flat |= usage
+    told = []
+    for names in _COUNTS.values():
+        count = next((flat[name] for name in names if flat.get(name) is not None), 0)
+        if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+            return None
+        told.append(count)
+    prompt, answer, total, cached, reasoning, created = told
+    if not prompt + cached or not answer:
+        return None
+    if "input_tokens" in usage and "cache_read_input_tokens" in usage:  # Anthropic counts them apart
+        prompt += cached + created
+    prompt += cached if cached > prompt else 0
+    answer += reasoning if reasoning > answer else 0
+    return prompt, max(answer, total - prompt), cached, reasoning
+
+
+def _told(text: str, key: str) -> str:
+    """What an endpoint says of an error: decoded, on one line of up to 200 characters, without the key."""
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), ensure_ascii=False)
+    text = plain(" ".join(without_key(text, key).split()))
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _problem(model: Model, error: Exception, key: str) -> Exception:
     """What an error of a library means: whether to try again, and whether it may be on the bill."""
-    kind, status = type(error).__name__, getattr(error, "status_code", None)
-    response = getattr(error, "response", None)
-    says = " ".join(without_key(getattr(response, "text", "") or str(error), key).split())
-    says = says if len(says) <= 200 else f"{says[:200]} …"
-    sent = type(error.__cause__).__name__ not in _NOT_SENT
-    if "Timeout" in kind:
+    response, cause = getattr(error, "response", None), error.__cause__
+    status = getattr(error, "status_code", None)
+    sent = type(cause).__name__ not in _NOT_SENT
+    if "Timeout" in type(error).__name__:
         return TryAgain("timeout", billed=sent)
-    if "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__):
-        reason = f"its certificate is refused ({error.__cause__}); look at endpoint and clock"
+    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
+        reason = f"its certificate is refused ({_told(str(cause), key)}); look at endpoint and clock"
         return CallError(f"{model.name}: {reason}", whole_model=True)
-    if kind == "APIConnectionError" and status is None:
+    if not isinstance(status, int):  # whatever went wrong while sending or reading
         return TryAgain("cut" if sent else "no connection", billed=sent)
-    if not isinstance(status, int):
-        return CallError(f"{model.name}: {kind}: {says}")
-    if status in _AGAIN or status >= 500:
-        headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", {})
-        asked = re.fullmatch(r"\s*(\d*\.?\d+)\s*", headers.get("retry-after") or "")
-        # litellm says 500 of a cut connection and of a broken answer too
-        billed = status in _GATEWAY or (status >= 500 and model.provider != OPENAI_COMPATIBLE)
-        return TryAgain(str(status), wait_s=float(asked[1]) if asked else 0.0, billed=billed)
+    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", {})
+    asked = re.fullmatch(r"\s*(\d*\.?\d+)\s*", headers.get("retry-after") or "")
+    says = _told(getattr(response, "text", "") or str(error), key)
+    return _refusal(model, status, says, wait_s=float(asked[1]) if asked else 0.0, seen=True)
+
+
+def _refusal(model: Model, status: int, says: str, *, wait_s: float = 0.0, seen: bool = False) -> Exception:
+    """What a status means. One that a whole answer holds, in place of its text, says nothing of the bill."""
+    # litellm says 500 of a cut connection and of a broken answer too
+    billed = not seen or status >= (500 if model.provider != OPENAI_COMPATIBLE else 600)
+    billed = billed or (status not in _NOT_BILLED and (status >= 500 or status == 408))
+    says = "" if status in _ECHOES_KEYS else says
+    if status < 300 or status in _AGAIN or status >= 500:
+        return TryAgain(str(status) if status else "error", says, wait_s=wait_s, billed=billed)
     remedy = _REMEDIES.get(status, "look at the endpoint in the model card")
     remedy = remedy.format(variable=model.key_variable or "key_variable of the model card")
-    message = f"{model.name}: the endpoint answered {status}: {remedy} (it says: {says})"
-    return CallError(message, whole_model=status in _WHOLE_MODEL or status < 400)
+    message = f"{model.name}: the endpoint answered {status}: {remedy}" + (
+        f" (it says: {says})" if says else ""
+    )
+    return CallError(message, whole_model=status in _WHOLE_MODEL or status < 400, billed=billed)

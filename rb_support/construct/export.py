@@ -129,6 +129,7 @@ def _origin(
         notes.append(f"answers cut at the limit of tokens, neither right nor wrong: {cut}")
     if pretended & set(models):
         notes.append(f"simulated on a loopback server: {', '.join(m for m in models if m in pretended)}")
+    notes += store.price_notes(models)
     if cost == "latency":
         name, notes = f"{name}; cost = seconds per query", [*notes, _SECONDS]
     return Origin(kind, name, notes=tuple(notes))

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,30 +68,27 @@ def serve(
 @contextmanager
 def listening(handler: type[ChatHandler], chat: Chat) -> Iterator[str]:
     """Base URL of a server in a thread of its own, which ends with the block."""
-    started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    application = Application([(PATH, handler, {"chat": chat})], log_function=lambda _: None)
+    sockets, stop, loop = (
+        bind_sockets(0, "127.0.0.1", backlog=1024),
+        asyncio.Event(),
+        asyncio.new_event_loop(),
+    )
 
     async def main() -> None:
-        application = Application([(PATH, handler, {"chat": chat})], log_function=lambda _: None)
-        server, stop = HTTPServer(application), asyncio.Event()
-        sockets = bind_sockets(0, "127.0.0.1", backlog=1024)
+        server = HTTPServer(application)
         server.add_sockets(sockets)
-        started.set_result((sockets[0].getsockname()[1], asyncio.get_running_loop(), stop))
         await stop.wait()
         server.stop()
         await server.close_all_connections()
 
-    def hand_on(served: Future[None]) -> None:
-        """Tell who waits for the address what kept the server from listening."""
-        if not started.done():
-            started.set_exception(served.exception())
-
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, main()).add_done_callback(hand_on)
-        port, loop, stop = started.result()
+        thread.submit(loop.run_until_complete, main())
         try:
-            yield f"http://127.0.0.1:{port}/v1"
+            yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/v1"
         finally:
             loop.call_soon_threadsafe(stop.set)
+    loop.close()
 
 
 class Chat:
@@ -140,7 +137,8 @@ class ChatHandler(RequestHandler):
         try:
             request = json.loads(self.request.body)
             messages = tuple((message["role"], message["content"]) for message in request["messages"])
-            model, max_tokens = self.chat.models[request["model"]], int(request["max_tokens"])
+            model = self.chat.models[request["model"]]
+            max_tokens = int(request.get("max_completion_tokens") or request["max_tokens"])
         except KeyError as error:
             self.refuse(404, f"no model or field {error}")
         except (ValueError, TypeError):

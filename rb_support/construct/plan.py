@@ -18,8 +18,8 @@ ASSUMED_LATENCY_S = 1.0
 
 BYTES_PER_TOKEN = 4
 PER_MESSAGE = 4  # role and separators
-MOST_PER_MESSAGE = 16
-"""Tokens that a chat template may put around one message, at most."""
+MOST_PER_MESSAGE, MOST_PER_CALL = 16, 128
+"""Tokens that a chat template may put around a message, and before all of them (gpt-oss's has some 70)."""
 
 
 @dataclass(frozen=True)
@@ -63,40 +63,32 @@ def plan(
     parameters : how models are asked; the usual ones if None.
     """
     parameters = parameters or Parameters()
-    answered, means = store.answered() if store else set(), pd.DataFrame()
+    answered, means = store.answered() if store else set(), dict[str, tuple[float, float]]()
     if store and answered:
-        means = store.answers().groupby("model")[["answer_tokens", "latency_s"]].mean()
+        frame = store.answers().groupby("model")[["answer_tokens", "latency_s"]].mean()
+        means = {str(model): (tokens, latency_s) for model, tokens, latency_s in frame.itertuples()}
     rows = []
     for model in models:
-        known = tuple(means.loc[model.name]) if model.name in means.index else None
-        rows.append(_row(model, queries, answered, parameters, known))
+        known, latency_s = means.get(model.name, (None, ASSUMED_LATENCY_S))
+        prompt, answer, most, missing = 0, 0.0, 0.0, 0
+        for query in queries:
+            assumed = ASSUMED_TOKENS.get(query.metric, 300) if known is None else known
+            said = min(assumed, parameters.max_tokens)
+            for turn, _ in missing_turns(model, query, answered, parameters):
+                messages = query.conversation([""] * turn)
+                missing += 1
+                prompt += estimate_prompt(messages) + round(turn * said)
+                answer += said
+                most += worst_usd(model, messages, parameters) + turn * model.cost(parameters.max_tokens, 0)
+        calls = sum(len(query.turns) for query in queries)
+        usd = model.cost(prompt, round(answer)) + model.fee_usd_per_request * (missing - 1)
+        seconds = missing * latency_s / model.concurrency
+        rows.append((model.name, calls, calls - missing, missing, prompt, round(answer), usd, most, seconds))
     columns = ["model", "calls", "answered", "missing", "prompt_tokens", "answer_tokens"]
     frame = pd.DataFrame(rows, columns=[*columns, "usd", "usd_most", "seconds"])
     missing, usd, most = frame[["missing", "usd", "usd_most"]].sum().tolist()
     slowest = float(frame["seconds"].max()) if rows else 0.0
     return Plan(frame, store.spent_usd() if store else 0.0, int(missing), usd, most, slowest)
-
-
-def _row(
-    model: Model,
-    queries: Sequence[Query],
-    answered: set[Key],
-    parameters: Parameters,
-    known: Sequence[float] | None,
-) -> tuple[object, ...]:
-    prompt, answer, most, missing = 0, 0.0, 0.0, 0
-    for query in queries:
-        said = min(known[0] if known else ASSUMED_TOKENS.get(query.metric, 300), parameters.max_tokens)
-        for turn, _ in missing_turns(model, query, answered, parameters):
-            messages = query.conversation([""] * turn)
-            missing += 1
-            prompt += estimate_prompt(messages) + round(turn * said)
-            answer += said
-            most += worst_usd(model, messages, parameters) + turn * model.cost(parameters.max_tokens, 0)
-    calls = sum(len(query.turns) for query in queries)
-    usd = model.cost(prompt, round(answer)) + model.fee_usd_per_request * (missing - 1)
-    seconds = missing * (known[1] if known else ASSUMED_LATENCY_S) / model.concurrency
-    return (model.name, calls, calls - missing, missing, prompt, round(answer), usd, most, seconds)
 
 
 def missing_turns(
@@ -115,8 +107,10 @@ def worst_usd(model: Model, messages: Messages, parameters: Parameters) -> float
     No tokenizer makes more than one token of a byte. An endpoint that adds text of its own to the prompt, or
     does not heed `max_tokens`, can exceed it.
     """
-    prompt = sum(len(text.encode()) + MOST_PER_MESSAGE for _, text in messages)
-    return model.cost(min(prompt, model.context_tokens), parameters.max_tokens)
+    prompt = MOST_PER_CALL + sum(len(text.encode()) + MOST_PER_MESSAGE for _, text in messages)
+    dearest = max(model.cost(prompt, 0), model.cost(prompt, 0, prompt))
+    answer = parameters.max_tokens
+    return dearest + max(model.cost(0, answer), model.cost(0, answer, 0, answer)) - model.fee_usd_per_request
 
 
 def estimate(text: str) -> int:

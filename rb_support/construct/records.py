@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import tomllib
@@ -9,10 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import pydantic.dataclasses
+from pydantic import Field
 
 OPENAI_COMPATIBLE = "openai-compatible"
 MILLION = 1e6
+
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+MaybeUsd = Usd | None
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Text = Annotated[str, Field(pattern=r"\S", strict=True)]
+Variable = Annotated[str, Field(pattern="^([A-Za-z_][A-Za-z0-9_]{0,63})?$", strict=True)]
 
 Messages = tuple[tuple[str, str], ...]
 """Pairs (role, text), in the order of the conversation."""
@@ -41,11 +52,12 @@ class CallError(ConstructError):
     ----------
     message : what is wrong and the remedy.
     whole_model : True if every other call to the model would fail the same way.
+    billed : True if the endpoint may have made an answer, which would be on the bill.
     """
 
-    def __init__(self, message: str, *, whole_model: bool = False) -> None:
+    def __init__(self, message: str, *, whole_model: bool = False, billed: bool = False) -> None:
         super().__init__(message)
-        self.whole_model = whole_model
+        self.whole_model, self.billed = whole_model, billed
 
 
 class TryAgain(Exception):
@@ -54,12 +66,13 @@ class TryAgain(Exception):
     Parameters
     ----------
     kind : in a word or two, such as "429" or "cut".
+    says : what the endpoint says of it.
     wait_s : seconds that the endpoint asks to wait.
     billed : True if the endpoint may have made an answer, which would be on the bill.
     """
 
-    def __init__(self, kind: str, *, wait_s: float = 0.0, billed: bool = False) -> None:
-        super().__init__(kind)
+    def __init__(self, kind: str, says: str = "", *, wait_s: float = 0.0, billed: bool = False) -> None:
+        super().__init__(f"{kind} (it says: {says})" if says else kind)
         self.kind, self.wait_s, self.billed = kind, wait_s, billed
 
 
@@ -118,9 +131,9 @@ class Query:
         return (*said, ("user", self.turns[len(answers)]))
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid", "hide_input_in_errors": True})
 class Model:
-    """One entry of a model card file (RouterBench App. A.1).
+    """One entry of a model card file (RouterBench App. A.1); a pydantic.ValidationError names a wrong field.
 
     Attributes
     ----------
@@ -133,25 +146,40 @@ class Model:
     key_variable : NAME of the environment variable that holds the key; none if empty.
     concurrency : calls in flight at once.
     provider : "openai-compatible", or a provider of the library that `client` names.
+    price_cached_usd_per_million, price_reasoning_usd_per_million : of those tokens of the prompt that came
+        from the provider's cache, and of the answer that were thought; as the others if None.
+    max_completion_tokens : True if the endpoint wants the longest answer under this name, not "max_tokens".
+    fixed_temperature : True if the endpoint takes no temperature; none is sent.
     """
 
-    name: str
+    name: Text
     endpoint: str
-    served_name: str
-    price_in_usd_per_million: float
-    price_out_usd_per_million: float
-    fee_usd_per_request: float = 0.0
-    context_tokens: int = 4096
-    key_variable: str = ""
-    concurrency: int = 8
-    provider: str = OPENAI_COMPATIBLE
+    served_name: Text
+    price_in_usd_per_million: Usd
+    price_out_usd_per_million: Usd
+    fee_usd_per_request: Usd = 0.0
+    context_tokens: Count = 4096
+    key_variable: Variable = ""
+    concurrency: Count = 8
+    provider: Text = OPENAI_COMPATIBLE
+    price_cached_usd_per_million: MaybeUsd = None
+    price_reasoning_usd_per_million: MaybeUsd = None
+    max_completion_tokens: Flag = False
+    fixed_temperature: Flag = False
 
-    def cost(self, prompt_tokens: int, answer_tokens: int) -> float:
-        """USD of one call."""
-        tokens = (
-            prompt_tokens * self.price_in_usd_per_million + answer_tokens * self.price_out_usd_per_million
-        )
-        return self.fee_usd_per_request + tokens / MILLION
+    @property
+    def prices(self) -> tuple[float, float, float, float]:
+        """USD per million tokens of prompt, answer, cached prompt and thought answer."""
+        usual = self.price_in_usd_per_million, self.price_out_usd_per_million
+        cached, thought = self.price_cached_usd_per_million, self.price_reasoning_usd_per_million
+        return (*usual, usual[0] if cached is None else cached, usual[1] if thought is None else thought)
+
+    def cost(self, prompt_tokens: int, answer_tokens: int, cached_tokens: int = 0, thought: int = 0) -> float:
+        """USD of one call; cached tokens are some of the prompt's, thought ones some of the answer's."""
+        price_in, price_out, price_cached, price_thought = self.prices
+        usd = prompt_tokens * price_in + answer_tokens * price_out
+        usd += cached_tokens * (price_cached - price_in) + thought * (price_thought - price_out)
+        return self.fee_usd_per_request + usd / MILLION
 
 
 @dataclass(frozen=True)
@@ -186,6 +214,9 @@ class Answer:
     asked_at : when the last attempt was sent, UTC, ISO 8601.
     attempts : how often it was asked until it answered.
     raw : JSON text of the response.
+    cached_tokens, reasoning_tokens : how many tokens of prompt and answer were cached and thought.
+    prices : JSON text of the prices with which its cost was computed: USD per million tokens of prompt,
+        answer, cached prompt and thought answer, and USD per request; empty if not known.
     """
 
     model: str
@@ -202,19 +233,32 @@ class Answer:
     asked_at: str
     attempts: int
     raw: str
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    prices: str = ""
 
 
 def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) -> Key:
     """Key of the answer of a model to one turn of a query.
 
-    Its digest is a hash of parameters and prompt: all user turns up to this one, and the system message. The
+    Its digest is a hash of parameters and prompt: all user turns up to this one, system message, stops. The
     model's own earlier answers are left out: they follow from the key of the turn before, and so the key of a
     second turn is known before the first is asked.
     """
     asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
+    asked |= {"stop": query.stop} if query.stop else {}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def plain(text: str) -> str:
+    r"""A stranger's text for a terminal: what would steer it is shown as an escape.
+
+    >>> print(plain("\x1b[31mred"))
+    \x1b[31mred
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def texts_of(name: str) -> dict[str, Any]:
@@ -230,10 +274,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     ConstructError : if it cannot be read; says why, but does not name the file.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        marked = path.read_bytes()[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return tomllib.loads(path.read_text(encoding="utf-16" if marked else "utf-8-sig"))
     except OSError as error:
         raise ConstructError(f"cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise ConstructError("is not text in UTF-8; save it as such") from None
     except tomllib.TOMLDecodeError as error:
         raise ConstructError(f"is no TOML ({error}); correct that line") from None

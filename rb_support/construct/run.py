@@ -1,36 +1,39 @@
 """Ask every model every query: only what is missing, within a budget, recorded as it comes.
 
-Each model has as many workers (threads) as its card allows calls at once. A worker takes a query, asks its
-missing turns one after the other, and commits each answer before it goes on.
+Each model has as many workers (tasks of one event loop) as its card allows calls at once. A worker takes a
+query, asks its missing turns one after the other, and commits each answer before it goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
+import math
 import random
-import threading
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from rb_support.construct.client import Connection
-from rb_support.construct.plan import estimate, estimate_prompt, missing_turns, worst_usd
+from rb_support.construct.plan import missing_turns, worst_usd
 from rb_support.construct.records import (
     Answer,
     CallError,
     ConstructError,
     Key,
-    Messages,
     Model,
     Parameters,
     Query,
     TryAgain,
     key_of,
+    plain,
 )
 from rb_support.construct.store import Store, now
 
@@ -38,12 +41,16 @@ SLACK = 1e-12
 """Dollars by which sums may be off; far below the price of a token."""
 
 
+_WITHOUT_TEXT, _AT_MOST = {"empty", "error"}, 3
+"""Kinds of whole answers without a text, which are paid for all the same, and how often these are tried."""
+
+
 class BudgetReached(Exception):
     """No call fits into the budget any more; says the most that the next one may cost."""
 
 
 class Budget:
-    """What many workers have spent and may have in flight, never more than a limit together; thread-safe.
+    """What many workers have spent and may have in flight, never more than a limit together.
 
     Parameters
     ----------
@@ -53,10 +60,10 @@ class Budget:
 
     def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
         self.limit_usd, self.spent_usd = limit_usd, spent_usd
-        self._reserved: list[float] = []
-        self._changed = threading.Condition()
+        self.reserved: list[float] = []
+        self._settled = asyncio.Event()
 
-    def reserve(self, usd: float) -> None:
+    async def reserve(self, usd: float) -> None:
         """Set the most that a call can cost aside; waits while calls in flight may still make room.
 
         Raises
@@ -64,19 +71,18 @@ class Budget:
         BudgetReached : if it does not fit and nothing is in flight.
         """
         limit = float("inf") if self.limit_usd is None else self.limit_usd + SLACK
-        with self._changed:
-            while self.spent_usd + sum(self._reserved) + usd > limit:
-                if not self._reserved:
-                    raise BudgetReached(f"the next call may cost ${usd:.6f}")
-                self._changed.wait()
-            self._reserved.append(usd)
+        while self.spent_usd + sum(self.reserved) + usd > limit:
+            if not self.reserved:
+                raise BudgetReached(f"the next call may cost ${usd:.6f}")
+            await self._settled.wait()
+        self.reserved.append(usd)
 
     def settle(self, reserved_usd: float, spent_usd: float) -> None:
         """Take back what was set aside for a call, and count what it cost."""
-        with self._changed:
-            self._reserved.remove(reserved_usd)
-            self.spent_usd += spent_usd
-            self._changed.notify_all()
+        self.reserved.remove(reserved_usd)
+        self.spent_usd += spent_usd
+        self._settled.set()
+        self._settled = asyncio.Event()
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,10 @@ class Policy:
 
     Attributes
     ----------
-    attempts : how often a call is tried in all.
+    attempts : how often a call is tried in all; up to 3 times if whole answers come without a text.
     first_wait_s : seconds before the second attempt; they double with each one, and vary by half.
     longest_wait_s : no longer than this; an endpoint that asks for more is given up.
-    timeout_s : seconds of silence after which an attempt has failed.
-    seed : of the variation of waits.
+    timeout_s : seconds that an attempt may take in all.
     in_a_row : so many calls without an answer one after the other, and a model is asked no more in this run.
     """
 
@@ -97,7 +102,6 @@ class Policy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     timeout_s: float = 120.0
-    seed: int = 0
     in_a_row: int = 20
 
     def wait_s(self, key: Key, attempt: int, asked_s: float) -> float:
@@ -107,7 +111,7 @@ class Policy:
         >>> 0.5 <= Policy().wait_s(key, 1, 0) <= 1.5, Policy().wait_s(key, 1, 7)
         (True, 7)
         """
-        vary = random.Random(f"{self.seed}|{key}|{attempt}").uniform(0.5, 1.5)
+        vary = random.Random(f"0|{key}|{attempt}").uniform(0.5, 1.5)
         return max(min(self.first_wait_s * 2 ** (attempt - 1) * vary, self.longest_wait_s), asked_s)
 
 
@@ -120,7 +124,7 @@ class Failure(NamedTuple):
 
 @dataclass
 class Summary:
-    """How a run goes; its workers count, each under the run's lock.
+    """How a run goes; its workers count.
 
     Attributes
     ----------
@@ -164,7 +168,10 @@ def run(
     queries, models : every query is for every model.
     store : where answers go.
     parameters : how models are asked; the usual ones if None.
-    budget_usd : USD that the store may cost in all, earlier runs included; None for any amount.
+    budget_usd : USD that the store may cost in all, earlier runs included; None for any amount. No call is
+        sent whose worst case (`plan.worst_usd`) does not fit, and a call that may be on the bill counts with
+        its worst case until its cost is told. Only a model that bills more than that can exceed it: it is
+        asked no more, and the message names it.
     policy : about repeated attempts; the usual one if None.
     progress : show a bar per model on stderr.
 
@@ -172,8 +179,8 @@ def run(
     ------
     StoreBusyError : if another run is writing the store.
     StoreError : if an answer cannot be written; the run stops.
-    ConstructError : if two models have one name, or the budget is no amount.
-    KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded.
+    ConstructError : if two models have one name, or budget, parameters or policy are out of range.
+    KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded; a second one gives them up.
     """
     names = [model.name for model in models]
     repeated = [name for name in names if names.count(name) > 1]
@@ -181,16 +188,20 @@ def run(
         raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
+    parameters, policy = parameters or Parameters(), policy or Policy()
+    if parameters.max_tokens < 1 or not 0 <= parameters.temperature < math.inf:
+        raise ConstructError(f"{parameters} cannot be; give a max_tokens of 1 or more, temperature from 0")
+    if policy.attempts < 1 or not 0 < policy.timeout_s < math.inf:
+        raise ConstructError(f"{policy} cannot be; give 1 or more attempts, seconds above 0")
     queries = list(dict.fromkeys(queries))
     with store.writing():
         store.put_queries(queries)
         store.put_models(models)
-        asking = _Run(store, parameters or Parameters(), policy or Policy(), budget_usd)
-        return asking.go(queries, models, progress)
+        return _Run(store, parameters, policy, budget_usd).in_a_thread(queries, models, progress)
 
 
 class _Run:
-    """What the workers of all models share; the summary is changed under `lock`."""
+    """What the workers of all models share."""
 
     def __init__(
         self, store: Store, parameters: Parameters, policy: Policy, budget_usd: float | None
@@ -198,21 +209,40 @@ class _Run:
         self.store, self.parameters, self.policy = store, parameters, policy
         self.budget, self.summary = Budget(budget_usd, store.spent_usd()), Summary()
         self.answered = store.answered()
-        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.stop = asyncio.Event()
+        self.broken: list[str] = []  # on models that have billed more than was reserved
 
-    def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
+    def in_a_thread(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
+        """`go` in an event loop of its own, as a notebook's thread has one already that cannot be used."""
+        loop = asyncio.new_event_loop()
+        going = loop.create_task(self.go(queries, models, progress))
+        halts, interrupted = iter((self.stop.set, going.cancel)), False
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(loop.run_until_complete, going)
+            while not done.done():
+                try:
+                    wait([done], timeout=0.5)  # in short waits, which Ctrl-C can end everywhere
+                except KeyboardInterrupt:
+                    interrupted = True
+                    loop.call_soon_threadsafe(next(halts, self.stop.set))
+                    calls = f"{len(self.budget.reserved)} calls in flight, which are paid for"
+                    tqdm.write(f"waiting for {calls}; Ctrl-C again gives them up", file=sys.stderr)
+        loop.close()
+        if interrupted:
+            raise KeyboardInterrupt from done.exception()
+        return done.result()
+
+    async def go(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> Summary:
         """Do all the work and tell how it went; the store is held."""
         began, before, told = time.perf_counter(), self.budget.spent_usd, self.summary
         number = self.store.start_run(self.parameters, self.budget.limit_usd)
         short = ""
         try:
-            self._ask_all(queries, models, progress)
-            told.state = "failed" if told.failures else "done"
+            await self._ask_all(queries, models, progress)
+            told.state = "interrupted" if self.stop.is_set() else "failed" if told.failures else "done"
         except BudgetReached as reached:
             told.state, short = "budget", str(reached)
-        except ConstructError:
-            raise  # a store that could not be written is left as it is
-        except BaseException:
+        except asyncio.CancelledError:
             self.store.end_run(number, told.state)
             raise
         self.store.end_run(number, told.state)
@@ -221,17 +251,19 @@ class _Run:
         told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
         if told.state == "budget":
             spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            told.message = f"stopped within the budget: {spent}, and {short}; raise the budget to go on"
+            within = "within" if told.total_usd <= (self.budget.limit_usd or 0.0) + SLACK else "over"
+            told.message = f"stopped {within} the budget: {spent}, and {short}; raise the budget to go on"
         elif told.state == "failed":
             many, such = len(told.failures), told.failures[0].reason
             told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
+        told.message = ". ".join([told.message, *self.broken])
         told.failures.sort()
         return told
 
-    def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
+    async def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
         """Hand every query with missing turns to the workers of each model, and wait for them."""
-        pending: set[Future[None]] = set()
-        with ExitStack() as stack:  # its end waits for the workers
+        workers = []
+        async with AsyncExitStack() as stack:
             for model in models:
                 missing = {
                     query: count
@@ -240,18 +272,15 @@ class _Run:
                 }
                 if not missing:
                     continue
-                bar = tqdm(total=sum(missing.values()), desc=model.name, unit="call", disable=not progress)
-                asked = _Asked(self, model, stack.enter_context(bar), stack)
-                workers = stack.enter_context(ThreadPoolExecutor(model.concurrency))
-                pending |= {workers.submit(asked.ask, query) for query in missing}
-            try:
-                while pending:  # in short waits, which Ctrl-C can end everywhere
-                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                    for future in done:
-                        future.result()
-            except BaseException:
-                self.stop.set()  # calls in flight are paid for: they are still recorded
-                raise
+                name, calls = plain(model.name)[:40], sum(missing.values())
+                bar = tqdm(total=calls, desc=name, unit="call", disable=not progress)
+                asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
+                if asked.connection:
+                    stack.push_async_callback(asked.connection.close)
+                workers += [asked.work(waiting, n > 0) for n in range(min(model.concurrency, len(missing)))]
+            for error in await asyncio.gather(*workers, return_exceptions=True):
+                if error is not None:
+                    raise error
 
 
 class _Asked:
@@ -262,127 +291,122 @@ class _Asked:
     run : what they share with those of other models.
     model : whom they ask.
     bar : of progress, one step a call.
-    stack : closes the connection at its end.
     """
 
-    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn], stack: ExitStack) -> None:
+    def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
         self.run, self.model, self.bar = run, model, bar
+        self.prices = json.dumps([*model.prices, model.fee_usd_per_request])
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
+        self.tried = asyncio.Event()  # set after the first call, which is sent alone: it may break its limits
         self.connection: Connection | None = None
         try:
             self.connection = Connection(model, run.policy.timeout_s)
-            stack.callback(self.connection.close)
         except CallError as error:
             self.refused = str(error)
 
-    def ask(self, query: Query) -> None:
-        """Ask the turns of a query that have no answer, one after the other, until one has none."""
-        said: list[str] = []
+    async def work(self, waiting: Iterable[Query], later: bool) -> None:
+        """Take queries and ask their turns, one after the other, until one has no answer."""
         try:
-            for turn in range(len(query.turns)):
-                key = key_of(self.model, query, turn, self.run.parameters)
-                if key in self.run.answered:
-                    answer = self.run.store.answer(key)
-                else:
-                    answer = self._call(query.conversation(said), key)
-                    with self.run.lock:
+            if later:
+                await self.tried.wait()
+            for query in waiting:
+                said: list[str] = []
+                for turn in range(len(query.turns)):
+                    key = key_of(self.model, query, turn, self.run.parameters)
+                    if key in self.run.answered:
+                        answer = self.run.store.answer(key)
+                    else:
+                        answer = await self._call(query, said, key)
                         self.bar.update()
-                if answer is None:
-                    return
-                said.append(answer.text)
+                    if answer is None:
+                        break
+                    said.append(answer.text)
         except BaseException:
-            self.run.stop.set()  # at once: the waiting thread hears of it later
+            self.run.stop.set()  # calls in flight are paid for: they are still recorded
+            self.tried.set()
             raise
 
-    def _call(self, messages: Messages, key: Key) -> Answer | None:
+    async def _call(self, query: Query, said: Sequence[str], key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
         try:
-            if self.refused or self.connection is None:
-                raise CallError(self.refused)
             for attempt in range(1, self.run.policy.attempts + 1):
-                if self.run.stop.is_set():
-                    return None
+                if self.refused or self.connection is None:
+                    raise CallError(self.refused)
                 try:
-                    return self._attempt(self.connection, messages, key, attempt)
+                    return await self._attempt(self.connection, query, said, key, attempt)
                 except TryAgain as again:
-                    self._wait(key, attempt, again)
+                    await self._wait(key, attempt, again)
         except CallError as error:
             self.run.store.put_failure(key, str(error))
-            with self.run.lock:
-                self.run.summary.failures.append(Failure(key, str(error)))
-                self.refused = str(error) if error.whole_model else self.refused
+            self.run.summary.failures.append(Failure(key, str(error)))
+            self.refused = str(error) if error.whole_model else self.refused
+        finally:
+            self.tried.set()
         return None
 
-    def _attempt(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
+    async def _attempt(
+        self, connection: Connection, query: Query, said: Sequence[str], key: Key, attempt: int
+    ) -> Answer | None:
         """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
-        run, most = self.run, worst_usd(self.model, messages, self.run.parameters)
-        run.budget.reserve(most)
-        spent = most  # until it is known better
+        run, messages, spent = self.run, query.conversation(said), 0.0
+        most, limit = worst_usd(self.model, messages, run.parameters), run.parameters.max_tokens
+        await run.budget.reserve(most)
         try:
+            if run.stop.is_set():
+                return None
             charge = run.store.charge(key, most)
+            spent = most  # until it is known better
+            run.summary.attempts += 1
+            asked_at, began = now(), time.perf_counter()
             try:
-                answer = self._send(connection, messages, key, attempt)
+                reply = await connection.ask(messages, run.parameters, query.stop)
             except (TryAgain, CallError) as error:
-                if isinstance(error, TryAgain) and error.billed:
-                    run.store.keep_charge(charge, error.kind)
+                if error.billed:
+                    run.store.keep_charge(charge, getattr(error, "kind", "no text"))
                 else:
                     run.store.refund(charge)
                     spent = 0.0
                 raise
+            rest: dict[str, Any] = {"latency_s": time.perf_counter() - began, "asked_at": asked_at}
+            counts = (reply.prompt_tokens, reply.answer_tokens, reply.cached_tokens, reply.reasoning_tokens)
+            usd = self.model.cost(*counts)
+            rest |= {"attempts": attempt, "cost_usd": usd, "prices": self.prices}
+            answer = Answer(**key._asdict(), **vars(reply), **rest)
+            if reply.tokens_estimated:  # the table gets the guess, the budget the most that it can be
+                run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")
+            else:
+                spent = usd
             run.store.put_answer(answer, charge)
-            spent = answer.cost_usd
         finally:
             run.budget.settle(most, spent)
-        with run.lock:
-            run.summary.answers += 1
-            self.in_a_row = 0
+        run.summary.answers += 1
+        self.in_a_row = 0
+        if run.budget.limit_usd is not None and usd and (spent > most + SLACK or counts[1] > limit):
+            self.refused = (
+                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer (of at most {limit}), "
+                f"{counts[0]} of prompt; no budget can hold with it, so it is asked no more"
+            )
+            run.broken.append(self.refused)
         return answer
 
-    def _send(self, connection: Connection, messages: Messages, key: Key, attempt: int) -> Answer:
-        with self.run.lock:
-            self.run.summary.attempts += 1
-        asked_at, began = now(), time.perf_counter()
-        reply = connection.ask(messages, self.run.parameters)
-        latency_s = time.perf_counter() - began
-        prompt, said = reply.prompt_tokens, reply.answer_tokens
-        estimated = prompt is None or said is None
-        prompt = estimate_prompt(messages) if prompt is None else prompt
-        said = estimate(reply.text) if said is None else said
-        return Answer(
-            *key,
-            text=reply.text,
-            prompt_tokens=prompt,
-            answer_tokens=said,
-            tokens_estimated=estimated,
-            latency_s=latency_s,
-            cost_usd=self.model.cost(prompt, said),
-            finish_reason=reply.finish_reason,
-            asked_at=asked_at,
-            attempts=attempt,
-            raw=reply.raw,
-        )
-
-    def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
-        """Wait until the next attempt.
+    async def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
+        """Wait until the next attempt, or until the run stops.
 
         Raises
         ------
         CallError : if there is none; for the whole model if many calls have ended so in a row.
         """
         policy = self.run.policy
-        with self.run.lock:
-            self.run.summary.retries[again.kind] += 1
-            self.in_a_row += attempt == policy.attempts
-            calls = self.in_a_row
-        if attempt == policy.attempts:
-            reason = f"no answer after {attempt} attempts, the last ended with: {again.kind}"
-            if calls < policy.in_a_row:
-                raise CallError(f"{self.model.name}: {reason}")
-            raise CallError(
-                f"{self.model.name}: {reason}; so it was with {calls} calls in a row", whole_model=True
-            )
+        self.run.summary.retries[again.kind] += 1
+        if attempt == (min(policy.attempts, _AT_MOST) if again.kind in _WITHOUT_TEXT else policy.attempts):
+            self.in_a_row += 1
+            reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again}"
+            if self.in_a_row < policy.in_a_row:
+                raise CallError(reason)
+            raise CallError(f"{reason}; so it was with {self.in_a_row} calls in a row", whole_model=True)
         if again.wait_s > policy.longest_wait_s:
             wait = f"the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
             raise CallError(f"{self.model.name}: {wait}")
-        self.run.stop.wait(policy.wait_s(key, attempt, again.wait_s))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.run.stop.wait(), policy.wait_s(key, attempt, again.wait_s))

@@ -13,31 +13,50 @@ counts them holds across kills.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-import threading
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
-from rb_support.construct.records import Answer, Key, Model, Parameters, Query, StoreBusyError, StoreError
+from rb_support.construct.records import (
+    Answer,
+    Key,
+    Model,
+    Parameters,
+    Query,
+    StoreBusyError,
+    StoreError,
+)
+
+if sys.platform == "linux":
+    import fcntl
 
 APPLICATION = 0x52424331
 """Marks a SQLite file as one of ours ("RBC1")."""
-VERSION = 1
+VERSION = 2
+"""Of the tables. Version 1 had neither stops and letters nor prices, cached and thought tokens."""
 _RESTORE = "restore a copy, or begin another store"
 _KEY = ", ".join(Key._fields)
 _KEY_COLUMNS = (
     "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
 )
 _ANSWER = ", ".join(field.name for field in fields(Answer))
-_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master)
-FROM pragma_application_id, pragma_user_version"""
+_QUERY = ", ".join(field.name for field in fields(Query))
+_TURNS = TypeAdapter(tuple[str, ...])
+_COLUMNS = """SELECT t.name, c.name, c.type, c."notnull" OR pk, dflt_value
+FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"""
+_STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master), page_size
+FROM pragma_application_id, pragma_user_version, pragma_page_size"""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
@@ -47,7 +66,8 @@ CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
     cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
-    raw TEXT NOT NULL, charge INTEGER, PRIMARY KEY ({_KEY}));
+    raw TEXT NOT NULL, charge INTEGER, cached_tokens INTEGER NOT NULL DEFAULT 0,
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0, prices TEXT NOT NULL DEFAULT '', PRIMARY KEY ({_KEY}));
 CREATE TABLE IF NOT EXISTS grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL,
     parsed INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind));
 CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL,
@@ -66,13 +86,17 @@ COMMIT;
 """
 
 
+_DESCRIPTORS: dict[tuple[int, int], list[int]] = {}
+"""Files opened to lock them, by device and inode; never closed, as that would end SQLite's own locks."""
+
+
 def now() -> str:
     """Time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Store:
-    """Queries, answers, grades, failures and runs in one file; usable from several threads.
+    """Queries, answers, grades, failures and runs in one file; usable from any one thread at a time.
 
     Parameters
     ----------
@@ -87,24 +111,26 @@ class Store:
 
     def __init__(self, path: str | Path, *, create: bool = True, fsync: bool = False) -> None:
         self.path = Path(path)
-        self._lock = threading.RLock()
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: no store is there; `construct run` makes one")
+        there = self.path.stat() if self.path.is_file() else None
+        if there and there.st_nlink > 1:  # SQLite keeps its journal under one name: no run may use another
+            with self.writing():
+                pass
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained(), ExitStack() as if_it_fails:
+        with self._explained():
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            if_it_fails.callback(self._db.close)
-            self._set_up(fsync)
-            if_it_fails.pop_all()
+            try:
+                self._set_up(fsync, there.st_size if there else None)
+            except BaseException:
+                self._db.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"Store({str(self.path)!r})"
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -114,17 +140,33 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Keep other runs from the store while this one writes; a killed run lets go by itself.
 
+        What is locked is the file, under whichever of its names a run knows it.
+
         Raises
         ------
         StoreBusyError : if another run is writing.
         """
+        busy = StoreBusyError(
+            f"{self.path}: another run is writing it; wait for its end, or name another store"
+        )
+        if sys.platform != "linux":  # where flock would meet SQLite's own locks, or is not there
+            try:
+                with FileLock(f"{self.path.resolve()}.lock", timeout=0):
+                    yield
+            except Timeout:
+                raise busy from None
+            return
+        state = self.path.stat()
+        free = _DESCRIPTORS.setdefault((state.st_dev, state.st_ino), [])
+        held = free.pop() if free else os.open(self.path, os.O_RDONLY)
         try:
-            lock = FileLock(f"{self.path}.lock", timeout=0).acquire()
-        except Timeout:
-            message = f"{self.path}: another run is writing it; wait for its end, or name another store"
-            raise StoreBusyError(message) from None
-        with lock:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+        except BlockingIOError:
+            raise busy from None
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)
+            free.append(held)
 
     # Queries and models
 
@@ -137,32 +179,29 @@ class Store:
         """
         known, rows = {query.sample_id: query for query in self.queries()}, []
         for query in queries:
-            if known.setdefault(query.sample_id, query) != query:
+            old = known.setdefault(query.sample_id, query)
+            if replace(old, stop=query.stop, letters=query.letters) != query:
                 raise StoreError(
                     f"{self.path}: sample_id {query.sample_id!r} stands for another query there; "
                     "rename the sample or take another store"
                 )
-            texts = {"turns": query.turns, "stop": query.stop}
-            rows.append(vars(query) | {k: json.dumps(v, ensure_ascii=False) for k, v in texts.items()})
-        columns = "(:sample_id, :task, :turns, :reference, :metric, :system, :stop, :letters)"
-        self._write_many(f"INSERT OR IGNORE INTO queries VALUES {columns}", rows)
+            turns, stop = (json.dumps(texts, ensure_ascii=False) for texts in (query.turns, query.stop))
+            rows.append(vars(query) | {"turns": turns, "stop": stop})
+        self._write_many(
+            f"INSERT INTO queries ({_QUERY}) VALUES (:{_QUERY.replace(', ', ', :')}) "
+            "ON CONFLICT DO UPDATE SET stop = excluded.stop, letters = excluded.letters",
+            rows,
+        )
 
     def queries(self) -> list[Query]:
         """Every query, in the order in which they came."""
-        rows = self._rows("SELECT * FROM queries ORDER BY rowid")
-        return [
-            Query(
-                one,
-                task,
-                tuple(json.loads(turns)),
-                reference,
-                metric,
-                system,
-                tuple(json.loads(stop)),
-                letters,
-            )
-            for one, task, turns, reference, metric, system, stop, letters in rows
-        ]
+        rows = self._rows(f"SELECT {_QUERY} FROM queries ORDER BY rowid")
+        with self._explained():
+            read = _TURNS.validate_json
+            return [
+                Query(name, task, read(turns), reference, metric, system, read(stop), letters)
+                for name, task, turns, reference, metric, system, stop, letters in rows
+            ]
 
     def put_models(self, models: Iterable[Model]) -> None:
         """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
@@ -171,7 +210,9 @@ class Store:
 
     def models(self) -> list[Model]:
         """Card of every model that was asked."""
-        return [Model(**json.loads(card)) for (card,) in self._rows("SELECT card FROM models ORDER BY rowid")]
+        rows = self._rows("SELECT card FROM models ORDER BY rowid")
+        with self._explained():
+            return [Model(**json.loads(card)) for (card,) in rows]
 
     # Answers
 
@@ -258,6 +299,25 @@ class Store:
         sql = "SELECT (SELECT TOTAL(cost_usd) FROM answers) + (SELECT TOTAL(usd) FROM charges)"
         return float(self._rows(sql)[0][0])
 
+    def price_notes(self, models: Iterable[str] | None = None) -> list[str]:
+        """Sentences on costs that were computed with other prices than those of the model's last card.
+
+        Parameters
+        ----------
+        models : to look at; all if None.
+        """
+        answers, notes = self.answers(), []
+        for card in self.models():
+            counts = "prompt_tokens", "answer_tokens", "cached_tokens", "reasoning_tokens"
+            rows = answers[answers["model"] == card.name]
+            costs = [card.cost(*row) for row in rows[[*counts]].itertuples(index=False)]
+            other = rows[~np.isclose(rows["cost_usd"], costs, rtol=1e-9, atol=1e-15)]
+            if len(other) and (models is None or card.name in models):
+                notes.append(
+                    f"costs of {len(other)} calls of {card.name} at other prices than its last card's"
+                )
+        return notes
+
     def start_run(self, parameters: Parameters, budget_usd: float | None) -> int:
         """Note that a run begins; returns its number."""
         row = (now(), json.dumps(asdict(parameters)), budget_usd)
@@ -278,13 +338,19 @@ class Store:
 
     # SQLite
 
-    def _set_up(self, fsync: bool) -> None:
-        """Make the tables of a file that has none; refuse one that is not ours, before a write."""
-        application, version, tables = self._rows(_STATE)[0]
-        if tables or application:
+    def _set_up(self, fsync: bool, size: int | None) -> None:
+        """Make the tables of a file that was not there; refuse one that is not ours, before a write."""
+        application, version, tables, page = self._rows(_STATE)[0]
+        if size is None:
+            self._db.executescript(_SCHEMA)
+        elif not tables or size % page:
+            raise StoreError(
+                f"{self.path}: cut off or empty, so answers are lost; {_RESTORE} (delete this one)"
+            )
+        else:
             if application != APPLICATION:
                 raise StoreError(f"{self.path}: a SQLite file, but no store of answers; name another file")
-            if version != VERSION:
+            if not 1 <= version <= VERSION:
                 raise StoreError(
                     f"{self.path}: a store of version {version}, this package reads version {VERSION}; "
                     "use the package's version that wrote it, or begin another store"
@@ -292,23 +358,48 @@ class Store:
             found = self._rows("PRAGMA quick_check(1)")[0][0]
             if found != "ok":
                 raise StoreError(f"{self.path}: damaged ({found}); {_RESTORE}")
+            self._check_tables()
         self._rows("PRAGMA journal_mode = WAL")
         self._rows(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
-        if not tables:
-            self._db.executescript(_SCHEMA)
+
+    def _check_tables(self) -> None:
+        """Refuse a table whose columns or values are not those of `_SCHEMA`; add columns that came later."""
+        there = {tuple(row[:2]) for row in self._rows(_COLUMNS)}
+        with closing(sqlite3.connect(":memory:")) as made:
+            wanted = made.executescript(_SCHEMA).execute(_COLUMNS).fetchall()
+        later = []
+        for table in dict.fromkeys(row[0] for row in wanted):
+            odd = []
+            for _, column, kind, filled, default in (row for row in wanted if row[0] == table):
+                if (table, column) in there:
+                    kinds = f"'{kind.lower()}'" if filled else f"'{kind.lower()}', 'null'"
+                    odd.append(f"typeof({column}) NOT IN ({kinds})")
+                elif default is not None:
+                    later.append(
+                        f"ALTER TABLE {table} ADD COLUMN {column} {kind} NOT NULL DEFAULT {default};"
+                    )
+                else:
+                    raise StoreError(f"{self.path}: damaged ({table} has no column {column}); {_RESTORE}")
+            if self._rows(f"SELECT 1 FROM {table} WHERE {' OR '.join(odd)} LIMIT 1"):
+                raise StoreError(f"{self.path}: damaged (a value in {table} is of a wrong type); {_RESTORE}")
+        if later:
+            version = f"PRAGMA user_version = {VERSION};"
+            self._db.executescript("\n".join(["BEGIN IMMEDIATE;", *later, version, "COMMIT;"]))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into one sentence on the file; one thread at a time."""
+        """Turn SQLite's errors into one sentence on the file."""
         try:
-            with self._lock:
-                yield
+            yield
         except sqlite3.IntegrityError as error:
             raise StoreError(f"{self.path}: refused a row ({error})") from error
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path}: cannot be used ({error}); look at its folder and disk") from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self.path}: no store, or a damaged one ({error}); {_RESTORE}") from error
+        except UnicodeEncodeError as error:
+            raise StoreError(f"{self.path}: refused a text with half a character ({error})") from None
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            says = " ".join(str(error).split())
+            raise StoreError(f"{self.path}: no store, or a damaged one ({says}); {_RESTORE}") from error
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._explained():
