@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 import pytest
 from notebook_maker import REPORTING, make_repository, write_notebook
@@ -18,6 +19,7 @@ import rb_support.app.reproduce
 import rb_support.sources
 from rb_support.__main__ import app
 from rb_support.app.reproduce import Result
+from rb_support.app.reproduce.plan import NotebookRun
 from rb_support.app.reproduce.runner import Runner
 from rb_support.outcomes import Origin
 from rb_support.report import Report, Versus
@@ -160,7 +162,7 @@ def test_a_table_that_cannot_be_used_is_said_in_a_sentence_before_a_kernel_start
 def worked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Repository whose notebook has run, by a stand-in for its kernel; its figures, claims and state."""
 
-    def execute(self: Runner, run: Any, notebook: Any, scratch: Path) -> None:
+    def execute(self: Runner, run: NotebookRun, scratch: Path) -> nbformat.NotebookNode:
         monkeypatch.setenv("RB_REPORT_LOG", str(scratch / "written"))
         report = Report("01_good", Origin("simulated", "made rows"), {"seed": 0}, 0, repository / "figures")
         cells = pd.DataFrame(
@@ -170,6 +172,7 @@ def worked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         report.save_table(cells, "rb-fig3")  # a curve as `compare` reads it
         report.claim("KNN beats zero", "sec. 5.3", "0.71 > 0.70", True)
         report.claims()
+        return nbformat.read(run.path, as_version=4)
 
     monkeypatch.setattr(Runner, "_execute", execute)
     assert runner.invoke(app, ["reproduce"]).exit_code == 0

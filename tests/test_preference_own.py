@@ -123,8 +123,17 @@ def test_what_cannot_be_shown_is_said():
     assert mixed.limits == ["1 of 60 rows have a blank prompt and are left out."]
 
 
-@pytest.mark.parametrize("prompts", [["Who is there?"] * 60, ["😀" * (1 + i) for i in range(60)]])
-def test_prompts_without_words_to_tell_them_apart(prompts):
+def test_prompts_without_words_are_told_apart_by_their_characters():
+    X = preference_study.embed_prompts(
+        own(table(drawn(), prompts=["😀" * (1 + i % 7) + "🚀" * (i // 7) for i in range(60)])),
+        "tfidf",
+        progress=False,
+    )
+    assert len(np.unique(X.to_numpy(), axis=0)) > 50
+
+
+def test_prompts_of_one_text_cannot_be_told_apart():
+    prompts = ["Who is there?"] * 60
     experiment = own(table(drawn(), prompts=prompts))
     with pytest.warns(UserWarning, match="all prompts get the same vector"):
         X = preference_study.embed_prompts(experiment, "tfidf", progress=False)

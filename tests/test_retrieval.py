@@ -275,7 +275,7 @@ def test_steps_compared_see_what_they_are_given(table):
 
 def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
     origin = Origin("simulated", "simulated RAG set; no public rows exist")
-    report = Report("05_rag_comparison", origin, folder=tmp_path, kind="real")
+    report = Report("05_rag_comparison", origin, folder=tmp_path, asked=Origin("real", "real rows"))
     report.save_table(pd.DataFrame({"aiq": [0.5]}), "rb-tab-rag")
     report.claim("a statement", "sec. 5.4", "a number", True)
     report.claims()
