@@ -287,7 +287,7 @@ def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
     assert pd.read_csv(tmp_path / "real" / "claims.csv")["data"].tolist() == ["simulated"]
 
 
-def test_claims_on_other_rows_say_so():
-    report = Report("05_rag_comparison", dataclasses.replace(NOWHERE, kind="own"))
+def test_claims_on_other_rows_say_so(tmp_path):
+    report = Report("05_rag_comparison", dataclasses.replace(NOWHERE, kind="own"), folder=tmp_path)
     report.claim("a statement", "beyond the paper", "a number", None, data="simulated")
     assert report.claims()["data"].tolist() == ["simulated"]

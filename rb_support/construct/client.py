@@ -125,7 +125,7 @@ class Connection:
             "seed": parameters.seed,
             "stop": list(stop),
         }
-        unsaid = {"temperature"} if self.model.fixed_temperature else set()
+        unsaid = {"temperature", "stop"} if self.model.fixed_temperature else set()
         asked = {
             name: value for name, value in asked.items() if value not in (None, []) and name not in unsaid
         }

@@ -16,7 +16,7 @@ A TOML file with one `[[model]]` table per model:
     price_cached_usd_per_million = 0.02         # of prompt tokens out of the provider's cache; as others
     price_reasoning_usd_per_million = 0.6       # of answer tokens that were thought; as others
     max_completion_tokens = false               # true if the endpoint wants max_tokens under this name
-    fixed_temperature = false                   # true if the endpoint takes no temperature
+    fixed_temperature = false                   # true if the endpoint takes no temperature and no stops
 """
 
 from __future__ import annotations

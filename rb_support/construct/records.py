@@ -149,7 +149,7 @@ class Model:
     price_cached_usd_per_million, price_reasoning_usd_per_million : of those tokens of the prompt that came
         from the provider's cache, and of the answer that were thought; as the others if None.
     max_completion_tokens : True if the endpoint wants the longest answer under this name, not "max_tokens".
-    fixed_temperature : True if the endpoint takes no temperature; none is sent.
+    fixed_temperature : True if the endpoint takes neither temperature nor stops; none is sent.
     """
 
     name: Text
@@ -241,12 +241,12 @@ class Answer:
 def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) -> Key:
     """Key of the answer of a model to one turn of a query.
 
-    Its digest is a hash of parameters and prompt: all user turns up to this one, system message, stops. The
+    Its digest is a hash of parameters and prompt: all user turns up to this one, and the system message. The
     model's own earlier answers are left out: they follow from the key of the turn before, and so the key of a
-    second turn is known before the first is asked.
+    second turn is known before the first is asked. Stops are left out as well: what comes after them is not read
+    anyway, so an answer that was paid for without them is as good.
     """
     asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
-    asked |= {"stop": query.stop} if query.stop else {}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])

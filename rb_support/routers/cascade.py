@@ -203,7 +203,7 @@ def break_even(error_rates: ArrayLike, lead: ArrayLike) -> float:
     after = int(lost.argmax())
     if after == 0:
         return float(rates[0])
-    share = leads[after - 1] / (leads[after - 1] - leads[after])
+    share = leads[after - 1] / (leads[after - 1] - min(leads[after], 0.0))  # a lead of rounding is none
     return float(rates[after - 1] + share * (rates[after] - rates[after - 1]))
 
 

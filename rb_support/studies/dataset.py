@@ -112,9 +112,9 @@ def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) 
         ("model_name (wide: the columns' names)", "the model that answered", model),
         ("eval_name", "source of the sample", row["task"]),
         ("prompt", "what was asked", row["prompt"]),
-        ("model_response (wide: `<model>|model_response`)", "what the model answered", answer),
-        ("performance (wide: `<model>`)", "score in [0, 1]", score),
-        ("cost (wide: `<model>|total_cost`)", "USD of this answer", usd),
+        ("model_response (wide: <model>|model_response)", "what the model answered", answer),
+        ("performance (wide: <model>)", "score in [0, 1]", score),
+        ("cost (wide: <model>|total_cost)", "USD of this answer", usd),
         ("true_label", "right answer; the published files leave it out", right),
     ]
     table = pd.DataFrame(attributes, columns=["column", "meaning", "example"])
