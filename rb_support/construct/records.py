@@ -243,8 +243,8 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
 
     Its digest is a hash of parameters and prompt: all user turns up to this one, and the system message. The
     model's own earlier answers are left out: they follow from the key of the turn before, and so the key of a
-    second turn is known before the first is asked. Stops are left out as well: what comes after them is not read
-    anyway, so an answer that was paid for without them is as good.
+    second turn is known before the first is asked. Stops are left out as well: what comes after them is not
+    read anyway, so an answer that was paid for without them is as good.
     """
     asked = {"parameters": vars(parameters), "system": query.system, "turns": query.turns[: turn + 1]}
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
