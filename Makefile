@@ -71,7 +71,7 @@ unit: $(READY)
 	$(ALONE) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term -m "not notebook" --durations=10
 
 notebooks: $(READY)
-	$(BIN)/python -m pytest tests/test_notebooks.py -m notebook --durations=0
+	$(BIN)/python -m pytest tests -m notebook --durations=0
 
 lowest: ## Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	@test -x $(LOWEST)/python || $(PYTHON) -m venv .venv-lowest
