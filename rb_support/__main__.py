@@ -16,6 +16,7 @@ import typer
 
 from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
+from rb_support.visible import visible
 
 if TYPE_CHECKING:
     from rb_support.app.reproduce import Result
@@ -187,9 +188,7 @@ def _in_words() -> Iterator[None]:
 
 def _say(line: str, err: bool = False) -> None:
     """Print a line without what a terminal would obey: names in it may be a stranger's."""
-    from rb_support.report.store import printable
-
-    typer.echo(printable(line), err=err)
+    typer.echo(visible(line, keep="\n\t"), err=err)
 
 
 def _shown(path: Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = [
-    {"outcomes", "catalog", "cache"},
+    {"outcomes", "catalog", "cache", "visible"},
     {"sources", "simulate", "construct", "paper", "answers"},
     {"frontier", "pairs", "stats", "embed", "load", "retrieval"},
     {"routers", "preference"},
@@ -16,7 +16,7 @@ FLOORS = [
     {"app", "__main__"},
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
-    ("outcomes", "catalog"), ("outcomes", "cache"), ("simulate", "paper"), ("sources", "answers"),
+    ("outcomes", "catalog"), ("outcomes", "cache"), ("outcomes", "visible"), ("simulate", "paper"), ("sources", "answers"),
     ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"), ("__main__", "app"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

@@ -16,9 +16,10 @@ import typer
 
 from rb_support import construct
 from rb_support.cache import write_atomically
-from rb_support.construct.records import ConstructError, Model, Parameters, Query, plain
+from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
+from rb_support.visible import visible
 
 FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
 DEMO = "demo"
@@ -218,7 +219,7 @@ def _opened(store: Path) -> Store | nullcontext[None]:
 
 def _say(text: str, *, err: bool = False) -> None:
     """Print a text that may hold a stranger's words."""
-    typer.echo(plain(text), err=err)
+    typer.echo(visible(text, keep="\n"), err=err)
 
 
 def _show(frame: pd.DataFrame) -> None:

@@ -252,15 +252,6 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
-def plain(text: str) -> str:
-    r"""A stranger's text for a terminal: what would steer it is shown as an escape.
-
-    >>> print(plain("\x1b[31mred"))
-    \x1b[31mred
-    """
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-
-
 def texts_of(name: str) -> dict[str, Any]:
     """Content of one of this package's own TOML files, such as "prompts.toml"."""
     return tomllib.loads((files("rb_support.construct") / name).read_text(encoding="utf-8"))

@@ -33,9 +33,9 @@ from rb_support.construct.records import (
     Query,
     TryAgain,
     key_of,
-    plain,
 )
 from rb_support.construct.store import Store, now
+from rb_support.visible import visible
 
 SLACK = 1e-12
 """Dollars by which sums may be off; far below the price of a token."""
@@ -272,7 +272,7 @@ class _Run:
                 }
                 if not missing:
                     continue
-                name, calls = plain(model.name)[:40], sum(missing.values())
+                name, calls = visible(model.name)[:40], sum(missing.values())
                 bar = tqdm(total=calls, desc=name, unit="call", disable=not progress)
                 asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
                 if asked.connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -12,13 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes.cells import is_absent, means_absent, number
+from rb_support.visible import hidden, visible
 
 Floats = NDArray[np.float64]
 
 LARGEST_COST = 1e12
 """USD per query above which a cell is no cost; sums and squares of what lies below stay finite."""
-
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 class TableError(ValueError):
@@ -83,7 +81,7 @@ class Checks:
             raise TableError(
                 f"{self.name}: column {_quoted(twice)} stands twice; rename or delete one of each"
             )
-        odd = [column for column in self.frame.columns if UNSEEN.search(str(column))]
+        odd = [column for column in self.frame.columns if hidden(str(column))]
         if odd:
             raise TableError(
                 f"{self.name}: column {_quoted(odd)} holds a control character; use plain characters"
@@ -103,7 +101,7 @@ class Checks:
 
     def refuse_odd_names(self, columns: Sequence[str]) -> None:
         """Refuse names that hold characters which move the cursor, turn the text round or are not seen."""
-        odd = self._where(lambda cell: UNSEEN.search(cell) is not None, columns)
+        odd = self._where(lambda cell: bool(hidden(cell)), columns)
         self.refuse_own(odd, columns, "holds a control character", "write the name in plain characters")
 
     def refuse_same_ids(self) -> None:
@@ -188,7 +186,7 @@ def refuse_models(models: Sequence[str], name: str) -> None:
     for model in models:
         if models.count(model) > 1:
             raise TableError(f"{name}: model {_quoted([model])} is named twice; name each model once")
-        if not model.strip() or len(model) > 200 or UNSEEN.search(model):
+        if not model.strip() or len(model) > 200 or hidden(model):
             raise TableError(
                 f"{name}: a model is named {_quoted([model])}; give it a name of 1 to 200 visible characters"
             )
@@ -196,7 +194,7 @@ def refuse_models(models: Sequence[str], name: str) -> None:
 
 def shown(text: object) -> str:
     """Text for a message: on one line, control characters escaped, not longer than 200 characters."""
-    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[:201])
+    escaped = visible(str(text)[:201])
     return escaped if len(escaped) <= 200 else escaped[:197] + "..."
 
 

@@ -9,7 +9,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rb_support.cache import written_whole
-from rb_support.outcomes.checks import TableError, shown
+from rb_support.outcomes.checks import TableError, refuse_unknown, shown
 
 _KEY = b"rb_support"
 _LARGEST_RECORD = 10_000_000
@@ -75,6 +75,25 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
     raise TableError(f"{shown(path)}: {what}; check the path and who may read it")
+
+
+def renamed(frame: pd.DataFrame, columns: Mapping[str, str], name: str) -> pd.DataFrame:
+    """Frame whose columns have the schema's names instead of its own.
+
+    Parameters
+    ----------
+    columns : name in the schema -> name in the frame.
+    name : of the file, for messages.
+
+    Raises
+    ------
+    TableError : if a column is not there, or the schema's name belongs to another one.
+    """
+    refuse_unknown(list(columns.values()), list(frame.columns), name, "column")
+    for new in columns:
+        if new in frame.columns and new not in columns.values():
+            raise TableError(f"{name}: has a column of that name already: {shown(new)}; rename or delete it")
+    return frame.rename(columns={own: new for new, own in columns.items()})
 
 
 def parse_csv(content: bytes, name: str) -> pd.DataFrame:

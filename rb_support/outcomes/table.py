@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.catalog import DATASETS
 from rb_support.outcomes import files, wide
-from rb_support.outcomes.checks import UNSEEN, Checks, TableError, refuse_models, refuse_unknown, shown
+from rb_support.outcomes.checks import Checks, TableError, refuse_models, refuse_unknown, shown
 from rb_support.outcomes.splits import same_text, train_mask
+from rb_support.visible import hidden
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
 Kind = Literal["simulated", "real", "own"]
@@ -57,7 +58,7 @@ class Origin:
         texts = [origin.name, *origin.notes, *(text for pair in origin.files for text in pair)]
         if origin.kind not in get_args(Kind) or {len(pair) for pair in origin.files} - {2}:
             raise ValueError(f"kind {origin.kind!r} or files are none that a table has")
-        if any(len(text) > 10_000 or UNSEEN.search(text) for text in texts):
+        if any(len(text) > 10_000 or hidden(text) for text in texts):
             raise ValueError("a name, file or note is too long or holds a control character")
         return origin
 
@@ -385,15 +386,21 @@ class Outcomes(Queries):
         *,
         models: Sequence[str] | None = None,
         missing: wide.Missing = "raise",
+        columns: Mapping[str, str] | None = None,
     ) -> Outcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
         A Parquet file that `to_parquet` wrote keeps its own origin; one that calls itself real is own data
         all the same, for only `rb_support.sources` knows published files.
 
+        Parameters
+        ----------
+        models, missing : as `from_wide` and `from_long` take them.
+        columns : name in the schema -> the file's own name of that column.
+
         Raises
         ------
-        TableError : as `from_wide` and `from_long`, or if the file cannot be read.
+        TableError : as `from_wide` and `from_long`, or if the file cannot be read or lacks one of `columns`.
         """
         path = Path(path)
         read = files.read(path)
@@ -402,8 +409,9 @@ class Outcomes(Queries):
             return table if models is None else table.select(models)
         name = shown(path.name)
         origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
-        build = cls.from_long if "model_name" in read.frame.columns else cls.from_wide
-        return build(read.frame, models=models, origin=origin, name=path.name, missing=missing)
+        frame = files.renamed(read.frame, columns or {}, name)
+        build = cls.from_long if "model_name" in frame.columns else cls.from_wide
+        return build(frame, models=models, origin=origin, name=path.name, missing=missing)
 
     def to_csv(self, path: str | Path, *, long: bool = False) -> None:
         """Write the wide or long frame as a CSV file, which `read` gives back.

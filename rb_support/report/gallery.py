@@ -15,6 +15,7 @@ from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
+from rb_support.visible import visible
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
@@ -165,7 +166,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
         tables={record["id"]: _inline_table(folder, record) for record in records},
         claims=claims,
     )
-    return store.printable(page)
+    return visible(page, keep="\n\t")
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:

@@ -25,7 +25,8 @@ from PIL import Image
 from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
 from rb_support.report.style import KIND_COLOR, use_style
-from rb_support.report.text import legible, short, visible
+from rb_support.report.text import legible, short
+from rb_support.visible import visible
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -29,7 +28,6 @@ _REMEDIES = {
     ".pdf": "draw dense artists with rasterized=True, or plot fewer points",
     ".png": "make the figure smaller or plot fewer points",
 }
-_UNSEEN, _SEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}, "\n\t\u200c\u200d"  # the latter two join letters
 _PROJECT_NAME = re.compile(r'^name\s*=\s*"rb-support"', re.MULTILINE)
 
 
@@ -104,17 +102,6 @@ def digest_of(path: Path) -> str | None:
         return digest(path)
     except (OSError, ValueError):  # a name that a damaged record holds may be no name at all
         return None
-
-
-def printable(text: str) -> str:
-    """A text without what a terminal would obey: control characters, direction marks, lone surrogates.
-
-    >>> printable("a" + chr(27) + "[2J")
-    'a�[2J'
-    """
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if category(c) in _UNSEEN and c not in _SEEN else c for c in text
-    )
 
 
 def note_written(paths: Iterable[Path]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
-from collections.abc import Iterable
 from functools import cache
 
 from matplotlib import font_manager
@@ -14,21 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control and format characters, lone surrogates, line separators
-_KEPT = "\u200c\u200d"  # joiners, without which words of some scripts and some emoji fall apart
+from rb_support.visible import visible, written_out
+
 _NOTHING = re.compile(r"(?<![\w.])[+-]?(?:nan|None|NaT)\b%?|\[\]")
-
-
-def visible(text: str, keep: str = "") -> str:
-    r"""Text whose hidden characters but `keep` are written out, as a terminal and an SVG file can bear them.
-
-    >>> print(visible("a\x1b[2Jb"))
-    a\x1b[2Jb
-    """
-    if text.isprintable():
-        return text
-    hidden = {c for c in text if unicodedata.category(c) in _HIDDEN} - {*keep, *_KEPT}
-    return _written_out(text, hidden)
 
 
 def short(name: str, limit: int = 40) -> str:
@@ -59,7 +45,7 @@ def legible(fig: Figure) -> None:
             words = visible(words, keep="\n")
             families, lacking = _fonts(words, text.get_fontproperties().get_weight())
             families = list(dict.fromkeys([*text.get_fontfamily(), *families]))
-            text.set(text=_written_out(words, lacking), fontfamily=families)
+            text.set(text=written_out(words, lacking), fontfamily=families)
 
 
 class LegibleFigure(Figure):
@@ -108,7 +94,3 @@ def _characters(path: str) -> frozenset[str]:
     except RuntimeError:
         return frozenset()
     return frozenset(map(chr, font.get_charmap())) if font.scalable else frozenset()
-
-
-def _written_out(text: str, characters: Iterable[str]) -> str:
-    return text.translate({ord(c): c.encode("unicode_escape").decode() for c in characters})

@@ -28,6 +28,23 @@ def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) ->
     return {ZERO: model_points(outcomes), **simulated}
 
 
+def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
+    """The best chains of up to four models, chosen on training rows, each without a budget, on test rows."""
+    best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
+    every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
+    return joined(cascade.system([np.inf], error_rate) for cascade in every)
+
+
+def beside_routers(comparison: Comparison, train: Outcomes, error_rate: float) -> Comparison:
+    """A comparison with two cascades as its last systems: by cost over all budgets, and the chosen chains."""
+    test = comparison.test
+    added = {
+        f"Cascade by cost, error {error_rate:g}": Cascade.on(test).system(budget_grid(test.cost), error_rate),
+        f"Chosen cascades, error {error_rate:g}": chosen_chains(train, test, error_rate),
+    }
+    return Comparison(test, {**comparison.systems, **added})
+
+
 def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
     """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
 
@@ -103,9 +120,7 @@ def compare_orders(
     at_random, rng : how many random orders, drawn from what.
     """
     train, test = held_out(outcomes, seed)
-    best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
-    every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
-    systems = {ZERO: model_points(test), "best": joined(c.system([np.inf], error_rate) for c in every)}
+    systems = {ZERO: model_points(test), "best": chosen_chains(train, test, error_rate)}
     rng, grid = rng or np.random.default_rng(seed), budget_grid(test.cost, steps)
     drawn = {f"random {i}": rng.permutation(len(test.models)).tolist() for i in range(at_random)}
     for name, order in {"cheapest first": None, **drawn}.items():

@@ -47,10 +47,16 @@ class Comparison:
         """AIQ of every system on the cost domain that all share (RouterBench sec. 3.3)."""
         return aiqs(self.systems)
 
-    def lead_over_best_model(self, name: str) -> float:
-        """Quality of a system at the best single model's mean cost, minus that model's quality."""
-        cost, quality = max(self.test.points().tolist(), key=lambda point: (point[1], -point[0]))
-        return float(Curve(self.points(name)).at(cost)) - quality
+    def lead_over_best_model(self, name: str, weights: NDArray[np.float64] | None = None) -> float:
+        """Quality of a system at the best single model's mean cost, minus that model's quality.
+
+        Parameters
+        ----------
+        weights : (n,) of the test queries, as a bootstrap draws them; all alike if None.
+        """
+        models = model_points(self.test)(weights)
+        cost, quality = max(models.tolist(), key=lambda point: (point[1], -point[0]))
+        return float(Curve(self.systems[name](weights)).at(cost)) - quality
 
     @property
     def oracle_lead(self) -> float:

@@ -16,6 +16,7 @@ from rb_support.app.reproduce.plan import NotebookRun, UsageError
 from rb_support.app.reproduce.runner import DEFAULT_JOBS, Result, Runner
 from rb_support.report import store
 from rb_support.report.gallery import rebuild_all
+from rb_support.visible import visible
 
 _LONG = ("03", "06", "07")
 """Beginnings of the names of notebooks that are begun first: one begun last would run alone at the end."""
@@ -174,5 +175,5 @@ def _run_all(
 
 def _tell(line: str) -> None:
     """Print a line at once, above the bar if there is one, without what a terminal would obey."""
-    tqdm.write(store.printable(line))
+    tqdm.write(visible(line, keep="\n\t"))
     sys.stdout.flush()

@@ -7,13 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from rb_support.app.reproduce.plan import UsageError
 from rb_support.cache import digest
 from rb_support.outcomes import Outcomes, TableError
-from rb_support.outcomes.checks import refuse_unknown
-from rb_support.outcomes.files import read
 
 Missing = Literal["raise", "drop"]
 
@@ -35,14 +31,11 @@ def read_own(
     UsageError
         If the file cannot be used; the message says where and what would be right.
     """
-    kept = list(models) or None
+    named = dict(text.split("=", 1) for text in columns if "=" in text.strip("="))
+    if len(named) < len(columns):
+        raise UsageError(f"--columns {', '.join(columns)}: write NAME=COLUMN, such as eval_name=task")
     try:
-        if columns:
-            frame = _renamed(read(path)[0], columns, path.name)
-            build = Outcomes.from_long if "model_name" in frame.columns else Outcomes.from_wide
-            table = build(frame, models=kept, name=path.name, missing=missing)
-        else:
-            table = Outcomes.read(path, models=kept, missing=missing)
+        table = Outcomes.read(path, models=list(models) or None, missing=missing, columns=named)
         files = dict.fromkeys([(path.name, digest(path)), *table.origin.files])
     except (TableError, OSError) as error:
         raise UsageError(str(error)) from error
@@ -50,15 +43,3 @@ def read_own(
     if table.origin.kind != "own":
         origin = replace(origin, name=f"{path.name}, made as {table.origin.kind}: {origin.name}")
     return replace(table, origin=origin)
-
-
-def _renamed(frame: pd.DataFrame, columns: Sequence[str], name: str) -> pd.DataFrame:
-    parts = [text.partition("=") for text in columns]
-    asked = {column: new for new, equals, column in parts if new and equals}
-    if len(asked) < len(columns):
-        raise UsageError(f"--columns {', '.join(columns)}: write NAME=COLUMN, such as eval_name=task")
-    refuse_unknown(list(asked), list(frame.columns), name, "column")
-    taken = [new for new in asked.values() if new in frame.columns and new not in asked]
-    if taken:
-        raise UsageError(f"--columns {taken[0]}=…: {name} has a column of that name already")
-    return frame.rename(columns=asked)

@@ -44,6 +44,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
 }
+_NOT_HANDED_ON = {"MPLBACKEND", "MATPLOTLIBRC"}  # a user's wishes for windows of their own
 _GRACE_SECONDS, _OUTPUT_SECONDS = 10.0, 120
 _STARTS = 3
 _LOG, _NOISE, _PARTIAL = "written", "noise", "executed.ipynb"
@@ -129,7 +130,8 @@ class Runner:
         self, jobs: int, environment: Mapping[str, str], on_cell: Callable[[NotebookRun, int], None]
     ) -> None:
         self._jobs = jobs
-        self._environment = {**os.environ, **_absolute_folders(), **environment, **_ENVIRONMENT}
+        own = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+        self._environment = {**own, **_absolute_folders(), **environment, **_ENVIRONMENT}
         self._on_cell = on_cell
         self._kernels: set[AsyncKernelManager] = set()
         self._stopping = False
