@@ -463,6 +463,10 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
     for arguments, why in (
         ((shares, scores, 1.0, 1.0), "score 1 and 1. No APGR can be shown: there is no gap to recover."),
         (
+            (shares, scores, 0.3, 0.1 + 0.2),
+            "score 0.3 and 0.3. No APGR can be shown: there is no gap to recover.",
+        ),
+        (
             ([0.5], [0.6], 0.2, 1.0),
             "score 0.2 and 1. No APGR can be shown: the curve has one share of calls only.",
         ),
@@ -470,6 +474,7 @@ def test_call_performance_shows_apgr_and_cpt() -> None:
         _, (ax,) = panels(1)
         plot_call_performance(ax, *arguments)
         assert why in said_on(ax)
+        assert ax.get_legend_handles_labels()[1][:2] == ["router", "random router"]
 
 
 def test_shown_tables_are_whole_and_the_same_each_time() -> None:

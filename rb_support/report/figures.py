@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from rb_support.frontier import Curve, Points, aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import apgr, cpt, random_scores
+from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import (
     cost_axis,
     cost_label,
@@ -208,13 +209,14 @@ def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: 
     area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
     percent = 100 * np.asarray(shares, dtype=float)
     if area is None:
-        why = "there is no gap to recover" if weak == strong else "the curve has one share of calls only"
+        same = abs(strong - weak) <= rounding(strong, weak)
+        why = "there is no gap to recover" if same else "the curve has one share of calls only"
         say(ax, f"The models score {weak:.4g} and {strong:.4g}. No APGR can be shown: {why}.")
     else:
         ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
-    known = "router" if area is None else f"router, APGR {cell(area, '.2f')} (shaded)"
-    ax.plot(percent, scores, color=BLUE, label=known)
-    ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label="random router, APGR 0.50")
+    ours, chance = ("", "") if area is None else (f", APGR {cell(area, '.2f')} (shaded)", ", APGR 0.50")
+    ax.plot(percent, scores, color=BLUE, label=f"router{ours}")
+    ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label=f"random router{chance}")
     if threshold is not None:
         half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
         ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)

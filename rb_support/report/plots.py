@@ -65,7 +65,9 @@ def finite(points: ArrayLike) -> Points:
 
 def say(ax: Axes, sentence: str) -> None:
     """Write a sentence where nothing can be drawn."""
-    ax.text(0.5, 0.5, fill(sentence, 36), transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    words = ax.text(0.5, 0.5, fill(sentence, 36), ha="center", va="center", color=GREY, bbox=ground, zorder=6)
+    words.set_transform(ax.transAxes)
 
 
 def sentence_figure(sentence: str) -> Figure:
