@@ -94,6 +94,32 @@ def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def simultaneous(estimates: ArrayLike, samples: ArrayLike, level: float = 0.95) -> Array:
+    """Intervals that all hold at once, as whoever looks at several routers needs: max-t of a bootstrap.
+
+    Every column is measured in its own bootstrap standard deviations; the largest of them, draw by draw, has
+    the quantile that all intervals share.
+
+    Parameters
+    ----------
+    estimates : (k,) numbers on the queries as they are.
+    samples : (draws, k) the same on resamples, all columns of a row from the same resample.
+    level : probability that all intervals cover.
+
+    Returns
+    -------
+    (k, 2) low and high. A column that no resampling varies has no width; one with a NaN is NaN and counts
+    for nothing in the others.
+    """
+    values, drawn = np.asarray(estimates, dtype=float), np.asarray(samples, dtype=float)
+    spread = drawn.std(axis=0)
+    varies = exceeds(spread, 0, np.maximum(np.abs(values), 1e-3))  # NaN does not
+    off = np.abs(drawn[:, varies] - values[varies]) / spread[varies]
+    widest = np.quantile(off.max(axis=1), level) if varies.any() else 0.0
+    half = np.where(np.isnan(spread), np.nan, np.where(varies, widest * spread, 0.0))
+    return np.column_stack([values - half, values + half])
+
+
 def supports(interval: tuple[float, float], sign: int) -> bool | None:
     """Whether an interval of a difference supports a sign: above (1), below (-1) or about 0 (0).
 

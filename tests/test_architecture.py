@@ -9,7 +9,7 @@ from conftest import ROOT
 FLOORS = [
     {"outcomes", "catalog", "cache", "visible"},
     {"sources", "simulate", "construct", "paper", "answers"},
-    {"frontier", "pairs", "stats", "embed", "load", "retrieval"},
+    {"frontier", "pairs", "stats", "embed", "load", "retrieval", "verdicts"},
     {"routers", "preference"},
     {"studies"},
     {"report", "teach"},
@@ -17,7 +17,7 @@ FLOORS = [
 ]
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "catalog"), ("outcomes", "cache"), ("outcomes", "visible"), ("simulate", "paper"),
-    ("sources", "answers"), ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"),
+    ("sources", "answers"), ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"), ("verdicts", "frontier"),
     ("__main__", "app"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

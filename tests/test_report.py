@@ -274,9 +274,9 @@ def test_claims_are_shown_with_verdicts_and_said_again_only_once(tmp_path: Path)
     made.claim("C", "sec. 3", "no rows", holds=None)
     made.claim("A", "sec. 1", "2", holds=True)
     assert made.claims().to_numpy().tolist() == [
-        ["B", "sec. 2", "1", "simulated", "holds"],
-        ["C", "sec. 3", "no rows", "simulated", "cannot be tested here"],
-        ["A", "sec. 1", "2", "simulated", "holds"],
+        ["B", "sec. 2", "1", "simulated", "holds", ""],
+        ["C", "sec. 3", "no rows", "simulated", "undecided", ""],
+        ["A", "sec. 1", "2", "simulated", "holds", ""],
     ]
 
 

@@ -1,20 +1,22 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
+from rb_support.report.call_figures import (
+    commercial_figure,
+    labels_figure,
+    plot_call_performance,
+    routers_figure,
+    transfer_figure,
+)
 from rb_support.report.construction import construction_figure
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
     cascade_figure,
-    commercial_figure,
     comparison_figure,
     dataset_figure,
-    labels_figure,
     mathematics_figure,
     oracle_figure,
-    plot_call_performance,
     plot_cascades,
     plot_comparison,
-    routers_figure,
-    transfer_figure,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.render import shown

@@ -16,11 +16,13 @@ from rb_support.cache import digest
 from rb_support.outcomes import Kind, Origin
 from rb_support.paper import ITEMS, Item
 from rb_support.report import gallery, provenance, render, store
+from rb_support.report.claims import check, claims_of
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
 from rb_support.report.text import said
+from rb_support.verdicts import Evidence
 
-VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
+VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
 _PAPERS = re.compile(r"\b(papers?|published|printed|RouterBench|RouteLLM)\b")
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
@@ -187,11 +189,32 @@ class Report:
             return
         self._claims.pop(claim, None)
         kind, place = data or self.origin.kind, "own table" if self._own else where
-        row = (claim, place, said(ours), kind, VERDICTS[holds])
+        row = (claim, place, said(ours), kind, VERDICTS[holds], "")
         self._claims[claim] = dict(zip(gallery.CLAIM_COLUMNS, row, strict=True))
 
-    def claims(self) -> pd.DataFrame:
-        """Write this notebook's claims and return them: claim, where, ours, data, verdict; a row each."""
+    def claims(self, evidence: Mapping[str, Evidence | None] | None = None) -> pd.DataFrame:
+        """Hold this notebook's statements against the evidence, write the verdicts and return them.
+
+        Parameters
+        ----------
+        evidence : what was found, by the keys of `rb_support/published/claims/<notebook>.toml`: estimates,
+            whose intervals are simultaneous where there are several, or a fact. A statement without any
+            has no data.
+
+        Returns
+        -------
+        A row per statement: claim, where, ours, data, verdict, needs (what would decide it). Of a user's own
+        rows only those that do not cite a paper.
+
+        Raises
+        ------
+        ReportError
+            If there is evidence for a statement that the file does not have.
+        """
+        for row in check(claims_of(self.notebook), evidence or {}, self.origin.kind):
+            if not (self._own and _PAPERS.match(row["where"])):
+                place = "own table" if self._own else row["where"]
+                self._claims[row["claim"]] = row | {"where": place, "ours": said(row["ours"])}
         records = list(self._claims.values())
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put({f"claims/{self.notebook}.json": content})

@@ -17,7 +17,7 @@ from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
 from rb_support.visible import visible
 
-CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict"]
+CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict", "needs"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
 _ORDER = {id: place for place, id in enumerate(ITEMS)}
 
@@ -59,7 +59,7 @@ class _Item(BaseModel):
 
 class _Claims(BaseModel):
     notebook: str
-    claims: list[dict[Literal["claim", "where", "ours", "data", "verdict"], str]]
+    claims: list[dict[Literal["claim", "where", "ours", "data", "verdict", "needs"], str]]
 
 
 class _Maker(BaseModel):

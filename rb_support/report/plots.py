@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from textwrap import fill
 from typing import Any
 
@@ -55,6 +55,27 @@ def panels(
     for unused in axes[n:]:
         unused.set_visible(False)
     return fig, axes[:n]
+
+
+def panels_of(
+    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: float
+) -> tuple[Figure, dict[str, list[Axes]]]:
+    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest."""
+    largest = sorted(parts, key=lambda name: -len(parts[name]))[:most]
+    names = [name for name in parts if name in largest]
+    ncols = min(len(names), ncols)
+    fig, axes = panels(deep * ncols * -(-len(names) // ncols), ncols, **options)
+    columns = np.array(axes).reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
+    for unused in columns[len(names) :].ravel():
+        unused.set_visible(False)
+    if len(names) < len(parts):
+        fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
+    return fig, dict(zip(names, columns.tolist(), strict=False))
+
+
+def part_title(name: str, rows: Sized) -> str:
+    """Title of one part's panel: its name, cut to fit, and how many rows it has."""
+    return f"{short(name, 24)} (n = {len(rows):,})"
 
 
 def finite(points: ArrayLike) -> Points:
