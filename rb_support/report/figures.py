@@ -157,7 +157,7 @@ def oracle_figure(outcomes: Outcomes) -> Figure:
 
 
 def dataset_figure(outcomes: Outcomes) -> Figure:
-    """Models, zero router and oracle on every dataset (of many, the eight largest), as RouterBench's Figure 6.
+    """Models, zero router and oracle by dataset (the eight largest), as RouterBench's Figure 6.
 
     Two panels each: with linear cost, and below it the same with logarithmic cost.
     """

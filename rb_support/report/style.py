@@ -20,7 +20,7 @@ Style = dict[str, Any]
 BLACK, GREY, ORANGE, SKY, GREEN = "#000000", "#7A7A7A", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 NAVY, WINE = "#332288", "#882255"  # Paul Tol's, darker than any of Okabe and Ito's
-# Nine that stay 26 units of CIE Lab apart for an eye without red or green cones too (see tests/test_style.py).
+# Nine that stay 26 units of CIE Lab apart for an eye without red or green cones (tests/test_style.py).
 _COLORS = ("#332288", "#663333", "#2F6B9A", "#CC3311", "#9D4EDD", "#009988", "#E69F00", "#66CCEE", "#DDCC77")
 _NAVY, _BROWN, _STEEL, _RED, _VIOLET, _TEAL, _ORANGE, _SKY, _SAND = _COLORS
 _STAR = (4, 1, 0)  # of four points; the oracle's has five
