@@ -274,6 +274,17 @@ def test_mlp_chooses_widths_and_penalty_on_its_validation_rows():
     np.testing.assert_array_equal(same.fit(table(quality), X).predict(X), router.predict(X))
 
 
+def test_mlp_chooses_on_some_rows_and_learns_from_all(monkeypatch):
+    rng = np.random.default_rng(14)
+    X, quality = rng.normal(size=(120, 3)), rng.random((120, 2))
+    alone = [MLPRouter(hidden, penalties=[0.01], epochs=3) for hidden in ((8,), (4,))]
+    each = [router.fit(table(quality), X).predict(X) for router in alone]
+    monkeypatch.setattr(MLPRouter, "choosing_rows", 50)
+    both = MLPRouter([(8,), (4,)], penalties=[0.01], epochs=3).fit(table(quality), X)
+    assert len(both.networks) == 1 and len(both.validation_error) == 2
+    np.testing.assert_array_equal(both.predict(X), each[both.setting.hidden == (4,)])
+
+
 def test_mlp_as_in_the_paper_varies_where_nothing_can_be_learnt_and_the_shrunken_one_does_not():
     rng = np.random.default_rng(4)
     quality = (rng.random((400, 2)) < [0.3, 0.7]).astype(float)

@@ -62,9 +62,10 @@ class MLPRouter:
     batch : rows per step.
     patience : passes without a better validation error before training stops.
     validation_share : part of the training rows kept for choosing and stopping.
+    choosing_rows : of more training rows than this, settings are compared on so many.
     """
 
-    learning_rate, batch, patience, validation_share = 1e-3, 128, 5, 0.15
+    learning_rate, batch, patience, validation_share, choosing_rows = 1e-3, 128, 5, 0.15, 4000
 
     def __init__(
         self,
@@ -104,11 +105,13 @@ class MLPRouter:
         first, *others = np.random.SeedSequence(self.seed).generate_state(self.members).tolist()
         # Layers this small gain nothing from more threads, and sums then have one order.
         with threadpool_limits(1):
-            tried = {setting: self._fit_one(x, quality, setting, first) for setting in self.settings}
+            rows = self._rows_to_choose_on(len(x))
+            tried = {each: self._fit_one(x[rows], quality[rows], each, first) for each in self.settings}
             self.validation_error = {setting: error for setting, (_, error) in tried.items()}
-            self.setting = min(self.validation_error, key=lambda setting: self.validation_error[setting])
-            rest = [self._fit_one(x, quality, self.setting, seed)[0] for seed in others]
-        self.networks = [tried[self.setting][0], *rest]
+            best = self.setting = min(self.settings, key=lambda setting: self.validation_error[setting])
+            again = others if len(rows) == len(x) else [first, *others]
+            rest = [self._fit_one(x, quality, best, seed)[0] for seed in again]
+        self.networks = [tried[best][0], *rest][-self.members :]
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -119,6 +122,11 @@ class MLPRouter:
         x = (vectors - self._center) / self._scale
         outputs = [np.clip(_values(network, x)[-1], 0.0, 1.0) for network in self.networks]
         return np.asarray(np.mean(outputs, axis=0))
+
+    def _rows_to_choose_on(self, n: int) -> NDArray[np.intp]:
+        if len(self.settings) == 1 or n <= self.choosing_rows:
+            return np.arange(n)
+        return np.random.default_rng(self.seed).permutation(n)[: self.choosing_rows]
 
     def _fit_one(self, x: Array, y: Array, setting: Setting, seed: int) -> tuple[Layers, float]:
         """Network of one setting, with its weights of the lowest validation error, and that error."""
