@@ -87,13 +87,18 @@ class Comparison:
     def placebo_leads(
         self, name: str, *, rng: np.random.Generator, draws: int = PLACEBOS
     ) -> NDArray[np.float64]:
-        """Honest AIQ above the zero router's of what has a router's spread and no knowledge, (draws,)."""
+        """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
+        zeros = {zero: self.systems[zero] for zero in self._zeros}
         leads = []
         for _ in range(draws):
-            pair = {ZERO: self.systems[ZERO], name: self.placebos[name](rng)}
-            areas = honest_aiqs(pair, len(self.test), rng=rng, halvings=8)
-            leads.append(areas[name] - areas[ZERO])
+            placed = zeros | {name: self.placebos[name](rng)}
+            areas = honest_aiqs(placed, len(self.test), rng=rng, halvings=8)
+            leads.append(areas.pop(name) - max(areas.values()))
         return np.array(leads)
+
+    @property
+    def _zeros(self) -> list[str]:
+        return [name for name in (ZERO, ZERO_TRAINED) if name in self.systems]
 
     def lead_over_best_model(self, name: str, weights: NDArray[np.float64] | None = None) -> float:
         """Quality of a system at the best single model's mean cost, minus that model's quality.
@@ -131,28 +136,31 @@ class Comparison:
         -------
         A row per system. aiq, aiq_low, aiq_high: the paper's, with a 95% interval of its own. minus_zero,
         minus_zero_low, minus_zero_high: that above the zero router's. aiq_honest. honest_minus_zero,
-        honest_low, honest_high: the same by the honest measure. Intervals of differences hold for all rows at
-        once. placebo_high: 97.5% quantile of the honest lead of placebos with the row's spread; NaN without
-        one. n: test queries. finding: "leads" if the honest lead is above placebo_high and its interval
+        honest_low, honest_high: that above the better zero router, as a trained router's rival may know the
+        training rows too. Intervals of differences hold for all rows at once. placebo_high: 97.5% quantile of
+        the honest lead of placebos with the row's spread; NaN without one. n: test queries. finding: "leads" if the honest lead is above placebo_high and its interval
         excludes zero.
         """
         estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
         honest, priced = bootstrap_honest_aiq(self.systems, len(self.test), rng=rng, draws=draws)
         table = pd.DataFrame({"aiq": estimates})
         table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in estimates]
-        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], estimates, samples)
+        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], ZERO, estimates, samples)
         table["aiq_honest"] = honest
-        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], honest, priced)
+        rival = max(self._zeros, key=lambda zero: honest[zero])
+        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], rival, honest, priced)
         drawn = {name: self.placebo_leads(name, rng=rng) for name in self.placebos}
         table["placebo_high"] = {name: np.quantile(leads, 0.975) for name, leads in drawn.items()}
+        for name in self.constant:  # dealt out it stays what it is
+            table.loc[name, "placebo_high"] = table.loc[name, "honest_minus_zero"]
         table = _without_rounding(table).assign(n=len(self.test))
         table["finding"] = [self._finding(str(name), row) for name, row in table.iterrows()]
         return table.rename_axis("router").reset_index()
 
     def _finding(self, name: str, row: pd.Series[float]) -> str:
         """What a row of the table says of its router."""
-        if name == ZERO:
-            return "reference"
+        if name in self._zeros:
+            return "zero"
         if name in self.constant:
             return "a zero router: predicts the same for every query"
         if row["honest_high"] < 0:
@@ -164,11 +172,16 @@ class Comparison:
 
 
 def _add_leads(
-    table: pd.DataFrame, name: str, ends: list[str], estimates: Mapping[str, float], samples: pd.DataFrame
+    table: pd.DataFrame,
+    column: str,
+    ends: list[str],
+    rival: str,
+    estimates: Mapping[str, float],
+    samples: pd.DataFrame,
 ) -> None:
-    """Add each system's distance to the zero router, and its simultaneous interval, to a table."""
-    table[name] = pd.Series(estimates) - estimates[ZERO]
-    table[ends] = simultaneous(table[name], samples.sub(samples[ZERO], axis=0))
+    """Add each system's distance to a rival, and its simultaneous interval, to a table."""
+    table[column] = pd.Series(estimates) - estimates[rival]
+    table[ends] = simultaneous(table[column], samples.sub(samples[rival], axis=0))
 
 
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
