@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import Curve, hull
+from rb_support.frontier import Curve, exceeds, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.routers import (
     PlaceboRouter,
@@ -26,6 +26,7 @@ from rb_support.stats import (
     aiqs,
     bootstrap_aiq,
     bootstrap_honest_aiq,
+    bootstrap_weights,
     honest_aiqs,
     interval,
     simultaneous,
@@ -33,6 +34,8 @@ from rb_support.stats import (
 )
 from rb_support.studies.pilot import oracle_rows
 from rb_support.verdicts import Estimate
+
+Array = NDArray[np.float64]
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
@@ -67,12 +70,12 @@ class Comparison:
     placebos: Mapping[str, Callable[[np.random.Generator], System]] = field(default_factory=dict)
     constant: frozenset[str] = frozenset()
 
-    def points(self, name: str) -> NDArray[np.float64]:
+    def points(self, name: str) -> Array:
         """All points (k, 2) of one system: mean cost in USD per query, mean quality."""
         return self.systems[name](None)
 
     @property
-    def oracle(self) -> NDArray[np.float64]:
+    def oracle(self) -> Array:
         """Cost and quality of the oracle router on the test rows, (2,)."""
         return np.array([column.mean() for column in oracle_rows(self.test).T])
 
@@ -84,9 +87,7 @@ class Comparison:
         """Cross-fitted AIQ of every system, the zero router treated alike (see `stats.honest_aiqs`)."""
         return honest_aiqs(self.systems, len(self.test), rng=rng)
 
-    def placebo_leads(
-        self, name: str, *, rng: np.random.Generator, draws: int = PLACEBOS
-    ) -> NDArray[np.float64]:
+    def placebo_leads(self, name: str, *, rng: np.random.Generator, draws: int = PLACEBOS) -> Array:
         """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
         zeros = {zero: self.systems[zero] for zero in self._zeros}
         leads = []
@@ -96,11 +97,48 @@ class Comparison:
             leads.append(areas.pop(name) - max(areas.values()))
         return np.array(leads)
 
+    def lead_curves(
+        self, routers: Iterable[str], *, rng: np.random.Generator, draws: int = 60, steps: int = 60
+    ) -> pd.DataFrame:
+        """Quality above the zero router's at every cost, whose mean is the lead in AIQ as the paper has it.
+
+        Parameters
+        ----------
+        routers : names.
+        rng : of resamples and placebos.
+        draws : resamples of the test queries, paired; and draws of the placebo.
+        steps : costs, evenly spaced over the domain that all systems share.
+
+        Returns
+        -------
+        router, usd_per_query, lead, low, high: of a router, its lead and pointwise 95% interval; of the
+        placebo, the median of its draws and the range of the middle 95% of them.
+        """
+        low, high = shared_domain(*(self.points(name) for name in self.systems))
+        costs, chosen = np.linspace(low, high, steps), {name: self.systems[name] for name in [ZERO, *routers]}
+
+        def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
+            heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
+            return {name: heights[name] - heights[ZERO] for name in heights if name != ZERO}
+
+        leads = above(chosen, None)
+        drawn = [above(chosen, weights) for weights in bootstrap_weights(len(self.test), draws, rng)]
+        samples = {name: [each[name] for each in drawn] for name in leads}
+        if PLACEBO in self.placebos:
+            pairs = ({ZERO: chosen[ZERO], PLACEBO: self.placebos[PLACEBO](rng)} for _ in range(draws))
+            samples[PLACEBO] = [above(pair, None)[PLACEBO] for pair in pairs]
+            leads[PLACEBO] = np.median(samples[PLACEBO], axis=0)
+        frames = {}
+        for name, each in samples.items():
+            ends = dict(zip(("low", "high"), np.quantile(each, [0.025, 0.975], axis=0), strict=True))
+            frames[name] = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
+        return _stacked(frames, "router")
+
     @property
     def _zeros(self) -> list[str]:
         return [name for name in (ZERO, ZERO_TRAINED) if name in self.systems]
 
-    def lead_over_best_model(self, name: str, weights: NDArray[np.float64] | None = None) -> float:
+    def lead_over_best_model(self, name: str, weights: Array | None = None) -> float:
         """Quality of a system at the best single model's mean cost, minus that model's quality.
 
         Parameters
@@ -136,10 +174,10 @@ class Comparison:
         -------
         A row per system. aiq, aiq_low, aiq_high: the paper's, with a 95% interval of its own. minus_zero,
         minus_zero_low, minus_zero_high: that above the zero router's. aiq_honest. honest_minus_zero,
-        honest_low, honest_high: that above the better zero router, as a trained router's rival may know the
-        training rows too. Intervals of differences hold for all rows at once. placebo_high: 97.5% quantile of
-        the honest lead of placebos with the row's spread; NaN without one. n: test queries. finding: "leads" if the honest lead is above placebo_high and its interval
-        excludes zero.
+        honest_low, honest_high: that above the better zero router, as a trained router's rival may know
+        the training rows too. Intervals of differences hold for all rows at once. placebo_high: 97.5%
+        quantile of the honest lead of placebos with the row's spread; NaN without one. n: test queries.
+        finding: "leads" if the honest lead is above placebo_high and its interval excludes zero.
         """
         estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
         honest, priced = bootstrap_honest_aiq(self.systems, len(self.test), rng=rng, draws=draws)
@@ -149,7 +187,7 @@ class Comparison:
         table["aiq_honest"] = honest
         rival = max(self._zeros, key=lambda zero: honest[zero])
         _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], rival, honest, priced)
-        drawn = {name: self.placebo_leads(name, rng=rng) for name in self.placebos}
+        drawn = {name: self.placebo_leads(name, rng=rng, draws=PLACEBOS) for name in self.placebos}
         table["placebo_high"] = {name: np.quantile(leads, 0.975) for name, leads in drawn.items()}
         for name in self.constant:  # dealt out it stays what it is
             table.loc[name, "placebo_high"] = table.loc[name, "honest_minus_zero"]
@@ -266,16 +304,14 @@ def compare_shuffled(
     return compare(train, test, pd.concat([permuted, kept]), routers)
 
 
-def compare_predictions(
-    train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
-) -> Comparison:
+def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str, Array]) -> Comparison:
     """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality.
 
     Each system's placebo has its own predictions, dealt out to the test queries at random.
     """
     cost = mean_cost(train)
 
-    def follow(quality: NDArray[np.float64]) -> System:
+    def follow(quality: Array) -> System:
         return lambda_path(quality, cost).on(test.quality, test.cost)
 
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
@@ -312,9 +348,54 @@ def aiq_table(
     return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()}, "dataset")
 
 
+def lead_curves(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
+) -> pd.DataFrame:
+    """`Comparison.lead_curves` of every dataset, one below the other, with a column `dataset` first."""
+    names = list(routers)
+    return _stacked({name: each.lead_curves(names, rng=rng) for name, each in comparisons.items()}, "dataset")
+
+
 def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
     return _stacked({name: each.curves() for name, each in comparisons.items()}, "dataset")
+
+
+def cost_to_reach(
+    comparison: Comparison,
+    routers: Iterable[str],
+    shares: Sequence[float] = (0.95, 1.0),
+    *,
+    rng: np.random.Generator,
+    draws: int = 200,
+) -> pd.DataFrame:
+    """What each router costs where it reaches a share of the best single model's quality.
+
+    The best model is chosen anew in each resample, so that the interval pays for the choice. Routers are
+    taken at face value, by their hull on the test rows: hold them against the placebo's row.
+
+    Returns
+    -------
+    A row per router and share: router, share_of_quality, usd_per_query, share_of_cost (of the best model's),
+    low, high (95% of share_of_cost). A router that does not reach it costs an infinity.
+    """
+    models, names = model_points(comparison.test), list(routers)
+    every = [None, *bootstrap_weights(len(comparison.test), draws, rng)]
+    usd, part = np.empty((2, len(every), len(names), len(shares)))
+    for place, weights in enumerate(every):
+        cost, quality = max(models(weights).tolist(), key=lambda point: (point[1], -point[0]))
+        for column, name in enumerate(names):
+            corners = hull(comparison.systems[name](weights))
+            wanted = quality * np.asarray(shares)
+            # Rounding must not put the best model out of its own reach.
+            reached = np.where(exceeds(wanted, corners[-1, 1]), np.inf, wanted)
+            costs = np.interp(reached, corners[:, 1], corners[:, 0], right=np.inf)
+            usd[place, column] = np.where(np.isfinite(reached), np.minimum(costs, corners[-1, 0]), np.inf)
+        part[place] = usd[place] / cost if cost else np.nan
+    low, high = np.quantile(part[1:], [0.025, 0.975], axis=0, method="closest_observation")
+    index = pd.MultiIndex.from_product([names, shares], names=["router", "share_of_quality"])
+    columns = {"usd_per_query": usd[0], "share_of_cost": part[0], "low": low, "high": high}
+    return pd.DataFrame({name: each.ravel() for name, each in columns.items()}, index=index).reset_index()
 
 
 def _stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
