@@ -1,4 +1,4 @@
-"""The honest measure: what knows nothing wins no more often than chance allows, what knows something is found."""
+"""The honest measure: what knows nothing wins no more often than chance allows, signal is found."""
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ def test_what_pays_bounds_the_area(points, data):
 
 
 def test_priced_by_hand():
-    """Chosen (1, .4), (3, .8); they cost (2, .5) and (4, .7) here: on [1, 5] .25 + .6 * 2 + .7 = 2.15 of 4."""
+    """Chosen (1, .4), (3, .8); they cost (2, .5) and (4, .7) here: .25 + .6 * 2 + .7 = 2.15 on [1, 5]."""
     rows = chosen([[1, 0.4], [3, 0.8], [2, 0.5]])
     assert rows.tolist() == [0, 1]
     assert priced(np.array([[2, 0.5], [4, 0.7]]), 1, 5) == pytest.approx(2.15 / 4)
@@ -199,7 +199,7 @@ def test_shuffled_routers_learn_nothing():
 
 
 def test_luck_leads_by_the_papers_aiq_and_not_by_the_honest_one():
-    """Over 40 tables the placebo is above zero by AIQ nearly always, by the honest measure half of the time."""
+    """Over 40 tables the placebo is above zero by AIQ nearly always, by the honest one on neither side."""
     face, honest = [], []
     for seed in range(40):
         comparison = compared(seed)

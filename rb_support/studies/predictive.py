@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.catalog import ARC, GSM8K, HELLASWAG, MBPP, MMLU, WINOGRANDE
 from rb_support.frontier import Curve, exceeds, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.routers import (
@@ -33,7 +34,7 @@ from rb_support.stats import (
     supports,
 )
 from rb_support.studies.pilot import oracle_rows
-from rb_support.verdicts import Estimate
+from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
 
@@ -325,19 +326,53 @@ def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str,
     return Comparison(test, systems, placebos, constant)
 
 
-def repeat_splits(
-    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+def luck(
+    parts: Mapping[str, tuple[Outcomes, Outcomes]], *, rng: np.random.Generator, draws: int = 10
 ) -> pd.DataFrame:
-    """AIQ above the zero router on several 70/30 splits, to tell a router's merit from a split's luck.
+    """What a router that knows nothing gains on each dataset, by both measures.
+
+    Parameters
+    ----------
+    parts : dataset -> training and test rows.
+    rng : of the placebos and halvings.
+    draws : placebos per dataset.
 
     Returns
     -------
-    A row per seed, a column per router (both zero routers apart): AIQ minus the zero router's.
+    Indexed by dataset: n, points (on a placebo's path), on_hull; aiq and honest, the mean lead over the zero
+    router; aiq_above and honest_above, the share of placebos above it.
+    """
+    rows = {}
+    for name, (train, test) in parts.items():
+        leads, size = [], []
+        for seed in rng.integers(2**32, size=draws):
+            blind = PlaceboRouter(seed=int(seed)).fit(train, np.zeros((len(train), 1)))
+            path = compare_predictions(train, test, {PLACEBO: blind.predict(test.quality)})
+            areas, points = path.aiq(), path.points(PLACEBO)
+            leads.append([areas[PLACEBO] - areas[ZERO], *path.placebo_leads(PLACEBO, rng=rng, draws=1)])
+            size.append([len(points), len(hull(points))])
+        over, above = np.mean(leads, axis=0), (np.array(leads) > 1e-12).mean(axis=0)
+        points, corners = np.mean(size, axis=0)
+        rows[name] = dict(n=len(test), points=points, on_hull=corners)
+        rows[name] |= dict(aiq=over[0], honest=over[1], aiq_above=above[0], honest_above=above[1])
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+
+
+def repeat_splits(
+    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+) -> pd.DataFrame:
+    """Honest AIQ above the better zero router on several 70/30 splits, a split being one draw.
+
+    Returns
+    -------
+    A row per seed, a column per router and one for the placebo.
     """
     rows = {}
     for seed in seeds:
-        values = compare(*held_out(outcomes, seed), X, routers).aiq()
-        rows[seed] = {name: values[name] - values[ZERO] for name in routers}
+        comparison = compare(*held_out(outcomes, seed), X, routers)
+        values = comparison.honest_aiq(rng=np.random.default_rng(seed))
+        zero = max(values[ZERO], values[ZERO_TRAINED])
+        rows[seed] = {name: values[name] - zero for name in [*routers, PLACEBO]}
     return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
 
 
@@ -420,6 +455,68 @@ def estimates(rows: pd.DataFrame) -> list[Estimate]:
         lead, low, high = (row[column] for column in ("honest_minus_zero", "honest_low", "honest_high"))
         found.append(Estimate(lead, low, high, name, row["n"], floor))
     return found
+
+
+def reach_table(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
+) -> pd.DataFrame:
+    """`cost_to_reach` of every dataset, one below the other, with a column `dataset` first."""
+    names = list(routers)
+    return _stacked(
+        {name: cost_to_reach(each, names, rng=rng) for name, each in comparisons.items()}, "dataset"
+    )
+
+
+def evidence(
+    table: pd.DataFrame,
+    away: pd.DataFrame,
+    comparisons: Mapping[str, Comparison],
+    lucky: pd.DataFrame,
+    papers: Sequence[str],
+    *,
+    rng: np.random.Generator,
+) -> dict[str, Evidence]:
+    """What notebook 03 found, by the keys of its claims.
+
+    Parameters
+    ----------
+    table, away : AIQ tables in and out of domain.
+    comparisons : dataset -> the systems of `table`.
+    lucky : of `luck`.
+    papers : names of the routers that are the paper's; the others but zero and placebo are ours.
+    rng : of the bootstrap of leads over the best model.
+    """
+    theirs = table[table["router"].isin(papers)]
+    ours = table[~table["router"].isin([ZERO, ZERO_TRAINED, PLACEBO, *papers])]
+    found: dict[str, Evidence] = {
+        f"papers-{name.lower()}": estimates(theirs[theirs["dataset"] == name])
+        for name in (MMLU, WINOGRANDE, HELLASWAG, GSM8K, ARC, MBPP)
+    }
+    least = {name: comparison.oracle_lead for name, comparison in comparisons.items()}
+    near = min(least, key=lambda name: least[name])
+    words = "; ".join(
+        f"{row.Index} {row.aiq_above:.0%} of draws, {row.aiq:+.4f}" for row in lucky.itertuples()
+    )
+    return found | {
+        "none-leads": estimates(theirs),
+        "oracle": Fact(least[near] > 0, f"smallest lead in quality {least[near]:.3f}, on {near}"),
+        "best-model": [each for one in comparisons.values() for each in _over_best(one, papers, rng)],
+        "away": [replace(each, floor=-np.inf) for each in estimates(away[away["router"].isin(papers)])],
+        "luck": Fact(bool((lucky["aiq_above"] > 0.5).all()), words),
+        "placebo": estimates(table[table["router"] == PLACEBO]),
+        "ours-lead": estimates(ours),
+        "ours-not-below": [replace(each, floor=-np.inf) for each in estimates(ours)],
+    }
+
+
+def _over_best(comparison: Comparison, routers: Sequence[str], rng: np.random.Generator) -> list[Estimate]:
+    """Quality of routers above the best model's at its cost; the best is chosen anew in each resample."""
+    weights = bootstrap_weights(len(comparison.test), 200, rng)
+    whole = [comparison.lead_over_best_model(name) for name in routers]
+    drawn = [[comparison.lead_over_best_model(name, each) for name in routers] for each in weights]
+    names = [f"{name} on {', '.join(comparison.test.datasets)}" for name in routers]
+    bounds = zip(names, whole, simultaneous(whole, drawn).tolist(), strict=True)
+    return [Estimate(value, *ends, name, len(comparison.test)) for name, value, ends in bounds]
 
 
 def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
