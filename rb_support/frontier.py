@@ -232,7 +232,7 @@ def honest_aiq(
     points = as_points(paying)
     low = float(points[:, 0].min()) if c_min is None else float(c_min)
     high = float(points[:, 0].max()) if c_max is None else float(c_max)
-    return float(priced(points[chosen(choosing)], low, high))
+    return float(priced(points[chosen(choosing, c_min)], low, high))
 
 
 def shared_domain(*systems: ArrayLike) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from rb_support import frontier
 from rb_support.frontier import aiq, chosen, honest_aiq, priced
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.routers import PlaceboRouter, dealt_out, knows_nothing
+from rb_support.routers import PlaceboRouter, RidgeRouter, dealt_out, knows_nothing
 from rb_support.stats import aiqs, bootstrap_honest_aiq, honest_aiqs, joined, mean_points
 from rb_support.studies import predictive
 from rb_support.studies.predictive import PLACEBO, ZERO, compare_predictions, estimates
@@ -179,29 +179,22 @@ def test_constant_predictions_are_named():
 
 
 def test_shuffled_routers_learn_nothing():
-    class Nearest:
-        def fit(self, train, X):
-            self.known = {row.tobytes(): quality for row, quality in zip(X, train.quality, strict=True)}
-            return self
-
-        def predict(self, X):
-            return np.array([self.known[row.tobytes()] for row in X])
-
-    part, hidden = table(200, np.random.default_rng(0))
-    X = pd.DataFrame(hidden, index=part.frame["sample_id"])
     rng = np.random.default_rng(1)
-    seen = predictive.compare(part, part, X, {"R": Nearest()}).aiq()
-    blind = predictive.compare_shuffled(part, part, X, {"R": Nearest()}, rng=rng).aiq()
-    assert seen["R"] - seen[ZERO] > 0.1 > blind["R"] - blind[ZERO]
+    (train, a), (test, b) = table(400, rng), table(150, rng, 400)
+    X = pd.DataFrame(np.vstack([a, b]), index=[*train.frame["sample_id"], *test.frame["sample_id"]])
+    router = {"Ridge": RidgeRouter([0.01])}
+    seen = predictive.compare(train, test, X, router).honest_aiq(rng=np.random.default_rng(0))
+    blind = predictive.compare_shuffled(train, test, X, router, rng=rng).honest_aiq(rng=rng)
+    assert seen["Ridge"] - seen[ZERO] > 0.1 and blind["Ridge"] - blind[ZERO] < 0.02
 
 
 # What is declared
 
 
 def test_luck_leads_by_the_papers_aiq_and_not_by_the_honest_one():
-    """Over 40 tables the placebo is above zero by AIQ nearly always, by the honest one on neither side."""
+    """Over 30 tables the placebo is above zero by AIQ nearly always, by the honest one not."""
     face, honest = [], []
-    for seed in range(40):
+    for seed in range(30):
         comparison = compared(seed)
         for leads, areas in (
             (face, comparison.aiq()),
@@ -209,15 +202,15 @@ def test_luck_leads_by_the_papers_aiq_and_not_by_the_honest_one():
         ):
             leads.append(areas["noise 0.01"] - areas[ZERO])
     assert np.mean(np.array(face) > 0) > 0.9 and np.mean(face) > 0.008
-    assert abs(np.mean(honest)) < 0.004
+    assert np.mean(honest) < 0.002
 
 
 def test_without_signal_no_more_winners_than_chance_allows(monkeypatch):
     """200 tables: a winner in the nominal 5% of them, within binomial error."""
-    monkeypatch.setattr(predictive, "PLACEBOS", 5)
+    monkeypatch.setattr(predictive, "PLACEBOS", 3)
     winners = 0
     for seed in range(200):
-        rows = compared(seed, n=50).table(rng=np.random.default_rng(seed), draws=40)
+        rows = compared(seed, n=30).table(rng=np.random.default_rng(seed), draws=30)
         winners += "leads" in set(rows["finding"])
     assert winners <= binom.ppf(0.99, 200, 0.05)
 

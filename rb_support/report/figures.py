@@ -164,7 +164,7 @@ def _plot_lead_curves(ax: Axes, leads: pd.DataFrame, routers: Sequence[str]) -> 
     for name, rows in leads.groupby("router", sort=False):
         cost, placebo = rows["usd_per_query"], name == PLACEBO
         look = {"color": GREY} if placebo else router_style(str(name))
-        shade = {"alpha": 0.35, "zorder": 0} if placebo else {"alpha": 0.12}
+        shade = {"alpha": 0.35, "zorder": 0} if placebo else {"alpha": 0.08}
         ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], linewidth=0, **shade)
         if not placebo:
             ax.plot(cost, rows["lead"], linewidth=1, **distinct(ax, look))

@@ -41,6 +41,8 @@ Array = NDArray[np.float64]
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
 PLACEBO = "Placebo"
+CONSTANT = "a zero router"
+"""What a router is whose predictions do not vary with the query."""
 PLACEBOS = 24
 """How many times a router's predictions are dealt out anew to see what luck alone reaches."""
 FORMATS = dict.fromkeys(
@@ -201,7 +203,7 @@ class Comparison:
         if name in self._zeros:
             return "zero"
         if name in self.constant:
-            return "a zero router: predicts the same for every query"
+            return f"{CONSTANT}: predicts the same for every query"
         if row["honest_high"] < 0:
             return "behind zero"
         known = (
@@ -279,10 +281,7 @@ def compare(
     rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
     mean training cost.
     """
-    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
-    all_of_them = {**routers, PLACEBO: PlaceboRouter()}
-    predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in all_of_them.items()}
-    return compare_predictions(train, test, predicted)
+    return _trained(train, test, X, np.arange(len(train)), routers)
 
 
 def compare_shuffled(
@@ -297,12 +296,21 @@ def compare_shuffled(
 
     A lead that is left then is one of the method, not of the queries.
     """
-    ids = train.frame["sample_id"]
-    permuted = pd.DataFrame(X.loc[rng.permutation(ids)].to_numpy(), index=ids, columns=X.columns)
-    kept = X.loc[test.frame["sample_id"]]
-    if train is test:  # nothing is held out
-        kept = kept.iloc[:0]
-    return compare(train, test, pd.concat([permuted, kept]), routers)
+    return _trained(train, test, X, rng.permutation(len(train)), routers)
+
+
+def _trained(
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    order: NDArray[np.intp],
+    routers: Mapping[str, PredictiveRouter],
+) -> Comparison:
+    """Comparison of routers fitted on training rows whose embeddings come in an order."""
+    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    every = {**routers, PLACEBO: PlaceboRouter()}
+    predicted = {name: each.fit(train, X_train[order]).predict(X_test) for name, each in every.items()}
+    return compare_predictions(train, test, predicted)
 
 
 def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str, Array]) -> Comparison:
@@ -453,7 +461,8 @@ def estimates(rows: pd.DataFrame) -> list[Estimate]:
         floor = -np.inf if np.isnan(row["placebo_high"]) else row["placebo_high"]
         name = f"{row.get('dataset', '')} {row['router']}".strip()
         lead, low, high = (row[column] for column in ("honest_minus_zero", "honest_low", "honest_high"))
-        found.append(Estimate(lead, low, high, name, row["n"], floor))
+        same = str(row["finding"]).startswith(CONSTANT)  # which is known, not measured
+        found.append(Estimate(lead, low, high, name, 0 if same else row["n"], floor))
     return found
 
 
