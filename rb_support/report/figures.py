@@ -125,10 +125,10 @@ def plot_comparison(
 def comparison_figure(
     comparisons: Mapping[str, Comparison], routers: Iterable[str], leads: pd.DataFrame
 ) -> Figure:
-    """Routers beside the zero router, three panels per dataset, as RouterBench's Figures 4 and 8.
+    """Routers beside the zero router, two or three panels per dataset, as RouterBench's Figures 4 and 8.
 
-    Quality against cost, linear and on a logarithm; then quality minus the zero router's, where the grey band
-    is what a placebo reaches.
+    Quality against cost; of up to four datasets the same on a logarithm; then quality minus the zero
+    router's, where the grey band is what a placebo reaches.
 
     Parameters
     ----------
@@ -139,21 +139,20 @@ def comparison_figure(
     if not comparisons:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
-    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=3, height=1.9)
-    for place, (dataset, (linear, log, lead)) in enumerate(axes.items()):
+    deep = 3 if len(comparisons) <= 4 else 2
+    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=deep, height=1.9)
+    for place, (dataset, (linear, *log, lead)) in enumerate(axes.items()):
         plot_comparison(linear, comparisons[dataset], names, dataset)
-        plot_comparison(log, comparisons[dataset], names, dataset, log=True)
+        for ax in log:
+            plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
+            ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
         _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
         cost_axis(lead, cost_label(comparisons[dataset].test))
-        log.set_title("the same, log cost", fontsize=7, fontweight="normal")
         lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
-        for ax in (linear, log):
-            ax.set_xlabel("")
-        if place % 3 == 0:
-            linear.set_ylabel("mean quality")
-            log.set_ylabel("mean quality")
-            lead.set_ylabel("minus zero")
-    drawn = [ax for top, _, bottom in axes.values() for ax in (top, bottom)]
+        for ax in (linear, *log):
+            ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
+        lead.set_ylabel("" if place % 3 else "minus zero")
+    drawn = [ax for top, *_, bottom in axes.values() for ax in (top, bottom)]
     model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn)
     return fig
 
