@@ -101,7 +101,7 @@ class Comparison:
         return np.array(leads)
 
     def lead_curves(
-        self, routers: Iterable[str], *, rng: np.random.Generator, draws: int = 60, steps: int = 60
+        self, routers: Iterable[str], *, rng: np.random.Generator, draws: int = 60, steps: int = 32
     ) -> pd.DataFrame:
         """Quality above the zero router's at every cost, whose mean is the lead in AIQ as the paper has it.
 
@@ -110,7 +110,7 @@ class Comparison:
         routers : names.
         rng : of resamples and placebos.
         draws : resamples of the test queries, paired; and draws of the placebo.
-        steps : costs, evenly spaced over the domain that all systems share.
+        steps : costs over the domain that all systems share, denser where they are low.
 
         Returns
         -------
@@ -118,7 +118,10 @@ class Comparison:
         placebo, the median of its draws and the range of the middle 95% of them.
         """
         low, high = shared_domain(*(self.points(name) for name in self.systems))
-        costs, chosen = np.linspace(low, high, steps), {name: self.systems[name] for name in [ZERO, *routers]}
+        costs, chosen = (
+            low + (high - low) * np.linspace(0, 1, steps) ** 2,
+            {name: self.systems[name] for name in [ZERO, *routers]},
+        )
 
         def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
             heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
