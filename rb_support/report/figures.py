@@ -163,8 +163,8 @@ def _plot_lead_curves(ax: Axes, leads: pd.DataFrame, routers: Sequence[str]) -> 
     for name, rows in leads.groupby("router", sort=False):
         cost, placebo = rows["usd_per_query"], name == PLACEBO
         look = {"color": GREY} if placebo else router_style(str(name))
-        shade = {"alpha": 0.35, "zorder": 0} if placebo else {"alpha": 0.08}
-        ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], linewidth=0, **shade)
+        band = ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], linewidth=0)
+        band.set(alpha=0.35 if placebo else 0.08, zorder=0 if placebo else 1)
         if not placebo:
             ax.plot(cost, rows["lead"], linewidth=1, **distinct(ax, look))
     if PLACEBO in set(leads["router"]):
@@ -187,7 +187,7 @@ def forest_figure(table: pd.DataFrame) -> Figure:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     fig, axes = panels_of(parts, most=9, height=0.8 + 0.2 * max(len(part) for part in parts.values()))
     for place, (name, (ax,)) in enumerate(axes.items()):
-        part = parts[name].reset_index(drop=True)
+        part = parts[name]
         _plot_forest(ax, part)
         ax.set_title(f"{short(name, 24)} (n = {part['n'].iloc[0]:,})")
         if place % 3:
@@ -199,7 +199,7 @@ def forest_figure(table: pd.DataFrame) -> Figure:
 
 
 def _plot_forest(ax: Axes, rows: pd.DataFrame) -> None:
-    for place, row in rows.iterrows():
+    for place, (_, row) in enumerate(rows.iterrows()):
         color = router_style(row["router"])["color"]
         if np.isfinite(row["placebo_high"]):
             ends = [place - 0.35, place + 0.35]

@@ -193,10 +193,13 @@ class Comparison:
         table["aiq_honest"] = honest
         rival = max(self._zeros, key=lambda zero: honest[zero])
         _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], rival, honest, priced)
-        drawn = {name: self.placebo_leads(name, rng=rng, draws=PLACEBOS) for name in self.placebos}
-        table["placebo_high"] = {name: np.quantile(leads, 0.975) for name, leads in drawn.items()}
-        for name in self.constant:  # dealt out it stays what it is
-            table.loc[name, "placebo_high"] = table.loc[name, "honest_minus_zero"]
+        reached = {
+            name: float(np.quantile(self.placebo_leads(name, rng=rng, draws=PLACEBOS), 0.975))
+            for name in self.placebos
+        }
+        # Dealt out, what is constant stays what it is.
+        reached |= {name: float(table["honest_minus_zero"][name]) for name in self.constant}
+        table["placebo_high"] = pd.Series(reached, dtype=float)
         table = _without_rounding(table).assign(n=len(self.test))
         table["finding"] = [self._finding(str(name), row) for name, row in table.iterrows()]
         return table.rename_axis("router").reset_index()
@@ -527,8 +530,8 @@ def _over_best(comparison: Comparison, routers: Sequence[str], rng: np.random.Ge
     whole = [comparison.lead_over_best_model(name) for name in routers]
     drawn = [[comparison.lead_over_best_model(name, each) for name in routers] for each in weights]
     names = [f"{name} on {', '.join(comparison.test.datasets)}" for name in routers]
-    bounds = zip(names, whole, simultaneous(whole, drawn).tolist(), strict=True)
-    return [Estimate(value, *ends, name, len(comparison.test)) for name, value, ends in bounds]
+    bounds = zip(names, whole, *simultaneous(whole, drawn).T.tolist(), strict=True)
+    return [Estimate(value, low, high, name, len(comparison.test)) for name, value, low, high in bounds]
 
 
 def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
