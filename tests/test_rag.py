@@ -1,4 +1,4 @@
-"""Questions that ask for a search: the real table, all kinds of routers beside each other, and no lead by luck."""
+"""Questions that ask for a search: the real table, all kinds of routers, and no lead by luck."""
 
 from __future__ import annotations
 

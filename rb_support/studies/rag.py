@@ -117,17 +117,20 @@ def _cross_validated(
     """Decisions weigh quality, learnt on the other folds, against mean costs over all questions."""
     every: dict[str, PredictiveRouter] = {**candidates, PLACEBO: PlaceboRouter()}
     predicted = {name: np.zeros(outcomes.quality.shape) for name in every}
-    means, chains = np.zeros(outcomes.quality.shape), []
+    means, chains, varied = np.zeros(outcomes.quality.shape), [], set()
     for held in _folds(outcomes, folds, seed):
         train, test = outcomes.take(~held), outcomes.take(held)
         known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
         for name, router in every.items():
-            predicted[name][held] = router.fit(train, known).predict(asked)
+            predicted[name][held] = guess = router.fit(train, known).predict(asked)
+            varied |= set() if routers.knows_nothing(guess) else {name}
         means[held] = train.quality.mean(axis=0)
         chains.append((held, _best_chains(train, error_rate)))
     found = compare_predictions(outcomes, outcomes, predicted)
     trained = lambda_path(means, mean_cost(outcomes)).on(outcomes.quality, outcomes.cost)
-    found = replace(found, systems={**found.systems, ZERO_TRAINED: trained})
+    placebos = {name: draw for name, draw in found.placebos.items() if name in varied}
+    systems, constant = {**found.systems, ZERO_TRAINED: trained}, frozenset(set(every) - varied)
+    found = replace(found, systems=systems, placebos=placebos, constant=constant)
     return _with_cascades(found, _chosen_by_fold(outcomes, chains, error_rate), error_rate)
 
 
