@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sources_made import searched, shelf
 from tables_made import outcome_tables
 
+from rb_support.load import load_retrieval
 from rb_support.outcomes import Outcomes
 from rb_support.routers import RidgeRouter, model_points
 from rb_support.sources import load_search_qa
@@ -55,6 +56,26 @@ def test_another_fee_is_paid_for_searches_that_were_made_and_not_by_sonar(made):
     )
 
 
+def test_what_notebook_05_asks_for(made, tmp_path):
+    pd.testing.assert_frame_equal(load_retrieval("real").frame, made.frame)
+    assert load_retrieval("real").origin.kind == "real"
+    drawn = load_retrieval("simulated", 20, seed=1, time_sensitive_share=0.25)
+    assert (len(drawn), int(drawn.frame["time_sensitive"].sum())) == (20, 5)
+    made.to_csv(tmp_path / "mine.csv")
+    assert load_retrieval(str(tmp_path / "mine.csv")).origin.kind == "own"
+    with pytest.raises(ValueError, match="'simulated', 'real' or the path"):
+        load_retrieval("reel")
+
+
+def test_a_router_that_learns_nothing_in_any_fold_is_called_a_zero_router():
+    outcomes = _table(np.random.default_rng(0).integers(0, 2, (40, 2)).astype(float), [1.0, 2.0])
+    X = _vectors(outcomes, np.ones((40, 1)))
+    found = rag.compare_kinds(outcomes, X, {"Ridge": RidgeRouter(seed=0)}, 0.2, folds=4, seed=0)
+    table = found.table(rng=np.random.default_rng(0), draws=20).set_index("router")
+    assert table.loc["Ridge", "finding"].startswith("a zero router")
+    assert "Ridge" not in found.placebos and "Placebo" in found.placebos
+
+
 def test_every_question_is_judged_by_routers_that_never_saw_it():
     quality = np.random.default_rng(0).integers(0, 2, (40, 2)).astype(float)
     outcomes, seen = _table(quality, [1.0, 2.0]), []
@@ -82,8 +103,7 @@ def test_a_chain_is_chosen_on_the_other_folds():
     outcomes = _table(np.tile([0.0, 1.0], (30, 1)), [1.0, 3.0])
     found = rag.compare_kinds(outcomes, _vectors(outcomes, np.ones((30, 1))), {}, 0.0, folds=3, seed=0)
     points = found.points("Cascade chosen, error 0")
-    assert points[-1].tolist() == [3.0, 1.0]
-    assert points[0].tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(points[[0, -1]], [[1.0, 0.0], [3.0, 1.0]])
 
 
 def test_a_router_that_knows_leads_and_one_that_does_not_stays_below_what_luck_reaches():
