@@ -22,6 +22,7 @@ from rb_support.routers import (
     mean_cost,
     model_points,
 )
+from rb_support.routers.chains import Chain
 from rb_support.sources.search_qa import GRADE, SEARCHED, base_model, prices
 from rb_support.stats import System, bootstrap_weights, mean_points, simultaneous
 from rb_support.studies.predictive import (
@@ -134,7 +135,7 @@ def _cross_validated(
     return _with_cascades(found, _chosen_by_fold(outcomes, chains, error_rate), error_rate)
 
 
-def _best_chains(train: Outcomes, error_rate: float) -> list[routers.Chain]:
+def _best_chains(train: Outcomes, error_rate: float) -> list[Chain]:
     return routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
 
 
@@ -156,7 +157,7 @@ def _folds(outcomes: Outcomes, folds: int, seed: int) -> Iterator[NDArray[np.boo
 
 
 def _chosen_by_fold(
-    outcomes: Outcomes, chosen: list[tuple[NDArray[np.bool_], list[routers.Chain]]], error_rate: float
+    outcomes: Outcomes, chosen: list[tuple[NDArray[np.bool_], list[Chain]]], error_rate: float
 ) -> System:
     """One policy for each willingness to pay: the chain that was best at it on the training folds."""
     slopes = [_slopes(chains) for _, chains in chosen]
@@ -173,7 +174,7 @@ def _chosen_by_fold(
     return mean_points(cost, quality)
 
 
-def _slopes(chains: list[routers.Chain]) -> Array:
+def _slopes(chains: list[Chain]) -> Array:
     """USD per unit of quality from each chain on a hull to the next, rising."""
     points = np.array([(chain.cost, chain.quality) for chain in chains])
     return np.maximum.accumulate(np.diff(points[:, 0]) / np.diff(points[:, 1]))
