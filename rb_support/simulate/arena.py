@@ -30,6 +30,9 @@ GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
 _SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
 """The same two as the arena spells them."""
 
+CHAT = "Chat"
+"""Entry of `vocabulary.json` with the words of open prompts: MT-Bench's topics, but nothing it asks about."""
+
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
 
@@ -167,7 +170,8 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Float
     ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
     queries = draw_queries(part, np.diff(ends, prepend=0), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
-    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2]), "dataset": dataset})
+    words = CHAT if dataset == catalog.MT_BENCH else dataset
+    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2], words), "dataset": dataset})
     topics = part.topics["topic"].to_numpy(dtype=object)
     frame = frame.assign(topic=topics[queries.topic], level=queries.level)
     if dataset == catalog.MT_BENCH:
