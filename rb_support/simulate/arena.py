@@ -21,14 +21,11 @@ from rb_support import catalog, paper
 from rb_support.outcomes import Battles
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, value
-from rb_support.simulate.latent import Integers, draw_factors, draw_queries
+from rb_support.simulate.latent import LEVELS, Integers, draw_factors, draw_queries
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
 """The two models that strength 1 and strength 0 stand for, as `catalog.MODELS` spells them."""
-
-_SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
-"""The same two as the arena spells them."""
 
 CHAT = "Chat"
 """Entry of `vocabulary.json` with the words of open prompts: MT-Bench's topics, but nothing it asks about."""
@@ -83,7 +80,9 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         asked = _ask(dataset, count, rngs, _tastes(dataset, fighters, seed))
         sides = _pair_up(len(fighters), count, rngs[3])
         quality = _qualities(asked, strength, sides, rngs[4])
-        seen = quality + value("arena_style") * strength[sides]
+        # Of answers to hard questions people see less how good they are, and as well how they please.
+        sight = 1 - value("arena_blur") * asked.frame["level"].to_numpy(dtype=float) / (LEVELS - 1)
+        seen = sight[:, None] * quality + value("arena_style") * strength[sides]
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
@@ -152,13 +151,13 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
 
 
 def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
-    """(topics, k) tastes of all fighters: in part those of GPT-4 and Mixtral, mixed by strength."""
+    """(topics, k) tastes that voters find in all fighters: a little of GPT-4's and Mixtral's, mixed by strength."""
     known = _known_tastes(dataset, seed)
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
     kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
     own = assumed.streams(seed, "taste", dataset)[0].standard_normal(kin.shape)
-    share = np.where(fighters["model"].isin(_SELF), 1.0, value("arena_kinship"))
+    share = value("arena_kinship")
     return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
 
 

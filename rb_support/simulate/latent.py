@@ -78,9 +78,10 @@ def _told(part: Assumptions, topic: Integers, level: Integers) -> tuple[Floats, 
     place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[topic]
     told = _standard(place)
     rung = _standard(level[:, None].astype(float))[:, 0]
-    tilt = part.value("level_share")  # of the told difficulty: in level words, not in the topic
-    mixed = np.sqrt(1 - tilt) * told[:, 0] + np.sqrt(tilt) * rung
-    told = np.column_stack([-_standard(mixed[:, None])[:, 0], told[:, 1:]])
+    for column, quantity in enumerate(("level_share", "level_contrast")):  # in level words, not in the topic
+        tilt = part.value(quantity)
+        told[:, column] = np.sqrt(1 - tilt) * told[:, column] + np.sqrt(tilt) * rung
+    told = _standard(told) * (-1, 1, 1)
     share = np.array([part.visible["general"], part.visible["contrast"], part.visible["contrast"]])
     return told, np.where(told.any(axis=0), share, 0.0)
 
