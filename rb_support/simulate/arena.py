@@ -21,7 +21,7 @@ from rb_support import catalog, paper
 from rb_support.outcomes import Battles
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, value
-from rb_support.simulate.latent import LEVELS, Integers, draw_factors, draw_queries
+from rb_support.simulate.latent import LEVELS, Integers, draw_factors, draw_queries, draw_tastes
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
@@ -144,7 +144,7 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
     A taste is a trait of a model, not of a query: no row of the outcomes is told by it.
     """
     topics = len(assumptions(dataset, catalog.MODELS).topics)
-    every = assumed.streams(seed, dataset)[2].standard_normal((topics, len(catalog.MODELS)))
+    every = draw_tastes(topics, len(catalog.MODELS), assumed.streams(seed, dataset)[2])
     known = every[:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     # Centred, because a taste is for topics: no model is better on the whole for it.
     return np.asarray(known - known.mean(axis=0))
@@ -156,7 +156,7 @@ def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
     kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
-    own = assumed.streams(seed, "taste", dataset)[0].standard_normal(kin.shape)
+    own = draw_tastes(*kin.shape, assumed.streams(seed, "taste", dataset)[0])
     share = value("arena_kinship")
     return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
 

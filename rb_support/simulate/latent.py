@@ -96,7 +96,7 @@ def draw_latent(part: Assumptions, queries: Queries, factors: Floats, rng: np.ra
     """(n, m) latent value of every model on every query, of variance about 1."""
     n, m = len(factors), len(part.models)
     # A model's own taste for a topic; its strength is part of what is the model's own.
-    taste = rng.standard_normal((len(part.topics), m))[queries.topic]
+    taste = draw_tastes(len(part.topics), m, rng)[queries.topic]
     hidden = rng.standard_normal((n, m))
     share = part.visible["own"]
     _pair_twins(hidden, queries.twin, "twin_own", share)
@@ -104,6 +104,11 @@ def draw_latent(part: Assumptions, queries: Queries, factors: Floats, rng: np.ra
     unique = np.sqrt(1 - np.square(part.loadings).sum(axis=1))
     # einsum, not a matrix product: BLAS may sum in an order that depends on the number of threads.
     return np.asarray(np.einsum("nk,mk->nm", factors, part.loadings) + unique * own)
+
+
+def draw_tastes(topics: int, models: int, rng: np.random.Generator) -> Floats:
+    """(topics, models) taste of each model for each topic, in standard deviations."""
+    return rng.standard_normal((topics, models))
 
 
 def _pair_twins(hidden: Floats, twin: NDArray[np.bool_], quantity: str, told: float) -> None:

@@ -19,6 +19,7 @@ from rb_support.simulate.latent import (
     draw_factors,
     draw_latent,
     draw_queries,
+    draw_tastes,
     expected_scores,
     scores,
 )
@@ -106,7 +107,7 @@ def told_quality(outcomes: Outcomes, *, seed: int) -> Floats:
         frame, names = outcomes.frame[rows], part.topics["topic"]
         topic = pd.Categorical(frame["topic"], names).codes.astype(np.int64)
         level = frame["level"].to_numpy(dtype=np.int64)
-        taste = assumed.streams(seed, dataset)[2].standard_normal((len(names), len(catalog.MODELS)))
+        taste = draw_tastes(len(names), len(catalog.MODELS), assumed.streams(seed, dataset)[2])
         expected[rows] = expected_scores(part, topic, level, taste[:, column])
     return expected
 
