@@ -34,7 +34,7 @@ from rb_support.routers import (
 )
 from rb_support.routers.chains import Chain
 from rb_support.stats import in_standard_errors, supports
-from rb_support.studies import cascades, dataset, pilot, predictive
+from rb_support.studies import cascades, dataset, luck, pilot, predictive
 
 ABOUT_NOTHING = 1e-17
 RATES = np.array([0.0, 0.2, 0.5])
@@ -142,7 +142,13 @@ def test_the_pilot_study_runs_on_any_table(table):
         best = table.points()[:, 1].max()
         assert pilot.oracle_points(table)[-1, 1] >= best - 1e-9
         assert pilot.oracle_shares(table).sum().to_numpy() == pytest.approx(1)
-        assert pilot.solved_by(table).sum() == pytest.approx(1)
+        assert luck.solved_by(table).sum().to_numpy() == pytest.approx(1)
+        rng = np.random.default_rng(0)
+        assert len(luck.oracle_and_luck(table, rng=rng, draws=5)) == len(table.datasets) + 1
+        reached = pilot.cost_to_reach(table, rng=rng, draws=5)["usd_per_query"].to_numpy()
+        assert (reached[2:] <= reached[:2] * 1.000001).all()  # the oracle's, the zero router's
+        share = pilot.share_two_to_five(table, 0.05, rng=rng, draws=5)
+        assert share is None or 0 <= share.low <= share.high <= 1
         ratios = pilot.comparable_cost_ratios(table.points(), table.models, 0.05)["cost_ratio"]
         assert np.isfinite(ratios.astype(float)).all() and (ratios >= 1).all()
         assert len(pilot.points_by_dataset(table)) == len(table.datasets) * (len(table.models) + 1)

@@ -8,10 +8,11 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.studies.pilot import (
     NOBODY,
     comparable_cost_ratios,
+    cost_to_reach,
     oracle_points,
     oracle_rows,
     oracle_shares,
-    solved_by,
+    share_two_to_five,
     task_means,
 )
 
@@ -44,16 +45,34 @@ def test_oracle_shares(table):
     assert shares["all"].tolist() == [0.5, 0.25, 0.25]
 
 
-def test_solved_by(table):
-    assert solved_by(table).tolist() == [0.5, 0.25, 0.25]
-
-
 def test_comparable_cost_ratios():
     points = [[1, 0.5], [3, 0.52], [9, 0.9], [2, 0.89]]
     found = comparable_cost_ratios(points, ("p", "q", "r", "s"), 0.05)
     assert found[["cheaper", "dearer"]].to_numpy().tolist() == [["p", "q"], ["s", "r"]]
     assert found["cost_ratio"].tolist() == [3, 4.5]
     assert found["quality_difference"].tolist() == pytest.approx([0.02, 0.01])
+
+
+def test_share_of_pairs_from_two_to_five(table):
+    """In D both models score alike or differ by 1/2; in E one is .1 better: a pair of ratio 4."""
+    rng = np.random.default_rng(0)
+    assert share_two_to_five(table, 0.05, rng=rng) is None
+    found = share_two_to_five(table, 0.1, rng=rng)
+    assert found.value == 1 and "1 pairs" in found.name and "4.0" in found.name
+    dear = Outcomes(table.frame, table.quality, table.cost * [2, 1], table.models, table.origin)
+    assert share_two_to_five(dear, 0.1, rng=rng).value == 0
+    assert share_two_to_five(table.select(["a-cheap"]), 0.1, rng=rng) is None
+
+
+def test_cost_to_reach_the_best_model(table):
+    """b-dear scores .6 for 4, a-cheap .3 for 1; the oracle has .3 for 1, .55 for 1.75, .6 for 2.5."""
+    found = cost_to_reach(table, (0.75, 1.0), rng=np.random.default_rng(0), draws=200)
+    found = found.set_index(["router", "share_of_quality"])
+    assert found.loc[("zero", 1.0), "usd_per_query"] == pytest.approx(4)
+    assert found.loc[("zero", 0.75), "usd_per_query"] == pytest.approx(2.5)  # half of the way from .3 to .6
+    assert found.loc[("oracle", 1.0), "usd_per_query"] == pytest.approx(2.5)
+    assert found.loc[("oracle", 0.75), "share_of_cost"] == pytest.approx((1 + 0.75 * 0.6) / 4)
+    assert (found["low"] <= found["usd_per_query"]).all() and (found["high"] >= found["usd_per_query"]).all()
 
 
 def test_published_oracle_column_agrees(shared_data, monkeypatch):

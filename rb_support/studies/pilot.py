@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ from rb_support.catalog import MODELS
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
-from rb_support.routers import free_abstention, lambda_path, oracle
+from rb_support.routers import free_abstention, lambda_path, model_points, oracle
+from rb_support.stats import bootstrap_weights, interval
+from rb_support.verdicts import Estimate
 
 NOBODY = "no_model_correct"
 """How the published files write that every model scored 0."""
@@ -68,13 +70,6 @@ def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
     return pd.DataFrame(shares).reindex(names).fillna(0.0)
 
 
-def solved_by(outcomes: Outcomes) -> pd.Series:
-    """Share of queries by how many models get them right (score of at least one half): index 0 … m."""
-    count = (outcomes.quality >= 0.5).sum(axis=1)
-    share = np.bincount(count, minlength=len(outcomes.models) + 1) / len(outcomes)
-    return pd.Series(share, name="share of queries").rename_axis("models that are right")
-
-
 def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance: float) -> pd.DataFrame:
     """How many times dearer one of two models of like quality is.
 
@@ -88,14 +83,89 @@ def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance
     -------
     A row per pair: cheaper, dearer, quality_difference (dearer minus cheaper), cost_ratio (>= 1).
     """
+    cost, quality = np.asarray(points, dtype=float).T
+    a, b = np.triu_indices(len(models), 1)
+    low, high = np.where(cost[a] <= cost[b], [a, b], [b, a])
+    comparable = (np.abs(quality[a] - quality[b]) <= tolerance) & (cost[low] > 0)
+    low, high, names = low[comparable], high[comparable], np.array(models, dtype=object)
+    gap, ratio = quality[high] - quality[low], cost[high] / cost[low]
+    pairs = {"cheaper": names[low], "dearer": names[high], "quality_difference": gap, "cost_ratio": ratio}
+    return pd.DataFrame(pairs)
+
+
+def share_two_to_five(
+    outcomes: Outcomes, tolerance: float, *, rng: np.random.Generator, draws: int = 1000
+) -> Estimate | None:
+    """Of all pairs of comparable models in every dataset, the share with a cost ratio from 2 to 5.
+
+    Queries are resampled within each dataset; which pairs are comparable is asked anew in each resample. None
+    where no two models are comparable.
+
+    Parameters
+    ----------
+    tolerance : see `comparable_cost_ratios`.
+    rng, draws : of the bootstrap.
+    """
+    counted, ratios = np.zeros((2, draws + 1)), []
+    a, b = np.triu_indices(len(outcomes.models), 1)
+    for part in map(outcomes.of, outcomes.datasets):
+        shares = np.vstack([np.ones(len(part)), bootstrap_weights(len(part), draws, rng)]) / len(part)
+        cost, quality = shares @ part.cost, shares @ part.quality
+        cheaper = np.minimum(cost[:, a], cost[:, b])
+        comparable = (np.abs(quality[:, a] - quality[:, b]) <= tolerance) & (cheaper > 0)
+        ratio = np.divide(
+            np.maximum(cost[:, a], cost[:, b]), cheaper, out=np.zeros(cheaper.shape), where=comparable
+        )
+        counted += [comparable.sum(axis=1), ((ratio >= 2) & (ratio <= 5)).sum(axis=1)]
+        ratios.append(ratio[0][comparable[0]])
+    pairs, inside = counted
+    if not pairs[0]:
+        return None
+    drawn = inside[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
+    name = f"share of {pairs[0]:.0f} pairs (median ratio {np.median(np.concatenate(ratios)):.1f})"
+    return Estimate(inside[0] / pairs[0], *interval(drawn), name=name, n=len(outcomes))
+
+
+def cost_to_reach(
+    outcomes: Outcomes,
+    shares: Sequence[float] = (0.95, 1.0),
+    *,
+    rng: np.random.Generator,
+    draws: int = 1000,
+) -> pd.DataFrame:
+    """Cheapest mean cost at which zero router and oracle reach a share of the best single model's quality.
+
+    Parameters
+    ----------
+    shares : of the best model's mean quality.
+    rng, draws : of the bootstrap over queries; the best model is chosen anew in each resample.
+
+    Returns
+    -------
+    A row per router and share: router, share_of_quality, usd_per_query, low, high, share_of_cost (of the best
+    model's), share_of_cost_low, share_of_cost_high; NaN shares where the best model is free.
+    """
+    path = lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
+    systems = {"zero": model_points(outcomes), "oracle": path}
+    every = [None, *bootstrap_weights(len(outcomes), draws, rng)]
+    found = {name: np.empty((len(every), len(shares))) for name in systems}
+    dearest = np.empty(len(every))
+    for row, weights in enumerate(every):
+        models = systems["zero"](weights)
+        best = models[np.lexsort((models[:, 0], -models[:, 1]))[0]]
+        dearest[row] = best[0]
+        for name, system in systems.items():
+            cost, quality = hull(system(weights) if name == "oracle" else models).T
+            found[name][row] = np.interp(np.array(shares) * best[1], quality, cost)
     rows = []
-    for (a, name_a), (b, name_b) in combinations(
-        zip(np.asarray(points, dtype=float), models, strict=True), 2
-    ):
-        (low, cheaper), (high, dearer) = sorted([(tuple(a), name_a), (tuple(b), name_b)])
-        if abs(high[1] - low[1]) <= tolerance and low[0] > 0:
-            rows.append((cheaper, dearer, high[1] - low[1], high[0] / low[0]))
-    return pd.DataFrame(rows, columns=["cheaper", "dearer", "quality_difference", "cost_ratio"])
+    for name, costs in found.items():
+        for column, share in enumerate(shares):
+            usd = costs[:, column]
+            relative = np.divide(usd, dearest, out=np.full(len(usd), np.nan), where=dearest > 0)
+            rows.append((name, share, usd[0], *interval(usd[1:]), relative[0], *interval(relative[1:])))
+    of_cost = ["share_of_cost", "share_of_cost_low", "share_of_cost_high"]
+    columns = ["router", "share_of_quality", "usd_per_query", "low", "high", *of_cost]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
