@@ -9,6 +9,7 @@ from tables_made import outcome_tables
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import oracle
 from rb_support.studies.luck import (
+    evidence,
     guess_rate,
     independent_oracle,
     knowing_oracle,
@@ -91,3 +92,17 @@ def test_any_table_has_shares_that_are_shares(table: Outcomes) -> None:
     # With hundredths as the grain, an oracle of independent models is never below the best model.
     assert (found["independent"] >= found["best_model"].where(found.index != "all", 0) - 0.0051).all()
     assert solved_by(table).sum().to_numpy() == pytest.approx([1, 1])
+
+
+def test_what_no_query_shows_may_still_be_so() -> None:
+    """Of 90 queries that somebody gets right, none tells how many nobody would: intervals have a width."""
+    rng = np.random.default_rng(0)
+    quality = np.ones((90, 3))
+    quality[:40, 0] = 0
+    quality[20:60, 1] = 0
+    quality[60:, 2] = 0
+    rows = answered(quality, "HellaSwag")
+    table = oracle_and_luck(rows, rng=rng, draws=50)
+    assert table.loc["HellaSwag", "oracle_knows"] == 1 and table.loc["HellaSwag", "oracle_knows_low"] < 0.95
+    (together,) = evidence(rows, table, rng=rng, draws=50)["models-fail-together"]
+    assert together.value < 0 < together.high

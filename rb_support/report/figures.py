@@ -135,25 +135,33 @@ def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[s
     return fig
 
 
-def oracle_figure(outcomes: Outcomes) -> Figure:
+def oracle_figure(*tables: Outcomes) -> Figure:
     """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3.
 
-    On the left cost is linear, on the right logarithmic.
+    A row of panels for each table, with linear cost on the left and with logarithmic cost on the right.
     """
-    if not len(outcomes):
+    shown = [table for table in tables if len(table)]
+    if not shown:
         return sentence_figure("The table has no rows.")
-    fig, axes = panels(2, height=3.2, sharey=True)
-    at_budgets, oracle = oracle_points(outcomes), oracle_rows(outcomes).mean(axis=0)
-    _, until = shared_domain(outcomes.points(), at_budgets)
-    for ax, log in zip(axes, (False, True), strict=True):
-        plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
-        plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
-        _plot_models_and_oracle(ax, outcomes, oracle, 34)
-        cost_axis(ax, cost_label(outcomes), log=log)
-        ax.set_title("the same, log cost" if log else "linear cost")
-    axes[0].set_ylabel("mean quality")
-    model_legend(fig, outcomes.models, curves=axes[0])
+    fig, axes = panels(2 * len(shown), 2, height=3.2 if len(shown) == 1 else 2.6, sharey="row")
+    for number, outcomes in enumerate(shown):
+        at_budgets, oracle = oracle_points(outcomes), oracle_rows(outcomes).mean(axis=0)
+        _, until = shared_domain(outcomes.points(), at_budgets)
+        left, right = pair = axes[2 * number : 2 * number + 2]
+        for ax in pair:
+            plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
+            plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
+            _plot_models_and_oracle(ax, outcomes, oracle, 34)
+            cost_axis(ax, cost_label(outcomes), log=ax is right)
+        left.set_title(_named(outcomes), fontsize=8.5)
+        left.set_ylabel("mean quality")
+        right.set_title("the same, log cost", fontsize=8.5, fontweight="normal")
+    model_legend(fig, shown[0].models, curves=axes[0])
     return fig
+
+
+def _named(outcomes: Outcomes) -> str:
+    return f"{short(outcomes.origin.name, 34)} (n = {len(outcomes):,})"
 
 
 def dataset_figure(outcomes: Outcomes) -> Figure:

@@ -15,6 +15,7 @@ from rb_support.catalog import ARC, DATASETS, HELLASWAG, MMLU, OTHER, WINOGRANDE
 from rb_support.outcomes import Outcomes
 from rb_support.routers import oracle
 from rb_support.stats import bootstrap_weights, interval
+from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,14 @@ _GUESSED = {MMLU: 1 / 4, HELLASWAG: 1 / 4, ARC: 1 / 4, WINOGRANDE: 1 / 2}
 
 
 _COLUMNS = ["n", "best_model", "oracle", "independent", "blind", "best_knows", "oracle_knows"]
-_COLUMNS += ["oracle_knows_low", "oracle_knows_high", "oracle_usd", "independent_usd"]
+_COLUMNS += [
+    "oracle_knows_low",
+    "oracle_knows_high",
+    "lead_low",
+    "lead_high",
+    "oracle_usd",
+    "independent_usd",
+]
 
 
 def guess_rate(dataset: str) -> float:
@@ -95,10 +103,12 @@ def oracle_and_luck(outcomes: Outcomes, *, rng: np.random.Generator, draws: int 
     -------
     Indexed by dataset, "all" last (means weighted by rows): n; best_model; oracle; independent (see
     `independent_oracle`, within each dataset); blind (the oracle of models that only guess); best_knows,
-    oracle_knows (see `knowing_oracle`); oracle_knows_low, oracle_knows_high (95%); oracle_usd and
+    oracle_knows (see `knowing_oracle`); oracle_knows_low, oracle_knows_high (95%); lead_low, lead_high (of
+    oracle_knows minus best_knows, at once for all datasets with choices to guess from); oracle_usd and
     independent_usd, per query. The columns on guesses are NaN where guessing has no known rate.
     """
     rows, drawn = {}, []
+    level = 1 - 0.05 / max(sum(guess_rate(name) > 0 for name in outcomes.datasets), 1)
     for name in outcomes.datasets:
         part, guess = outcomes.of(name), guess_rate(name)
         called = oracle(part.quality, part.cost)[:, None]
@@ -107,15 +117,50 @@ def oracle_and_luck(outcomes: Outcomes, *, rng: np.random.Generator, draws: int 
         alone_usd, alone = independent_oracle(part.quality, part.cost)
         best, knows = knowing_oracle(means, got.mean(), guess)
         shares = bootstrap_weights(len(part), draws, rng) / len(part)
-        drawn.append(knowing_oracle(shares @ part.quality, shares @ got, guess)[1] * len(part))
+        best_drawn, known = knowing_oracle(shares @ part.quality, shares @ got, guess)
+        ends, lead = [interval(known), interval(known - best_drawn, level)]
+        if got.min() == 1:  # all is solved, which no resample varies: so much may be unsolved nevertheless
+            least = float(knowing_oracle(means, 0.025 ** (1 / len(part)), guess)[1])
+            ends, lead = (least, ends[1]), (least - float(best), lead[1])
+        drawn.append(known * len(part))
         values = (len(part), means.max(), got.mean(), alone, blind, float(best), float(knows))
-        rows[name] = (*values, *interval(drawn[-1] / len(part)), usd.mean(), alone_usd)
+        rows[name] = (*values, *ends, *lead, usd.mean(), alone_usd)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).rename_axis("dataset")
     over = table.mul(table["n"], axis=0).sum(skipna=False) / table["n"].sum()
     over["n"], over["best_model"] = len(outcomes), outcomes.quality.mean(axis=0).max()
+    over["lead_low"] = over["lead_high"] = np.nan
     over["oracle_knows_low"], over["oracle_knows_high"] = interval(np.sum(drawn, axis=0) / len(outcomes))
     table.loc["all"] = over
     return table.astype({"n": int})
+
+
+def evidence(
+    outcomes: Outcomes, table: pd.DataFrame, *, rng: np.random.Generator, draws: int = 1000
+) -> dict[str, Evidence]:
+    """What notebook 02's statements on luck are held against, by their keys.
+
+    Parameters
+    ----------
+    table : of `oracle_and_luck` for these outcomes.
+    rng, draws : of the bootstrap over queries.
+    """
+    four = 1 - (1 - guess_rate(MMLU)) ** 11
+    words = f"of eleven on four choices {four:.3f}, on two {1 - (1 - guess_rate(WINOGRANDE)) ** 11:.4f}"
+    known, together = [], []
+    level = 1 - 0.05 / len(outcomes.datasets)
+    for name, row in table.drop(index="all").iterrows():
+        if guess_rate(str(name)) > 0:
+            lead = row["oracle_knows"] - row["best_knows"]
+            known.append(Estimate(lead, row["lead_low"], row["lead_high"], str(name), int(row["n"])))
+        wrong = outcomes.of(str(name)).quality < 0.5
+        shares = np.vstack([np.ones(len(wrong)), bootstrap_weights(len(wrong), draws, rng)]) / len(wrong)
+        value, *drawn = shares @ wrong.all(axis=1) - np.prod(shares @ wrong, axis=1)
+        low, high = interval(drawn, level)
+        if not wrong.all(axis=1).any():  # no resample has such a query: so many may there be nevertheless
+            high = 1 - ((1 - level) / 2) ** (1 / len(wrong))
+        together.append(Estimate(float(value), low, high, str(name), len(wrong)))
+    facts = {"guessers-look-perfect": Fact(four >= 0.95, words)}
+    return {**facts, "oracle-knows-more": known, "models-fail-together": together}
 
 
 def solved_by(outcomes: Outcomes) -> pd.DataFrame:

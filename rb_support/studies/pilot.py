@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
-from rb_support.catalog import MODELS
+from rb_support.catalog import GSM8K, HELLASWAG, MMLU, MODELS
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers import free_abstention, lambda_path, model_points, oracle
+from rb_support.sources import load_routerbench
 from rb_support.stats import bootstrap_weights, interval
 from rb_support.verdicts import Estimate
 
+MISTRAL = "mistralai/mistral-7b-chat"
 NOBODY = "no_model_correct"
 """How the published files write that every model scored 0."""
 
@@ -25,6 +27,18 @@ def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
     """Cost (USD) and quality of the oracle on every query, (n, 2)."""
     rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
     return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
+
+
+def pooled_tables(outcomes: Outcomes) -> dict[str, Outcomes]:
+    """Tables over whose datasets one may take means, by name: this one, last the one most like the paper's.
+
+    Of the real rows at hand the three 5-shot tasks are one, and the 0-shot sample, 1% of the published table
+    drawn over all its tasks, is another. Where more is at hand, and of other kinds of rows, there is one.
+    """
+    tables = [outcomes]
+    if outcomes.origin.kind == "real" and not {MMLU, HELLASWAG, GSM8K} & set(outcomes.datasets):
+        tables.append(load_routerbench("sample").select(outcomes.models))
+    return {table.origin.name: table for table in tables}
 
 
 def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:
@@ -168,20 +182,56 @@ def cost_to_reach(
     return pd.DataFrame(rows, columns=columns)
 
 
-def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
-    """Mean cost and quality of every model and of the oracle on every dataset.
+def evidence(
+    tables: Mapping[str, Outcomes], *, rng: np.random.Generator, draws: int = 1000
+) -> dict[str, list[Estimate]]:
+    """What the statements of sec. 4.4 are held against: an estimate a table, their intervals simultaneous.
+
+    The best single model is chosen anew in each resample of the queries.
 
     Returns
     -------
-    Rows of dataset, model ("oracle" last), usd_per_query, quality.
+    Keys of the claims of notebook 02: oracle-near-perfect (quality), oracle-cheap (cost over the best single
+    model's), private-best (best private minus best open model's quality), private-dear (its cost over the
+    dearest open model's), mistral-cheap (cost over the best model's), mistral-worse (quality it lacks). A
+    statement on models that a table does not have is left out.
     """
-    parts = []
-    for name in outcomes.datasets:
-        part = outcomes.of(name)
-        usd, quality = np.vstack([part.points(), oracle_rows(part).mean(axis=0)]).T
-        columns = {"model": [*part.models, "oracle"], "usd_per_query": usd, "quality": quality}
-        parts.append(pd.DataFrame({"dataset": name, **columns}))
-    return pd.concat(parts, ignore_index=True)
+    found: dict[str, list[Estimate]] = {}
+    level = 1 - 0.05 / len(tables)
+    for name, table in tables.items():
+        shares = np.vstack([np.ones(len(table)), bootstrap_weights(len(table), draws, rng)]) / len(table)
+        cost, quality, oracle = shares @ table.cost, shares @ table.quality, shares @ oracle_rows(table)
+        rows, best = np.arange(len(cost)), quality.argmax(axis=1)
+        paid, top = cost[rows, best], quality[rows, best]
+        private = np.array([model.startswith(("gpt", "claude")) for model in table.models])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = {"oracle-near-perfect": oracle[:, 1], "oracle-cheap": oracle[:, 0] / paid}
+            if table.origin.kind != "own" and private.any() and not private.all():
+                leads = quality[:, private].argmax(axis=1)
+                numbers["private-best"] = quality[:, private][rows, leads] - quality[:, ~private].max(axis=1)
+                numbers["private-dear"] = cost[:, private][rows, leads] / cost[:, ~private].max(axis=1)
+            if MISTRAL in table.models:
+                column = table.models.index(MISTRAL)
+                numbers["mistral-cheap"] = cost[:, column] / paid
+                numbers["mistral-worse"] = top - quality[:, column]
+        for key, (value, *resampled) in numbers.items():
+            estimate = Estimate(float(value), *interval(resampled, level), name=name, n=len(table))
+            found.setdefault(key, []).append(estimate)
+    return found
+
+
+def points_of(outcomes: Outcomes) -> pd.DataFrame:
+    """Mean cost and quality of all models and the oracle: model ("oracle" last), usd_per_query, quality."""
+    usd, quality = np.vstack([outcomes.points(), oracle_rows(outcomes).mean(axis=0)]).T
+    columns = {"model": [*outcomes.models, "oracle"], "usd_per_query": usd, "quality": quality}
+    return pd.DataFrame(columns)
+
+
+def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
+    """`points_of` every dataset, with a column `dataset` first and the number of queries, n, last."""
+    parts = {name: outcomes.of(name) for name in outcomes.datasets}
+    points = {name: points_of(part).assign(n=len(part)) for name, part in parts.items()}
+    return pd.concat(points, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
 
 
 def why_means_differ(outcomes: Outcomes) -> str:
