@@ -85,6 +85,17 @@ def test_how_many_are_right_beside_models_that_have_nothing_in_common() -> None:
     assert table["independent"].tolist() == pytest.approx([0.25, 0.5, 0.25])
 
 
+def test_right_together_is_the_variance_that_independence_lacks() -> None:
+    rng = np.random.default_rng(0)
+    same, apart = rng.random((2000, 1)) < [0.5] * 4, rng.random((2000, 4)) < 0.5
+    for right, expected in ((same, 16 / 4 - 4 / 4), (apart, 0.0)):
+        rows = answered(right.astype(float), "GSM8K")
+        found = evidence(rows, oracle_and_luck(rows, rng=rng, draws=5), rng=rng, draws=200)
+        (together,) = found["right-together"]
+        assert together.value == pytest.approx(expected, abs=0.1)
+        assert (together.low > 0) == (expected > 0) and found["oracle-knows-more"] == []
+
+
 @given(outcome_tables(max_rows=20, max_models=12))
 def test_any_table_has_shares_that_are_shares(table: Outcomes) -> None:
     found = oracle_and_luck(table, rng=np.random.default_rng(0), draws=5)
@@ -95,7 +106,7 @@ def test_any_table_has_shares_that_are_shares(table: Outcomes) -> None:
 
 
 def test_what_no_query_shows_may_still_be_so() -> None:
-    """Of 90 queries that somebody gets right, none tells how many nobody would: intervals have a width."""
+    """90 queries, each known to somebody, do not tell how many nobody knows: the interval has a width."""
     rng = np.random.default_rng(0)
     quality = np.ones((90, 3))
     quality[:40, 0] = 0
@@ -104,5 +115,3 @@ def test_what_no_query_shows_may_still_be_so() -> None:
     rows = answered(quality, "HellaSwag")
     table = oracle_and_luck(rows, rng=rng, draws=50)
     assert table.loc["HellaSwag", "oracle_knows"] == 1 and table.loc["HellaSwag", "oracle_knows_low"] < 0.95
-    (together,) = evidence(rows, table, rng=rng, draws=50)["models-fail-together"]
-    assert together.value < 0 < together.high

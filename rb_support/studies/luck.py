@@ -152,15 +152,14 @@ def evidence(
         if guess_rate(str(name)) > 0:
             lead = row["oracle_knows"] - row["best_knows"]
             known.append(Estimate(lead, row["lead_low"], row["lead_high"], str(name), int(row["n"])))
-        wrong = outcomes.of(str(name)).quality < 0.5
-        shares = np.vstack([np.ones(len(wrong)), bootstrap_weights(len(wrong), draws, rng)]) / len(wrong)
-        value, *drawn = shares @ wrong.all(axis=1) - np.prod(shares @ wrong, axis=1)
-        low, high = interval(drawn, level)
-        if not wrong.all(axis=1).any():  # no resample has such a query: so many may there be nevertheless
-            high = 1 - ((1 - level) / 2) ** (1 / len(wrong))
-        together.append(Estimate(float(value), low, high, str(name), len(wrong)))
+        right = (outcomes.of(str(name)).quality >= 0.5).astype(float)
+        count, n = right.sum(axis=1), len(right)
+        shares = np.vstack([np.ones(n), bootstrap_weights(n, draws, rng)]) / n
+        p = shares @ right
+        value, *drawn = shares @ count**2 - (shares @ count) ** 2 - (p * (1 - p)).sum(axis=1)
+        together.append(Estimate(float(value), *interval(drawn, level), str(name), n))
     facts = {"guessers-look-perfect": Fact(four >= 0.95, words)}
-    return {**facts, "oracle-knows-more": known, "models-fail-together": together}
+    return {**facts, "oracle-knows-more": known, "right-together": together}
 
 
 def solved_by(outcomes: Outcomes) -> pd.DataFrame:
