@@ -204,8 +204,8 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
 
     Parameters
     ----------
-    comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`, of
-        whose error rates the first two and every second one are drawn.
+    comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`;
+        of their error rates the first two and every second one are drawn above.
     leads : AIQ table (see `aiq_table`) with a column `error_rate`, blank for the zero router, and the columns
         `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
         `cascade_name` are judges with a measured error rate, drawn as single points.
@@ -238,7 +238,7 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     ends, oracle = {}, comparison.oracle
     for name, rate in rates.items():
         color = error_color(rate)
-        for each, style in ((name, "-"), (paper_rule(name), (0, (3, 1.5)))):
+        for each, style in ((name, "-"), (paper_rule(name), _DASH)):
             if each in comparison.systems:
                 plot_curve(
                     ax,
@@ -252,9 +252,7 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
         ends[f"error {rate:g}"] = (comparison.points(name)[:, 1].max(), color)
     plot_curve(ax, comparison.points(ZERO), ZERO, router=ZERO, until=until)
     if any(paper_rule(name) in comparison.systems for name in rates):
-        ax.plot(
-            [], [], color=GREY, linestyle=(0, (3, 1.5)), linewidth=1.2, label="cascade, paper's stopping rule"
-        )
+        ax.plot([], [], color=GREY, linestyle=_DASH, linewidth=1.2, label="paper's stopping rule")
     _plot_models_and_oracle(ax, comparison.test, oracle, 16)
     cost_axis(ax, cost_label(comparison.test).partition("(")[2].rstrip(")"))
     label_ends(ax, ends)
@@ -278,7 +276,7 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
         color=BLACK,
         linestyle=":",
         linewidth=1,
-        label="AIQ as the paper has it",
+        label="the paper's AIQ",
     )
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
     ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)

@@ -220,7 +220,7 @@ def compare_orders(
 def order_spreads(
     compared: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 100
 ) -> list[Estimate]:
-    """Highest minus lowest AIQ of the random orders of `compare_orders`, by dataset; intervals hold at once."""
+    """Highest minus lowest AIQ of the random orders of `compare_orders`; intervals hold at once."""
     found, level = [], 1 - 0.05 / len(compared)
     for name, comparison in compared.items():
         n = len(comparison.test)
