@@ -14,6 +14,7 @@ from rb_support.embed import embed_queries
 from rb_support.frontier import aiq, shared_domain
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.report.claims import claims_of
 from rb_support.routers import (
     Cascade,
     LearnedJudge,
@@ -415,6 +416,7 @@ def test_evidence_has_an_estimate_for_every_dataset(table):
     found = cascades.evidence(
         studies, aiq_table(studies, rng=rng, draws=20), pd.DataFrame(errors).T, rates, rng=rng, draws=20
     )
+    assert found.keys() <= claims_of("04_cascading_simulation").keys()
     assert {each.name for each in found["near-oracle"]} == {"a", "b"} and len(found["low-error-leads"]) == 4
     (whole, few) = found["rerank-dear"]
     unlimited = Cascade.on(table).system([np.inf])(None)[0, 0]

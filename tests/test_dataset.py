@@ -9,7 +9,7 @@ from rb_support.studies import dataset
 
 
 def test_what_is_public_is_counted_and_what_is_not_is_named() -> None:
-    counts = dataset.published_counts(simulate_outcomes(100))
+    counts = dataset.published_counts(simulate_outcomes(200))
     assert {key: fact.holds for key, fact in counts.items()} == {
         **{"samples": False, "models": True, "datasets": False, "tasks": True},
     }

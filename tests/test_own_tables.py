@@ -165,7 +165,9 @@ def test_cascades_run_on_any_table(table, seed):
         even = cascades.judge_error_study(table, RATES, rng=rng, steps=5, draws=5)
         assert 0 <= even["break_even_low"] <= even["break_even_high"] <= RATES[-1]
         compared = cascades.study(table, RATES, table.quality, steps=5)
-        areas = compared.table(rng=rng, draws=5)
+        for name in compared.placebos:
+            assert np.isfinite(compared.placebo_leads(name, rng=rng, draws=1)).all()
+        areas = predictive.Comparison(table, compared.systems).table(rng=rng, draws=5)
         assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
         reach = cascades.oracle_reach(compared)
         assert not np.isnan(list(reach.values())).any() and reach["gap"] > -1e-9

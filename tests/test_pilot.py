@@ -5,13 +5,18 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.report.claims import claims_of
+from rb_support.simulate import simulate_outcomes
 from rb_support.studies.pilot import (
+    MISTRAL,
     NOBODY,
     comparable_cost_ratios,
     cost_to_reach,
+    evidence,
     oracle_points,
     oracle_rows,
     oracle_shares,
+    pooled_tables,
     share_two_to_five,
     task_means,
 )
@@ -73,6 +78,33 @@ def test_cost_to_reach_the_best_model(table):
     assert found.loc[("oracle", 1.0), "usd_per_query"] == pytest.approx(2.5)
     assert found.loc[("oracle", 0.75), "share_of_cost"] == pytest.approx((1 + 0.75 * 0.6) / 4)
     assert (found["low"] <= found["usd_per_query"]).all() and (found["high"] >= found["usd_per_query"]).all()
+
+
+def test_evidence_of_the_statements_on_the_oracle(table):
+    found = evidence({"t": table}, rng=np.random.default_rng(0), draws=50)
+    assert found["oracle-near-perfect"][0].value == pytest.approx(0.6)
+    assert found["oracle-cheap"][0].value == pytest.approx(2.5 / 4) and found["oracle-cheap"][0].n == 4
+    assert "private-best" not in found and "mistral-cheap" not in found
+    full = simulate_outcomes(400)
+    found = evidence({"a": full, "b": full}, rng=np.random.default_rng(0), draws=200)
+    assert found.keys() < claims_of("02_oracle_pilot_study").keys()
+    cost, quality = full.points().T
+    column, best = full.models.index(MISTRAL), quality.argmax()
+    (first, second) = found["mistral-cheap"]
+    assert first.value == second.value == pytest.approx(cost[column] / cost[best])
+    assert found["mistral-worse"][0].value == pytest.approx(quality[best] - quality[column])
+    alone = evidence({"a": full}, rng=np.random.default_rng(0), draws=200)["mistral-worse"][0]
+    assert first.low < first.value < first.high
+    assert found["mistral-worse"][0].high - found["mistral-worse"][0].low > alone.high - alone.low
+
+
+def test_the_sample_of_the_published_table_stands_beside_three_real_tasks(shared_data, monkeypatch, table):
+    from rb_support.load import load_outcomes
+
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    tables = pooled_tables(load_outcomes("real"))
+    assert [len(each) for each in tables.values()] == [3164, 365]
+    assert list(pooled_tables(table).values()) == [table]
 
 
 def test_published_oracle_column_agrees(shared_data, monkeypatch):
