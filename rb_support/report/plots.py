@@ -185,7 +185,7 @@ def label_ends(ax: Axes, labels: Mapping[str, tuple[float, Any]], *, size: float
     size : of the letters in points.
     """
     low, high = ax.get_ylim()
-    gap = (high - low) * 1.25 * size / 72 / max(ax.get_position().height * ax.figure.get_figheight(), 0.1)
+    gap = (high - low) * 1.25 * size / 72 / max(ax.get_window_extent().height / ax.figure.dpi, 0.1)
     rising = sorted(labels.items(), key=lambda label: label[1][0])
     heights = np.array([height for _, (height, _) in rising])
     for _ in range(50):  # push neighbours apart until all have their place
@@ -196,8 +196,9 @@ def label_ends(ax: Axes, labels: Mapping[str, tuple[float, Any]], *, size: float
         heights[:-1] -= push
         heights[1:] += push
     for (words, (_, color)), height in zip(rising, heights, strict=True):
-        place = {"transform": ax.get_yaxis_transform(), "ha": "left", "va": "center", "fontsize": size}
-        ax.text(1.01, height, words, color=color, **place)
+        ax.annotate(
+            words, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", fontsize=size, color=color
+        )
 
 
 def cost_axis(ax: Axes, label: str = COST_LABEL, *, log: bool = False) -> None:

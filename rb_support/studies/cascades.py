@@ -182,7 +182,7 @@ def judge_error_study(
     even = [routers.break_even(error_rates, lead) for lead in leads]
     at = np.array([np.interp([0, 0.2, 0.4], error_rates, lead) for lead in leads])
     bend = (2 * at[:, 1] - at[:, 0] - at[:, 2]) / 2
-    found = {}
+    found: dict[str, float] = {}
     for name, (value, *drawn) in {"break_even": even, "bend": bend}.items():
         low, high = interval(drawn)
         found |= {name: float(value), f"{name}_low": low, f"{name}_high": high}
@@ -244,10 +244,11 @@ def oracle_reach(comparison: Comparison, weights: ArrayLike | None = None) -> di
     gap : the oracle's quality minus the best it reaches at any cost.
     times : how many times the oracle's cost it needs to come within 0.01 (or within the gap).
     """
-    usd, peak = np.average(oracle_rows(comparison.test), axis=0, weights=weights)
+    counts = np.ones(len(comparison.test)) if weights is None else np.asarray(weights, dtype=float)
+    usd, peak = counts / counts.sum() @ oracle_rows(comparison.test)
     curve = Curve(comparison.systems[cascade_name(0)](weights))
     corners = curve.hull()
-    gap = float(peak - corners[-1, 1])
+    gap = max(float(peak - corners[-1, 1]), 0.0)  # but for rounding no cascade is above the oracle
     enough = np.interp(peak - max(gap, 0.01), corners[:, 1], corners[:, 0])
     share = float(curve.at(usd) / peak) if peak else 1.0  # where no answer is right there is nothing to reach
     times = float(enough / usd) if usd else np.inf if enough else 1.0
@@ -286,8 +287,10 @@ def evidence(
         "learned-judge-leads": [JUDGED_ANY],
     }
     found = {key: estimates(aiq[aiq["router"].isin(names)]) for key, names in rows.items()}
-    bends = errors[["bend", "bend_low", "bend_high"]].itertuples(name=None)
-    found["falls-faster"] = [Estimate(*bend, name, len(comparisons[name].test)) for name, *bend in bends]
+    found["falls-faster"] = [
+        Estimate(row["bend"], row["bend_low"], row["bend_high"], str(name), len(comparisons[str(name)].test))
+        for name, row in errors.iterrows()
+    ]
     level = 1 - 0.05 / len(comparisons)
     for name, comparison in comparisons.items():
         n, numbers = len(comparison.test), []

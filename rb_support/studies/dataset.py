@@ -83,16 +83,16 @@ def refuses_most(refusals: pd.DataFrame, model: str) -> Estimate | None:
     The difference with a 95% interval over all other models at once (normal, the models as if they had been
     asked different questions, which makes it wide).
     """
-    told = refusals.set_index("model")[["answers", "refusals"]]
-    if model not in told.index or len(told) < 2:
+    ranked = refusals.assign(share=refusals["refusals"] / refusals["answers"]).sort_values("share")
+    said = ranked["model"] == model
+    if not said.any() or said.all():
         return None
-    share = told["refusals"] / told["answers"]
-    spread = share * (1 - share) / told["answers"]
-    following = share.drop(model).idxmax()
-    lead, sd = share[model] - share[following], np.sqrt(spread[model] + spread[following])
-    reach = NormalDist().inv_cdf(1 - 0.025 / (len(told) - 1)) * sd
-    name = f"{model} {share[model]:.1%}, then {following} {share[following]:.1%}: more by"
-    return Estimate(lead, lead - reach, lead + reach, name, int(told.loc[model, "answers"]))
+    (ours,), (*_, following) = (ranked[rows].to_dict("records") for rows in (said, ~said))
+    lead = ours["share"] - following["share"]
+    variance = sum(one["share"] * (1 - one["share"]) / one["answers"] for one in (ours, following))
+    reach = NormalDist().inv_cdf(1 - 0.025 / (len(ranked) - 1)) * np.sqrt(variance)
+    name = f"{model} {ours['share']:.1%}, then {following['model']} {following['share']:.1%}: more by"
+    return Estimate(lead, lead - reach, lead + reach, name, int(ours["answers"]))
 
 
 def grouped(outcomes: Outcomes, most: int) -> Outcomes:
