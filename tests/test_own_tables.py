@@ -146,8 +146,6 @@ def test_the_pilot_study_runs_on_any_table(table):
         assert luck.solved_by(table).sum().to_numpy() == pytest.approx(1)
         rng = np.random.default_rng(0)
         assert len(luck.oracle_and_luck(table, rng=rng, draws=5)) == len(table.datasets) + 1
-        reached = pilot.cost_to_reach(table, rng=rng, draws=5)["usd_per_query"].to_numpy()
-        assert (reached[2:] <= reached[:2] * 1.000001).all()  # the oracle's, the zero router's
         share = pilot.share_two_to_five(table, 0.05, rng=rng, draws=5)
         assert share is None or 0 <= share.low <= share.high <= 1
         ratios = pilot.comparable_cost_ratios(table.points(), table.models, 0.05)["cost_ratio"]

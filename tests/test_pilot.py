@@ -6,20 +6,22 @@ import pytest
 
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.report.claims import claims_of
+from rb_support.routers import model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies.pilot import (
     MISTRAL,
     NOBODY,
     comparable_cost_ratios,
-    cost_to_reach,
     evidence,
     oracle_points,
     oracle_rows,
     oracle_shares,
+    oracle_system,
     pooled_tables,
     share_two_to_five,
     task_means,
 )
+from rb_support.studies.predictive import ZERO, Comparison, cost_to_reach
 
 
 @pytest.fixture
@@ -69,15 +71,16 @@ def test_share_of_pairs_from_two_to_five(table):
     assert share_two_to_five(table.select(["a-cheap"]), 0.1, rng=rng) is None
 
 
-def test_cost_to_reach_the_best_model(table):
+def test_what_the_best_models_quality_costs(table):
     """b-dear scores .6 for 4, a-cheap .3 for 1; the oracle has .3 for 1, .55 for 1.75, .6 for 2.5."""
-    found = cost_to_reach(table, (0.75, 1.0), rng=np.random.default_rng(0), draws=200)
+    bounds = Comparison(table, {ZERO: model_points(table), "Oracle": oracle_system(table)})
+    rng = np.random.default_rng(0)
+    found = cost_to_reach(bounds, bounds.systems, (0.75, 1.0), rng=rng, draws=50)
     found = found.set_index(["router", "share_of_quality"])
-    assert found.loc[("zero", 1.0), "usd_per_query"] == pytest.approx(4)
-    assert found.loc[("zero", 0.75), "usd_per_query"] == pytest.approx(2.5)  # half of the way from .3 to .6
-    assert found.loc[("oracle", 1.0), "usd_per_query"] == pytest.approx(2.5)
-    assert found.loc[("oracle", 0.75), "share_of_cost"] == pytest.approx((1 + 0.75 * 0.6) / 4)
-    assert (found["low"] <= found["usd_per_query"]).all() and (found["high"] >= found["usd_per_query"]).all()
+    assert found.loc[(ZERO, 1.0), "usd_per_query"] == pytest.approx(4)
+    assert found.loc[(ZERO, 0.75), "usd_per_query"] == pytest.approx(2.5)  # half of the way from .3 to .6
+    assert found.loc[("Oracle", 1.0), "usd_per_query"] == pytest.approx(2.5)
+    assert found.loc[("Oracle", 0.75), "share_of_cost"] == pytest.approx((1 + 0.75 * 0.6) / 4)
 
 
 def test_evidence_of_the_statements_on_the_oracle(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from rb_support.catalog import GSM8K, HELLASWAG, MMLU, MODELS
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
-from rb_support.routers import free_abstention, lambda_path, model_points, oracle
+from rb_support.routers import free_abstention, lambda_path, oracle
 from rb_support.sources import load_routerbench
-from rb_support.stats import bootstrap_weights, interval
+from rb_support.stats import System, bootstrap_weights, interval
 from rb_support.verdicts import Estimate
 
 MISTRAL = "mistralai/mistral-7b-chat"
@@ -59,12 +59,17 @@ def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, st
     return strong, weak
 
 
+def oracle_system(outcomes: Outcomes) -> System:
+    """The oracle at every willingness to pay: each query is decided with its true outcomes in hand."""
+    return lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
+
+
 def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
     """What the oracle reaches at every budget: the hull (k, 2) of its exact path over lambda.
 
-    No router does better at any mean cost: each query is decided with its true outcomes in hand.
+    No router does better at any mean cost.
     """
-    return hull(lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)(None))
+    return hull(oracle_system(outcomes)(None))
 
 
 def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
@@ -138,48 +143,6 @@ def share_two_to_five(
     drawn = inside[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
     name = f"share of {pairs[0]:.0f} pairs (median ratio {np.median(np.concatenate(ratios)):.1f})"
     return Estimate(inside[0] / pairs[0], *interval(drawn), name=name, n=len(outcomes))
-
-
-def cost_to_reach(
-    outcomes: Outcomes,
-    shares: Sequence[float] = (0.95, 1.0),
-    *,
-    rng: np.random.Generator,
-    draws: int = 1000,
-) -> pd.DataFrame:
-    """Cheapest mean cost at which zero router and oracle reach a share of the best single model's quality.
-
-    Parameters
-    ----------
-    shares : of the best model's mean quality.
-    rng, draws : of the bootstrap over queries; the best model is chosen anew in each resample.
-
-    Returns
-    -------
-    A row per router and share: router, share_of_quality, usd_per_query, low, high, share_of_cost (of the best
-    model's), share_of_cost_low, share_of_cost_high; NaN shares where the best model is free.
-    """
-    path = lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
-    systems = {"zero": model_points(outcomes), "oracle": path}
-    every = [None, *bootstrap_weights(len(outcomes), draws, rng)]
-    found = {name: np.empty((len(every), len(shares))) for name in systems}
-    dearest = np.empty(len(every))
-    for row, weights in enumerate(every):
-        models = systems["zero"](weights)
-        best = models[np.lexsort((models[:, 0], -models[:, 1]))[0]]
-        dearest[row] = best[0]
-        for name, system in systems.items():
-            cost, quality = hull(system(weights) if name == "oracle" else models).T
-            found[name][row] = np.interp(np.array(shares) * best[1], quality, cost)
-    rows = []
-    for name, costs in found.items():
-        for column, share in enumerate(shares):
-            usd = costs[:, column]
-            relative = np.divide(usd, dearest, out=np.full(len(usd), np.nan), where=dearest > 0)
-            rows.append((name, share, usd[0], *interval(usd[1:]), relative[0], *interval(relative[1:])))
-    of_cost = ["share_of_cost", "share_of_cost_low", "share_of_cost_high"]
-    columns = ["router", "share_of_quality", "usd_per_query", "low", "high", *of_cost]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def evidence(
