@@ -357,7 +357,7 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
     ax.fill_between(
         rate, simulated["honest_low"], simulated["honest_high"], color=GREY, alpha=0.25, linewidth=0
     )
-    ax.plot(rate, simulated["honest_minus_zero"], color=GREY, linewidth=1)
+    ax.plot(rate, simulated["honest_minus_zero"], color=GREY, linewidth=1, label="honest AIQ")
     ax.scatter(rate, simulated["honest_minus_zero"], c=colors, s=14, zorder=3)
     ax.plot(
         rate,
