@@ -15,6 +15,7 @@ from tables_made import outcome_tables
 from rb_support.app.reproduce import reproduce
 from rb_support.frontier import Curve, aiq, exceeds, hull, hull_indices
 from rb_support.outcomes import Origin, Outcomes, TableError
+from rb_support.report.claims import claims_of
 from rb_support.routers import (
     KNNRouter,
     RidgeRouter,
@@ -126,6 +127,16 @@ def test_predictive_studies_run_on_any_table(table, seed):
         assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
         assert areas[["aiq", "aiq_honest"]].stack().between(0, 1 + 1e-9).all()
         assert len(predictive.estimates(areas)) == len(areas)
+        rng = np.random.default_rng(1)
+        lucky = predictive.luck({"mine": (train, test)}, rng=rng, draws=2)
+        assert np.isfinite(lucky).all(axis=None)
+        curves = predictive.lead_curves(found, routers, rng=rng)
+        assert np.isfinite(curves[["lead", "low", "high"]]).all(axis=None)
+        assert (
+            predictive.reach_table(found, [predictive.ZERO, *routers], rng=rng)["usd_per_query"] >= 0
+        ).all()
+        told = predictive.evidence(areas, areas.head(0), found, lucky, ["KNN"], rng=rng)
+        assert told.keys() == claims_of("03_predictive_routers").keys()
         assert predictive.cautions({"mine": (train, test)})
         assert np.isfinite(predictive.curve_table(found)["quality"]).all()
         assert found["mine"].oracle_lead >= -1e-9

@@ -34,6 +34,7 @@ from rb_support.report import (
     comparison_figure,
     cost_axis,
     dataset_figure,
+    forest_figure,
     labels_figure,
     mathematics_figure,
     oracle_figure,
@@ -377,7 +378,8 @@ def drawn_alone(draw: object, *arguments: object) -> Figure:
 
 EMPTY = pd.DataFrame
 DEGENERATE = {
-    "no comparison": lambda: comparison_figure({}, ["KNN"]),
+    "no comparison": lambda: comparison_figure({}, ["KNN"], EMPTY()),
+    "no router": lambda: forest_figure(EMPTY(columns=["dataset", "router"])),
     "no cascade": lambda: cascade_figure({}, leads([])),
     "no benchmark": lambda: routers_figure(
         EMPTY(columns=["benchmark", "training", "router", "share", "score"]), {}

@@ -172,6 +172,10 @@ def _plot_lead_curves(ax: Axes, leads: pd.DataFrame, routers: Sequence[str]) -> 
         band.set(alpha=0.35 if placebo else 0.08, zorder=0 if placebo else 1)
         if not placebo:
             ax.plot(cost, rows["lead"], linewidth=1, **distinct(ax, look))
+    # Near the cheapest model a line comes up from nothing; that spike would flatten all the rest.
+    least, most = leads["usd_per_query"].min(), leads["usd_per_query"].max()
+    shown = leads.loc[leads["usd_per_query"] >= least + 0.01 * (most - least), ["low", "high"]].to_numpy()
+    ax.set_ylim(1.2 * min(shown.min(initial=0), -1e-3), 1.2 * max(shown.max(initial=0), 1e-3))
     if PLACEBO in set(leads["router"]):
         ax.plot([], [], color=GREY, alpha=0.35, linewidth=6, label="Placebo, middle 95%")
 
