@@ -65,7 +65,7 @@ class MLPRouter:
     choosing_rows : of more training rows than this, settings are compared on so many.
     """
 
-    learning_rate, batch, patience, validation_share, choosing_rows = 1e-3, 128, 5, 0.15, 4000
+    learning_rate, batch, patience, validation_share, choosing_rows = 1e-3, 128, 5, 0.15, 2000
 
     def __init__(
         self,
