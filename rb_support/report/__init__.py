@@ -1,6 +1,7 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
 from rb_support.report.call_figures import (
+    audit_figure,
     commercial_figure,
     labels_figure,
     plot_call_performance,
@@ -27,6 +28,7 @@ __all__ = [
     "Report",
     "ReportError",
     "Versus",
+    "audit_figure",
     "beside",
     "cascade_figure",
     "commercial_figure",

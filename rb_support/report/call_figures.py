@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from rb_support.report.text import short
 _LINES = ("-", "--", ":")
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
+_TRAINING_LOOKS = (("o", BLUE), ("s", VERMILLION), ("^", GREEN), ("D", PURPLE))
 _COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
 
 
@@ -208,3 +210,57 @@ def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
         ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
     cost_axis(ax, "")  # any quantity on a log scale with a few ticks
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
+
+
+def audit_figure(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
+    """Printed APGR beside what random orders of the same queries reach, a panel per table.
+
+    Grey: 95% of random orders. A filled marker has p < .05 after Holm's correction for all numbers of its
+    table. The black bar is as long as the difference of two unrelated orders gets in 95% of cases.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.audit.audit` gives it; tables without scores are left out.
+    differences : as `rb_support.studies.audit.differences` gives it.
+    """
+    known = table[table["queries"] > 0]
+    parts = {str(name): part for name, part in known.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has numbers and scores to hold them against.")
+    routers = list(dict.fromkeys(known["router"]))
+    looks = dict(zip(dict.fromkeys(known["training"]), _TRAINING_LOOKS, strict=False))
+    wide = 2.2 + 1.6 * min(len(parts), 4)
+    fig, axes = panels_of(parts, 4, width=wide, height=2.4, sharex=True, sharey=True)
+    for name, (ax,) in axes.items():
+        part = parts[name]
+        _plot_audited(ax, part, routers, looks)
+        noise = differences.loc[differences["table"] == name, "noise"]
+        if len(noise):
+            ax.plot(
+                [0.5, 0.5 + noise.iloc[0]], [-0.75] * 2, color=BLACK, linewidth=2.5, solid_capstyle="butt"
+            )
+        ax.set_title(f"{fill(short(name, 40), 20)}\n(n = {part['queries'].iloc[0]:,})")
+        ax.set_xlabel("APGR")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_yticks(range(len(routers)), routers)
+    drawn[0].set_ylim(len(routers) - 0.5, -1.1)
+    drawn[0].plot([], [], color=BLACK, linewidth=2.5, label="difference of two random orders, 95%")
+    drawn[0].scatter([], [], marker="o", c="white", edgecolor=BLACK, label="hollow: p > .05 after Holm")
+    model_legend(fig, curves=drawn, ncol=2)
+    return fig
+
+
+def _plot_audited(
+    ax: Axes, part: pd.DataFrame, routers: Sequence[str], looks: Mapping[str, tuple[str, str]]
+) -> None:
+    low, high = part[["apgr_low", "apgr_high"]].iloc[0]
+    ax.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label="95% of random orders")
+    ax.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+    for router, rows in part.groupby("router", sort=False):
+        ax.plot(rows["apgr"], [routers.index(str(router))] * len(rows), color=GREY, linewidth=0.7, zorder=2)
+    for training, (marker, color) in looks.items():
+        rows = part[part["training"] == training]
+        places = [routers.index(router) for router in rows["router"]]
+        faces = np.where(rows["apgr_holm"] < 0.05, color, "white").tolist()
+        ax.scatter(rows["apgr"], places, marker=marker, s=26, c=faces, edgecolor=color, linewidth=1, zorder=3)
+        ax.plot([], [], ls="none", marker=marker, color=color, label=str(training))
