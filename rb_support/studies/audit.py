@@ -42,8 +42,8 @@ def published() -> pd.DataFrame:
 
     Returns
     -------
-    A row per number of a table: table (benchmark, with another pair's name before it), training, router, apgr,
-    cpt50, cpt80.
+    A row per router and training set of a table: table (benchmark, with another pair's name before it),
+    training, router, apgr, cpt50, cpt80.
     """
     printed = _printed()
     routers = printed[printed["router"] != RANDOM].reset_index(drop=True)
@@ -226,9 +226,9 @@ def random_rows(known: Mapping[str, Chance]) -> pd.DataFrame:
 
     Returns
     -------
-    A row per table and metric with a printed interval: table, metric, printed (the router's number), printed_half
-    (half of its interval), one_order (half of the interval in which 95% of single random orders lie), and
-    runs_low and runs_high: of how many orders' mean the printed interval could be, given how it is rounded.
+    A row per table and metric: table, metric, printed (the random router's number), printed_half (half of its
+    interval), one_order (half of the interval in which 95% of single random orders lie), and runs_low and
+    runs_high: of how many orders' mean the printed interval could be, given how it is rounded.
     """
     rows = []
     printed = _printed().query("router == @RANDOM")
@@ -237,16 +237,14 @@ def random_rows(known: Mapping[str, Chance]) -> pd.DataFrame:
             chance, half = known.get(row["table"]), float(row[f"{metric}_ci"])
             wide = float(norm.ppf((1 + _LEVEL) / 2) * chance.drawn[metric].std()) if chance else np.nan
             unit = 0.5 * (0.001 if round(half, 2) != half else 0.01)
-            runs = [(wide / (half + unit)) ** 2, (wide / (half - unit)) ** 2 if half > unit else np.inf]
-            found = {"printed": row[metric], "printed_half": half, "one_order": wide}
-            rows.append(
-                {"table": row["table"], "metric": metric, **found, "runs_low": runs[0], "runs_high": runs[1]}
-            )
-    return pd.DataFrame(rows)
+            low, high = (wide / (half + unit)) ** 2, (wide / (half - unit)) ** 2 if half > unit else np.inf
+            rows.append((row["table"], metric, row[metric], half, wide, low, high))
+    columns = ["table", "metric", "printed", "printed_half", "one_order", "runs_low", "runs_high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def counted_otherwise(pair: PairScores) -> pd.DataFrame:
-    """Whether the width of chance hangs on what is taken for a query: a row per way to count, with its spread.
+    """What is taken for a query, and how wide chance is then: a row per way to count.
 
     Parameters
     ----------
@@ -257,14 +255,12 @@ def counted_otherwise(pair: PairScores) -> pd.DataFrame:
     Frame with the columns counted, queries and spread (standard deviation of APGR among random orders).
     """
     frame = pair.frame
-    strong, weak = (
-        np.concatenate([frame[f"{side}_turn_1"], frame[f"{side}_turn_2"]]) for side in ("strong", "weak")
-    )
+    turns = [frame[[f"{side}_turn_1", f"{side}_turn_2"]].to_numpy().ravel() for side in ("strong", "weak")]
     whole = load_pairs("routellm-mtbench", decontaminate=False)
     ways: Sequence[tuple[str, Array, Array]] = [
         ("questions, contaminated ones left out", pair.strong, pair.weak),
         ("questions, all", whole.strong, whole.weak),
-        ("turns, each routed by itself", strong, weak),
+        ("turns, each routed by itself", *turns),
     ]
     rows = [(name, len(high), random_apgr_spread(high, low)) for name, high, low in ways]
     return pd.DataFrame(rows, columns=["counted", "queries", "spread"])
