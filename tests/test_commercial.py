@@ -39,5 +39,9 @@ def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypa
     leads = commercial_leads(best, rng=np.random.default_rng(0), draws=50)
     score = np.interp(0.45625, *threshold_sweep(clean.strong - clean.weak, clean.strong, clean.weak))
     assert leads["lead"][0] == pytest.approx(score - table.loc["Unify", "score_clean"], abs=0.02)
-    assert ((leads["low"] < leads["lead"]) & (leads["lead"] < leads["high"])).all()
+    assert ((leads["lead_low"] < leads["lead"]) & (leads["lead"] < leads["lead_high"])).all()
+    gain = clean.strong - clean.weak
+    shares, curve = threshold_sweep(gain, clean.strong, clean.weak)
+    wanted = commercial(clean.frame["sample_id"])["score_clean"][0]
+    assert leads["fewer"][0] == pytest.approx(1 - shares[np.argmax(curve >= wanted)] / 0.45625, abs=0.05)
     assert list(commercial().columns) == ["router", "strong_share", "score"]

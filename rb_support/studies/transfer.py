@@ -25,16 +25,13 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import columns, first_crossings, has_gap, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
-from rb_support.stats import supports
+from rb_support.stats import simultaneous
 from rb_support.studies import preference_study
-from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, known_interval, on_tables
+from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, on_tables
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
 """Name of a pair -> what its two models scored; of one benchmark, or of several."""
-
-MARGIN = 0.1
-"""Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
 
 WIDEST_CHANCE = 0.125
 """Standard deviation of APGR among random orders above which a pair's gap is too small to judge a router on:
@@ -367,6 +364,7 @@ def pair_differences(
     """How APGR on other pairs differs from that on the original pair, averaged over the routers.
 
     Both are resampled on their own, which is right for different queries and cautious for the same ones.
+    Pairs that are not `testable`, and those on a benchmark whose original pair is not, are left out.
 
     Parameters
     ----------
@@ -377,37 +375,29 @@ def pair_differences(
 
     Returns
     -------
-    A row per other pair: pair, benchmark, original and other (mean APGR), difference, low and high.
+    A row per other pair: pair, benchmark, queries, original and other (mean APGR), difference, low and high
+    (simultaneous over the rows).
     """
-    before = {name: _mean_apgr(on_tables(rates, [name]), rng, draws) for name in benchmarks}
-    rows = []
+    before = {name: on_tables(rates, [name]) for name in benchmarks}
+    known = {name: _mean_apgr(told, rng, draws) for name, told in before.items() if testable(told[0].pairs)}
+    rows, drawn = [], []
     for name in others:
-        benchmark = benchmark_of(name, before)
-        (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
-        rows.append((name, benchmark, old, new, new - old, *known_interval(news - olds)))
-    columns = ["pair", "benchmark", "original", "other", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+        benchmark, told = benchmark_of(name, before), on_tables(rates, [name])
+        if benchmark not in known or not testable(told[0].pairs):
+            continue
+        (old, olds), (new, news) = known[benchmark], _mean_apgr(told, rng, draws)
+        rows.append((name, benchmark, len(told[0].pairs), old, new, new - old))
+        drawn.append(news - olds)
+    columns = ["pair", "benchmark", "queries", "original", "other", "difference"]
+    found = pd.DataFrame(rows, columns=columns)
+    ends = simultaneous(found["difference"], np.transpose(drawn)) if rows else np.empty((0, 2))
+    return found.assign(low=ends[:, 0], high=ends[:, 1])
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
     told = preference_study.resampled(rates, rng=rng, draws=draws)
     mean = pd.Series([found["apgr"] for found, _ in told]).mean()
     return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
-
-
-def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
-    """Whether an interval of a difference says that it is smaller than a margin, to either side.
-
-    Returns
-    -------
-    True if the interval is inside the margin, False if it is outside of it, None if it cannot tell.
-
-    >>> comparable((-0.05, 0.02)), comparable((-0.3, -0.2)), comparable((-0.2, 0.02))
-    (True, False, None)
-    """
-    low, high = difference
-    sides = (supports((low + margin, high + margin), 1), supports((low - margin, high - margin), -1))
-    return False if False in sides else None if None in sides else True
 
 
 def _gap(strong: Array, weak: Array) -> float:
