@@ -173,7 +173,7 @@ def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path
     )
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
     found = {name: transfer.pairs_of(table) for name, table in tables.items()}
-    assert len(found["MT Bench"]) == 6 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
+    assert len(found["MT Bench"]) == 15 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
     assert next(iter(found["GSM8K"])) == f"{OPUS} / Mixtral-8x7B-Instruct-v0.1"
     assert transfer.augmented(experiment, "MMLU") == "D_judge + D_gold"
     assert transfer.augmented(experiment, "GSM8K") == "D_judge"
@@ -272,7 +272,9 @@ def test_a_gap_too_small_withholds_what_divides_by_it():
     """Luck reaches far where one query in fifty makes the gap; there no APGR stands, and the words do."""
     rng = np.random.default_rng(0)
     wide, level = rng.random(100) < 0.4, np.arange(100) % 2
-    scores = scores_of(np.column_stack([wide, np.zeros(100), np.maximum(level, np.arange(100) < 3), 1 - level]))
+    scores = scores_of(
+        np.column_stack([wide, np.zeros(100), np.maximum(level, np.arange(100) < 3), 1 - level])
+    )
     pairs = {"wide": scores.pair("a", "b"), "small": scores.pair("c", "d")}
     assert random_apgr_spread(pairs["small"].strong, pairs["small"].weak) > transfer.WIDEST_CHANCE
     rates = [WinRates("D", "R", name, pair, rng.random(100)) for name, pair in pairs.items()]

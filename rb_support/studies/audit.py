@@ -7,7 +7,7 @@ likely as another. That holds for whatever it was trained on, and asks for no mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
-from scipy.stats import norm, studentized_range
+from scipy.stats import norm, spearmanr, studentized_range
 
 from rb_support import paper
 from rb_support.outcomes import PairScores
@@ -23,7 +23,7 @@ from rb_support.pairs import random_apgr_spread, random_curves
 from rb_support.pairs.metrics import first_crossings
 from rb_support.preference.training_sets import MT_BENCH
 from rb_support.sources import load_pairs
-from rb_support.studies.preference_study import METRICS, RANDOM
+from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table
 
 Array = NDArray[np.float64]
 DRAWS = 100_000
@@ -219,6 +219,35 @@ def augmentation(pairs: pd.DataFrame) -> pd.DataFrame:
     """Of `differences`, those of one router between its two training sets: what more labels add to it."""
     same = pairs["router"].eq(pairs["other_router"]) & pairs["training"].ne(pairs["other_training"])
     return pairs[same].reset_index(drop=True)
+
+
+def counted(pairs: pd.DataFrame) -> pd.DataFrame:
+    """How many of `differences` are larger than noise: table, differences, larger, larger_all (at once)."""
+    size = pairs["difference"].abs()
+    larger = pairs.assign(larger=size > pairs["noise"], larger_all=size > pairs["all_noise"])
+    groups = larger.dropna(subset="noise").groupby("table", sort=False)
+    sums = {name: (name, "sum") for name in ("larger", "larger_all")}
+    return groups.agg(differences=("difference", "size"), **sums).reset_index()
+
+
+def agreement(rates: Iterable[WinRates]) -> tuple[float, float]:
+    """Lowest and highest rank correlation of two routers on one table; NaN without two that vary."""
+    found = [np.nan]
+    for told in by_table(rates).values():
+        for one, other in combinations(told, 2):
+            if np.ptp(one.rate) > 0 and np.ptp(other.rate) > 0:
+                found.append(float(spearmanr(one.rate, other.rate).statistic))
+    return (np.nan, np.nan) if len(found) == 1 else (float(np.nanmin(found)), float(np.nanmax(found)))
+
+
+def bands(known: Mapping[str, Chance]) -> pd.DataFrame:
+    """Where random orders lie: table, queries, sd (of APGR), and 95% bands of APGR and of CPT(50%)."""
+    rows = [
+        (name, chance.n, chance.spread, *chance.band("apgr"), *chance.band("cpt50"))
+        for name, chance in known.items()
+    ]
+    columns = ["table", "queries", "sd", "apgr_low", "apgr_high", "cpt50_low", "cpt50_high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def random_rows(known: Mapping[str, Chance]) -> pd.DataFrame:

@@ -47,6 +47,7 @@ def of_pairs(
     rates: Sequence[WinRates],
     others: Pairs,
     shift: pd.DataFrame,
+    met: Sequence[str],
     *,
     prices: Prices,
     rng: np.random.Generator,
@@ -59,12 +60,14 @@ def of_pairs(
     rates : win rates on the other pairs, and on more.
     others : name -> scores.
     shift : as `transfer.pair_differences` gives it.
+    met : as `met_in_training` gives it.
     prices : of each pair, as in `savings`.
     rng, draws : of the resamples.
     """
+    trained: Found = {"not-trained": Fact(not met, ", ".join(met) or "none is")} if others else {}
     judged = on_tables(rates, [name for name, pair in others.items() if testable(pair)])
     if not judged:
-        return {}
+        return trained
     rows, samples = [], []
     for table, competing in by_table(judged).items():
         for one, (found, drawn) in zip(competing, resampled(competing, rng=rng, draws=draws), strict=True):
@@ -81,7 +84,7 @@ def of_pairs(
         Estimate(1 / r.saving, 1 / r.saving_high, 1 / r.saving_low, r.benchmark, len(others[r.benchmark]))
         for r in saved.itertuples()
     ]
-    return {"others-above": above, "comparable": alike or None, "half-the-calls": calls}
+    return trained | {"others-above": above, "comparable": alike or None, "half-the-calls": calls}
 
 
 def of_maps(atlas: pd.DataFrame) -> Fact | None:
@@ -163,7 +166,7 @@ def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
     """Section 5.1 on the paper's own numbers, with the luck of its own questions.
 
     An interval is the printed number and what random orders leave open around it, simultaneous over all
-    routers of the table; of a difference, the noise of two unrelated orders, for all differences of the table.
+    routers of the table; of a difference, the noise of two unrelated orders, for all of them at once.
 
     Parameters
     ----------
