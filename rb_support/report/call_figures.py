@@ -264,3 +264,37 @@ def _plot_audited(
         faces = np.where(rows["apgr_holm"] < 0.05, color, "white").tolist()
         ax.scatter(rows["apgr"], places, marker=marker, s=26, c=faces, edgecolor=color, linewidth=1, zorder=3)
         ax.plot([], [], ls="none", marker=marker, color=color, label=str(training))
+
+
+def new_model_figure(table: pd.DataFrame) -> Figure:
+    """What routing to a new model gains over the pair's zero router, by its labels, a panel per table.
+
+    Bars span the 95% interval of the mean over models. Grey: where predictions dealt out at random lie, up to
+    their 97.5% quantile. Dashed: a regression that has all labels of the new model.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.new_models.summary` gives it.
+    """
+    parts = {str(name): part for name, part in table.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has enough rows and models to take one of them for a new one.")
+    fig, axes = panels_of(parts, 4, width=2.2 + 1.5 * min(len(parts), 4), height=2.6, sharey=True)
+    for name, (ax,) in axes.items():
+        part, full = parts[name], parts[name]["full"].iloc[0]
+        places = np.arange(len(part))
+        ax.axhspan(-part["placebo"].iloc[0], part["placebo"].iloc[0], color=GREY, alpha=0.25, linewidth=0)
+        ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
+        ax.axhline(full, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
+        reach = np.abs(part[["low", "high"]].to_numpy().T - part["gain"].to_numpy())
+        bars = {"color": BLUE, "marker": "o", "markersize": 4, "capsize": 2, "label": "new model's router"}
+        ax.errorbar(places, part["gain"], np.nan_to_num(reach), **bars)
+        labels = ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]]
+        ax.set_xticks(places, labels)
+        ax.set_title(f"{short(name, 24)}\n({part['models'].iloc[0]} models)")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
+    drawn[0].set_ylabel("APGR above 0.5")
+    fig.supxlabel("labelled queries of the new model", fontsize=8)
+    model_legend(fig, curves=drawn, ncol=3)
+    return fig

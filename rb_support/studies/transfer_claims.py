@@ -162,6 +162,23 @@ def of_commercial(leads: pd.DataFrame, n: int) -> Found:
     return found
 
 
+def of_new_models(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate] | None:
+    """What routing to a new model gains with the most labels, beside what knowing nothing reaches.
+
+    Parameters
+    ----------
+    table : as `new_models.summary` gives it.
+    sizes : queries of each table.
+    """
+    most = table[table["labels"] == table["labels"].max()]
+    wider = norm.ppf(1 - 0.025 / max(len(most), 1)) / norm.ppf(0.975)  # simultaneous over the tables
+    found = []
+    for row in most.itertuples():
+        low, high = row.gain - wider * (row.gain - row.low), row.gain + wider * (row.high - row.gain)
+        found.append(Estimate(row.gain, low, high, row.table, sizes[row.table], row.placebo))
+    return found or None
+
+
 def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.DataFrame) -> Found:
     """Section 5.1 on the paper's own numbers, with the luck of its own questions.
 
