@@ -287,7 +287,13 @@ def new_model_figure(table: pd.DataFrame) -> Figure:
         ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
         ax.axhline(full, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
         reach = np.abs(part[["low", "high"]].to_numpy().T - part["gain"].to_numpy())
-        bars = {"color": BLUE, "marker": "o", "markersize": 4, "capsize": 2, "label": "new model's router"}
+        bars: dict[str, Any] = {
+            "color": BLUE,
+            "marker": "o",
+            "markersize": 4,
+            "capsize": 2,
+            "label": "new model's router",
+        }
         ax.errorbar(places, part["gain"], np.nan_to_num(reach), **bars)
         labels = ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]]
         ax.set_xticks(places, labels)

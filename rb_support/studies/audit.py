@@ -147,12 +147,12 @@ def audit(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
     """
     rows = []
     for table, *_, apgr, cpt50, cpt80 in numbers[["table", *METRICS]].itertuples(index=False):
-        chance, row = known.get(table), {"queries": 0}
+        chance, row = known.get(str(table)), dict[str, float]()
         for metric, value in zip(METRICS, (apgr, cpt50, cpt80), strict=True):
             low, high = chance.band(metric) if chance else (np.nan, np.nan)
             p = chance.p_value(metric, value) if chance else np.nan
             row |= {f"{metric}_p": p, f"{metric}_low": low, f"{metric}_high": high}
-        rows.append(row | {"queries": chance.n if chance else 0})
+        rows.append({"queries": chance.n if chance else 0, **row})
     found = pd.concat([numbers.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
     values = [f"{metric}_p" for metric in METRICS]
     corrected = np.full((len(found), len(METRICS)), np.nan)
@@ -200,7 +200,8 @@ def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFr
     noise (-1 if at any; NaN without scores).
     """
     reach, rows = float(norm.ppf((1 + _LEVEL) / 2)), []
-    for table, part in numbers.dropna(subset="apgr").groupby("table", sort=False):
+    for name, part in numbers.dropna(subset="apgr").groupby("table", sort=False):
+        table = str(name)
         spread = known[table].spread if table in known else np.nan
         named = part[["training", "router", "apgr"]].itertuples(index=False, name=None)
         widest = float(studentized_range.ppf(_LEVEL, len(part), np.inf)) if len(part) > 1 else np.nan
@@ -284,12 +285,15 @@ def counted_otherwise(pair: PairScores) -> pd.DataFrame:
     Frame with the columns counted, queries and spread (standard deviation of APGR among random orders).
     """
     frame = pair.frame
-    turns = [frame[[f"{side}_turn_1", f"{side}_turn_2"]].to_numpy().ravel() for side in ("strong", "weak")]
+    high, low = (
+        frame[[f"{side}_turn_1", f"{side}_turn_2"]].to_numpy(dtype=float).ravel()
+        for side in ("strong", "weak")
+    )
     whole = load_pairs("routellm-mtbench", decontaminate=False)
     ways: Sequence[tuple[str, Array, Array]] = [
         ("questions, contaminated ones left out", pair.strong, pair.weak),
         ("questions, all", whole.strong, whole.weak),
-        ("turns, each routed by itself", *turns),
+        ("turns, each routed by itself", high, low),
     ]
     rows = [(name, len(high), random_apgr_spread(high, low)) for name, high, low in ways]
     return pd.DataFrame(rows, columns=["counted", "queries", "spread"])

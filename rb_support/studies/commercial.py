@@ -83,10 +83,10 @@ def commercial_leads(
     for name, share in commercial().set_index("router")["strong_share"].items():
         scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
         for one in rates:
-            parts = (one.rate, pair.strong, pair.weak, scores)
+            parts = np.stack([one.rate, pair.strong, pair.weak, scores])
             names.append((one.router, name, share))
-            values.append(_lead(*parts, share))
-            drawn.append([_lead(*(part[rows] for part in parts), share) for rows in samples])
+            values.append(_lead(parts, share))
+            drawn.append([_lead(parts[:, rows], share) for rows in samples])
     table = pd.DataFrame(names, columns=["router", "commercial", "share"])
     both = zip(("lead", "fewer"), np.transpose(values), np.transpose(drawn, (2, 1, 0)), strict=True)
     for name, value, resamples in both:
@@ -95,8 +95,9 @@ def commercial_leads(
     return table
 
 
-def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> tuple[float, float]:
+def _lead(parts: Array, share: float) -> tuple[float, float]:
     """How far a curve is above a point, and what part of the point's calls it saves at the point's score."""
+    rate, strong, weak, theirs = parts
     shares, curve = threshold_sweep(rate, strong, weak)
     score = float(np.nanmean(theirs))
     reached = first_crossings(shares[None], curve[None], score)[0]

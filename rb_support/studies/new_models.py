@@ -21,10 +21,11 @@ from rb_support.catalog import GSM8K
 from rb_support.embed import bare_questions
 from rb_support.frontier import exceeds
 from rb_support.load import load_outcomes
-from rb_support.outcomes import Origin, Outcomes, join_origins
+from rb_support.outcomes import Origin, Outcomes
 from rb_support.outcomes.splits import hold_out
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
+from rb_support.preference.battle_sets import join_origins
 from rb_support.preference.training_sets import Experiment
 from rb_support.routers.decision import training_vectors
 from rb_support.sources import ModelScores
@@ -328,10 +329,13 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             continue
         means = table.pivot_table(index="model", columns=["way", "labels"], values="gain")
         luck = table[table["way"] == PLACEBO].groupby(["split", "draw"])["gain"].mean()
-        placebo, full = float(np.quantile(luck, 0.975)), float(means[FULL].mean().iloc[0])
+        placebo, full = float(np.quantile(luck, 0.975)), float(means[FULL].to_numpy().mean())
         whole = full if exceeds(full, placebo, 1) else np.nan
-        for way, labels in [column for kind in (FEW, ALL) for column in means if column[0] == kind]:
-            values = means[way, labels].to_numpy()
+        counts = [
+            (way, labels) for way in (FEW, ALL) if way in means for labels in means[way].columns.astype(int)
+        ]
+        for way, labels in counts:
+            values = means[way][labels].to_numpy()
             reach = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
             mean = float(values.mean())
             told = (name, len(values), labels if way == FEW else np.nan, mean, mean - reach, mean + reach)

@@ -211,7 +211,7 @@ def withheld(table: pd.DataFrame, pairs: Pairs) -> pd.DataFrame:
     improvement and their intervals are NaN.
     """
     small = table["benchmark"].map({name: not testable(pair) for name, pair in pairs.items()}).astype(bool)
-    metrics = [name for name in table if name.startswith(METRICS) or name == "improvement"]
+    metrics = [name for name in table.columns.astype(str) if name.startswith((*METRICS, "improvement"))]
     found = table.assign(gap=np.where(small, TOO_SMALL, ""))
     found[metrics] = found[metrics].mask(small)
     return found

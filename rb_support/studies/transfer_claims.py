@@ -78,12 +78,13 @@ def of_pairs(
         Estimate(value, low, high, name, n)
         for (name, value, n), (low, high) in zip(rows, ends.tolist(), strict=True)
     ]
-    alike = [Estimate(row.difference, row.low, row.high, row.pair, row.queries) for row in shift.itertuples()]
+    numbers = shift[["difference", "low", "high"]].to_numpy(dtype=float).tolist()
+    named = zip(numbers, shift["pair"], shift["queries"], strict=True)
+    alike = [Estimate(*_three(row), str(name), int(n)) for row, name, n in named]
     saved = savings(judged, prices=prices, rng=rng, draws=draws, targets=(0.8,))
-    calls = [
-        Estimate(1 / r.saving, 1 / r.saving_high, 1 / r.saving_low, r.benchmark, len(others[r.benchmark]))
-        for r in saved.itertuples()
-    ]
+    ratios = (1 / saved[["saving", "saving_high", "saving_low"]].to_numpy(dtype=float)).tolist()
+    tables = zip(ratios, saved["benchmark"].astype(str), strict=True)
+    calls = [Estimate(*_three(row), name, len(others[name])) for row, name in tables]
     return trained | {"others-above": above, "comparable": alike or None, "half-the-calls": calls}
 
 
@@ -107,13 +108,12 @@ def of_savings(table6: pd.DataFrame, sizes: Mapping[str, int]) -> Found:
     sizes : queries of each benchmark.
     """
     half = table6[(table6["target"] == 0.5) & table6["saving"].notna()]
-    ratios = [
-        Estimate(row.saving, row.saving_low, row.saving_high, row.benchmark, sizes[row.benchmark])
-        for row in half.itertuples()
-    ]
+    numbers = half[["saving", "saving_low", "saving_high"]].to_numpy(dtype=float).tolist()
+    named = zip(numbers, half["benchmark"].astype(str), strict=True)
+    ratios = [Estimate(*_three(row), name, sizes[name]) for row, name in named]
     moved = (1 - table6["saving_full"] / table6["saving"]).abs().max()
     counted = Fact(bool(moved < 0.1), f"counting it changes a ratio by at most {moved:.1%}")
-    known = {"saves-everywhere": ratios or None, "saves-3.66": ratios or None}
+    known: Found = {"saves-everywhere": ratios or None, "saves-3.66": ratios or None}
     return known | {"weak-cost": None if np.isnan(moved) else counted}
 
 
@@ -158,7 +158,7 @@ def of_commercial(leads: pd.DataFrame, n: int) -> Found:
     found: Found = {}
     for key, column in (("above-commercial", "lead"), ("fewer-than-commercial", "fewer")):
         numbers = best[[column, f"{column}_low", f"{column}_high"]].to_numpy(dtype=float).tolist()
-        found[key] = [Estimate(*row, name, n) for row, name in zip(numbers, names, strict=True)]
+        found[key] = [Estimate(*_three(row), name, n) for row, name in zip(numbers, names, strict=True)]
     return found
 
 
@@ -172,11 +172,11 @@ def of_new_models(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimat
     """
     most = table[table["labels"] == table["labels"].max()]
     wider = norm.ppf(1 - 0.025 / max(len(most), 1)) / norm.ppf(0.975)  # simultaneous over the tables
-    found = []
-    for row in most.itertuples():
-        low, high = row.gain - wider * (row.gain - row.low), row.gain + wider * (row.high - row.gain)
-        found.append(Estimate(row.gain, low, high, row.table, sizes[row.table], row.placebo))
-    return found or None
+    numbers = most[["gain", "low", "high", "placebo"]].to_numpy(dtype=float).tolist()
+    return [
+        Estimate(gain, gain + wider * (low - gain), gain + wider * (high - gain), name, sizes[name], placebo)
+        for (gain, low, high, placebo), name in zip(numbers, most["table"].astype(str), strict=True)
+    ] or None
 
 
 def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.DataFrame) -> Found:
@@ -209,12 +209,15 @@ def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
 
     def best(table: str, training: str, router: str) -> list[Estimate] | None:
         part = pairs[(pairs["table"] == table) & pairs["noise"].notna()]
-        part = part[part[["training", "other_training"]].eq(training).all(axis=1)]
-        rows = part[part[["router", "other_router"]].eq(router).any(axis=1)].to_dict("records")
-        for row in rows:
-            if row["router"] == router:
-                row |= {"difference": -row["difference"], "router": row["other_router"]}
-        return [_difference(row, f"over {row['router']}", known) for row in rows] or None
+        part = part[(part["training"] == training) & (part["other_training"] == training)]
+        found = []
+        for row in part.to_dict("records"):
+            if row["other_router"] == router:
+                found.append(_difference(row, f"over {row['router']}", known))
+            elif row["router"] == router:
+                row["difference"] = -row["difference"]
+                found.append(_difference(row, f"over {row['other_router']}", known))
+        return found or None
 
     llama = [name for name in known if name.startswith("Llama")]
     whole = random[(random["metric"] == "apgr") & (random["table"] == MT_BENCH)].to_dict("records")
@@ -240,6 +243,11 @@ def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
     return found
 
 
-def _difference(row: dict[str, Any], name: str, known: Mapping[str, Chance]) -> Estimate:
+def _difference(row: Mapping[Any, Any], name: str, known: Mapping[str, Chance]) -> Estimate:
     value, noise = float(row["difference"]), float(row["all_noise"])
     return Estimate(value, value - noise, value + noise, name, known[row["table"]].n)
+
+
+def _three(row: Sequence[float]) -> tuple[float, float, float]:
+    value, low, high = row
+    return value, low, high
