@@ -138,7 +138,7 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
 
 
 def commercial_figure(
-    curves: pd.DataFrame, commercial: pd.DataFrame, *, ends: tuple[float, float], title: str
+    curves: pd.DataFrame, commercial: pd.DataFrame, pairs: PairScores, *, stretch: float = 1, title: str
 ) -> Figure:
     """RouteLLM's Figure 2: our routers' call-performance curves, and commercial routers as points.
 
@@ -147,11 +147,16 @@ def commercial_figure(
     curves : columns router, share (of strong calls, a fraction) and score; a curve per router.
     commercial : columns router, strong_share (a fraction) and score; may have no row. Its legend says that
         scores are as printed, or from published judgments if it has a column score_clean.
-    ends : score of the weak and of the strong model alone.
+    pairs : scores of the pair on the curves' queries; random orders of them make the grey 95% band.
+    stretch : what a score of `pairs` is multiplied by to be one of the curves.
     title : of the panel.
     """
     fig, (ax,) = panels(1, width=6.4, height=3.6)
-    ax.plot([0, 100], ends, label="Random", **router_style("random"))
+    shares = np.linspace(0, 1, 101)
+    line, deviation = (stretch * part for part in random_scores(pairs.strong, pairs.weak, shares))
+    band = 1.96 * deviation
+    ax.fill_between(100 * shares, line - band, line + band, color=GREY, alpha=0.2, linewidth=0)
+    ax.plot(100 * shares, line, label="Random (band: 95%)", **router_style("random"))
     for name, curve in curves.groupby("router", sort=False):
         ax.plot(
             100 * curve["share"], curve["score"], label=str(name), **distinct(ax, router_style(str(name)))
