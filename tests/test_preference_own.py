@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,18 @@ from rb_support.pairs.metrics import has_gap
 from rb_support.preference import SWRanking
 from rb_support.preference.training_sets import load_experiment, own_experiment
 from rb_support.preference.win_model import WinModel
-from rb_support.studies import labels, overhead, preference_study, savings, transfer
+from rb_support.report import audit_figure, new_model_figure
+from rb_support.report.claims import check, claims_of
+from rb_support.studies import (
+    audit,
+    labels,
+    new_models,
+    overhead,
+    preference_study,
+    savings,
+    transfer,
+    transfer_claims,
+)
 from rb_support.studies.preference_study import trained, win_rates
 
 
@@ -78,9 +90,45 @@ def walk(outcomes):
         "savings": savings.savings(judged, prices=prices, rng=rng, draws=5),
         "halves": savings.calibration_table(rates, next(iter(benchmarks)), list(benchmarks)[-1], rng=rng),
     }
-    transfer.in_words(
-        preference_study.results(on(rates, others), rng=rng, draws=5), benchmarks
-    ) if others else 0
+    tables = {**benchmarks, **others}
+    found4 = transfer.withheld(preference_study.results(on(rates, tables), rng=rng, draws=5), tables)
+    transfer.in_words(found4, benchmarks)
+    known = audit.chances(
+        {name: pair for name, pair in tables.items() if transfer.testable(pair)}, rng=rng, draws=20
+    )
+    numbers = audit.of_results(found4)
+    apart = audit.differences(numbers, known)
+    found |= {
+        "audit": audit.audit(numbers, known),
+        "bands": audit.bands(known),
+        "apart": audit.counted(apart),
+    }
+    audit_figure(found["audit"], apart)
+    audit.augmentation(apart), audit.agreement(rates)
+    evidence = transfer_claims.of_pairs(
+        rates,
+        others,
+        found["shift"],
+        transfer_claims.met_in_training(experiment, others),
+        prices=prices,
+        rng=rng,
+        draws=5,
+    )
+    sizes = {name: len(part) for name, part in benchmarks.items()}
+    evidence |= transfer_claims.of_savings(found["savings"], sizes)
+    evidence |= {"most-pairs": transfer_claims.of_maps(found["atlas"])}
+    several = new_models.tables(experiment, scores)
+    gained = {
+        name: new_models.leave_one_out(one, rng.normal(size=(len(one.frame), 4)), rng=rng, splits=1, draws=1)
+        for name, one in several.items()
+    }
+    kept = new_models.summary(gained)
+    new_model_figure(kept)
+    plt.close("all")
+    evidence |= {
+        "new-models": transfer_claims.of_new_models(kept, {n: len(o.frame) for n, o in several.items()})
+    }
+    assert len(check(claims_of("07_model_pair_transfer"), evidence, "own")) > 20
     transfer.summary(found["atlas"])
     return experiment, found
 

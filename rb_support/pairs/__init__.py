@@ -5,7 +5,13 @@ call-performance plane: share of calls to the strong model against mean score. E
 fraction in [0, 1].
 """
 
-from rb_support.pairs.chance import bootstrap_pairs, random_apgr_spread, random_metrics, random_scores
+from rb_support.pairs.chance import (
+    bootstrap_pairs,
+    random_apgr_spread,
+    random_curves,
+    random_metrics,
+    random_scores,
+)
 from rb_support.pairs.metrics import apgr, cpt, cpt_name, pgr, share_at, threshold_for, threshold_sweep
 from rb_support.pairs.money import average_price, cost_saving, cost_saving_full, mixed_price
 
@@ -20,6 +26,7 @@ __all__ = [
     "mixed_price",
     "pgr",
     "random_apgr_spread",
+    "random_curves",
     "random_metrics",
     "random_scores",
     "share_at",

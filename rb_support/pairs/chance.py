@@ -16,6 +16,7 @@ from rb_support.stats import bootstrap_weights
 Array = NDArray[np.float64]
 
 _CELLS = 500_000  # numbers in one array; a handful of such arrays live at a time
+_FEW_VALUES = 5  # of gains, up to which their numbers are drawn and not their order
 
 
 def random_scores(strong: ArrayLike, weak: ArrayLike, shares: ArrayLike) -> tuple[Array, Array]:
@@ -123,6 +124,67 @@ def random_metrics(
     for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
         rows[cpt_name(target)] = (float(mean), float(low), float(high))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
+
+
+def random_curves(
+    strong: ArrayLike, weak: ArrayLike, *, rng: np.random.Generator, draws: int, steps: int = 10
+) -> tuple[Array, Array] | None:
+    """PGR of the random router at evenly spaced shares of strong calls, order by order.
+
+    A curve read at a few shares needs no order, only what gains fall into each of its steps. Where gains take
+    few values, as right and wrong answers do, their numbers per step are drawn (hypergeometric), so that many
+    queries cost no more than few; else whole orders are.
+
+    Parameters
+    ----------
+    strong, weak : (n,) score of each model on each query.
+    rng : source of randomness.
+    draws : random orders.
+    steps : of equal size, up to a query; RouteLLM's own evaluation reads its curves at ten.
+
+    Returns
+    -------
+    shares : (k + 1,) shares of strong calls from 0 to 1, k = `steps`, or the
+        number of queries if that is less.
+    recovered : (draws, k + 1) PGR there. None without a gap.
+
+    Raises
+    ------
+    ValueError
+        As `random_scores`.
+    """
+    high, low = columns(strong=strong, weak=weak)
+    gain = high - low
+    if not has_gap(high, low):
+        return None
+    n = len(gain)
+    ends = np.unique(np.arange(steps + 1) * n // steps)
+    values, counts = np.unique(gain, return_counts=True)
+    if len(values) <= _FEW_VALUES:
+        gained = _dealt(values, counts, np.diff(ends), rng, draws)
+    else:
+        orders = [rng.permuted(np.tile(gain, (size, 1)), axis=1) for size in _batches(draws, n)]
+        gained = np.vstack([np.add.reduceat(order, ends[:-1], axis=1) for order in orders])
+    recovered = np.zeros((draws, len(ends)))
+    np.cumsum(gained, axis=1, out=recovered[:, 1:])
+    return ends / n, recovered / gain.sum()
+
+
+def _dealt(
+    values: Array, counts: NDArray[np.int64], sizes: NDArray[np.int64], rng: np.random.Generator, draws: int
+) -> Array:
+    """(draws, steps) sums of values, of which there are `counts`, dealt at random to steps of given sizes."""
+    left, found = np.tile(counts, (draws, 1)), np.empty((draws, len(sizes)))
+    for step, size in enumerate(sizes):
+        room, taken = np.full(draws, size), np.empty_like(left)
+        for which in range(len(values) - 1):
+            others = left[:, which + 1 :].sum(axis=1)
+            taken[:, which] = rng.hypergeometric(left[:, which], others, room)
+            room = room - taken[:, which]
+        taken[:, -1] = room
+        left = left - taken
+        found[:, step] = taken @ values
+    return found
 
 
 def bootstrap_pairs(

@@ -1,8 +1,10 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
 from rb_support.report.call_figures import (
+    audit_figure,
     commercial_figure,
     labels_figure,
+    new_model_figure,
     plot_call_performance,
     routers_figure,
     transfer_figure,
@@ -28,6 +30,7 @@ __all__ = [
     "Report",
     "ReportError",
     "Versus",
+    "audit_figure",
     "beside",
     "cascade_figure",
     "commercial_figure",
@@ -40,6 +43,7 @@ __all__ = [
     "mathematics_figure",
     "model_legend",
     "model_style",
+    "new_model_figure",
     "oracle_figure",
     "panels",
     "plot_call_performance",

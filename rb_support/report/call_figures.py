@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from rb_support.report.text import short
 _LINES = ("-", "--", ":")
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
+_TRAINING_LOOKS = (("o", BLUE), ("s", VERMILLION), ("^", GREEN), ("D", PURPLE))
 _COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
 
 
@@ -136,7 +138,7 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
 
 
 def commercial_figure(
-    curves: pd.DataFrame, commercial: pd.DataFrame, *, ends: tuple[float, float], title: str
+    curves: pd.DataFrame, commercial: pd.DataFrame, pairs: PairScores, *, stretch: float = 1, title: str
 ) -> Figure:
     """RouteLLM's Figure 2: our routers' call-performance curves, and commercial routers as points.
 
@@ -145,11 +147,16 @@ def commercial_figure(
     curves : columns router, share (of strong calls, a fraction) and score; a curve per router.
     commercial : columns router, strong_share (a fraction) and score; may have no row. Its legend says that
         scores are as printed, or from published judgments if it has a column score_clean.
-    ends : score of the weak and of the strong model alone.
+    pairs : scores of the pair on the curves' queries; random orders of them make the grey 95% band.
+    stretch : what a score of `pairs` is multiplied by to be one of the curves.
     title : of the panel.
     """
     fig, (ax,) = panels(1, width=6.4, height=3.6)
-    ax.plot([0, 100], ends, label="Random", **router_style("random"))
+    shares = np.linspace(0, 1, 101)
+    line, deviation = (stretch * part for part in random_scores(pairs.strong, pairs.weak, shares))
+    band = 1.96 * deviation
+    ax.fill_between(100 * shares, line - band, line + band, color=GREY, alpha=0.2, linewidth=0)
+    ax.plot(100 * shares, line, label="Random (band: 95%)", **router_style("random"))
     for name, curve in curves.groupby("router", sort=False):
         ax.plot(
             100 * curve["share"], curve["score"], label=str(name), **distinct(ax, router_style(str(name)))
@@ -208,3 +215,97 @@ def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
         ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
     log_axis(ax)
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
+
+
+def audit_figure(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
+    """Printed APGR beside what random orders of the same queries reach, a panel per table.
+
+    Grey: 95% of random orders. A filled marker has p < .05 after Holm's correction for all numbers of its
+    table. The black bar is as long as the difference of two unrelated orders gets in 95% of cases.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.audit.audit` gives it; tables without scores are left out.
+    differences : as `rb_support.studies.audit.differences` gives it.
+    """
+    known = table[table["queries"] > 0]
+    parts = {str(name): part for name, part in known.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has numbers and scores to hold them against.")
+    routers = list(dict.fromkeys(known["router"]))
+    looks = dict(zip(dict.fromkeys(known["training"]), _TRAINING_LOOKS, strict=False))
+    wide = 2.2 + 1.6 * min(len(parts), 4)
+    fig, axes = panels_of(parts, 4, width=wide, height=2.4, sharex=True, sharey=True)
+    for name, (ax,) in axes.items():
+        part = parts[name]
+        _plot_audited(ax, part, routers, looks)
+        noise = differences.loc[differences["table"] == name, "noise"]
+        if len(noise):
+            ax.plot(
+                [0.5, 0.5 + noise.iloc[0]], [-0.75] * 2, color=BLACK, linewidth=2.5, solid_capstyle="butt"
+            )
+        ax.set_title(f"{fill(short(name, 40), 20)}\n(n = {part['queries'].iloc[0]:,})")
+        ax.set_xlabel("APGR")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_yticks(range(len(routers)), routers)
+    drawn[0].set_ylim(len(routers) - 0.5, -1.1)
+    drawn[0].plot([], [], color=BLACK, linewidth=2.5, label="difference of two random orders, 95%")
+    drawn[0].scatter([], [], marker="o", c="white", edgecolor=BLACK, label="hollow: p > .05 after Holm")
+    model_legend(fig, curves=drawn, ncol=2)
+    return fig
+
+
+def _plot_audited(
+    ax: Axes, part: pd.DataFrame, routers: Sequence[str], looks: Mapping[str, tuple[str, str]]
+) -> None:
+    low, high = part[["apgr_low", "apgr_high"]].iloc[0]
+    ax.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label="95% of random orders")
+    ax.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+    for router, rows in part.groupby("router", sort=False):
+        ax.plot(rows["apgr"], [routers.index(str(router))] * len(rows), color=GREY, linewidth=0.7, zorder=2)
+    for training, (marker, color) in looks.items():
+        rows = part[part["training"] == training]
+        places = [routers.index(router) for router in rows["router"]]
+        faces = np.where(rows["apgr_holm"] < 0.05, color, "white").tolist()
+        ax.scatter(rows["apgr"], places, marker=marker, s=26, c=faces, edgecolor=color, linewidth=1, zorder=3)
+        ax.plot([], [], ls="none", marker=marker, color=color, label=str(training))
+
+
+def new_model_figure(table: pd.DataFrame) -> Figure:
+    """What routing to a new model gains over the pair's zero router, by its labels, a panel per table.
+
+    Bars span the 95% interval of the mean over models. Grey: where predictions dealt out at random lie, up to
+    their 97.5% quantile. Dashed: a regression that has all labels of the new model.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.new_models.summary` gives it.
+    """
+    parts = {str(name): part for name, part in table.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has enough rows and models to take one of them for a new one.")
+    fig, axes = panels_of(parts, 4, width=2.2 + 1.5 * min(len(parts), 4), height=2.6, sharey=True)
+    for name, (ax,) in axes.items():
+        part, full = parts[name], parts[name]["full"].iloc[0]
+        places = np.arange(len(part))
+        ax.axhspan(-part["placebo"].iloc[0], part["placebo"].iloc[0], color=GREY, alpha=0.25, linewidth=0)
+        ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
+        ax.axhline(full, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
+        reach = np.abs(part[["low", "high"]].to_numpy().T - part["gain"].to_numpy())
+        bars: dict[str, Any] = {
+            "color": BLUE,
+            "marker": "o",
+            "markersize": 4,
+            "capsize": 2,
+            "label": "new model's router",
+        }
+        ax.errorbar(places, part["gain"], np.nan_to_num(reach), **bars)
+        labels = ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]]
+        ax.set_xticks(places, labels)
+        ax.set_title(f"{short(name, 24)}\n({part['models'].iloc[0]} models)")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
+    drawn[0].set_ylabel("APGR above 0.5")
+    fig.supxlabel("labelled queries of the new model", fontsize=8)
+    model_legend(fig, curves=drawn, ncol=3)
+    return fig

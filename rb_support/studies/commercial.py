@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rb_support import paper
 from rb_support.pairs import threshold_sweep
+from rb_support.pairs.metrics import first_crossings
 from rb_support.sources import load_judgments
-from rb_support.stats import interval
+from rb_support.stats import simultaneous
 from rb_support.studies.preference_study import WinRates
 
 Array = NDArray[np.float64]
@@ -65,8 +66,9 @@ def commercial_leads(
 
     Returns
     -------
-    A row per router and commercial router: router, commercial, share, lead (in points of the judge), low
-    and high.
+    A row per router and commercial router: router, commercial, share, lead (in points of the judge), low and
+    high, fewer (of their strong calls, the part that ours saves where its curve first reaches their score;
+    negative if ours needs more), fewer_low and fewer_high. Intervals are simultaneous over all rows.
 
     Raises
     ------
@@ -77,21 +79,30 @@ def commercial_leads(
     pair = rates[0].pairs
     numbers = pair.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
     samples = rng.integers(len(pair), size=(draws, len(pair)))
-    found = []
+    names, values, drawn = [], [], []
     for name, share in commercial().set_index("router")["strong_share"].items():
         scores = theirs[str(name).lower()].reindex(numbers).to_numpy(dtype=float)
         for one in rates:
-            drawn = [
-                _lead(one.rate[rows], pair.strong[rows], pair.weak[rows], scores[rows], share)
-                for rows in samples
-            ]
-            lead = _lead(one.rate, pair.strong, pair.weak, scores, share)
-            found.append((one.router, name, share, lead, *interval(drawn)))
-    return pd.DataFrame(found, columns=["router", "commercial", "share", "lead", "low", "high"])
+            parts = np.stack([one.rate, pair.strong, pair.weak, scores])
+            names.append((one.router, name, share))
+            values.append(_lead(parts, share))
+            drawn.append([_lead(parts[:, rows], share) for rows in samples])
+    table = pd.DataFrame(names, columns=["router", "commercial", "share"])
+    both = zip(("lead", "fewer"), np.transpose(values), np.transpose(drawn, (2, 1, 0)), strict=True)
+    for name, value, resamples in both:
+        low, high = simultaneous(value, resamples).T
+        table = table.assign(**{name: value, f"{name}_low": low, f"{name}_high": high})
+    return table
 
 
-def _lead(rate: Array, strong: Array, weak: Array, theirs: Array, share: float) -> float:
-    return float(np.interp(share, *threshold_sweep(rate, strong, weak)) - np.nanmean(theirs))
+def _lead(parts: Array, share: float) -> tuple[float, float]:
+    """How far a curve is above a point, and what part of the point's calls it saves at the point's score."""
+    rate, strong, weak, theirs = parts
+    shares, curve = threshold_sweep(rate, strong, weak)
+    score = float(np.nanmean(theirs))
+    reached = first_crossings(shares[None], curve[None], score)[0]
+    needed = 1.0 if np.isnan(reached) else reached  # all calls, and still below
+    return float(np.interp(share, shares, curve) - score), float(1 - needed / share)
 
 
 def _named_gpt4(called: pd.Series[str]) -> float:

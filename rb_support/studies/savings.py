@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
-from rb_support.studies.preference_study import WinRates, by_table, known_interval, on_tables, resampled
+from rb_support.stats import simultaneous
+from rb_support.studies.preference_study import WinRates, by_table, on_tables, resampled
 
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
@@ -46,7 +47,8 @@ def savings(
     """RouteLLM's Table 6: what the best router of each benchmark saves at CPT(50%) and CPT(80%).
 
     The best is the one of the highest APGR on the very queries it is judged on, as in the paper, so the
-    ratios are optimistic; the resamples do not repeat that choice.
+    ratios are optimistic. Their intervals are simultaneous over all routers of all benchmarks: they hold
+    whichever is picked.
 
     Parameters
     ----------
@@ -62,21 +64,37 @@ def savings(
     each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's); NaN
     what a model that costs or scores nothing leaves undefined.
     """
+    told = {
+        name: (competing, resampled(competing, rng=rng, draws=draws, targets=targets))
+        for name, competing in by_table(rates).items()
+    }
+    ends = {target: _all_at_once(told, cpt_name(target)) for target in targets}
     rows = []
-    for benchmark, competing in by_table(rates).items():
-        told = resampled(competing, rng=rng, draws=draws, targets=targets)
-        areas = np.array([found["apgr"] for found, _ in told])
+    for benchmark, (competing, found) in told.items():
+        areas = np.array([metrics["apgr"] for metrics, _ in found])
         place = int(np.where(np.isnan(areas), -np.inf, areas).argmax())
-        best, (found, samples) = competing[place], told[place]
+        best = competing[place]
         head = {"benchmark": benchmark, "training": best.training, "router": best.router}
         score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
         for target in targets:
-            name = cpt_name(target)
-            shares = np.array([found[name], *samples[name]], dtype=float)
+            fewest, most = np.clip(ends[target][benchmark][place], 1 / len(best.rate), 1.0)
+            shares = np.array([found[place][0][cpt_name(target)], most, fewest], dtype=float)
             row = _saved(shares, target, *prices[benchmark])
             quality = (target * score + (1 - target) * least) / (score or np.nan)
             rows.append({**head, "apgr": areas[place], "target": target, **row, "quality_share": quality})
     return pd.DataFrame(rows)
+
+
+def _all_at_once(
+    told: Mapping[str, tuple[Sequence[WinRates], Sequence[tuple[dict[str, float], pd.DataFrame]]]],
+    metric: str,
+) -> dict[str, Array]:
+    """Simultaneous intervals of a metric over all routers: benchmark -> (routers, 2)."""
+    every = [each for _, found in told.values() for each in found]
+    values = [metrics[metric] for metrics, _ in every]
+    ends = simultaneous(values, np.column_stack([samples[metric] for _, samples in every]))
+    places = np.cumsum([len(found) for _, found in told.values()])[:-1]
+    return dict(zip(told, np.split(ends, places), strict=True))
 
 
 def calibration_table(
@@ -117,13 +135,12 @@ def calibration_table(
 
 
 def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:
-    """Both ratios, with intervals, from the CPT of the queries as they are and of their resamples."""
+    """Both ratios from a CPT and both ends of its interval, the upper one first: (3,)."""
     calls = target / shares
     mixed = shares * strong_price + (1 - shares) * weak_price
     mixed = np.where(mixed > 0, mixed, np.nan)  # nothing costs anything
     full = mixed_price(target, strong_price, weak_price) / mixed
     found = {"share": float(shares[0])}
     for name, ratio in (("saving", calls), ("saving_full", full)):
-        low, high = known_interval(ratio[1:])
-        found |= {name: float(ratio[0]), f"{name}_low": low, f"{name}_high": high}
+        found |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio.tolist(), strict=True))
     return found

@@ -25,26 +25,32 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import columns, first_crossings, has_gap, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
-from rb_support.stats import supports
+from rb_support.stats import simultaneous
 from rb_support.studies import preference_study
-from rb_support.studies.preference_study import WinRates, benchmark_of, known_interval, on_tables
+from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, on_tables
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
 """Name of a pair -> what its two models scored; of one benchmark, or of several."""
 
-MARGIN = 0.1
-"""Two APGRs that differ by less are called comparable here; the paper's own differ by up to 0.08."""
+WIDEST_CHANCE = 0.125
+"""Standard deviation of APGR among random orders above which a pair's gap is too small to judge a router on:
+95% of routers that know nothing then fill more than half of the scale from 0 to 1."""
+
+TOO_SMALL = "gap too small"
+"""What stands in place of APGR where chance is wider than that."""
 
 MOST_PAIRS = 300
 """Pairs of a benchmark on a map; 25 models have 300."""
 
 _OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
+_LLAMA = ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct")
 _REAL = (
     (MT_BENCH, "Claude 3 Opus / Mixtral", _OPUS, _MIXTRAL),
     (MT_BENCH, "Claude 3.5 Sonnet / Mixtral", "claude-3-5-sonnet-20240620", _MIXTRAL),
+    (MT_BENCH, "Llama 3.1 70B / 8B", *_LLAMA),
     (GSM8K, "Claude 3 Opus / Sonnet", _OPUS, "claude-3-sonnet-20240229"),
-    (GSM8K, "Llama 3.1 70B / 8B", "Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct"),
+    (GSM8K, "Llama 3.1 70B / 8B", *_LLAMA),
 )
 _SIMULATED = tuple(
     (benchmark, *alike)
@@ -104,7 +110,7 @@ def score_tables(experiment: Experiment) -> dict[str, ModelScores]:
     """Scores of all models at hand, by benchmark; on no query that golden labels were taken from.
 
     Real data has 15 models on GSM8K (ZeroEval's answers, without the prompts that RouteLLM's training data
-    holds) and four on MT Bench (without the contaminated questions). Simulated and own tables have theirs on
+    holds) and six on MT Bench (without the contaminated questions). Simulated and own tables have theirs on
     the queries of the experiment's benchmarks.
 
     Raises
@@ -142,10 +148,11 @@ def _clean(table: ModelScores, leaked: pd.Series[bool]) -> ModelScores:
 def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> dict[str, PairScores]:
     """The pairs of RouteLLM's Table 4, or what comes nearest to them in the data at hand.
 
-    The paper judges Claude 3 Opus / Sonnet and Llama 3.1 70B / 8B on MT Bench. Those judgments are not
-    published, but for Opus. Real data has both pairs on GSM8K, and on MT Bench Claude 3 Opus and Claude 3.5
-    Sonnet against Mixtral. Simulated data has two pairs that resemble the paper's; an own table gives, of
-    each benchmark, the two pairs of the widest gaps besides its own.
+    The paper judges Claude 3 Opus / Sonnet and Llama 3.1 70B / 8B on MT Bench. Its judgments are not
+    published; those of others are for Llama's pair and for Opus, for Claude 3 Sonnet none are. Real data
+    has both pairs on GSM8K, and on MT Bench Llama's and, against Mixtral, Claude 3 Opus and 3.5 Sonnet.
+    Simulated data has two pairs that resemble the paper's; an own table gives, of each benchmark, the two
+    pairs of the widest gaps besides its own.
 
     Parameters
     ----------
@@ -182,6 +189,32 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
             (name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair.strong, pair.weak), chance)
         )
     return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
+
+
+def testable(pair: PairScores) -> bool:
+    """Whether a pair's gap is wide enough, for its queries, to judge a router on (`WIDEST_CHANCE`)."""
+    spread = random_apgr_spread(pair.strong, pair.weak)
+    return spread is not None and spread <= WIDEST_CHANCE
+
+
+def withheld(table: pd.DataFrame, pairs: Pairs) -> pd.DataFrame:
+    """Results without what divides by a gap that is too small for it.
+
+    Parameters
+    ----------
+    table : as `preference_study.results` gives it; `benchmark` holds names of `pairs`.
+    pairs : name -> scores.
+
+    Returns
+    -------
+    The table with the column gap: empty, or `TOO_SMALL` where a pair is not `testable`; there CPT, APGR,
+    improvement and their intervals are NaN.
+    """
+    small = table["benchmark"].map({name: not testable(pair) for name, pair in pairs.items()}).astype(bool)
+    metrics = [name for name in table.columns.astype(str) if name.startswith((*METRICS, "improvement"))]
+    found = table.assign(gap=np.where(small, TOO_SMALL, ""))
+    found[metrics] = found[metrics].mask(small)
+    return found
 
 
 def whole_origin(experiment: Experiment, pairs: Pairs) -> Origin:
@@ -331,6 +364,7 @@ def pair_differences(
     """How APGR on other pairs differs from that on the original pair, averaged over the routers.
 
     Both are resampled on their own, which is right for different queries and cautious for the same ones.
+    Pairs that are not `testable`, and those on a benchmark whose original pair is not, are left out.
 
     Parameters
     ----------
@@ -341,37 +375,29 @@ def pair_differences(
 
     Returns
     -------
-    A row per other pair: pair, benchmark, original and other (mean APGR), difference, low and high.
+    A row per other pair: pair, benchmark, queries, original and other (mean APGR), difference, low and high
+    (simultaneous over the rows).
     """
-    before = {name: _mean_apgr(on_tables(rates, [name]), rng, draws) for name in benchmarks}
-    rows = []
+    before = {name: on_tables(rates, [name]) for name in benchmarks}
+    known = {name: _mean_apgr(told, rng, draws) for name, told in before.items() if testable(told[0].pairs)}
+    rows, drawn = [], []
     for name in others:
-        benchmark = benchmark_of(name, before)
-        (old, olds), (new, news) = before[benchmark], _mean_apgr(on_tables(rates, [name]), rng, draws)
-        rows.append((name, benchmark, old, new, new - old, *known_interval(news - olds)))
-    columns = ["pair", "benchmark", "original", "other", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+        benchmark, told = benchmark_of(name, before), on_tables(rates, [name])
+        if benchmark not in known or not testable(told[0].pairs):
+            continue
+        (old, olds), (new, news) = known[benchmark], _mean_apgr(told, rng, draws)
+        rows.append((name, benchmark, len(told[0].pairs), old, new, new - old))
+        drawn.append(news - olds)
+    columns = ["pair", "benchmark", "queries", "original", "other", "difference"]
+    found = pd.DataFrame(rows, columns=columns)
+    ends = simultaneous(found["difference"], np.transpose(drawn)) if rows else np.empty((0, 2))
+    return found.assign(low=ends[:, 0], high=ends[:, 1])
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
     told = preference_study.resampled(rates, rng=rng, draws=draws)
     mean = pd.Series([found["apgr"] for found, _ in told]).mean()
     return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
-
-
-def comparable(difference: tuple[float, float], margin: float = MARGIN) -> bool | None:
-    """Whether an interval of a difference says that it is smaller than a margin, to either side.
-
-    Returns
-    -------
-    True if the interval is inside the margin, False if it is outside of it, None if it cannot tell.
-
-    >>> comparable((-0.05, 0.02)), comparable((-0.3, -0.2)), comparable((-0.2, 0.02))
-    (True, False, None)
-    """
-    low, high = difference
-    sides = (supports((low + margin, high + margin), 1), supports((low - margin, high - margin), -1))
-    return False if False in sides else None if None in sides else True
 
 
 def _gap(strong: Array, weak: Array) -> float:

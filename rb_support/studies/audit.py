@@ -1,0 +1,299 @@
+"""Published APGR and CPT held against what random orders of the very same queries reach.
+
+Whoever knows both models' scores on n queries knows how far luck carries a router on them, without the
+router: under the null hypothesis that its order has nothing to do with the gains, each of the n! orders is as
+likely as another. That holds for whatever it was trained on, and asks for no model of the queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+from scipy.stats import norm, spearmanr, studentized_range
+
+from rb_support import paper
+from rb_support.outcomes import PairScores
+from rb_support.pairs import random_apgr_spread, random_curves
+from rb_support.pairs.metrics import first_crossings
+from rb_support.preference.training_sets import MT_BENCH
+from rb_support.sources import load_pairs
+from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table
+
+Array = NDArray[np.float64]
+DRAWS = 100_000
+"""Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
+
+_TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
+_LEVEL = 0.95
+_ROUNDED = 1e-9  # two APGRs as near as this are one
+_NAMES = {"Causal LLM": "Causal LM"}
+_TRAININGS = {"arena": "D_arena", "arena + judge": "D_arena + D_judge", "arena + gold": "D_arena + D_gold"}
+_SOURCES = {MT_BENCH: "routellm-mtbench", "MMLU": "routellm-mmlu", "GSM8K": "routellm-gsm8k"}
+
+
+def published() -> pd.DataFrame:
+    """What RouteLLM's Tables 1 to 4 print of its routers.
+
+    Returns
+    -------
+    A row per router and training set of a table: table (benchmark, with another pair's name before it),
+    training, router, apgr, cpt50, cpt80.
+    """
+    printed = _printed()
+    routers = printed[printed["router"] != RANDOM].reset_index(drop=True)
+    return routers[["table", "training", "router", *METRICS]]
+
+
+def of_results(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of our own routers in the form of `published`.
+
+    Parameters
+    ----------
+    table : as `preference_study.results` gives it; its random rows are left out.
+    """
+    routers = table[table["router"] != RANDOM].rename(columns={"benchmark": "table"}).reset_index(drop=True)
+    return routers[["table", "training", "router", *METRICS]]
+
+
+def published_scores() -> dict[str, PairScores]:
+    """The scores that those numbers of Tables 1 to 3 were computed on: RouteLLM's own, decontaminated.
+
+    Raises
+    ------
+    SourceError : if they are not at hand.
+    """
+    return {name: load_pairs(source) for name, source in _SOURCES.items()}
+
+
+def _printed() -> pd.DataFrame:
+    rows = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)], ignore_index=True)
+    other = rows["table"] == 4
+    rows["table"] = rows["benchmark"].where(~other, rows["pair"] + " (" + rows["benchmark"] + ")")
+    return rows.replace({"router": _NAMES, "training": _TRAININGS})
+
+
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """What random orders of a table's n queries reach.
+
+    Attributes
+    ----------
+    n : queries.
+    spread : standard deviation of APGR, exact and in closed form.
+    drawn : (draws, 3) frame of apgr, cpt50 and cpt80, of curves read at every tenth of the calls as in
+        RouteLLM's own evaluation.
+    """
+
+    n: int
+    spread: float
+    drawn: pd.DataFrame
+
+    def band(self, metric: str, level: float = _LEVEL) -> tuple[float, float]:
+        """Where a share `level` of random orders lies, half of the rest on either side."""
+        low, high = np.quantile(self.drawn[metric], [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def p_value(self, metric: str, value: float) -> float:
+        """Two-sided p-value of a number: twice the smaller tail, itself counted in; NaN for NaN."""
+        if np.isnan(value):
+            return np.nan
+        drawn = self.drawn[metric].to_numpy()
+        tails = (drawn <= value + _ROUNDED).sum(), (drawn >= value - _ROUNDED).sum()
+        return float(min(1.0, 2 * (1 + min(tails)) / (1 + len(drawn))))
+
+
+def chances(
+    tables: Mapping[str, PairScores], *, rng: np.random.Generator, draws: int = DRAWS
+) -> dict[str, Chance]:
+    """Chance on each table whose models leave a gap.
+
+    Parameters
+    ----------
+    tables : name -> scores.
+    rng, draws : of the random orders.
+    """
+    found = {}
+    for name, pair in tables.items():
+        curves = random_curves(pair.strong, pair.weak, rng=rng, draws=draws)
+        if curves is None:
+            continue
+        shares, recovered = curves
+        columns = {"apgr": trapezoid(recovered, shares, axis=1)}
+        columns |= {name: first_crossings(shares[None], recovered, at) for name, at in _TARGETS.items()}
+        spread = random_apgr_spread(pair.strong, pair.weak) or np.nan
+        found[name] = Chance(len(pair), spread, pd.DataFrame(columns))
+    return found
+
+
+def audit(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
+    """Where every number lies among random orders of its table's queries.
+
+    Parameters
+    ----------
+    numbers : as `published` gives them.
+    known : chance by table; numbers of another table keep NaN.
+
+    Returns
+    -------
+    `numbers` with the column queries and, of each metric, its `_p` (two-sided), its `_holm` (corrected for
+    all numbers of its table, by Holm's rule, which asks for no independence), and its `_low` and `_high` (95%
+    of random orders).
+    """
+    rows = []
+    for table, *_, apgr, cpt50, cpt80 in numbers[["table", *METRICS]].itertuples(index=False):
+        chance, row = known.get(str(table)), dict[str, float]()
+        for metric, value in zip(METRICS, (apgr, cpt50, cpt80), strict=True):
+            low, high = chance.band(metric) if chance else (np.nan, np.nan)
+            p = chance.p_value(metric, value) if chance else np.nan
+            row |= {f"{metric}_p": p, f"{metric}_low": low, f"{metric}_high": high}
+        rows.append({"queries": chance.n if chance else 0, **row})
+    found = pd.concat([numbers.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
+    values = [f"{metric}_p" for metric in METRICS]
+    corrected = np.full((len(found), len(METRICS)), np.nan)
+    for places in found.groupby("table").indices.values():
+        corrected[places] = holm(found[values].to_numpy()[places].ravel()).reshape(-1, len(METRICS))
+    found[[f"{metric}_holm" for metric in METRICS]] = corrected
+    ordered = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high", "_p", "_holm")]
+    return found[["table", "training", "router", "queries", *ordered]]
+
+
+def holm(values: ArrayLike) -> Array:
+    """p-values corrected for their number (Holm 1979): all below .05 are false with probability .05 at most.
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(values, dtype=float)
+    order = np.argsort(p)  # NaN last
+    count = int((~np.isnan(p)).sum())
+    factors = np.maximum(count - np.arange(len(p)), 1)
+    raised = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    found = np.empty_like(p)
+    found[order] = raised
+    return found
+
+
+def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
+    """Which differences in APGR between two routers of one table are larger than paired noise.
+
+    Where two orders with the rank correlation r differ at random with regard to the gains, their difference
+    has the standard deviation sqrt(2 (1 - r)) times that of one random order: exact, as APGR is linear in the
+    ranks. The orders behind published numbers are not published. With r = 0 the noise is a bound for all
+    orders that do not run against each other; and a difference says by itself from which r on it is larger
+    than noise.
+
+    Parameters
+    ----------
+    numbers, known : as in `audit`.
+
+    Returns
+    -------
+    A row per two routers of a table: table, training, router, other_training, other_router, difference, noise
+    (half of the 95% interval at r = 0), all_noise (the same for all differences of the table at once, by
+    Tukey's studentized range) and needed_r, the rank correlation from which on the difference is larger than
+    noise (-1 if at any; NaN without scores).
+    """
+    reach, rows = float(norm.ppf((1 + _LEVEL) / 2)), []
+    for name, part in numbers.dropna(subset="apgr").groupby("table", sort=False):
+        table = str(name)
+        spread = known[table].spread if table in known else np.nan
+        named = part[["training", "router", "apgr"]].itertuples(index=False, name=None)
+        widest = float(studentized_range.ppf(_LEVEL, len(part), np.inf)) if len(part) > 1 else np.nan
+        for (training, router, apgr), (other_training, other, other_apgr) in combinations(named, 2):
+            gain = other_apgr - apgr
+            needed = max(1 - (gain / (reach * spread)) ** 2 / 2, -1.0) if spread > 0 else np.nan
+            names = {"training": training, "router": router}
+            others = {"other_training": other_training, "other_router": other}
+            noise = {"noise": reach * np.sqrt(2) * spread, "all_noise": widest * spread, "needed_r": needed}
+            rows.append({"table": table, **names, **others, "difference": gain, **noise})
+    columns = ["table", "training", "router", "other_training", "other_router", "difference", "noise"]
+    return pd.DataFrame(rows, columns=[*columns, "all_noise", "needed_r"])
+
+
+def augmentation(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of `differences`, those of one router between its two training sets: what more labels add to it."""
+    same = pairs["router"].eq(pairs["other_router"]) & pairs["training"].ne(pairs["other_training"])
+    return pairs[same].reset_index(drop=True)
+
+
+def counted(pairs: pd.DataFrame) -> pd.DataFrame:
+    """How many of `differences` are larger than noise: table, differences, larger, larger_all (at once)."""
+    size = pairs["difference"].abs()
+    larger = pairs.assign(larger=size > pairs["noise"], larger_all=size > pairs["all_noise"])
+    groups = larger.dropna(subset="noise").groupby("table", sort=False)
+    sums = {name: (name, "sum") for name in ("larger", "larger_all")}
+    return groups.agg(differences=("difference", "size"), **sums).reset_index()
+
+
+def agreement(rates: Iterable[WinRates]) -> tuple[float, float]:
+    """Lowest and highest rank correlation of two routers on one table; NaN without two that vary."""
+    found = [np.nan]
+    for told in by_table(rates).values():
+        for one, other in combinations(told, 2):
+            if np.ptp(one.rate) > 0 and np.ptp(other.rate) > 0:
+                found.append(float(spearmanr(one.rate, other.rate).statistic))
+    return (np.nan, np.nan) if len(found) == 1 else (float(np.nanmin(found)), float(np.nanmax(found)))
+
+
+def bands(known: Mapping[str, Chance]) -> pd.DataFrame:
+    """Where random orders lie: table, queries, sd (of APGR), and 95% bands of APGR and of CPT(50%)."""
+    rows = [
+        (name, chance.n, chance.spread, *chance.band("apgr"), *chance.band("cpt50"))
+        for name, chance in known.items()
+    ]
+    columns = ["table", "queries", "sd", "apgr_low", "apgr_high", "cpt50_low", "cpt50_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def random_rows(known: Mapping[str, Chance]) -> pd.DataFrame:
+    """What the paper prints as the random router's interval, and what it can be an interval of.
+
+    Returns
+    -------
+    A row per table and metric: table, metric, printed (the random router's number), printed_half (half of its
+    interval), one_order (half of the interval in which 95% of single random orders lie), and runs_low and
+    runs_high: of how many orders' mean the printed interval could be, given how it is rounded.
+    """
+    rows = []
+    printed = _printed().query("router == @RANDOM")
+    for row in printed.to_dict("records"):
+        for metric in METRICS:
+            chance, half = known.get(row["table"]), float(row[f"{metric}_ci"])
+            wide = float(norm.ppf((1 + _LEVEL) / 2) * chance.drawn[metric].std()) if chance else np.nan
+            unit = 0.5 * (0.001 if round(half, 2) != half else 0.01)
+            low, high = (wide / (half + unit)) ** 2, (wide / (half - unit)) ** 2 if half > unit else np.inf
+            rows.append((row["table"], metric, row[metric], half, wide, low, high))
+    columns = ["table", "metric", "printed", "printed_half", "one_order", "runs_low", "runs_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def counted_otherwise(pair: PairScores) -> pd.DataFrame:
+    """What is taken for a query, and how wide chance is then: a row per way to count.
+
+    Parameters
+    ----------
+    pair : MT Bench of `published_scores`, both turns' scores among its columns.
+
+    Returns
+    -------
+    Frame with the columns counted, queries and spread (standard deviation of APGR among random orders).
+    """
+    frame = pair.frame
+    high, low = (
+        frame[[f"{side}_turn_1", f"{side}_turn_2"]].to_numpy(dtype=float).ravel()
+        for side in ("strong", "weak")
+    )
+    whole = load_pairs("routellm-mtbench", decontaminate=False)
+    ways: Sequence[tuple[str, Array, Array]] = [
+        ("questions, contaminated ones left out", pair.strong, pair.weak),
+        ("questions, all", whole.strong, whole.weak),
+        ("turns, each routed by itself", high, low),
+    ]
+    rows = [(name, len(high), random_apgr_spread(high, low)) for name, high, low in ways]
+    return pd.DataFrame(rows, columns=["counted", "queries", "spread"])

@@ -1,0 +1,65 @@
+"""New models from a few labels: what the lines are for, and that luck is worth nothing."""
+
+import numpy as np
+import pytest
+from scores_made import scores_of
+
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.report import new_model_figure
+from rb_support.studies import new_models
+
+
+def made(rng, n=600, models=6):
+    """Models of many strengths whose queries are hard along the first direction of their embeddings."""
+    X = rng.normal(size=(n, 5))
+    level, slope = np.linspace(-1, 2, models), 3 * np.linspace(0.2, 1.5, models)
+    chance = 1 / (1 + np.exp(-level - X[:, [0]] * slope))
+    return (rng.random((n, models)) < chance).astype(float), X
+
+
+def table_of(quality):
+    return scores_of(quality, prompts=[f"question {i}" for i in range(len(quality))])
+
+
+def test_a_new_model_is_placed_by_its_labels():
+    """One that fails where the others succeed is an average model without labels, and itself with many."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 4))
+    easy = (rng.random((800, 5)) < 1 / (1 + np.exp(-3 * X[:, [0]]))).astype(float)
+    odd = (rng.random(800) < 1 / (1 + np.exp(3 * X[:, 0]))).astype(float)
+    frame = table_of(easy).frame
+    train = Outcomes(frame, easy, np.zeros_like(easy), tuple("abcde"), Origin("own", "made"))
+    router = new_models.NewModelRouter().fit(train, X)
+    assert np.corrcoef(router.average(X), X[:, 0])[0, 1] > 0.9
+    assert router.predict(X).shape == (800, 5)
+    router.strength = 10.0
+    router.add("odd", odd, X)
+    assert router.models[-1] == "odd"
+    assert np.corrcoef(router.predict(X)[:, -1], X[:, 0])[0, 1] < -0.7
+    assert router.predict(X)[:, -1].mean() == pytest.approx(odd.mean(), abs=0.02)
+
+
+def test_what_prompts_tell_is_gained_and_what_they_do_not_is_not():
+    rng = np.random.default_rng(1)
+    once = {"rng": rng, "splits": 1, "draws": 1}
+    told = new_models.leave_one_out(table_of(made(rng)[0]), rng.normal(size=(600, 5)), **once)
+    quality, X = made(rng)
+    known = new_models.leave_one_out(table_of(quality), X, **once)
+    assert set(known["labels"]) == {0, 10, 25, 50, 100, 420}
+    table = new_models.summary({"signal": known, "none": told}).set_index("table")
+    assert (table.loc["signal", "full"] > table.loc["signal", "placebo"]).all()
+    assert table.loc["none", "gain"].abs().max() < 0.1
+    assert new_model_figure(table.reset_index()).axes[0].get_title("left") == "signal\n(6 models)"
+
+
+def test_a_gain_is_apgr_above_a_half_of_every_pair():
+    """Both gains of the strong model first: PGR 1/2, 1, 1, 1, so APGR is 3/4."""
+    scores = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    ours, theirs = np.array([0.9, 0.8, 0.7, 0.6]), np.full((4, 2), 0.1)
+    assert new_models._gain(ours, theirs, scores, 0, [1]) == pytest.approx(0.25)
+    assert new_models._gain(-ours, theirs, scores, 0, [1]) == pytest.approx(-0.25)
+    assert new_models._gain(-ours, theirs, scores[:, ::-1], 0, [1]) == pytest.approx(0.25)
+
+
+def test_small_tables_say_so():
+    assert new_model_figure(new_models.summary({})).axes[0].texts
