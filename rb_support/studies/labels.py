@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rb_support.outcomes import Battles, Origin, PairScores
-from rb_support.outcomes.splits import same_text
+from rb_support.outcomes.splits import hold_out, same_text
 from rb_support.pairs import apgr, bootstrap_pairs, random_apgr_spread, threshold_sweep
 from rb_support.preference.gold import Candidate, GoldRouter, Questions, Reader
 from rb_support.preference.training_sets import take_gold
@@ -28,7 +28,7 @@ from rb_support.verdicts import Estimate, Evidence
 Array = NDArray[np.float64]
 
 SUBJECTS, QUESTION, BOTH = "Mean of the subject", "Question (chosen)", "Question and subject (chosen)"
-SHUFFLED = "Shuffled labels"
+OWN, SHUFFLED = "Question and subject (chosen by its own labels)", "Shuffled labels"
 PRIOR = "subject, its mean alone"
 _EXPONENTS = np.linspace(0.2, 1.0, 17)
 _SMALLEST_FITTED = 200
@@ -149,7 +149,13 @@ def predicted(names: Iterable[str], learnt: Labelled, asked: Questions, plan: Pl
     return {name: np.mean([gains[one] for one in some], axis=0) for name, some in members.items()}
 
 
-def validated(labels: Labelled, plan: Plan, seed: int) -> dict[str, float]:
+def validated(labels: Labelled, others: Labelled, plan: Plan) -> dict[str, float]:
+    """APGR of every candidate, learnt from labels, on other labelled questions."""
+    gains = predicted(plan.candidates, labels, others.questions, plan)
+    return {name: area(gain, others.pairs) for name, gain in gains.items()}
+
+
+def cross_validated(labels: Labelled, plan: Plan, seed: int) -> dict[str, float]:
     """APGR of every candidate by cross-validation inside the labels; NaN where they are too few.
 
     Parameters
@@ -202,8 +208,10 @@ class Curve:
 def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan | None = None) -> Curve:
     """APGR for growing numbers of golden labels, on questions that nothing was chosen by.
 
-    At each size the candidates are chosen once, by the labels of the first draw; the larger draws of a seed
-    contain its smaller ones. "Shuffled labels" learns as the best choice does, from permuted outcomes.
+    At each size a candidate is chosen once, for the first draw of labels: by its APGR on the questions of the pool
+    that are left then (as long as these are no fewer than the labels), and, in a line apart, by cross-validation
+    inside the labels, as who has no others must. The larger draws of a seed contain its smaller ones.
+    "Shuffled labels" learns as the first kind of choice does, from permuted outcomes.
 
     Parameters
     ----------
@@ -223,8 +231,8 @@ def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan
     for size in [n for n in plan.labels if n <= most] or [most]:
         lines: dict[str, str] = {}
         for draw in range(seed, seed + int(np.clip(most // size, 1, plan.draws))):
-            labels = _drawn(pool, size, draw)
-            lines = lines or _lines(labels, plan, draw)
+            labels, left = _drawn(pool, size, draw)
+            lines = lines or _lines(labels, left, plan, draw)
             told = predicted(lines.values(), labels, test.questions, plan)
             mixed = labels.shuffled(np.random.default_rng(draw))
             blind = predicted([lines[BOTH]], mixed, test.questions, plan)
@@ -236,19 +244,21 @@ def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan
     return Curve(frame, {key: np.stack(each) for key, each in gains.items()}, test.pairs)
 
 
-def _drawn(pool: Labelled, size: int, seed: int) -> Labelled:
-    """So many labels of a pool, or all of it; the draw of a larger size holds that of a smaller one."""
-    places = pool.pairs.frame.assign(place=np.arange(len(pool.pairs)))
-    numbered = PairScores(places, pool.pairs.strong, pool.pairs.weak, "strong", "weak", scale=pool.pairs.scale)
-    two = take_gold(numbered, size, np.random.default_rng(seed))
-    return pool if two is None else pool.take(two[0].frame["place"].to_numpy())
+def _drawn(pool: Labelled, size: int, seed: int) -> tuple[Labelled, Labelled | None]:
+    """So many labels of a pool, and what is left; the draw of a larger size holds that of a smaller one."""
+    held = hold_out(pool.pairs.frame["prompt"], size, np.random.default_rng(seed), fill=False)
+    return (pool.take(held), pool.take(~held)) if held.any() and not held.all() else (pool, None)
 
 
-def _lines(labels: Labelled, plan: Plan, seed: int) -> dict[str, str]:
-    """Line of the curve -> candidate: two fixed, two chosen by the labels."""
-    scores = validated(labels, plan, seed)
-    chosen = {line: best_of(scores, plan.reading(line == BOTH)) for line in (QUESTION, BOTH)}
-    return {plan.baseline: plan.baseline, SUBJECTS: PRIOR, **chosen}
+def _lines(labels: Labelled, left: Labelled | None, plan: Plan, seed: int) -> dict[str, str]:
+    """Line of the curve -> candidate: two fixed, three chosen."""
+    inside = cross_validated(labels, plan, seed)
+    enough = left is not None and len(left.pairs) >= len(labels.pairs)
+    scores = validated(labels, left, plan) if left is not None and enough else inside
+    told, all_of_them = plan.reading(subject=False), plan.reading(subject=True)
+    chosen = {QUESTION: best_of(scores, told), BOTH: best_of(scores, all_of_them)}
+    fixed = {plan.baseline: plan.baseline, SUBJECTS: PRIOR}
+    return {**fixed, OWN: best_of(inside, all_of_them), **chosen}
 
 
 def compared(
