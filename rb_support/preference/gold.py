@@ -157,7 +157,9 @@ class GoldRouter:
             raise ValueError(f"give {len(questions)} scores from 0 to 1 of each model")
         how = self.candidate
         names = {name: self._others[name] for name in how.of}
-        self._members = [GoldRouter(each, self._others).fit(questions, strong, weak) for each in names.values()]
+        self._members = [
+            GoldRouter(each, self._others).fit(questions, strong, weak) for each in names.values()
+        ]
         if how.method != "mean":
             self._pipeline = _pipeline(how, questions.columns, len(questions))
             if how.method == "logistic":
@@ -174,7 +176,7 @@ class GoldRouter:
 
 
 class TwoLogistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """P(strong right) - P(weak right), a logistic regression each; a score between 0 and 1 is a share of both.
+    """P(strong right) - P(weak right), a logistic regression each; a score inside (0, 1) is a share of both.
 
     Parameters
     ----------
@@ -220,9 +222,9 @@ class SimilarityMean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class ShrunkenMeans(TransformerMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Mean outcome per group, shrunken towards that of all as far as groups differ by chance (empirical Bayes).
+    """Mean outcome per group, shrunken towards that of all as far as groups differ by chance.
 
-    The spread of the groups' true means comes from the method of moments (DerSimonian and Laird 1986): what
+    This is empirical Bayes: the spread of the groups' true means comes from the method of moments (DerSimonian and Laird 1986): what
     the observed means differ by, less what a few outcomes each would make them differ by.
     """
 

@@ -50,8 +50,9 @@ def question_form(prompts: Sequence[str]) -> pd.DataFrame:
     (n, 30) frame: lengths (logarithms of characters, words or lines + 1), shares from 0 to 1, and whether
     a pattern occurs (0 or 1).
 
-    >>> question_form(["Which is NOT prime?\\nA. 2\\nB. 9\\nAnswer:"])[["negation", "quantities"]].iloc[0].tolist()
-    [1.0, 1.0]
+    >>> form = question_form(["Which is NOT a prime number, 2 or 9?"])
+    >>> form[["negation", "which_of_the_following"]].iloc[0].tolist()
+    [1.0, 0.0]
     """
     rows = [_form(prompt) for prompt in prompts]
     return pd.DataFrame(rows, columns=list(_form("")), dtype=float)

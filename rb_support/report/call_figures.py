@@ -128,7 +128,9 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: floa
         color, line = _LABEL_COLORS[number % len(_LABEL_COLORS)], _LINES[number % len(_LINES)]
         ax.errorbar(at, rows["mean"], rows["std"].fillna(0), marker="o", markersize=3, color=color, ls=line)
         ends.append((float(rows["mean"].iloc[-1]), f" {router}", color))
-    for (_, name, color), y in zip(ends, apart([end for end, *_ in ends], 0.045 * np.ptp(ax.get_ylim()))):
+    for (_, name, color), y in zip(
+        ends, apart([end for end, *_ in ends], 0.045 * np.ptp(ax.get_ylim())), strict=True
+    ):
         if np.isfinite(y):
             ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
     for label, level in levels.items():

@@ -1,4 +1,4 @@
-"""What golden labels are worth (RouteLLM sec. 4.1.1): a router chosen among many, judged once on questions apart.
+"""What golden labels are worth (RouteLLM sec. 4.1.1): a router chosen among many, judged on questions apart.
 
 The candidates, how they are chosen among, and which questions are kept apart stand in
 `label_candidates.toml`, written before any of those questions was judged.
@@ -127,7 +127,7 @@ def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple
     """
     split = (plan or fixed_plan()).split
     two = take_gold(pairs, int((1 - split.test) * len(pairs)), np.random.default_rng(split.seed))
-    if two is None:
+    if two is None or len(two[0]) < 2:
         return None
     seen = [
         (part.frame["prompt"].tolist(), part.frame["task"].tolist(), X.loc[part.frame["prompt"]].to_numpy())
@@ -208,10 +208,10 @@ class Curve:
 def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan | None = None) -> Curve:
     """APGR for growing numbers of golden labels, on questions that nothing was chosen by.
 
-    At each size a candidate is chosen once, for the first draw of labels: by its APGR on the questions of the pool
-    that are left then (as long as these are no fewer than the labels), and, in a line apart, by cross-validation
-    inside the labels, as who has no others must. The larger draws of a seed contain its smaller ones.
-    "Shuffled labels" learns as the first kind of choice does, from permuted outcomes.
+    At each size a candidate is chosen once, for the first draw of labels: by its APGR on the questions of the
+    pool that are left then (as long as these are no fewer than the labels), and, in a line apart, by
+    cross-validation inside the labels, as who has no others must. The larger draws of a seed contain its
+    smaller ones. "Shuffled labels" learns as the first kind of choice does, from permuted outcomes.
 
     Parameters
     ----------
@@ -262,9 +262,14 @@ def _lines(labels: Labelled, left: Labelled | None, plan: Plan, seed: int) -> di
 
 
 def compared(
-    curve: Curve, *, sizes: Iterable[int], rng: np.random.Generator, draws: int = 500, plan: Plan | None = None
+    curve: Curve,
+    *,
+    sizes: Iterable[int],
+    rng: np.random.Generator,
+    draws: int = 500,
+    plan: Plan | None = None,
 ) -> pd.DataFrame:
-    """Routers on the same resampled questions and redrawn labels, with intervals that hold for all rows at once.
+    """Routers on the same resampled questions and redrawn labels, with intervals that hold for all rows.
 
     Parameters
     ----------
@@ -275,7 +280,7 @@ def compared(
     Returns
     -------
     A row per size and router: labels, router, queries, draws (of labels), apgr, low, high, and lead, lead_low,
-    lead_high over the baseline at the same size. None without a gap between the models.
+    lead_high over the baseline at the same size. No row without a gap between the models.
     """
     columns = ["labels", "router", "queries", "draws", "apgr", "low", "high", "lead", "lead_low", "lead_high"]
     keys = [key for key in curve.gains if key[1] in set(sizes)]
@@ -314,8 +319,8 @@ def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.
     """What could be reached at all: four levels, each honest about something else.
 
     The order of the outcomes themselves needs the answers; the subjects' means in sample are told by the
-    questions judged on, and so too high by what shuffled subjects reach; the curve's limit, and where it will be
-    with ten times the labels, are a power law's, a - b / labels ** c, through the best line. With one
+    questions judged on, and so too high by what shuffled subjects reach; the curve's limit, and where it will
+    be with ten times the labels, are a power law's, a - b / labels ** c, through the best line. With one
     outcome per model and question no data tells which of the rest is knowable.
 
     Parameters
@@ -325,7 +330,7 @@ def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.
 
     Returns
     -------
-    A row per level: level, apgr, low, high; NaN for an interval that it has not, no row where there is no gap.
+    A row per level: level, apgr, low, high; NaN where it has no interval, no row where there is no gap.
     """
     columns = ["level", "apgr", "low", "high"]
     test = curve.test
@@ -342,7 +347,10 @@ def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.
     sizes = [size for size in curve.sizes if size >= _SMALLEST_FITTED]
     if len(sizes) >= 4:
         values, samples = resampled(curve, [(BOTH, size) for size in sizes], rng=rng, draws=draws)
-        for level, at in (("ten times the labels, extrapolated", 10.0 * sizes[-1]), ("endless labels", np.inf)):
+        for level, at in (
+            ("ten times the labels, extrapolated", 10.0 * sizes[-1]),
+            ("endless labels", np.inf),
+        ):
             told = extrapolated(sizes, np.vstack([values, samples]), at)
             rows.append((level, told[0], *np.quantile(told[1:], [0.025, 0.975])))
     return pd.DataFrame(rows, columns=columns)
@@ -370,7 +378,9 @@ def extrapolated(sizes: ArrayLike, curves: Array, at: float) -> Array:
     n, errors, values = np.asarray(sizes, dtype=float), [], []
     for c in _EXPONENTS:
         x = n**-c
-        slope = np.minimum(((x - x.mean()) @ (curves - curves.mean(axis=1, keepdims=True)).T) / x.var() / len(n), 0)
+        slope = np.minimum(
+            ((x - x.mean()) @ (curves - curves.mean(axis=1, keepdims=True)).T) / x.var() / len(n), 0
+        )
         top = curves.mean(axis=1) - slope * x.mean()
         errors.append(((top[:, None] + slope[:, None] * x - curves) ** 2).sum(axis=1))
         values.append(top + slope * at**-c)
