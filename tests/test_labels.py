@@ -30,7 +30,7 @@ SMALL = PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": 
 
 
 def made(n=900, *, told=1.0, subjects=6, seed=0):
-    """Questions in subjects, half of which are hard for the weak model as far as `told`; vectors are noise."""
+    """Questions in subjects, half of them hard for the weak model as far as `told`; vectors are noise."""
     rng = np.random.default_rng(seed)
     subject = rng.integers(subjects, size=n)
     hard = subject < subjects / 2
@@ -202,7 +202,9 @@ def test_intervals_hold_the_lead_over_the_baseline(found):
     mean = found.frame.groupby(["labels", "router"])["apgr"].mean()[400]
     assert rows["apgr"].to_dict() == pytest.approx(mean.to_dict())
     told = labels.evidence(found, table, 400)
-    assert set(told) == {f"labels-{what}-1500" for what in ("paper", "goal", "lead", "shuffled")}
+    assert set(told) == {"labels-shuffled", *(f"labels-{what}-1500" for what in ("paper", "goal", "lead"))}
+    assert told["labels-shuffled"].low < 0.5 < told["labels-shuffled"].high
+    assert told["labels-goal-1500"][0].floor < 0.65
 
 
 def test_an_exact_power_law_is_extrapolated():

@@ -224,8 +224,9 @@ class SimilarityMean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class ShrunkenMeans(TransformerMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Mean outcome per group, shrunken towards that of all as far as groups differ by chance.
 
-    This is empirical Bayes: the spread of the groups' true means comes from the method of moments (DerSimonian and Laird 1986): what
-    the observed means differ by, less what a few outcomes each would make them differ by.
+    This is empirical Bayes: the spread of the groups' true means comes from the method of moments
+    (DerSimonian and Laird 1986): what the observed means differ by, less what a few outcomes each would
+    make them differ by.
     """
 
     def fit(self, X: Array, y: Array) -> ShrunkenMeans:

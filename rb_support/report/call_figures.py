@@ -39,7 +39,7 @@ from rb_support.report.style import (
 from rb_support.report.text import short
 
 _LINES = ("-", "--", ":")
-_LABEL_COLORS = (GREY, ORANGE, GREEN, BLUE, BLACK)
+_LABEL_COLORS = (GREY, ORANGE, PURPLE, GREEN, BLUE, BLACK)
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
 _COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
@@ -128,9 +128,8 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: floa
         color, line = _LABEL_COLORS[number % len(_LABEL_COLORS)], _LINES[number % len(_LINES)]
         ax.errorbar(at, rows["mean"], rows["std"].fillna(0), marker="o", markersize=3, color=color, ls=line)
         ends.append((float(rows["mean"].iloc[-1]), f" {router}", color))
-    for (_, name, color), y in zip(
-        ends, apart([end for end, *_ in ends], 0.045 * np.ptp(ax.get_ylim())), strict=True
-    ):
+    places = apart([end for end, *_ in ends], 0.045 * float(np.ptp(ax.get_ylim())))
+    for (_, name, color), y in zip(ends, places, strict=True):
         if np.isfinite(y):
             ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
     for label, level in levels.items():

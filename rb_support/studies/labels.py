@@ -279,8 +279,8 @@ def compared(
 
     Returns
     -------
-    A row per size and router: labels, router, queries, draws (of labels), apgr, low, high, and lead, lead_low,
-    lead_high over the baseline at the same size. No row without a gap between the models.
+    A row per size and router: labels, router, queries, draws (of labels), apgr, low, high, and lead,
+    lead_low, lead_high over the baseline at the same size. No row without a gap between the models.
     """
     columns = ["labels", "router", "queries", "draws", "apgr", "low", "high", "lead", "lead_low", "lead_high"]
     keys = [key for key in curve.gains if key[1] in set(sizes)]
@@ -391,6 +391,9 @@ def extrapolated(sizes: ArrayLike, curves: Array, at: float) -> Array:
 def evidence(curve: Curve, table: pd.DataFrame, gold: int) -> dict[str, Evidence]:
     """Evidence for the statements on golden labels, by the keys of the notebook's claims.
 
+    What knowing nothing reaches is the 97.5% quantile of all runs on shuffled labels. These stray from .5
+    further than random orders do, since they still sort questions by subject and form, only blindly.
+
     Parameters
     ----------
     curve : as `learning_curve` gives it.
@@ -399,15 +402,19 @@ def evidence(curve: Curve, table: pd.DataFrame, gold: int) -> dict[str, Evidence
     """
     if table.empty or curve.test is None:
         return {}
-    spread = random_apgr_spread(curve.test.strong, curve.test.weak) or 0.0
-    most, found = curve.sizes[-1], {}
+    blind = curve.frame.loc[curve.frame["router"] == SHUFFLED, "apgr"].to_numpy(dtype=float)
+    floor, error = float(np.quantile(blind, 0.975)), float(blind.std() / np.sqrt(len(blind)))
+    mean, n, runs = float(blind.mean()), len(curve.test), f"{len(blind)} runs on shuffled labels"
+    most = curve.sizes[-1]
+    found: dict[str, Evidence] = {
+        "labels-shuffled": Estimate(mean, mean - _NORMAL * error, mean + _NORMAL * error, runs, n)
+    }
     for size, end in ((gold, "1500"), (most, "all")):
         rows = table[table["labels"] == size].set_index("router")
         if len(rows) and (end != "all" or most > gold):
-            level = [_estimate(rows, BOTH, "", size, 0.5 + _NORMAL * spread)]
+            level = [_estimate(rows, BOTH, "", size, floor)]
             found[f"labels-paper-{end}"] = found[f"labels-goal-{end}"] = level
             found[f"labels-lead-{end}"] = [_estimate(rows, line, "lead", size) for line in (BOTH, QUESTION)]
-            found[f"labels-shuffled-{end}"] = [_estimate(rows, SHUFFLED, "", size)]
     return found
 
 
