@@ -134,7 +134,8 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: floa
             ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
     for label, level in levels.items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1)
-        ax.text(0.01, level, label, transform=ax.get_yaxis_transform(), va="bottom", fontsize=7)
+        right = ax.get_yaxis_transform()
+        ax.text(0.98, level, label, transform=right, ha="right", va="bottom", fontsize=7)
     ax.set_xscale("log")
     ax.set_xticks(sorted(set(curve["labels"])), [f"{n:,}" for n in sorted(set(curve["labels"]))])
     ax.minorticks_off()
