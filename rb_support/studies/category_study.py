@@ -1,0 +1,127 @@
+"""Why a router may lie below random: which categories it sends first, and where the gap really is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from rb_support.outcomes import Battles, PairScores
+from rb_support.outcomes.splits import same_text
+from rb_support.preference.battle_sets import gold_battles, join, relabel
+from rb_support.preference.sw import SWRanking
+from rb_support.preference.training_sets import Experiment
+from rb_support.studies.labels import area
+from rb_support.studies.preference_study import WinRates
+
+
+def categories(rates: Iterable[WinRates], training: str, benchmark: str) -> pd.DataFrame:
+    """Mean win rate and mean gap per category of a benchmark, by the routers of one training set.
+
+    Returns
+    -------
+    A row per router and category, the widest gap first: router, category, queries, gap (mean of the strong
+    model's score minus the weak one's) and win_rate; none if no router is of that set and benchmark.
+    """
+    frames = [pd.DataFrame(columns=["router", "category", "queries", "gap", "win_rate"])]
+    for one in rates:
+        if (one.training, one.table) == (training, benchmark):
+            told = {"gap": one.pairs.strong - one.pairs.weak, "win_rate": one.rate}
+            frame = pd.DataFrame({"category": one.pairs.frame["task"].to_numpy(), **told})
+            means = frame.groupby("category").agg(
+                queries=("gap", "size"), gap=("gap", "mean"), win_rate=("win_rate", "mean")
+            )
+            ordered = means.sort_values("gap", ascending=False, kind="stable").reset_index()
+            frames.append(ordered.assign(router=one.router)[frames[0].columns])
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def orders(rates: Iterable[WinRates], training: str, benchmark: str) -> pd.DataFrame:
+    """How a training set's routers order a benchmark, as they are and reversed.
+
+    Returns
+    -------
+    A row per router: router, rank_correlation (of win rate and gap over the categories; NaN with fewer than
+    three), spread (largest less smallest mean win rate of a category), apgr, and apgr_reversed.
+    """
+    rows = []
+    told = list(rates)
+    for router, part in categories(told, training, benchmark).groupby("router", sort=False):
+        (one,) = [r for r in told if (r.training, r.table, r.router) == (training, benchmark, router)]
+        spread = part["win_rate"].max() - part["win_rate"].min()
+        both = [area(sign * one.rate, one.pairs) for sign in (1, -1)]
+        rows.append((router, _rank(part["win_rate"], part["gap"]), spread, *both))
+    return pd.DataFrame(rows, columns=["router", "rank_correlation", "spread", "apgr", "apgr_reversed"])
+
+
+def _rank(x: pd.Series[float], y: pd.Series[float]) -> float:
+    if len(x) < 3 or x.nunique() < 2 or y.nunique() < 2:
+        return np.nan
+    return float(spearmanr(x.round(9), y.round(9))[0])
+
+
+def mixed(
+    experiment: Experiment,
+    X: pd.DataFrame,
+    training: str,
+    benchmark: str,
+    shares: Sequence[float],
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """SW ranking on a training set in which a share of the weight goes to the benchmark's own comparisons.
+
+    The benchmark is halved by prompt. Each half is judged by a router that learnt from the training set and
+    from the scores of the *other* half, as battles that the higher score wins: nothing is judged on what was
+    learnt from.
+
+    Parameters
+    ----------
+    experiment : training data and benchmarks.
+    X : embeddings by prompt.
+    training, benchmark : names of what is mixed.
+    shares : of the battles' weight that the other half gets, in [0, 1].
+    seed : of the halves.
+
+    Returns
+    -------
+    A row per share: share, rank_correlation of category win rate and gap, and apgr; none if all prompts of the
+    benchmark are the same.
+    """
+    pairs, base = experiment.benchmarks[benchmark], experiment.battles(training, "classes")
+    codes, distinct = pd.factorize(same_text(pairs.frame["prompt"]))
+    columns = ["share", "rank_correlation", "apgr"]
+    if len(distinct) < 2:
+        return pd.DataFrame(columns=columns)
+    first = (np.random.default_rng(seed).permutation(len(distinct)) % 2 == 0)[codes]
+    rows = []
+    for share in shares:
+        rate = np.zeros(len(pairs))
+        for half in (first, ~first):
+            battles = _weighed(base, _own(pairs.take(~half)), share)
+            router = SWRanking().fit(battles, X.loc[battles.frame["prompt"]].to_numpy())
+            told = router.win_rate(X.loc[pairs.frame["prompt"]].to_numpy())
+            rate[half] = (told - told.mean())[half]  # two routers have two levels; only the order is asked for
+        one = WinRates(training, "SW ranking", benchmark, pairs, rate)
+        found = orders([one], training, benchmark)
+        rows.append((float(share), *found[["rank_correlation", "apgr"]].iloc[0]))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _own(pairs: PairScores) -> Battles:
+    return relabel(gold_battles(pairs), {pairs.strong_model: "strong", pairs.weak_model: "weak"})
+
+
+def _weighed(base: Battles, own: Battles, share: float) -> Battles:
+    """Both tables joined, the second with a share of the whole weight."""
+    parts = [(base, 1 - share), (own, share)]
+    return join(
+        *(
+            replace(part, frame=part.frame.assign(weight=part.weight * size * len(base) / part.weight.sum()))
+            for part, size in parts
+            if size > 0
+        )
+    )
