@@ -59,8 +59,8 @@ class Experiment:
     training : name -> battles between models, for learning; what is augmented stands first.
     pool : all queries that golden labels could be asked for.
     gold : those of them that the golden labels come from; the rest of the pool is a benchmark.
-    tiers : model -> tier (0 the best) of every model that fights; real data has Appendix A's, others their own
-        ratings'. `dataclasses.replace(experiment, tiers=…)` learns with others.
+    tiers : model -> tier (0 the best) of every model that fights; real data has Appendix A's, others those of
+        their own ratings. `dataclasses.replace(experiment, tiers=…)` learns with others.
     strong, weak : names of the pair in the battles.
     outcomes : table that the benchmarks' scores come from; None for RouteLLM's own scores of one pair.
     notes : sentences on what a user's table does not allow.
@@ -132,9 +132,9 @@ def load_experiment(
     Parameters
     ----------
     data : "simulated"; "real" (RouteLLM's own scores of GPT-4 and Mixtral; the public part of Chatbot Arena's
-        votes as D_arena, GPT-4's judgments of the pair on AlpacaEval and on Arena's prompts as D_judge, labels
-        held out of MMLU's test part as D_gold, and AlpacaEval's 20 models against GPT-4); or the path of an
-        own outcome table, whose battles are the golden labels of held-out rows.
+        votes as D_arena, GPT-4's judgments of the pair on AlpacaEval and on Arena's prompts as D_judge,
+        labels held out of MMLU's test part as D_gold, and AlpacaEval's 20 models against GPT-4); or the path
+        of an own outcome table, whose battles are the golden labels of held-out rows.
     scale : size of the simulated tables.
     seed : of the simulation, and of the draw of the golden labels.
     gold : golden labels to hold out of MMLU (of each dataset of an own table); at most 40% of its rows.

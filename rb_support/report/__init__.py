@@ -4,7 +4,6 @@ from rb_support.report.call_figures import (
     commercial_figure,
     labels_figure,
     plot_call_performance,
-    routers_figure,
     transfer_figure,
 )
 from rb_support.report.construction import construction_figure
@@ -19,6 +18,7 @@ from rb_support.report.figures import (
     plot_comparison,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.preference_figures import calibration_figure, categories_figure, routers_figure
 from rb_support.report.render import shown
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
@@ -28,7 +28,9 @@ __all__ = [
     "ReportError",
     "Versus",
     "beside",
+    "calibration_figure",
     "cascade_figure",
+    "categories_figure",
     "commercial_figure",
     "comparison_figure",
     "construction_figure",

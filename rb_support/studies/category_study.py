@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -63,15 +63,15 @@ def _rank(x: pd.Series[float], y: pd.Series[float]) -> float:
     return float(spearmanr(x.round(9), y.round(9))[0])
 
 
-def mixed(
+def mixes(
     experiment: Experiment,
     X: pd.DataFrame,
     training: str,
     benchmark: str,
-    shares: Sequence[float],
+    shares: Iterable[float],
     *,
     seed: int = 0,
-) -> pd.DataFrame:
+) -> dict[float, WinRates]:
     """SW ranking on a training set in which a share of the weight goes to the benchmark's own comparisons.
 
     The benchmark is halved by prompt. Each half is judged by a router that learnt from the training set and
@@ -88,26 +88,33 @@ def mixed(
 
     Returns
     -------
-    A row per share: share, rank_correlation of category win rate and gap, and apgr; none if all prompts of the
-    benchmark are the same.
+    Share -> win rates less their mean, since two routers have two levels and only the order counts; none if
+    all prompts of the benchmark are the same.
     """
     pairs, base = experiment.benchmarks[benchmark], experiment.battles(training, "classes")
     codes, distinct = pd.factorize(same_text(pairs.frame["prompt"]))
-    columns = ["share", "rank_correlation", "apgr"]
     if len(distinct) < 2:
-        return pd.DataFrame(columns=columns)
+        return {}
     first = (np.random.default_rng(seed).permutation(len(distinct)) % 2 == 0)[codes]
-    rows = []
+    asked, found = X.loc[pairs.frame["prompt"]].to_numpy(), {}
     for share in shares:
         rate = np.zeros(len(pairs))
         for half in (first, ~first):
             battles = _weighed(base, _own(pairs.take(~half)), share)
-            router = SWRanking().fit(battles, X.loc[battles.frame["prompt"]].to_numpy())
-            told = router.win_rate(X.loc[pairs.frame["prompt"]].to_numpy())
-            rate[half] = (told - told.mean())[half]  # two routers have two levels; only the order is asked for
-        one = WinRates(training, "SW ranking", benchmark, pairs, rate)
-        found = orders([one], training, benchmark)
-        rows.append((float(share), *found[["rank_correlation", "apgr"]].iloc[0]))
+            told = SWRanking().fit(battles, X.loc[battles.frame["prompt"]].to_numpy()).win_rate(asked)
+            rate[half] = (told - told.mean())[half]
+        found[share] = WinRates(training, f"SW ranking, {share:.0%} own", benchmark, pairs, rate)
+    return found
+
+
+def mix_table(mixed: Mapping[float, WinRates]) -> pd.DataFrame:
+    """Own share, rank correlation of category win rate and gap, and APGR of `mixes`, by rising share."""
+    columns = ["own_share", "rank_correlation", "apgr"]
+    rows = []
+    for share in sorted(mixed):
+        one = mixed[share]
+        found = orders([one], one.training, one.table)
+        rows.append((share, *found[["rank_correlation", "apgr"]].iloc[0]))
     return pd.DataFrame(rows, columns=columns)
 
 

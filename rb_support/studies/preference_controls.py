@@ -35,7 +35,8 @@ RUNS: Mapping[str, int] = {"SW ranking": 3, "Matrix factorization": 5, "BERT": 1
 
 _MOST = 3000  # queries that a shuffled router is judged on
 _FOLDS = 5
-_PENALTIES = 10.0 ** np.arange(-3, 3)  # of ridge, in mean eigenvalues of the vectors' covariance
+_BINS, _FEWEST = 5, 20
+_PENALTIES: Array = np.logspace(-3, 2, 6)  # of ridge, in mean eigenvalues of the vectors' covariance
 
 
 def clean(
@@ -96,12 +97,12 @@ def yardsticks(tables: Mapping[str, PairScores], X: pd.DataFrame, *, seed: int =
     rates = []
     for name, pairs in tables.items():
         gain, prompts = pairs.strong - pairs.weak, pairs.frame["prompt"]
-        orders = {LENGTH: prompts.str.len().to_numpy(dtype=float)}
+        orders: dict[str, Array] = {LENGTH: np.asarray(prompts.str.len(), dtype=np.float64)}
         if (held := cross_fitted(X.loc[prompts].to_numpy(), gain, prompts, seed=seed)) is not None:
             orders[RIDGE] = held
         if pairs.frame["task"].nunique() > 1:
             means = pd.Series(gain).groupby(pairs.frame["task"].to_numpy()).transform("mean")
-            orders[MEANS] = means.to_numpy(dtype=float)
+            orders[MEANS] = np.asarray(means, dtype=np.float64)
         orders[ORACLE] = gain
         rates += [WinRates("", rule, name, pairs, order) for rule, order in orders.items()]
     return rates
@@ -179,7 +180,8 @@ def shuffled(
     Win rates on the benchmarks, several of a router and training set.
     """
     tables = {
-        name: subsample(pairs, _MOST, np.random.default_rng(0)) for name, pairs in experiment.benchmarks.items()
+        name: subsample(pairs, _MOST, np.random.default_rng(0))
+        for name, pairs in experiment.benchmarks.items()
     }
     rates = []
     for run in range(max([runs.get(name, 1) for name in candidates], default=0)):
@@ -219,7 +221,10 @@ def floors(null: Iterable[WinRates], rates: Iterable[WinRates]) -> dict[tuple[st
                 continue
             mine = here.loc[here["router"] == one.router, "n"]
             alike = here.loc[here["n"].isin(mine), "apgr"]
-            luck = [0.5 + float(norm.ppf(0.975)) * spread, *([np.quantile(alike, 0.975)] if len(alike) else [])]
+            luck = [
+                0.5 + float(norm.ppf(0.975)) * spread,
+                *([np.quantile(alike, 0.975)] if len(alike) else []),
+            ]
             found[table, one.router] = float(max(luck))
     return found
 
@@ -310,11 +315,15 @@ def _losses(part: pd.DataFrame) -> tuple[Array, Array]:
     return own, blind
 
 
-def reliability(battles: pd.DataFrame, bins: int = 5) -> pd.DataFrame:
-    """Calibration by bins of equally many held-out battles: training, router, bin, battles, predicted, won."""
+def reliability(battles: pd.DataFrame) -> pd.DataFrame:
+    """Calibration by up to five bins of equally many held-out battles, of 20 at least.
+
+    Columns: training, router, bin, battles, predicted and won (means of the bin).
+    """
     rows = []
     for (training, router), part in battles.groupby(["training", "router"], sort=False):
         rank = part["predicted"].rank(method="min").to_numpy()  # equal predictions share a bin
+        bins = max(1, min(_BINS, len(part) // _FEWEST))
         of = ((rank - 1) * bins / len(part)).astype(int)
         means = part.groupby(of)[["predicted", "won"]].mean()
         sizes = part.groupby(of).size()

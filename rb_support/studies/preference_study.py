@@ -209,8 +209,8 @@ def win_rates(
     trainings : benchmark -> the one training set whose routers are asked, as
         `rb_support.studies.transfer.augmented` names it; a table's name is then a benchmark's, or ends with
         it in brackets (`benchmark_of`). None asks all routers on all tables.
-    most_texts : queries of a table that a router which reads texts is asked about, always the same draw; 0 for
-        all. The pairs of its `WinRates` are then these.
+    most_texts : queries of a table that a router which reads texts is asked about, always the same draw; 0
+        for all. The pairs of its `WinRates` are then these.
     """
     rates = []
     fewer = {name: subsample(pairs, most_texts, np.random.default_rng(0)) for name, pairs in tables.items()}
@@ -258,17 +258,18 @@ def resampled(
 
     Routers judged on the same queries see the same resamples.
     """
-    groups: dict[tuple[str, ...], dict[str, int]] = {}
+    groups: dict[tuple[str, ...], list[int]] = {}
     for number, one in enumerate(rates):
-        groups.setdefault(tuple(one.pairs.frame["sample_id"]), {})[str(number)] = number
+        groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(number)
     found: dict[int, tuple[dict[str, float], pd.DataFrame]] = {}
     for numbers in groups.values():
-        pairs = rates[next(iter(numbers.values()))].pairs
-        told = {name: rates[number].rate for name, number in numbers.items()}
-        drawn = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
-        for name, number in numbers.items():
-            values = dict(zip(drawn[0].columns, drawn[0].loc[name].tolist(), strict=True))
-            found[number] = values, drawn[1][name]
+        pairs, told = rates[numbers[0]].pairs, {str(number): rates[number].rate for number in numbers}
+        table, samples = bootstrap_pairs(
+            told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
+        )
+        rows = table.to_numpy().tolist()
+        metrics = (dict(zip(table.columns, row, strict=True)) for row in rows)
+        found |= dict(zip(numbers, zip(metrics, samples.values(), strict=True), strict=True))
     return [found[number] for number in range(len(rates))]
 
 
@@ -297,13 +298,13 @@ def results(
     ----------
     rates : win rates, as `win_rates` and `yardsticks` give them.
     rng, draws : of resamples and random orders.
-    floors : (benchmark, router) -> APGR that knowing nothing reaches, as `preference_controls.floors` gives it.
+    floors : (benchmark, router) -> APGR that knowing nothing reaches, of `preference_controls.floors`.
 
     Returns
     -------
-    A row per benchmark, training set and router (training is empty for the random router and yardsticks, which
-    stand first): benchmark, training, router, queries, then each of apgr, cpt50, cpt80 with its `_low` and
-    `_high`, improvement, and with floors `shuffled`. A CPT that is never reached is NaN.
+    A row per benchmark, training set and router (training is empty for the random router and yardsticks,
+    which stand first): benchmark, training, router, queries, then each of apgr, cpt50, cpt80 with its `_low`
+    and `_high`, improvement, and with floors `shuffled`. A CPT that is never reached is NaN.
     """
     rows = []
     for benchmark, judged in by_table(rates).items():
@@ -356,9 +357,8 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     """Results with the paper's own numbers where it has the like (RouteLLM Tables 1 to 3).
 
     The paper trains on D_arena, and on it with golden labels (MMLU) or a judge's (MT Bench, GSM8K). A
-    training set stands beside the paper's set of the same augmentation. Where the paper prints none for a
-    benchmark, one with a judge's labels stands beside D_arena, one with golden labels beside nothing; nor does
-    AlpacaEval's.
+    training set stands beside the paper's set of the same augmentation, and beside nothing where the paper
+    prints none for a benchmark; nor does AlpacaEval's.
 
     Parameters
     ----------
@@ -380,6 +380,39 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(paper_training=like).merge(theirs, on=keys, how="left", validate="many_to_one")
 
 
+def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -> pd.DataFrame:
+    """One row a router, training sets side by side, as a reader compares them.
+
+    Parameters
+    ----------
+    table : one benchmark's rows of `results`, with `beside_paper`'s columns or without.
+    metric : "apgr", "cpt50" or "cpt80".
+    spec : format of the numbers.
+
+    Returns
+    -------
+    Columns router, queries, a column per training set, and for what no battle taught (random and yardsticks)
+    "no battles". Cells such as "0.566 [0.455, 0.660] · paper 0.610", empty where there is no such router.
+    """
+    names = [metric, f"{metric}_low", f"{metric}_high", f"paper_{metric}"]
+    numbers = table.reindex(columns=names).to_numpy(dtype=float).tolist()
+    cells = [_in_words(*row, spec=spec) for row in numbers]
+    heads = table["training"].replace("", "no battles")
+    frame = table[["router", "queries"]].assign(training=heads, cell=cells)
+    rows = frame[["router", "queries"]].drop_duplicates().reset_index(drop=True)
+    for training in dict.fromkeys(heads):
+        part = frame.loc[frame["training"] == training, ["router", "queries", "cell"]]
+        rows = rows.merge(part.rename(columns={"cell": training}), how="left")
+    return rows.fillna("")
+
+
+def _in_words(value: float, low: float, high: float, printed: float, *, spec: str) -> str:
+    if np.isnan(value):
+        return "never reached" if not np.isnan([low, high]).all() else "–"
+    interval = "" if np.isnan([low, high]).any() else f" [{low:{spec}}, {high:{spec}}]"
+    return f"{value:{spec}}{interval}" + ("" if np.isnan(printed) else f" · paper {printed:{spec}}")
+
+
 def printed_results(*numbers: int) -> pd.DataFrame:
     """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
     printed = pd.concat([paper.routellm_results(number) for number in numbers])
@@ -390,13 +423,10 @@ def printed_results(*numbers: int) -> pd.DataFrame:
 def _paper_training(training: str, printed: set[str]) -> str:
     if training == "":
         return ""
-    if training == ALPACA:
-        return "none"
-    if training.endswith(GOLD):
-        return "arena + gold" if "arena + gold" in printed else "none"
-    if training.endswith(JUDGE) and "arena + judge" in printed:
-        return "arena + judge"
-    return "arena"
+    like = "arena"
+    for ending, name in ((ALPACA, "none"), (GOLD, "arena + gold"), (JUDGE, "arena + judge")):
+        like = name if training.endswith(ending) else like
+    return like if like in printed else "none"
 
 
 def curve_table(rates: Iterable[WinRates]) -> pd.DataFrame:
