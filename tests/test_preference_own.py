@@ -270,9 +270,9 @@ def test_a_win_model_that_asks_for_tiers_is_told_which():
         naming = "tiers"
 
         def fit(self, battles, X):
-            assert (self.strong, self.weak) == ("tier 0", "tier 1") == battles.models
+            assert (self.strong, self.weak) == ("strong", "tier 1") == battles.models
             return self
 
     experiment = own(table(drawn(80, 2)))
     (router,) = trained(experiment, {"T": Tiered()}, pd.DataFrame(), experiment.training).values()
-    assert router.strong == "tier 0"
+    assert router.strong == "strong"

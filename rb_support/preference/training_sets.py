@@ -184,9 +184,9 @@ def _renamed(battles: Battles, model: str, name: str) -> Battles:
 
 
 def _canonical(battles: Battles) -> Battles:
-    """Battles whose models have one name each, whatever the source's spelling; prompts pruned."""
+    """Battles whose models have one name each, whatever the source's spelling."""
     sides = {side: battles.frame[side].map(canonical) for side in (A, B)}
-    return prune_short(replace(battles, frame=battles.frame.assign(**sides)))
+    return replace(battles, frame=battles.frame.assign(**sides))
 
 
 def _real(gold: int, rng: np.random.Generator) -> Experiment:
@@ -194,7 +194,8 @@ def _real(gold: int, rng: np.random.Generator) -> Experiment:
     labels, mmlu = _parted(pool, gold, rng)
     strong, weak = canonical(mmlu.strong_model), canonical(mmlu.weak_model)
     votes, pair, many = (
-        _canonical(load_battles(name)) for name in ("arena-battles", "alpaca-eval-pair", "alpaca-eval")
+        prune_short(_canonical(load_battles(name)))
+        for name in ("arena-battles", "alpaca-eval-pair", "alpaca-eval")
     )
     bench = load_graded("arena-bench")
     both = [bench.models.index(name) for name in (mmlu.strong_model, mmlu.weak_model)]
