@@ -427,6 +427,8 @@ def test_a_table_side_by_side_has_a_row_a_router():
     ends = f"{row['apgr']:.3f} [{row['apgr_low']:.3f}, {row['apgr_high']:.3f}] · paper 0.572"
     assert view.iloc[2]["D_arena + D_gold"] == ends and view.iloc[2]["no battles"] == ""
     assert "paper" not in preference_study.side_by_side(table).to_string()
+    luck = preference_study.side_by_side(table.assign(shuffled=[np.nan, np.nan, 0.6, 0.6]))
+    assert luck["shuffled labels"].tolist() == ["", "", "0.600"]
 
 
 def test_origin_of_an_example_says_what_it_is():

@@ -393,6 +393,7 @@ def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -
     -------
     Columns router, queries, a column per training set, and for what no battle taught (random and yardsticks)
     "no battles". Cells such as "0.566 [0.455, 0.660] · paper 0.610", empty where there is no such router.
+    Last the APGR that shuffled labels reach, if the table has it.
     """
     names = [metric, f"{metric}_low", f"{metric}_high", f"paper_{metric}"]
     numbers = table.reindex(columns=names).to_numpy(dtype=float).tolist()
@@ -403,6 +404,9 @@ def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -
     for training in dict.fromkeys(heads):
         part = frame.loc[frame["training"] == training, ["router", "queries", "cell"]]
         rows = rows.merge(part.rename(columns={"cell": training}), how="left")
+    if metric == "apgr" and "shuffled" in table:
+        luck = table.dropna(subset="shuffled").groupby("router")["shuffled"].first()
+        rows["shuffled labels"] = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
     return rows.fillna("")
 
 
