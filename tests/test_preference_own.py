@@ -14,7 +14,17 @@ from rb_support.pairs.metrics import has_gap
 from rb_support.preference import SWRanking
 from rb_support.preference.training_sets import load_experiment, own_experiment
 from rb_support.preference.win_model import WinModel
-from rb_support.studies import labels, overhead, preference_study, savings, transfer
+from rb_support.report.claims import check, claims_of
+from rb_support.studies import (
+    category_study,
+    labels,
+    overhead,
+    preference_claims,
+    preference_controls,
+    preference_study,
+    savings,
+    transfer,
+)
 from rb_support.studies.preference_study import trained, win_rates
 
 
@@ -78,6 +88,31 @@ def walk(outcomes):
         "savings": savings.savings(judged, prices=prices, rng=rng, draws=5),
         "halves": savings.calibration_table(rates, next(iter(benchmarks)), list(benchmarks)[-1], rng=rng),
     }
+    first, training = next(iter(benchmarks)), next(iter(experiment.training))
+    candidates, everything = {"SW ranking": SWRanking(), "Guess": Guess()}, {"SW ranking": 2}
+    kept, close = preference_controls.clean(experiment, X)
+    assert set(kept.benchmarks) == set(benchmarks) and len(close) == len(benchmarks)
+    rules = preference_controls.yardsticks(benchmarks, X)
+    null = preference_controls.shuffled(experiment, candidates, X, runs=everything)
+    floors = preference_controls.floors(null, judged)
+    held = preference_controls.held_out_battles(experiment, candidates, X)
+    losses = preference_controls.log_losses(held, rng=rng, draws=5)
+    mixed = category_study.mixes(experiment, X, training, first, [0.0, 0.5])
+    table5, near = preference_claims.similarities(experiment, X, rng=rng, draws=5)
+    told = near | preference_claims.evidence(experiment, [*judged, *rules], floors, rng=rng, draws=5)
+    told["held-out"] = preference_claims.held_out_gains(losses)
+    told["tiers"] = preference_claims.same_tiers(preference_claims.tier_table(experiment.training[training]))
+    check(claims_of("06_preference_routers"), told, "own")
+    found |= {
+        "controlled": preference_study.results([*judged, *rules], rng=rng, draws=5, floors=floors),
+        "bins": preference_controls.reliability(held),
+        "losses": losses,
+        "mix": category_study.mix_table(mixed),
+        "categories": category_study.categories(judged, training, first),
+        "orders": category_study.orders(judged, training, first),
+        "table5": table5,
+    }
+    preference_study.side_by_side(found["controlled"])
     transfer.in_words(
         preference_study.results(on(rates, others), rng=rng, draws=5), benchmarks
     ) if others else 0

@@ -58,9 +58,10 @@ def orders(rates: Iterable[WinRates], training: str, benchmark: str) -> pd.DataF
 
 
 def _rank(x: pd.Series[float], y: pd.Series[float]) -> float:
-    if len(x) < 3 or x.nunique() < 2 or y.nunique() < 2:
+    both = pd.DataFrame({"x": x, "y": y}).round(9)  # to a billionth, so that rounding makes no order
+    if len(both) < 3 or both.nunique().min() < 2:
         return np.nan
-    return float(spearmanr(x.round(9), y.round(9))[0])
+    return float(spearmanr(both["x"], both["y"])[0])
 
 
 def mixes(

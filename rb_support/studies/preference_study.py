@@ -407,7 +407,8 @@ def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -
     if metric == "apgr" and "shuffled" in table:
         luck = table.dropna(subset="shuffled").groupby("router")["shuffled"].first()
         rows["shuffled labels"] = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
-    return rows.fillna("")
+    words = [name for name in rows if name not in ("router", "queries")]
+    return rows.assign(**{name: rows[name].astype(object).fillna("") for name in words})
 
 
 def _in_words(value: float, low: float, high: float, printed: float, *, spec: str) -> str:
