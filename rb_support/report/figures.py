@@ -35,11 +35,13 @@ from rb_support.report.style import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    distinct,
+    router_style,
 )
 from rb_support.report.text import short
 from rb_support.routers import cascade_name
 from rb_support.studies.pilot import oracle_points, oracle_rows
-from rb_support.studies.predictive import ZERO, Comparison
+from rb_support.studies.predictive import PLACEBO, ZERO, Comparison
 
 
 def mathematics_figure(
@@ -98,41 +100,128 @@ def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
     ax.legend(loc="lower right")
 
 
-def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], title: str) -> None:
+def plot_comparison(
+    ax: Axes, comparison: Comparison, routers: Iterable[str], title: str, *, log: bool = False
+) -> None:
     """Draw the zero router, some routers, all models and the oracle on one dataset's test rows.
 
-    The AIQ of each system stands below the panel; `model_legend(..., curves=ax)` tells the lines.
+    Every line goes on as far as AIQ is taken; `model_legend(..., curves=ax)` tells the lines.
 
     Parameters
     ----------
     comparison : the evaluated systems.
     routers : names of those to draw beside the zero router.
     title : of the panel; the number of test queries is added.
+    log : whether cost is on a logarithm.
     """
-    areas, names = comparison.aiq(), [ZERO, *routers]
-    for name in names:
-        plot_curve(ax, comparison.points(name), name, router=name)
+    _, until = shared_domain(*(comparison.points(name) for name in comparison.systems))
+    for name in [ZERO, *routers]:
+        plot_curve(ax, comparison.points(name), name, router=name, until=until)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     ax.set_title(part_title(title, comparison.test))
-    below = [f"AIQ {cell(areas[name], '.3f')} {short(name)}" for name in names]
-    cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
-    ax.xaxis.label.set_fontsize(7)
-    ax.margins(y=0.1)
+    cost_axis(ax, cost_label(comparison.test), log=log)
 
 
-def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
-    """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
+def comparison_figure(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], leads: pd.DataFrame
+) -> Figure:
+    """Routers beside the zero router, two or three panels per dataset, as RouterBench's Figures 4 and 8.
+
+    Quality against cost; of up to four datasets the same on a logarithm; then quality minus the zero
+    router's, where the grey band is what a placebo reaches.
+
+    Parameters
+    ----------
+    comparisons : dataset -> the evaluated systems.
+    routers : names of those to draw beside the zero router.
+    leads : `predictive.lead_curves` of these routers.
+    """
     if not comparisons:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
-    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, height=3.3)
-    for dataset, (ax,) in axes.items():
-        plot_comparison(ax, comparisons[dataset], names, dataset)
-    drawn = [ax for (ax,) in axes.values()]
-    for ax in drawn[::3]:
-        ax.set_ylabel("mean quality")
-    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn[0])
+    deep = 3 if len(comparisons) <= 4 else 2
+    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=deep, height=1.9)
+    for place, (dataset, (linear, *log, lead)) in enumerate(axes.items()):
+        plot_comparison(linear, comparisons[dataset], names, dataset)
+        for ax in log:
+            plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
+            ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
+        _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
+        cost_axis(lead, cost_label(comparisons[dataset].test))
+        lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
+        for ax in (linear, *log):
+            ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
+        lead.set_ylabel("" if place % 3 else "minus zero")
+    drawn = [ax for top, *_, bottom in axes.values() for ax in (top, bottom)]
+    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn)
     return fig
+
+
+def _plot_lead_curves(ax: Axes, leads: pd.DataFrame, routers: Sequence[str]) -> None:
+    """Quality minus the zero router's against cost, each with its band, over the band of the placebo."""
+    ax.axhline(0, **router_style(ZERO), linewidth=1)
+    for name, rows in leads.groupby("router", sort=False):
+        cost, placebo = rows["usd_per_query"], name == PLACEBO
+        look = {"color": GREY} if placebo else router_style(str(name))
+        band = ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], linewidth=0)
+        band.set(alpha=0.35 if placebo else 0.08, zorder=0 if placebo else 1)
+        if not placebo:
+            ax.plot(cost, rows["lead"], linewidth=1, **distinct(ax, look))
+    if PLACEBO in set(leads["router"]):
+        ax.plot([], [], color=GREY, alpha=0.35, linewidth=6, label="Placebo, middle 95%")
+
+
+def forest_figure(table: pd.DataFrame) -> Figure:
+    """Leads of an AIQ table over the zero router, as printed and honest, a panel per dataset.
+
+    Hollow: AIQ as the paper has it. Full, with simultaneous 95% interval: honest. Grey: what the router's
+    placebo reaches, up to its 97.5% quantile; a lead counts that clears both zero and grey.
+
+    Parameters
+    ----------
+    table : of `predictive.aiq_table`.
+    """
+    rows = table[table["router"] != ZERO]
+    parts = {str(name): part for name, part in rows.groupby("dataset", sort=False)}
+    if not parts:
+        return sentence_figure("No dataset has rows enough to compare routers on.")
+    fig, axes = panels_of(parts, most=9, height=0.8 + 0.2 * max(len(part) for part in parts.values()))
+    for place, (name, (ax,)) in enumerate(axes.items()):
+        part = parts[name]
+        _plot_forest(ax, part)
+        ax.set_title(f"{short(name, 24)} (n = {part['n'].iloc[0]:,})")
+        if place % 3:
+            ax.tick_params(labelleft=False)
+        ax.set_xlabel("AIQ minus the zero router's")
+    first, *_ = axes.values()
+    fig.legend(*first[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    return fig
+
+
+def _plot_forest(ax: Axes, rows: pd.DataFrame) -> None:
+    for place, (_, row) in enumerate(rows.iterrows()):
+        color = router_style(row["router"])["color"]
+        if np.isfinite(row["placebo_high"]):
+            ends = [place - 0.35, place + 0.35]
+            ax.plot([row["placebo_high"]] * 2, ends, color=GREY, linewidth=3, alpha=0.6)
+        bar = [
+            [row["honest_minus_zero"] - row["honest_low"]],
+            [row["honest_high"] - row["honest_minus_zero"]],
+        ]
+        ax.errorbar(
+            row["honest_minus_zero"], place, xerr=bar, fmt="o", color=color, markersize=4, linewidth=1
+        )
+        ax.plot(row["minus_zero"], place, "o", color=color, markersize=5, markerfacecolor="none")
+    ax.plot([], [], "o", color="black", markersize=5, markerfacecolor="none", label="AIQ as the paper has it")
+    ax.plot([], [], "o-", color="black", markersize=4, label="honest AIQ, 95% for all at once")
+    ax.plot(
+        [], [], "|", color=GREY, markersize=8, markeredgewidth=3, alpha=0.6, label="97.5% of its placebos"
+    )
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    names = [short(name.replace("chosen on training rows", "trained"), 24) for name in rows["router"]]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.locator_params(axis="x", nbins=4)
 
 
 def oracle_figure(outcomes: Outcomes) -> Figure:

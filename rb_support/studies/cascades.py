@@ -35,16 +35,6 @@ def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
     return joined(cascade.system([np.inf], error_rate) for cascade in every)
 
 
-def beside_routers(comparison: Comparison, train: Outcomes, error_rate: float) -> Comparison:
-    """A comparison with two cascades as its last systems: by cost over all budgets, and the chosen chains."""
-    test = comparison.test
-    added = {
-        f"Cascade by cost, error {error_rate:g}": Cascade.on(test).system(budget_grid(test.cost), error_rate),
-        f"Chosen cascades, error {error_rate:g}": chosen_chains(train, test, error_rate),
-    }
-    return Comparison(test, {**comparison.systems, **added})
-
-
 def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
     """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
 

@@ -398,17 +398,17 @@ def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -
     names = [metric, f"{metric}_low", f"{metric}_high", f"paper_{metric}"]
     numbers = table.reindex(columns=names).to_numpy(dtype=float).tolist()
     cells = [_in_words(*row, spec=spec) for row in numbers]
-    heads = table["training"].replace("", "no battles")
-    frame = table[["router", "queries"]].assign(training=heads, cell=cells)
+    trainings = table["training"].replace("", "no battles")
+    frame = table[["router", "queries"]].assign(training=trainings, cell=cells)
     rows = frame[["router", "queries"]].drop_duplicates().reset_index(drop=True)
-    for training in dict.fromkeys(heads):
+    for training in dict.fromkeys(trainings):
         part = frame.loc[frame["training"] == training, ["router", "queries", "cell"]]
         rows = rows.merge(part.rename(columns={"cell": training}), how="left")
     if metric == "apgr" and "shuffled" in table:
         luck = table.dropna(subset="shuffled").groupby("router")["shuffled"].first()
         rows["shuffled labels"] = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
-    words = [name for name in rows if name not in ("router", "queries")]
-    return rows.assign(**{name: rows[name].astype(object).fillna("") for name in words})
+    heads = rows[["router", "queries"]]
+    return pd.concat([heads, rows.drop(columns=list(heads)).astype(object).fillna("")], axis=1)
 
 
 def _in_words(value: float, low: float, high: float, printed: float, *, spec: str) -> str:
