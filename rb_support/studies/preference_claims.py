@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr, t
+from scipy.stats import spearmanr
 
 from rb_support import paper
 from rb_support.catalog import GSM8K, MMLU, canonical
@@ -285,23 +285,6 @@ def same_tiers(table: pd.DataFrame) -> Fact | None:
     same, near = int((apart == 0).sum()), int((apart <= 1).sum())
     words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
     return Fact(bool((apart <= 1).mean() > 0.9), words)
-
-
-def labels_alone(curve: pd.DataFrame, amount: int) -> list[Estimate]:
-    """APGR of a learning curve's lines at an amount of labels: means over draws, 95% t intervals.
-
-    Parameters
-    ----------
-    curve : as `labels.learning_curve` gives it.
-    amount : golden labels.
-    """
-    found = []
-    for router, part in curve[curve["labels"] == amount].groupby("router", sort=False):
-        mean, count = part["apgr"].mean(), len(part)
-        half = t.ppf(0.975, count - 1) * part["apgr"].std() / np.sqrt(count) if count > 1 else np.nan
-        n = int(part["queries"].min())
-        found.append(Estimate(float(mean), float(mean - half), float(mean + half), str(router), n))
-    return [each for each in found if np.isfinite([each.value, each.low]).all()]
 
 
 def held_out_gains(losses: pd.DataFrame) -> list[Estimate]:
