@@ -289,9 +289,10 @@ def log_losses(battles: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
     Returns
     -------
     A row per training set and router: training, router, battles, prompts, base_loss, loss (nats a battle),
-    gain (base_loss - loss) with low and high. The intervals of one training set hold together.
+    gain (base_loss - loss) with low and high. All intervals hold together: those of a training set by its
+    resamples, the training sets by sharing the error.
     """
-    rows = []
+    rows, level = [], 1 - 0.05 / max(battles["training"].nunique(), 1)
     for training, part in battles.groupby("training", sort=False):
         routers = list(dict.fromkeys(part["router"]))
         losses = {name: _losses(part[part["router"] == name]) for name in routers}
@@ -303,7 +304,8 @@ def log_losses(battles: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
         sums = np.column_stack([np.bincount(codes, weights=gain) for gain in gains.values()])
         samples = (drawn @ sums) / (drawn @ size)[:, None]
         values = [float(gain.mean()) for gain in gains.values()]
-        for name, value, (low, high) in zip(routers, values, simultaneous(values, samples), strict=True):
+        ends = simultaneous(values, samples, level)
+        for name, value, (low, high) in zip(routers, values, ends, strict=True):
             own, base = losses[name]
             head = (training, name, len(own), len(distinct))
             rows.append((*head, base.mean(), own.mean(), value, low, high))
