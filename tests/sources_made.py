@@ -352,6 +352,15 @@ def study(place: Place, n: int = 40) -> None:
     names = [Path(file.name).name for file in SOURCES["alpaca-eval"].files]
     mild = {name: alpaca(Path(name).stem, [1.0, 1 + k / 40] * 4) for k, name in enumerate(names, start=1)}
     place("alpaca-eval", mild)
+    for_pair = alpaca_pair([1.0, 2.0, 1.5, 1.0], "alpaca_eval_gpt4_turbo_fn")
+    place("alpaca-eval-pair", for_pair, alpaca_pair([1.0, 2.0, 0, 1.0], "alpaca_eval_cot_gpt4_turbo_fn"))
+    place("arena-battles", votes(["model_a", "tie", "model_b", "model_b"] * 5).replace(b"a-13b", b"a-33b"))
+    scored = bench({"gpt-4-turbo.jsonl": [9, 8, None], "Mixtral-8x7B-Instruct-v0.1.jsonl": [7, 8, 5]})
+    names = {b"maker/gpt-4-turbo": STRONG.encode(), b"maker/Mixtral-8x7B-Instruct-v0.1": WEAK.encode()}
+    names[b"Is "] = b"Tell me of the number "
+    for written, model in names.items():
+        scored = {name: content.replace(written, model) for name, content in scored.items()}
+    place("arena-bench", scored)
 
 
 def _place_answers(place: Place, n: int) -> None:

@@ -19,9 +19,12 @@ from rb_support.report import audit_figure, new_model_figure
 from rb_support.report.claims import check, claims_of
 from rb_support.studies import (
     audit,
+    category_study,
     labels,
     new_models,
     overhead,
+    preference_claims,
+    preference_controls,
     preference_study,
     savings,
     transfer,
@@ -132,6 +135,31 @@ def walk(outcomes):
         "new-models": transfer_claims.of_new_models(kept, {n: len(o.frame) for n, o in several.items()})
     }
     assert len(check(claims_of("07_model_pair_transfer"), evidence, "own")) > 20
+    first, training = next(iter(benchmarks)), next(iter(experiment.training))
+    candidates, everything = {"SW ranking": SWRanking(), "Guess": Guess()}, {"SW ranking": 2}
+    kept, close = preference_controls.clean(experiment, X)
+    assert set(kept.benchmarks) == set(benchmarks) and len(close) == len(benchmarks)
+    rules = preference_controls.yardsticks(benchmarks, X)
+    null = preference_controls.shuffled(experiment, candidates, X, runs=everything)
+    floors = preference_controls.floors(null, judged)
+    held = preference_controls.held_out_battles(experiment, candidates, X)
+    losses = preference_controls.log_losses(held, rng=rng, draws=5)
+    mixed = category_study.mixes(experiment, X, training, first, [0.0, 0.5])
+    table5, near = preference_claims.similarities(experiment, X, rng=rng, draws=5)
+    told = near | preference_claims.evidence(experiment, [*judged, *rules], floors, rng=rng, draws=5)
+    told["held-out"] = preference_claims.held_out_gains(losses)
+    told["tiers"] = preference_claims.same_tiers(preference_claims.tier_table(experiment.training[training]))
+    check(claims_of("06_preference_routers"), told, "own")
+    found |= {
+        "controlled": preference_study.results([*judged, *rules], rng=rng, draws=5, floors=floors),
+        "bins": preference_controls.reliability(held),
+        "losses": losses,
+        "mix": category_study.mix_table(mixed),
+        "categories": category_study.categories(judged, training, first),
+        "orders": category_study.orders(judged, training, first),
+        "table5": table5,
+    }
+    preference_study.side_by_side(found["controlled"])
     transfer.summary(found["atlas"])
     return experiment, found
 
@@ -319,9 +347,9 @@ def test_a_win_model_that_asks_for_tiers_is_told_which():
         naming = "tiers"
 
         def fit(self, battles, X):
-            assert (self.strong, self.weak) == ("tier 0", "tier 1") == battles.models
+            assert (self.strong, self.weak) == ("strong", "tier 1") == battles.models
             return self
 
     experiment = own(table(drawn(80, 2)))
     (router,) = trained(experiment, {"T": Tiered()}, pd.DataFrame(), experiment.training).values()
-    assert router.strong == "tier 0"
+    assert router.strong == "strong"

@@ -381,9 +381,7 @@ DEGENERATE = {
     "no comparison": lambda: comparison_figure({}, ["KNN"], EMPTY()),
     "no router": lambda: forest_figure(EMPTY(columns=["dataset", "router"])),
     "no cascade": lambda: cascade_figure({}, leads([])),
-    "no benchmark": lambda: routers_figure(
-        EMPTY(columns=["benchmark", "training", "router", "share", "score"]), {}
-    ),
+    "no benchmark": lambda: routers_figure(EMPTY(columns=["benchmark", "training", "router", "share"]), []),
     "no label": lambda: labels_figure(EMPTY(columns=["labels", "seed", "router", "apgr"]), {}),
     "no pair": lambda: transfer_figure(EMPTY(columns=["benchmark", "mark", "gap", "apgr", "n"]), router="MF"),
     "no model": lambda: drawn_alone(plot_models, np.empty((0, 2)), []),

@@ -11,7 +11,7 @@ from sources_made import alpaca, shelf
 
 from rb_support import paper
 from rb_support.outcomes import Battles
-from rb_support.preference.tiers import assign_tiers, bradley_terry
+from rb_support.preference.tiers import assign_tiers, bradley_terry, placed
 from rb_support.sources import load_battles
 
 
@@ -208,3 +208,13 @@ def test_models_that_battles_do_not_tell_apart_share_a_tier():
         assert set(ratings.values()) == {1000.0} and set(assign_tiers(ratings, 1).values()) == {0}
         with pytest.raises(ValueError, match=r"2 tiers cannot be made of \d models with 1 different ratings"):
             assign_tiers(ratings, 2)
+
+
+def test_a_model_that_is_not_listed_joins_the_nearest_listed_one():
+    ratings = {"a": 1300.0, "b": 1200.0, "new": 1230.0, "between": 1250.0, "worst": 700.0, "c": 900.0}
+    tiers = placed({"a": 0, "b": 2, "c": 7, "absent": 9}, ratings)
+    assert list(tiers) == ["a", "between", "new", "b", "c", "worst"]
+    assert (tiers["new"], tiers["worst"]) == (2, 7)
+    assert tiers["between"] == 0, "of two equally near the better tier"
+    with pytest.raises(ValueError, match="has a listed tier"):
+        placed({"absent": 9}, ratings)

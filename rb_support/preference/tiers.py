@@ -67,6 +67,33 @@ def assign_tiers(
     return dict(zip(names, tiers.tolist(), strict=True))
 
 
+def placed(listed: Mapping[str, int], ratings: Mapping[str, float]) -> dict[str, int]:
+    """Tiers of all rated models, where some are listed: the others join the listed model of nearest rating.
+
+    Parameters
+    ----------
+    listed : model -> published tier.
+    ratings : model -> rating of every model that fights.
+
+    Returns
+    -------
+    model -> tier, in the order of falling ratings, then names; of two equally near the better tier.
+
+    Raises
+    ------
+    ValueError : if none of the rated models is listed.
+    """
+    known = {model: tier for model, tier in listed.items() if model in ratings}
+    if not known:
+        raise ValueError(f"none of {', '.join(ratings)} has a listed tier; rate and part them instead")
+
+    def nearest(model: str) -> int:
+        return min((round(abs(ratings[model] - ratings[other]), _PLACES), known[other]) for other in known)[1]
+
+    names = sorted(ratings, key=lambda name: (-ratings[name], name))
+    return {name: known.get(name, nearest(name)) for name in names}
+
+
 def _costs(values: Array, counts: NDArray[np.intp], criterion: Criterion) -> Array:
     """(m, m + 1) cost of a tier from group i up to, not including, group j; infinite where it is empty."""
     centred = values - np.average(values, weights=counts)

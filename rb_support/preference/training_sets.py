@@ -12,17 +12,18 @@ from typing import Literal
 
 import numpy as np
 
-from rb_support import catalog
-from rb_support.catalog import GSM8K, MMLU, MODELS
+from rb_support import catalog, paper
+from rb_support.catalog import GSM8K, MMLU, MODELS, canonical
 from rb_support.load import Scale, load_outcomes
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes.battles import A, B
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.splits import hold_out
 from rb_support.pairs.metrics import has_gap
 from rb_support.preference.battle_sets import gold_battles, join, join_origins, prune_short, relabel
-from rb_support.preference.tiers import assign_tiers, bradley_terry
+from rb_support.preference.tiers import assign_tiers, bradley_terry, placed
 from rb_support.simulate import simulate_arena, simulate_judge
-from rb_support.sources import load_battles, load_pairs
+from rb_support.sources import load_battles, load_graded, load_pairs
 
 Naming = Literal["tiers", "classes"]
 
@@ -30,15 +31,17 @@ MT_BENCH = "MT Bench"
 """The benchmark as RouteLLM spells it; RouterBench, whose rows `catalog.MT_BENCH` names, spells MT-Bench."""
 
 ARENA, JUDGE, GOLD = "D_arena", "D_judge", "D_gold"
+ALPACA = "AlpacaEval, 20 models"
+"""A training set that the paper does not have: many models against GPT-4 alone, on everyday requests."""
+
 TIERS = 10
 ARENA_BATTLES: dict[Scale, int] = {"quick": 3_000, "full": 80_000}
 JUDGE_BATTLES: dict[Scale, int] = {"quick": 1_500, "full": 40_000}
 _LARGEST_GOLD = 0.4
-_MIXTRAL_IN_ALPACA = "Mixtral-8x7B-Instruct-v0.1_concise"
 _MIXTRAL_IN_ARENA = "mixtral-8x7b-instruct-v0.1"
 _SIMULATED_MIXTRAL = "mistralai/mixtral-8x7b-chat"
 _SHORT_NAMES = {
-    "real": "RouteLLM's scores of GPT-4 and Mixtral, AlpacaEval's judgments",
+    "real": "RouteLLM's scores of GPT-4 and Mixtral; votes of Chatbot Arena, judgments of AlpacaEval",
     "simulated": "simulated RouterBench, Chatbot Arena and judge (latent traits)",
 }
 _OWN_BENCHMARKS = 3
@@ -56,7 +59,8 @@ class Experiment:
     training : name -> battles between models, for learning; what is augmented stands first.
     pool : all queries that golden labels could be asked for.
     gold : those of them that the golden labels come from; the rest of the pool is a benchmark.
-    tiers : model -> tier (0 the best) of every model that fights.
+    tiers : model -> tier (0 the best) of every model that fights; real data has Appendix A's, others those of
+        their own ratings. `dataclasses.replace(experiment, tiers=…)` learns with others.
     strong, weak : names of the pair in the battles.
     outcomes : table that the benchmarks' scores come from; None for RouteLLM's own scores of one pair.
     notes : sentences on what a user's table does not allow.
@@ -96,7 +100,8 @@ class Experiment:
     def battles(self, training: str, naming: Naming) -> Battles:
         """Battles of a training set between tiers, or between the classes "strong" and "weak" alone.
 
-        The weak model's tier is the weak class, all tiers above it are the strong one (RouteLLM sec. 4.1).
+        The weak model's tier is the weak class, all tiers above it are together the strong one, under either
+        naming (RouteLLM sec. 4.1): so what is learnt does not hang on whether the strong model itself fought.
         """
         return relabel(self.training[training], self._names(naming), drop_unknown=naming == "classes")
 
@@ -106,11 +111,11 @@ class Experiment:
         return names[self.strong], names[self.weak]
 
     def _names(self, naming: Naming) -> dict[str, str]:
-        if naming == "tiers":
-            return {model: f"tier {tier}" for model, tier in self.tiers.items()}
         weak = self.tiers[self.weak]
-        classes = {model: "strong" if tier < weak else "weak" for model, tier in self.tiers.items()}
-        return {model: name for model, name in classes.items() if self.tiers[model] <= weak}
+        names = {model: "strong" if tier < weak else f"tier {tier}" for model, tier in self.tiers.items()}
+        if naming == "tiers":
+            return names
+        return {m: "strong" if self.tiers[m] < weak else "weak" for m in names if self.tiers[m] <= weak}
 
 
 def load_experiment(
@@ -126,9 +131,10 @@ def load_experiment(
 
     Parameters
     ----------
-    data : "simulated"; "real" (RouteLLM's own scores of GPT-4 and Mixtral, AlpacaEval's judgments as D_judge,
-        labels held out of MMLU's test part as D_gold; there is no arena); or the path of an own outcome
-        table, whose battles are the golden labels of held-out rows.
+    data : "simulated"; "real" (RouteLLM's own scores of GPT-4 and Mixtral; the public part of Chatbot Arena's
+        votes as D_arena, GPT-4's judgments of the pair on AlpacaEval and on Arena's prompts as D_judge,
+        labels held out of MMLU's test part as D_gold, and AlpacaEval's 20 models against GPT-4); or the path
+        of an own outcome table, whose battles are the golden labels of held-out rows.
     scale : size of the simulated tables.
     seed : of the simulation, and of the draw of the golden labels.
     gold : golden labels to hold out of MMLU (of each dataset of an own table); at most 40% of its rows.
@@ -177,16 +183,35 @@ def _renamed(battles: Battles, model: str, name: str) -> Battles:
     return replace(battles, frame=battles.frame.replace(sides))
 
 
+def _canonical(battles: Battles) -> Battles:
+    """Battles whose models have one name each, whatever the source's spelling."""
+    sides = {side: battles.frame[side].map(canonical) for side in (A, B)}
+    return replace(battles, frame=battles.frame.assign(**sides))
+
+
 def _real(gold: int, rng: np.random.Generator) -> Experiment:
     pool, mt_bench, gsm8k = (load_pairs(f"routellm-{name}") for name in ("mmlu", "mtbench", "gsm8k"))
     labels, mmlu = _parted(pool, gold, rng)
-    strong, weak = mmlu.strong_model, mmlu.weak_model
-    judged = _renamed(prune_short(load_battles("alpaca-eval")), _MIXTRAL_IN_ALPACA, weak)
-    note = f"{_MIXTRAL_IN_ALPACA}, asked to be concise, stands for {weak}"
-    judged, right = replace(judged, origin=judged.origin.noting([note])), gold_battles(labels)
+    strong, weak = canonical(mmlu.strong_model), canonical(mmlu.weak_model)
+    votes, pair, many = (
+        prune_short(_canonical(load_battles(name)))
+        for name in ("arena-battles", "alpaca-eval-pair", "alpaca-eval")
+    )
+    bench = load_graded("arena-bench")
+    both = [bench.models.index(name) for name in (mmlu.strong_model, mmlu.weak_model)]
+    scored = bench.take(~np.isnan(bench.scores[:, both]).any(axis=1))
+    judged = join(pair, _canonical(gold_battles(scored.pair(mmlu.strong_model, mmlu.weak_model))))
+    right = _canonical(gold_battles(labels))
     benchmarks = {MT_BENCH: mt_bench, MMLU: mmlu, GSM8K: gsm8k}
-    training = {JUDGE: judged, f"{JUDGE} + {GOLD}": join(judged, right), GOLD: right}
-    tiers = assign_tiers(bradley_terry(judged), TIERS)
+    training = {
+        ARENA: votes,
+        f"{ARENA} + {JUDGE}": join(votes, judged),
+        f"{ARENA} + {GOLD}": join(votes, right),
+        ALPACA: many,
+    }
+    listed = paper.routellm_tiers()
+    published = dict(zip(listed["model"].map(canonical), listed["tier"].astype(int), strict=True))
+    tiers = placed(published, bradley_terry(join(votes, judged, many)))
     return Experiment(benchmarks, training, pool, labels, tiers, strong, weak)
 
 

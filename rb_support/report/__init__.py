@@ -6,7 +6,6 @@ from rb_support.report.call_figures import (
     labels_figure,
     new_model_figure,
     plot_call_performance,
-    routers_figure,
     transfer_figure,
 )
 from rb_support.report.construction import construction_figure
@@ -22,6 +21,7 @@ from rb_support.report.figures import (
     plot_comparison,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.preference_figures import calibration_figure, categories_figure, routers_figure
 from rb_support.report.render import shown
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
@@ -32,7 +32,9 @@ __all__ = [
     "Versus",
     "audit_figure",
     "beside",
+    "calibration_figure",
     "cascade_figure",
+    "categories_figure",
     "commercial_figure",
     "comparison_figure",
     "forest_figure",

@@ -13,15 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from rb_support.outcomes import PairScores
-from rb_support.pairs import apgr, cpt, random_scores
+from rb_support.pairs import apgr, cpt
 from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import (
     log_axis,
     model_legend,
     panels,
     panels_of,
-    part_title,
     say,
     sentence_figure,
 )
@@ -69,43 +67,6 @@ def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: 
     if threshold is not None:
         half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
         ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)
-
-
-def routers_figure(curves: pd.DataFrame, benchmarks: Mapping[str, PairScores]) -> Figure:
-    """Routers in the call-performance plane, a panel per benchmark (RouteLLM Figure 1 and App. F).
-
-    Parameters
-    ----------
-    curves : benchmark, training, router, share, score, as `preference_study.curve_table` gives them.
-        A router has one colour; the last training set is a full line, those before it are dashed.
-    benchmarks : name -> scores of the pair; those that `curves` names are drawn.
-    """
-    parts = {name: benchmarks[name] for name in benchmarks if name in set(curves["benchmark"])}
-    if not parts:
-        return sentence_figure("No benchmark has a curve to show.")
-    fig, axes = panels_of(parts, width=7.0 if len(parts) > 1 else 4.8, height=4.0)
-    for name, (ax,) in axes.items():
-        _plot_benchmark(ax, curves[curves["benchmark"] == name], parts[name])
-        ax.set_title(part_title(name, parts[name]))
-        ax.set_xlabel("calls to the strong model (%)")
-    drawn = [ax for (ax,) in axes.values()]
-    drawn[0].set_ylabel("mean score")
-    model_legend(fig, curves=drawn, ncol=3 if len(parts) > 1 else 2)
-    return fig
-
-
-def _plot_benchmark(ax: Axes, curves: pd.DataFrame, pairs: PairScores) -> None:
-    shares = np.linspace(0, 1, 101)
-    line, deviation = random_scores(pairs.strong, pairs.weak, shares)
-    band = 1.96 * deviation  # where 95% of random orders lie
-    ax.fill_between(100 * shares, line - band, line + band, color=GREY, alpha=0.2, linewidth=0)
-    ax.plot(100 * shares, line, color=GREY, linestyle=":", label="Random (band: 95%)")
-    trainings = list(dict.fromkeys(curves["training"]))
-    for (router, training), rows in curves.groupby(["router", "training"], sort=False):
-        later = len(trainings) - 1 - trainings.index(training)
-        color, style = router_style(str(router))["color"], _LINES[min(later, len(_LINES) - 1)]
-        look = distinct(ax, {"color": color, "linestyle": style})
-        ax.plot(100 * rows["share"], rows["score"], label=f"{router}, {training}", linewidth=1.2, **look)
 
 
 def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: float = 0.0) -> Figure:

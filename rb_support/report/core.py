@@ -153,12 +153,13 @@ class Report:
         versus: Sequence[Versus] = (),
         title: str | None = None,
         formats: Mapping[str, str] | None = None,
+        view: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
-        """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns it, to be shown.
+        """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns what to show.
 
         Parameters are those of `save_figure`; `versus` sets our numbers beside the paper's, and `formats`
         gives a format specification per column (`{"share": ".1%"}`) for all but the CSV; without one, floats
-        show four significant digits.
+        show four significant digits. A `view` is what a reader is shown in place of the columns of the CSV.
 
         Raises
         ------
@@ -167,9 +168,10 @@ class Report:
         """
         item, kept = self._item(id, title), self._without_paper(frame)
         caption = f"{item.title}. {render.data_line(self.origin)} · {id}"
-        pages = render.shown(kept, formats).pages(id, caption)
+        seen = kept if view is None else self._without_paper(view)
+        pages = render.shown(seen, formats).pages(id, caption)
         self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
-        return kept
+        return seen
 
     def claim(
         self, claim: str, where: str, ours: str, holds: bool | None, *, data: Kind | None = None

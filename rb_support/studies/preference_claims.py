@@ -1,113 +1,296 @@
-"""What RouteLLM's section 5.1 says of its Tables 1 to 3, held against our results."""
+"""The evidence for what RouteLLM's sections 5.1 and 5.3 say of its Tables 1 to 3 and 5, gathered by claim.
+
+Statements, levels and margins stand in `rb_support/published/claims/06_preference_routers.toml`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from rb_support import paper
-from rb_support.preference.training_sets import GOLD
-from rb_support.stats import supports
-from rb_support.studies.preference_study import RANDOM, WinRates, known_interval, on_tables, resampled
+from rb_support.catalog import GSM8K, MMLU, canonical
+from rb_support.outcomes import Battles, PairScores
+from rb_support.preference.battle_sets import nearest
+from rb_support.preference.tiers import assign_tiers, bradley_terry
+from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
+from rb_support.stats import bootstrap_weights, interval, simultaneous
+from rb_support.studies.preference_controls import LENGTH
+from rb_support.studies.preference_study import WinRates, on_tables, resampled, without_gaps
+from rb_support.verdicts import Estimate, Evidence, Fact
 
-FEWER_CALLS = 0.15
-""""About 20% fewer calls" is taken to hold from here on; the paper's own routers save 17% to 29%."""
+Array = NDArray[np.float64]
+Floors = Mapping[tuple[str, str], float]
 
-Verdict = tuple[str, str, bool | None]
-"""Statement in our words, our numbers, and whether it holds."""
-
-
-def verdicts(
-    found: pd.DataFrame, rates: Sequence[WinRates], *, rng: np.random.Generator, draws: int = 500
-) -> list[Verdict]:
-    """All statements, decided by 95% intervals over queries; None where the data at hand cannot decide.
-
-    "At random's level" holds as long as every interval of APGR covers 0.5.
-
-    Parameters
-    ----------
-    found : results, as `preference_study.results` gives them.
-    rates : win rates they come from.
-    rng, draws : of the paired resamples for improvements.
-    """
-    stated = []
-    for row in paper.routellm_statements().fillna({"routers": ""}).to_dict("records"):
-        if row["measure"] == "gain":
-            rows = gains(on_tables(rates, [row["benchmark"]]), row["training"], rng=rng, draws=draws)
-        else:
-            rows = _rows(found, row["benchmark"], row["training"])
-            named = row["routers"].split("; ") if row["routers"] else rows["router"]
-            rows = rows[rows["router"].isin(named)]
-        stated.append((row["statement"], *_decided(rows, row["measure"], row["sign"])))
-    return [*stated, _fewer(found)]
+SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
+_NEVER = {"apgr": np.nan, "cpt50": 1.0}
+"""What a metric is where its target is never reached: CPT needs all calls then."""
 
 
-def gains(
-    rates: Sequence[WinRates], ends: str, *, rng: np.random.Generator, draws: int = 500
-) -> pd.DataFrame:
-    """APGR with the augmented training set minus APGR with the first one, on the same resamples.
+def evidence(
+    experiment: Experiment,
+    rates: Sequence[WinRates],
+    floors: Floors,
+    *,
+    rng: np.random.Generator,
+    draws: int = 500,
+) -> dict[str, Evidence]:
+    """Evidence for the statements on Tables 1 to 3.
 
     Parameters
     ----------
-    rates : win rates on one benchmark; the first training set is the one before augmentation.
-    ends : how the augmented set's name ends.
+    experiment : whose benchmarks were judged on.
+    rates : win rates of all routers and `preference_controls.yardsticks`.
+    floors : APGR that knowing nothing reaches, as `preference_controls.floors` gives it.
     rng, draws : of the resamples.
 
     Returns
     -------
-    A row per router: router, gain, gain_low, gain_high; none if there is no such set.
+    Claim -> estimates, their intervals simultaneous; none for a claim without such rows.
     """
-    trainings = list(dict.fromkeys(one.training for one in rates))
-    after = [name for name in trainings[1:] if name.endswith(ends)]
-    columns = ["router", "gain", "gain_low", "gain_high"]
-    if not after:
-        return pd.DataFrame(columns=columns)
-    both = [one for one in rates if one.training in (trainings[0], after[0])]
-    names = [(one.training, one.router) for one in both]
-    told = dict(zip(names, resampled(both, rng=rng, draws=draws), strict=True))
-    rows = []
-    for router in dict.fromkeys(one.router for one in both):
-        (old, olds), (new, news) = told[trainings[0], router], told[after[0], router]
-        rows.append((router, new["apgr"] - old["apgr"], *known_interval(news["apgr"] - olds["apgr"])))
-    return pd.DataFrame(rows, columns=columns)
+
+    def found(benchmark: str, ends: str, metric: str = "apgr", routers: Iterable[str] = ()) -> list[Estimate]:
+        here = _of(rates, benchmark, ends, routers)
+        return estimates(here, metric, floors, rng=rng, draws=draws)
+
+    def best(benchmark: str, router: str) -> Evidence:
+        here = _of(rates, benchmark, JUDGE)
+        ours = [one for one in here if one.router == router]
+        others = [one for one in here if one.router != router]
+        return differences([(one, other) for one in ours for other in others], rng=rng, draws=draws)
+
+    def gain(benchmark: str, ends: str) -> Evidence:
+        old, new = (_of(rates, benchmark, ending) for ending in (ARENA, ends))
+        pairs = [(b, a) for a in old for b in new if a.router == b.router]
+        return differences(pairs, rng=rng, draws=draws)
+
+    length = [one for one in rates if (one.table, one.router) == (GSM8K, LENGTH)]
+    trained = [one for one in on_tables(rates, [GSM8K]) if one.training]
+    levels = {"mt-level": MT_BENCH, "mmlu-level": MMLU, "gsm8k-level": GSM8K}
+    here = experiment.benchmarks
+    return {
+        "mt-votes": found(MT_BENCH, ARENA, routers=(SW, FACTORIZATION)),
+        "mt-votes-classifiers": found(MT_BENCH, ARENA, routers=(BERT, CAUSAL)),
+        "mt-votes-half": found(MT_BENCH, ARENA, "cpt50", [FACTORIZATION]),
+        "mmlu-votes": found(MMLU, ARENA),
+        "gsm8k-votes": found(GSM8K, ARENA),
+        "mt-judge": found(MT_BENCH, JUDGE),
+        "mmlu-gold": found(MMLU, f"{ARENA} + {GOLD}"),
+        "gsm8k-judge": found(GSM8K, JUDGE),
+        "mt-judge-gain": gain(MT_BENCH, JUDGE),
+        "mmlu-gold-gain": gain(MMLU, f"{ARENA} + {GOLD}"),
+        "gsm8k-judge-gain": gain(GSM8K, JUDGE),
+        "mt-judge-best": best(MT_BENCH, FACTORIZATION),
+        "gsm8k-judge-best": best(GSM8K, CAUSAL),
+        "gsm8k-judge-fewer": found(GSM8K, JUDGE, "cpt50", [CAUSAL]),
+        "mmlu-gold-fewer": found(MMLU, f"{ARENA} + {GOLD}", "cpt50"),
+        "mt-judge-75": [_saved(each) for each in found(MT_BENCH, JUDGE, "cpt50")],
+        **{key: half_way(here[name], rng, draws) for key, name in levels.items() if name in here},
+        "alpaca-below": found(MT_BENCH, ALPACA, routers=(SW, FACTORIZATION)),
+        "length-gsm8k": differences(
+            [(one, rule) for rule in length for one in trained], rng=rng, draws=draws
+        ),
+    }
 
 
-def _rows(found: pd.DataFrame, benchmark: str, ends: str) -> pd.DataFrame:
-    """Routers on a benchmark with the first training set that ends so."""
-    here = found[(found["benchmark"] == benchmark) & (found["router"] != RANDOM)]
-    named = [name for name in dict.fromkeys(here["training"]) if name.endswith(ends)]
-    return here[here["training"].isin(named[:1])]
+def _of(rates: Iterable[WinRates], benchmark: str, ends: str, routers: Iterable[str] = ()) -> list[WinRates]:
+    """Trained routers on a benchmark with the first training set whose name ends so."""
+    here = [one for one in on_tables(rates, [benchmark]) if one.training.endswith(ends) and one.training]
+    named = set(routers)
+    return [one for one in here if one.training == here[0].training and (not named or one.router in named)]
 
 
-def _decided(rows: pd.DataFrame, column: str, sign: int) -> tuple[str, bool | None]:
-    """APGR or its gain with intervals, and whether all lie above the level of chance (1) or about it (0)."""
-    if rows.empty:
-        return "no such training data here", None
-    low, high = rows[f"{column}_low"], rows[f"{column}_high"]
-    parts = zip(rows["router"], rows[column], low, high, strict=True)
-    ours = "; ".join(f"{name} {value:.3f} [{a:.3f}, {b:.3f}]" for name, value, a, b in parts)
-    level = 0.5 if column == "apgr" else 0.0
-    return ours, all_hold(supports(ends, sign) for ends in zip(low - level, high - level, strict=True))
+def estimates(
+    rates: Sequence[WinRates],
+    metric: str,
+    floors: Floors,
+    *,
+    rng: np.random.Generator,
+    draws: int,
+) -> list[Estimate]:
+    """A metric of several routers on one benchmark, with intervals that hold together; none without a gap.
 
-
-def all_hold(verdicts: Iterable[bool | None]) -> bool | None:
-    """Whether all verdicts hold: False if one does not, else None if one cannot be told.
-
-    >>> all_hold([True, None]), all_hold([None, False]), all_hold([])
-    (None, False, True)
+    Parameters
+    ----------
+    rates : win rates.
+    metric : "apgr" or "cpt50", which is 1 where half of the gap is never recovered.
+    floors : APGR that knowing nothing reaches.
+    rng, draws : of the resamples.
     """
-    told = list(verdicts)
-    return False if False in told else None if None in told else True
+    drawn = resampled(rates, rng=rng, draws=draws) if rates else []
+    names = [f"{one.router}, {one.training}, {one.table}" for one in rates]
+    lows = [floors.get((one.table, one.router), -np.inf) if metric == "apgr" else -np.inf for one in rates]
+    values = [float(np.nan_to_num(found[metric], nan=_NEVER[metric])) for found, _ in drawn]
+    samples = [np.nan_to_num(sample[metric].to_numpy(dtype=float), nan=_NEVER[metric]) for _, sample in drawn]
+    return _together(names, values, samples, [len(one.pairs) for one in rates], lows)
 
 
-def _fewer(found: pd.DataFrame) -> Verdict:
-    text = f"With golden labels all routers need at least {FEWER_CALLS:.0%} fewer calls for CPT(50%) on MMLU"
-    rows = _rows(found, "MMLU", GOLD)
-    if rows.empty:
-        return text, "no such training data here", None
-    most, least = 0.5 * (1 - FEWER_CALLS), rows["cpt50_low"].fillna(1)
-    ours = "; ".join(f"{r.router} {r.cpt50:.1%}" for r in rows.itertuples())
-    holds = True if (rows["cpt50_high"].fillna(1) <= most).all() else False if (least > most).any() else None
-    return text, ours, holds
+def differences(
+    pairs: Sequence[tuple[WinRates, WinRates]], *, rng: np.random.Generator, draws: int
+) -> list[Estimate]:
+    """APGR of the first less that of the second, paired where both were judged on the same queries.
+
+    Parameters
+    ----------
+    pairs : win rates on one benchmark; intervals of all pairs hold together.
+    rng, draws : of the resamples.
+    """
+    if not pairs:
+        return []
+    every = list({id(one): one for pair in pairs for one in pair}.values())
+    drawn = dict(zip(map(id, every), resampled(every, rng=rng, draws=draws), strict=True))
+    names, values, samples, sizes = [], [], [], []
+    for new, old in pairs:
+        (a, a_samples), (b, b_samples) = drawn[id(new)], drawn[id(old)]
+        names.append(f"{new.router} less {old.router}" if new.router != old.router else new.router)
+        if old.training == "":
+            names[-1] = f"{new.router}, {new.training}"
+        values.append(a["apgr"] - b["apgr"])
+        samples.append((a_samples["apgr"] - b_samples["apgr"]).to_numpy(dtype=float))
+        sizes.append(min(len(new.pairs), len(old.pairs)))
+    return _together(names, values, samples, sizes, [-np.inf] * len(pairs))
+
+
+def _together(
+    names: Sequence[str],
+    values: Sequence[float],
+    samples: Sequence[Array],
+    sizes: Sequence[int],
+    floors: Sequence[float],
+) -> list[Estimate]:
+    if not names or np.isnan(values).any():
+        return []
+    ends = simultaneous(values, without_gaps(np.column_stack(samples)))
+    rows = zip(names, values, ends.tolist(), sizes, floors, strict=True)
+    return [Estimate(value, low, high, name, n, floor) for name, value, (low, high), n, floor in rows]
+
+
+def _saved(each: Estimate) -> Estimate:
+    """Share of random's calls that a CPT(50%) saves."""
+    return Estimate(1 - 2 * each.value, 1 - 2 * each.high, 1 - 2 * each.low, each.name, each.n)
+
+
+def half_way(pairs: PairScores, rng: np.random.Generator, draws: int) -> Estimate:
+    """Score at which half of the gap is recovered, as a share of the strong model's."""
+    counts = bootstrap_weights(len(pairs), draws, rng)
+    strong, weak = counts @ pairs.strong / len(pairs), counts @ pairs.weak / len(pairs)
+    low, high = interval((strong + weak) / 2 / np.where(strong > 0, strong, np.nan))
+    best = pairs.strong.mean()
+    value = (best + pairs.weak.mean()) / 2 / best if best > 0 else np.nan
+    return Estimate(float(value), low, high, "score at CPT(50%) over the strong model's", len(pairs))
+
+
+def similarities(
+    experiment: Experiment, X: pd.DataFrame, *, rng: np.random.Generator, draws: int = 500
+) -> tuple[pd.DataFrame, dict[str, Evidence]]:
+    """Table 5's similarity of every benchmark to every training set, and what section 5.3 says of it.
+
+    Parameters
+    ----------
+    experiment : training data and benchmarks.
+    X : embeddings by prompt.
+    rng, draws : of resampled queries.
+
+    Returns
+    -------
+    A row per benchmark and training set (benchmark, training, similarity), and the evidence for the claims
+    "mt-nearest" and "augmented-nearer".
+    """
+    near: dict[tuple[str, str], Array] = {}
+    for name, queries in experiment.benchmarks.items():
+        asked = X.loc[queries.frame["prompt"]].to_numpy()
+        for training, battles in experiment.training.items():
+            near[name, training] = nearest(asked, X.loc[battles.frame["prompt"].unique()].to_numpy())
+    rows = [(*key, float(values.mean())) for key, values in near.items()]
+    table = pd.DataFrame(rows, columns=["benchmark", "training", "similarity"])
+    means = {
+        key: (
+            float(values.mean()),
+            bootstrap_weights(len(values), draws, rng) @ values / len(values),
+            len(values),
+        )
+        for key, values in near.items()
+        if key[1] == ARENA
+    }
+    first = means.get((MT_BENCH, ARENA))
+    others = [name for name in (MMLU, GSM8K) if (name, ARENA) in means] if first else []
+    names, values, samples, sizes = [], [], [], []
+    for name in others:
+        value, drawn, n = means[name, ARENA]
+        names.append(f"MT Bench less {name}")
+        values.append(first[0] - value if first else np.nan)
+        samples.append(first[1] - drawn if first else drawn)
+        sizes.append(min(n, first[2]) if first else n)
+    nearer = _together(names, values, samples, sizes, [-np.inf] * len(names))
+    wanted = {MT_BENCH: JUDGE, MMLU: GOLD, GSM8K: JUDGE}
+    grown = []
+    for name, label in wanted.items():
+        more = near.get((name, f"{ARENA} + {label}"))
+        if more is not None:
+            value = float(more.mean() - near[name, ARENA].mean())
+            grown.append(Estimate(value, value, value, name))
+    return table, {"mt-nearest": nearer, "augmented-nearer": grown}
+
+
+def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
+    """Whether similarity goes with performance: rank correlation over cells that have both.
+
+    Parameters
+    ----------
+    table5 : columns similarity and mean_apgr.
+    theirs : the same correlation over the paper's own tables.
+    """
+    known = table5[["similarity", "mean_apgr"]].dropna()
+    if known.empty or known.nunique().min() < 3:
+        return Fact(None, "too few different cells")
+    rank, luck = spearmanr(known.round(9))
+    words = (
+        f"rank correlation {rank:+.2f} over {len(known)} cells (p {luck:.2f}); the paper's own {theirs:+.2f}"
+    )
+    return Fact(bool(rank > 0) if luck < 0.05 else None, words)
+
+
+def tier_table(battles: Battles, tiers: int = TIERS) -> pd.DataFrame:
+    """Models rated by battles (Bradley-Terry), parted into tiers, beside Appendix A's.
+
+    Parameters
+    ----------
+    battles : of a training set.
+    tiers : number of tiers; fewer if there are fewer different ratings.
+
+    Returns
+    -------
+    A row per model, the best first: model, rating (Elo scale, mean 1000), tier (0 the best), paper_tier
+    (missing where Appendix A does not list the model under any of its names).
+    """
+    ratings = bradley_terry(battles)
+    ours = assign_tiers(ratings, min(tiers, len(set(ratings.values()))))
+    listed = paper.routellm_tiers()
+    theirs = dict(zip(listed["model"].map(canonical), listed["tier"], strict=True))
+    table = pd.DataFrame(
+        {"model": list(ours), "rating": [ratings[m] for m in ours], "tier": list(ours.values())}
+    )
+    return table.assign(paper_tier=table["model"].map(canonical).map(theirs).astype("Int64"))
+
+
+def same_tiers(table: pd.DataFrame) -> Fact | None:
+    """Whether models fall into the published tiers, by `tier_table`; None with fewer than ten of them."""
+    apart = (table["tier"] - table["paper_tier"]).abs().dropna()
+    if len(apart) < 10:
+        return None
+    same, near = int((apart == 0).sum()), int((apart <= 1).sum())
+    words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
+    return Fact(bool((apart <= 1).mean() > 0.9), words)
+
+
+def held_out_gains(losses: pd.DataFrame) -> list[Estimate]:
+    """Gains of log loss over the base rate, as `preference_controls.log_losses` gives them, in nats."""
+    columns = ["gain", "low", "high", "router", "training", "prompts"]
+    return [
+        Estimate(gain, low, high, f"{router}, {training}", prompts)
+        for gain, low, high, router, training, prompts in losses[columns].itertuples(index=False, name=None)
+    ]

@@ -17,15 +17,15 @@ from rb_support import paper
 from rb_support.embed import BUNDLED, TFIDF, EmbeddingError, embed
 from rb_support.load import Scale
 from rb_support.outcomes import Battles, PairScores
-from rb_support.pairs import bootstrap_pairs, random_metrics, threshold_sweep
+from rb_support.pairs import bootstrap_pairs, pgr, random_metrics, random_scores, threshold_sweep
 from rb_support.preference.bert import BertClassifier
 from rb_support.preference.causal import CausalClassifier
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.sw import SWRanking
 from rb_support.preference.text_model import TextModel
-from rb_support.preference.training_sets import GOLD, JUDGE, Experiment, Naming
+from rb_support.preference.training_sets import ALPACA, GOLD, JUDGE, Experiment, Naming
 from rb_support.preference.win_model import WinModel, fitted, kept_rates
-from rb_support.stats import interval
+from rb_support.stats import interval, simultaneous
 
 Array = NDArray[np.float64]
 RANDOM = "Random"
@@ -33,7 +33,7 @@ GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
 
 QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
-"""Most queries of a benchmark that routers are judged on; 0 for all. Reading texts takes time on a CPU."""
+"""Most queries of a benchmark that routers which read texts are judged on; 0 for all: a CPU reads slowly."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
 _COLUMNS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
@@ -195,6 +195,7 @@ def win_rates(
     X: pd.DataFrame,
     *,
     trainings: Mapping[str, str] | None = None,
+    most_texts: int = 0,
 ) -> list[WinRates]:
     """Win rates of every router on every table; those of texts are kept for the next call.
 
@@ -208,11 +209,15 @@ def win_rates(
     trainings : benchmark -> the one training set whose routers are asked, as
         `rb_support.studies.transfer.augmented` names it; a table's name is then a benchmark's, or ends with
         it in brackets (`benchmark_of`). None asks all routers on all tables.
+    most_texts : queries of a table that a router which reads texts is asked about, always the same draw; 0
+        for all. The pairs of its `WinRates` are then these.
     """
     rates = []
+    fewer = {name: subsample(pairs, most_texts, np.random.default_rng(0)) for name, pairs in tables.items()}
     wanted = {name: trainings[benchmark_of(name, trainings)] for name in tables} if trainings else {}
     for (training, router_name), router in routers.items():
-        mine = {name: pairs for name, pairs in tables.items() if wanted.get(name, training) == training}
+        asked = fewer if router.reads == "texts" else tables
+        mine = {name: pairs for name, pairs in asked.items() if wanted.get(name, training) == training}
         prompts = distinct_prompts(mine.values())
         read = _read(router, prompts, X)
         told = kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
@@ -249,12 +254,23 @@ def resampled(
     draws: int,
     targets: Sequence[float] = (0.5, 0.8),
 ) -> list[tuple[dict[str, float], pd.DataFrame]]:
-    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples."""
-    pairs = rates[0].pairs
-    told = {f"{one.router} trained on {one.training}": one.rate for one in rates}
-    found, samples = bootstrap_pairs(told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets)
-    metrics = (dict(zip(found.columns, row, strict=True)) for row in found.to_numpy().tolist())
-    return list(zip(metrics, samples.values(), strict=True))
+    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples.
+
+    Routers judged on the same queries see the same resamples.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, one in enumerate(rates):
+        groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(number)
+    found: dict[int, tuple[dict[str, float], pd.DataFrame]] = {}
+    for numbers in groups.values():
+        pairs, told = rates[numbers[0]].pairs, {str(number): rates[number].rate for number in numbers}
+        table, samples = bootstrap_pairs(
+            told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
+        )
+        rows = table.to_numpy().tolist()
+        metrics = (dict(zip(table.columns, row, strict=True)) for row in rows)
+        found |= dict(zip(numbers, zip(metrics, samples.values(), strict=True), strict=True))
+    return [found[number] for number in range(len(rates))]
 
 
 def known_interval(values: ArrayLike) -> tuple[float, float]:
@@ -264,36 +280,70 @@ def known_interval(values: ArrayLike) -> tuple[float, float]:
     return interval(known) if len(known) else (np.nan, np.nan)
 
 
-def results(rates: Iterable[WinRates], *, rng: np.random.Generator, draws: int = 500) -> pd.DataFrame:
+def results(
+    rates: Iterable[WinRates],
+    *,
+    rng: np.random.Generator,
+    draws: int = 500,
+    floors: Mapping[tuple[str, str], float] | None = None,
+) -> pd.DataFrame:
     """RouteLLM's Tables 1 to 3: CPT(50%), CPT(80%), APGR and improvement over random, with 95% intervals.
 
-    Intervals of routers are from resampled queries, those of the random router from its own random orders.
+    Intervals of routers are from resampled queries, those of the random router from its own random orders. As
+    a reader looks at all trained routers of a benchmark at once, the intervals of their APGR are
+    simultaneous (`rb_support.stats.simultaneous`); those of CPT and of `yardsticks` hold one by one.
     Improvement is APGR over the random router's expected 0.5, minus 1.
 
     Parameters
     ----------
-    rates : win rates, as `win_rates` gives them.
+    rates : win rates, as `win_rates` and `yardsticks` give them.
     rng, draws : of resamples and random orders.
+    floors : (benchmark, router) -> APGR that knowing nothing reaches, of `preference_controls.floors`.
 
     Returns
     -------
-    A row per benchmark, training set and router (training is empty for the random router): benchmark,
-    training, router, queries, then each of apgr, cpt50, cpt80 with its `_low` and `_high`, and improvement.
-    A CPT that is never reached is NaN.
+    A row per benchmark, training set and router (training is empty for the random router and yardsticks,
+    which stand first): benchmark, training, router, queries, then each of apgr, cpt50, cpt80 with its `_low`
+    and `_high`, improvement, and with floors `shuffled`. A CPT that is never reached is NaN.
     """
     rows = []
     for benchmark, judged in by_table(rates).items():
-        pairs = judged[0].pairs
+        judged = sorted(judged, key=lambda one: one.training != "")
+        pairs = max((one.pairs for one in judged), key=len)
         head = {"benchmark": benchmark, "queries": len(pairs)}
         rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
-        for one, (estimate, sample) in zip(judged, resampled(judged, rng=rng, draws=draws), strict=True):
-            found: dict[str, Any] = {"training": one.training, "router": one.router}
+        drawn = resampled(judged, rng=rng, draws=draws)
+        learnt = [number for number, one in enumerate(judged) if one.training]
+        together = simultaneous_apgr([drawn[number] for number in learnt])
+        ends = dict(zip(learnt, together, strict=True))
+        for number, (one, (estimate, sample)) in enumerate(zip(judged, drawn, strict=True)):
+            found: dict[str, Any] = {**head, "queries": len(one.pairs)}
+            found |= {"training": one.training, "router": one.router}
             for metric in METRICS:
                 low, high = known_interval(sample[metric])
+                if metric == "apgr" and number in ends:
+                    low, high = ends[number]
                 found |= {metric: estimate[metric], f"{metric}_low": low, f"{metric}_high": high}
-            rows.append({**head, **found})
+            found["shuffled"] = (floors or {}).get((benchmark, one.router), np.nan)
+            rows.append(found)
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
-    return table[["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]]
+    columns = ["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]
+    return table[[*columns, "shuffled"] if floors is not None else columns]
+
+
+def simultaneous_apgr(drawn: Sequence[tuple[dict[str, float], pd.DataFrame]]) -> list[tuple[float, float]]:
+    """Intervals of APGR of several routers that hold together, from what `resampled` gives of each."""
+    if not drawn:
+        return []
+    samples = np.column_stack([sample["apgr"].to_numpy(dtype=float) for _, sample in drawn])
+    ends = simultaneous([estimate["apgr"] for estimate, _ in drawn], without_gaps(samples))
+    return [(float(low), float(high)) for low, high in ends]
+
+
+def without_gaps(samples: Array) -> Array:
+    """(d, k) samples without the resamples in which a metric is undefined, such as APGR without a gap."""
+    known = ~np.isnan(samples).any(axis=1)
+    return samples[known] if known.any() else samples
 
 
 def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
@@ -307,8 +357,8 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     """Results with the paper's own numbers where it has the like (RouteLLM Tables 1 to 3).
 
     The paper trains on D_arena, and on it with golden labels (MMLU) or a judge's (MT Bench, GSM8K). A
-    training set stands beside the paper's set of the same augmentation. Where the paper prints none for a
-    benchmark, one with a judge's labels stands beside D_arena, one with golden labels beside nothing.
+    training set stands beside the paper's set of the same augmentation, and beside nothing where the paper
+    prints none for a benchmark; nor does AlpacaEval's.
 
     Parameters
     ----------
@@ -330,6 +380,44 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(paper_training=like).merge(theirs, on=keys, how="left", validate="many_to_one")
 
 
+def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -> pd.DataFrame:
+    """One row a router, training sets side by side, as a reader compares them.
+
+    Parameters
+    ----------
+    table : one benchmark's rows of `results`, with `beside_paper`'s columns or without.
+    metric : "apgr", "cpt50" or "cpt80".
+    spec : format of the numbers.
+
+    Returns
+    -------
+    Columns router, queries, a column per training set, and for what no battle taught (random and yardsticks)
+    "no battles". Cells such as "0.566 [0.455, 0.660] · paper 0.610", empty where there is no such router.
+    Last the APGR that shuffled labels reach, if the table has it.
+    """
+    names = [metric, f"{metric}_low", f"{metric}_high", f"paper_{metric}"]
+    numbers = table.reindex(columns=names).to_numpy(dtype=float).tolist()
+    cells = [_in_words(*row, spec=spec) for row in numbers]
+    trainings = table["training"].replace("", "no battles")
+    frame = table[["router", "queries"]].assign(training=trainings, cell=cells)
+    rows = frame[["router", "queries"]].drop_duplicates().reset_index(drop=True)
+    for training in dict.fromkeys(trainings):
+        part = frame.loc[frame["training"] == training, ["router", "queries", "cell"]]
+        rows = rows.merge(part.rename(columns={"cell": training}), how="left")
+    if metric == "apgr" and "shuffled" in table:
+        luck = table.dropna(subset="shuffled").groupby("router")["shuffled"].first()
+        rows["shuffled labels"] = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
+    heads = rows[["router", "queries"]]
+    return pd.concat([heads, rows.drop(columns=list(heads)).astype(object).fillna("")], axis=1)
+
+
+def _in_words(value: float, low: float, high: float, printed: float, *, spec: str) -> str:
+    if np.isnan(value):
+        return "never reached" if not np.isnan([low, high]).all() else "–"
+    interval = "" if np.isnan([low, high]).any() else f" [{low:{spec}}, {high:{spec}}]"
+    return f"{value:{spec}}{interval}" + ("" if np.isnan(printed) else f" · paper {printed:{spec}}")
+
+
 def printed_results(*numbers: int) -> pd.DataFrame:
     """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
     printed = pd.concat([paper.routellm_results(number) for number in numbers])
@@ -340,21 +428,29 @@ def printed_results(*numbers: int) -> pd.DataFrame:
 def _paper_training(training: str, printed: set[str]) -> str:
     if training == "":
         return ""
-    if training.endswith(GOLD):
-        return "arena + gold" if "arena + gold" in printed else "none"
-    if training.endswith(JUDGE) and "arena + judge" in printed:
-        return "arena + judge"
-    return "arena"
+    like = "arena"
+    for ending, name in ((ALPACA, "none"), (GOLD, "arena + gold"), (JUDGE, "arena + judge")):
+        like = name if training.endswith(ending) else like
+    return like if like in printed else "none"
 
 
 def curve_table(rates: Iterable[WinRates]) -> pd.DataFrame:
-    """Call-performance curves at every percent of strong calls: benchmark, training, router, share, score."""
+    """Call-performance curves at every percent of strong calls.
+
+    Columns: benchmark, training, router, queries, share, score, pgr (NaN without a gap), and chance, half the
+    width of the band of PGR in which 95% of random orders of these queries lie (normal approximation).
+    """
     shares = np.linspace(0, 1, GRID)
     frames = []
     for one in rates:
         score = np.interp(shares, *threshold_sweep(one.rate, one.pairs.strong, one.pairs.weak))
+        line, deviation = random_scores(one.pairs.strong, one.pairs.weak, shares)
         head = {"benchmark": one.table, "training": one.training, "router": one.router}
-        frames.append(pd.DataFrame({**head, "share": shares, "score": score}))
+        recovered = pgr(score, line[0], line[-1])
+        gap = np.nan if recovered is None else abs(line[-1] - line[0])
+        known = np.full(GRID, np.nan) if recovered is None else recovered
+        columns = {"share": shares, "score": score, "pgr": known, "chance": 1.96 * deviation / gap}
+        frames.append(pd.DataFrame({**head, "queries": len(one.pairs), **columns}))
     return pd.concat(frames, ignore_index=True)
 
 
