@@ -22,7 +22,8 @@ from rb_support.app.reproduce import Result
 from rb_support.app.reproduce.plan import NotebookRun
 from rb_support.app.reproduce.runner import Runner
 from rb_support.outcomes import Origin
-from rb_support.report import Report, Versus
+from rb_support.report import Claim, Report, Versus
+from rb_support.verdicts import Fact
 
 runner = CliRunner()
 
@@ -170,8 +171,8 @@ def worked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
         report.save_table(cells, "rb-tab-aiq", versus=[Versus("AIQ", 0.71, 0.763, "digest")])
         report.save_table(cells, "rb-fig3")  # a curve as `compare` reads it
-        report.claim("KNN beats zero", "sec. 5.3", "0.71 > 0.70", True)
-        report.claims()
+        wins = Claim(statement="KNN beats zero", where="sec. 5.3", rule="is so")
+        report.claims({"wins": Fact(True, "0.71 > 0.70")}, {"wins": wins})
         return nbformat.read(run.path, as_version=4)
 
     monkeypatch.setattr(Runner, "_execute", execute)
@@ -266,8 +267,7 @@ def test_a_strangers_text_is_shown_as_text(repository: Path, monkeypatch: pytest
     origin = Origin("own", evil, ((f"{evil}.csv", "ab" * 32),))
     report = Report("01_good", origin, folder=repository / "figures")
     report.save_table(pd.DataFrame({"model": [evil], evil: [1.0]}), "own-x", title=evil, note=evil)
-    report.claim(evil, evil, evil, True)
-    report.claims()
+    report.claims({"a": Fact(True, evil)}, {"a": Claim(statement=evil, where=evil, rule="is so", needs=evil)})
     [page] = (repository / "figures" / "own").glob("*/index.html")
     text = page.read_text()
     assert "<script>" not in text and "\x1b" not in text and "\u202e" not in text and "&lt;script&gt;" in text

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from rb_support.__main__ import app
 from rb_support.outcomes import Origin
-from rb_support.report import Report
+from rb_support.report import Claim, Report
 from rb_support.report.freshness import TOLERANCE, differences
+from rb_support.verdicts import Fact
 
 COSTS, HEIGHTS = np.array([1e-4, 2e-4, 4e-4, 1e-3]), np.array([0.2, 0.5, 0.6, 0.7])
 AIQ = {"dataset": ["MMLU", "GSM8K"], "router": ["KNN (k=40)", "KNN (k=40)"], "aiq": [0.71, 0.62]}
@@ -27,9 +28,11 @@ def made(folder, *, figure=None, table=None, tiers=None, timed=None, holds=True,
     report.save_table(pd.DataFrame(AIQ | (table or {})), "rb-tab-aiq")
     report.save_table(pd.DataFrame({"model": ["a"], "rating": [1000.0]} | (tiers or {})), "rl-tabA")
     report.save_table(pd.DataFrame({"router": ["zero"], "requests_per_second": [timed or 10.0]}), "rl-tab7")
-    report.claim("KNN beats zero", "sec. 5.3", "0.71 > 0.70", holds)
-    report.claim("It is fast (this machine)", "sec. 5.5", "clock", holds)
-    report.claims()
+    statements = {
+        key: Claim(statement=statement, where="sec. 5", rule="is so")
+        for key, statement in {"wins": "KNN beats zero", "fast": "It is fast (this machine)"}.items()
+    }
+    report.claims(dict.fromkeys(statements, Fact(holds, "0.71 > 0.70")), statements)
     return folder / "simulated"
 
 

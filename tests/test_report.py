@@ -28,6 +28,7 @@ from rb_support.cache import write_atomically
 from rb_support.catalog import MODELS, RAG_MODELS
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.report import (
+    Claim,
     Report,
     ReportError,
     Versus,
@@ -49,6 +50,7 @@ from rb_support.report.provenance import code_digest
 from rb_support.report.render import plain, render_csv
 from rb_support.report.store import figures_root
 from rb_support.simulate import simulate_outcomes
+from rb_support.verdicts import Estimate, Fact
 
 SIMULATED = Origin("simulated", "made rows", (), ("a note on the rows",))
 REAL = Origin("real", "published rows", (("/home/someone/rows.pkl", "ab" * 32),))
@@ -58,6 +60,10 @@ TABLE = pd.DataFrame({"router": ["zero", "a|b_&"], "AIQ": [0.7123456, np.nan], "
 def report(folder: Path, origin: Origin = SIMULATED, notebook: str = "03_predictive_routers") -> Report:
     parameters = {"data": "/home/someone/own.csv", "rows": np.int64(7), "shares": (0.5, np.float64("nan"))}
     return Report(notebook, origin, parameters, seed=1, folder=folder)
+
+
+STATEMENT = Claim(statement="KNN beats zero", where="RouterBench sec. 5.3", rule="is so")
+FETCH = "python -m rb_support data fetch routerbench-0shot"
 
 
 def small_figure() -> Figure:
@@ -73,8 +79,7 @@ def save_all(folder: Path) -> None:
     made = report(folder)
     made.save_figure(small_figure(), "rb-fig4", data=TABLE, note="seen")
     made.save_table(TABLE, "rb-tab-aiq", versus=[Versus("AIQ, zero", 0.71, 0.763, "digest", "other rows")])
-    made.claim("KNN beats zero", "RouterBench sec. 5.3", "0.71 > 0.70", holds=True)
-    made.claims()
+    made.claims({"a": Fact(True, "0.71 > 0.70")}, {"a": STATEMENT})
 
 
 @pytest.fixture(scope="module")
@@ -268,24 +273,23 @@ def test_interrupted_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.csv", b"old")]
 
 
-def test_claims_are_shown_with_verdicts_and_said_again_only_once(tmp_path: Path) -> None:
-    made = report(tmp_path)
-    made.claim("A", "sec. 1", "0", holds=False)
-    made.claim("B", "sec. 2", "1", holds=np.bool_(True))
-    made.claim("C", "sec. 3", "no rows", holds=None)
-    made.claim("A", "sec. 1", "2", holds=True)
-    assert made.claims().to_numpy().tolist() == [
-        ["B", "sec. 2", "1", "simulated", "holds", ""],
-        ["C", "sec. 3", "no rows", "simulated", "undecided", ""],
-        ["A", "sec. 1", "2", "simulated", "holds", ""],
+def test_claims_are_shown_with_verdicts_in_the_order_of_the_statements(tmp_path: Path) -> None:
+    statements = {
+        "b": Claim(statement="B", where="sec. 2"),
+        "c": Claim(statement="C", where="sec. 3", rule="is so", data="real"),
+        "a": Claim(statement="A", where="sec. 1", needs="routerbench-0shot"),
+    }
+    found = {"c": Fact(None, "few rows"), "b": Estimate(0.2, 0.1, 0.3, "KNN", n=9)}
+    assert report(tmp_path).claims(found, statements).to_numpy().tolist() == [
+        ["B", "sec. 2", "KNN 0.200 [0.100, 0.300]", "simulated", "holds", ""],
+        ["C", "sec. 3", "few rows", "real", "undecided", ""],
+        ["A", "sec. 1", "no rows of it in this data", "simulated", "no data", FETCH],
     ]
 
 
 def test_claims_of_all_notebooks_are_collected(tmp_path: Path) -> None:
     for notebook in ("03_b", "02_a"):
-        made = report(tmp_path, notebook=notebook)
-        made.claim("A, with comma", "sec. 1", "0", holds=False)
-        made.claims()
+        report(tmp_path, notebook=notebook).claims({"a": Fact(False, "0, with comma")}, {"a": STATEMENT})
     collected = pd.read_csv(tmp_path / "simulated" / "claims.csv")
     assert collected["notebook"].tolist() == ["02_a", "03_b"]
     assert collected["verdict"].tolist() == ["does not hold"] * 2

@@ -26,6 +26,7 @@ from matplotlib.text import Text
 
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.report import (
+    Claim,
     Report,
     ReportError,
     Versus,
@@ -54,6 +55,7 @@ from rb_support.report.style import model_styles
 from rb_support.routers import KNNRouter, cascade_name, model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies.predictive import ZERO, Comparison, compare
+from rb_support.verdicts import Estimate, Fact
 
 OWN = Origin("own", "cost_$1_to_$2.csv")
 STRANGE = (
@@ -241,14 +243,17 @@ def test_nothing_of_the_papers_is_said_of_own_rows(tmp_path: Path) -> None:
     frame = pd.DataFrame({"model": ["m"], "quality": [0.5], "paper_quality": [0.9], "published_rows": [3]})
     versus, note = [Versus("q", 0.5, 0.9, "Table 1")], "As the paper has it. Ours."
     formats = {"quality": ".2f", "paper_quality": ".2f"}
+    statements = {
+        "dear": Claim(statement="GPT-4 is dear", where="RouteLLM App. D", rule="is so"),
+        "win": Claim(statement="Routers win", where="beyond the paper", spec="+.3f"),
+    }
+    found = {"dear": Fact(True, "25 USD"), "win": Estimate(np.nan, np.nan, np.nan, n=9)}
     told = {}
     for origin in (OWN, Origin("simulated", "made")):
         report = Report("02_x", origin, folder=tmp_path)
         kept = report.save_table(frame, "rl-tab6", note=note, versus=versus, formats=formats)
-        report.claim("GPT-4 is dear", "RouteLLM App. D", "25 USD", holds=True)
-        report.claim("Routers win", "beyond the paper", "+nan [nan, nan]", holds=None)
         record = pd.read_json(tmp_path / origin.kind / "rl-tab6.json", typ="series")
-        claims = report.claims()[["where", "ours"]].to_numpy().tolist()
+        claims = report.claims(found, statements)[["where", "ours"]].to_numpy().tolist()
         words = [record[name] for name in ("title", "paper", "section", "note")]
         told[origin.kind] = (list(kept), words, len(record["versus"]), claims)
     own_words = ["Cost saving over the strong model", "own", "", "Ours."]

@@ -1,12 +1,17 @@
 """Verdicts: each rule by hand, and claims as data."""
 
+from typing import get_args
+
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import ROOT
 
 from rb_support.report import claims
 from rb_support.report.store import ReportError
+from rb_support.sources import SOURCES
 from rb_support.stats import simultaneous
-from rb_support.verdicts import Estimate, Fact, decide, exact
+from rb_support.verdicts import Estimate, Fact, Verdict, decide, exact
 
 ABOVE, COVERS, BELOW = (Estimate(v, v - 0.02, v + 0.02, n=100) for v in (0.05, 0.01, -0.05))
 
@@ -103,3 +108,23 @@ def test_simultaneous_intervals_of_what_does_not_vary():
     )
     bounds = simultaneous([0.0, 2.0, np.nan], drawn)
     assert bounds[0, 0] < -1.5 and bounds[1].tolist() == [2, 2] and np.isnan(bounds[2]).all()
+
+
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_statements_of_a_notebook_name_what_would_settle_them(notebook):
+    statements = claims.claims_of(notebook)
+    assert statements and len({claim.statement for claim in statements.values()}) == len(statements)
+    assert {claim.needs for claim in statements.values()} - {""} <= set(SOURCES)
+    ours = {claim.where for claim in statements.values()} - {"beyond the paper"}
+    assert all(where.startswith(("RouterBench ", "RouteLLM ")) for where in ours)
+
+
+def test_little_is_without_data_among_the_real_claims():
+    rows = pd.read_csv(ROOT / "figures" / "real" / "claims.csv").fillna("")
+    without = rows[rows["verdict"] == "no data"]
+    assert len(rows) > 60 and len(without) <= 10
+    assert without["needs"].str.startswith("python -m rb_support data fetch ").all()
+    assert set(rows["verdict"]) <= set(get_args(Verdict))

@@ -8,6 +8,7 @@ from rb_support.report.call_figures import (
     plot_call_performance,
     transfer_figure,
 )
+from rb_support.report.claims import Claim
 from rb_support.report.construction import construction_figure
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
@@ -27,6 +28,7 @@ from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
 
 __all__ = [
+    "Claim",
     "Report",
     "ReportError",
     "Versus",

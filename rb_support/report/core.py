@@ -13,16 +13,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rb_support.cache import digest
-from rb_support.outcomes import Kind, Origin
+from rb_support.outcomes import Origin
 from rb_support.paper import ITEMS, Item
 from rb_support.report import gallery, provenance, render, store
-from rb_support.report.claims import check, claims_of
+from rb_support.report.claims import Claim, check, claims_of
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
 from rb_support.report.text import said
 from rb_support.verdicts import Evidence
 
-VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
 _PAPERS = re.compile(r"\b(papers?|published|printed|RouterBench|RouteLLM)\b")
 _ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
@@ -93,8 +92,7 @@ class Report:
     --------
     >>> report = Report("03_predictive_routers", origin, dict(data="simulated"), seed=0)  # doctest: +SKIP
     >>> report.save_figure(fig, "rb-fig4", data=frame)  # doctest: +SKIP
-    >>> report.claim("KNN beats zero", "RouterBench sec. 5.3", "0.71 > 0.70", holds=True)  # doctest: +SKIP
-    >>> report.claims()  # doctest: +SKIP
+    >>> report.claims({"knn-mlp-mmlu": predictive.estimates(rows)})  # doctest: +SKIP
     """
 
     notebook: str
@@ -103,7 +101,6 @@ class Report:
     seed: int | None = None
     folder: Path | None = None
     asked: Origin | None = None
-    _claims: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         use_style()
@@ -173,35 +170,16 @@ class Report:
         self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
         return seen
 
-    def claim(
-        self, claim: str, where: str, ours: str, holds: bool | None, *, data: Kind | None = None
-    ) -> None:
-        """Check one of the paper's statements against our number; a statement made again replaces the first.
-
-        Parameters
-        ----------
-        claim : the statement, in our words.
-        where : where it stands, such as "RouterBench sec. 5.3".
-        ours : our number, with unit and interval.
-        holds : True, False, or None if this data cannot decide.
-        data : kind of data it was checked on, if not the report's own; on simulated rows a verdict says what
-            the simulation does, and what was set with the papers in view is no evidence for them.
-        """
-        if self._own and _PAPERS.match(where):
-            return
-        self._claims.pop(claim, None)
-        kind, place = data or self.origin.kind, "own table" if self._own else where
-        row = (claim, place, said(ours), kind, VERDICTS[holds], "")
-        self._claims[claim] = dict(zip(gallery.CLAIM_COLUMNS, row, strict=True))
-
-    def claims(self, evidence: Mapping[str, Evidence | None] | None = None) -> pd.DataFrame:
+    def claims(
+        self, evidence: Mapping[str, Evidence | None], statements: Mapping[str, Claim] | None = None
+    ) -> pd.DataFrame:
         """Hold this notebook's statements against the evidence, write the verdicts and return them.
 
         Parameters
         ----------
-        evidence : what was found, by the keys of `rb_support/published/claims/<notebook>.toml`: estimates,
-            whose intervals are simultaneous where there are several, or a fact. A statement without any
-            has no data.
+        evidence : what was found, by the keys of the statements: estimates, whose intervals are simultaneous
+            where there are several, or a fact. A statement without any has no data.
+        statements : what is checked; None: `rb_support/published/claims/<notebook>.toml`.
 
         Returns
         -------
@@ -213,11 +191,11 @@ class Report:
         ReportError
             If there is evidence for a statement that the file does not have.
         """
-        for row in check(claims_of(self.notebook), evidence or {}, self.origin.kind):
-            if not (self._own and _PAPERS.match(row["where"])):
-                place = "own table" if self._own else row["where"]
-                self._claims[row["claim"]] = row | {"where": place, "ours": said(row["ours"])}
-        records = list(self._claims.values())
+        known = claims_of(self.notebook) if statements is None else statements
+        rows = check(known, evidence, self.origin.kind)
+        if self._own:
+            rows = [row | {"where": "own table"} for row in rows if not _PAPERS.match(row["where"])]
+        records = [row | {"ours": said(row["ours"])} for row in rows]
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put({f"claims/{self.notebook}.json": content})
         gallery.rebuild(self.directory, self.notebook)
