@@ -28,7 +28,10 @@ def apgr(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
                 name: preference_study.subsample(pairs, 500, np.random.default_rng(seed))
                 for name, pairs in experiment.benchmarks.items()
             }
-            cheap = {"SW": SWRanking(), "MF": MatrixFactorization(epochs=12, progress=False)}
+            cheap = {
+                "SW": SWRanking(),
+                "MF": MatrixFactorization(epochs=6, learning_rate=3e-3, progress=False),
+            }
             routers = preference_study.trained(experiment, cheap, X, experiment.training)
             rates = preference_study.win_rates(routers, tables, X)
             rows += [(one.table, one.router, one.training, area(one.rate, one.pairs)) for one in rates]

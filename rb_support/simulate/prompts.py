@@ -70,7 +70,10 @@ def write_prompts(
     side[second] = 1 - side[second - 1]
     topics = part.topics["topic"].to_numpy()
     rows = zip(queries.topic, queries.level, picks, order, numbers, side, strict=True)
-    return [_fill(recipe(words or part.dataset, topics[topic], int(level)), *drawn) for topic, level, *drawn in rows]
+    return [
+        _fill(recipe(words or part.dataset, topics[topic], int(level)), *drawn)
+        for topic, level, *drawn in rows
+    ]
 
 
 def _fill(how: Recipe, picks: Integers, order: Integers, numbers: Integers, side: int) -> str:
