@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from rb_support.pairs import apgr, cpt
+from rb_support.outcomes import PairScores
+from rb_support.pairs import apgr, cpt, random_scores
 from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import (
     log_axis,

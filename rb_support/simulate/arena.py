@@ -151,12 +151,12 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
 
 
 def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
-    """(topics, k) tastes that voters find in all fighters: a little of GPT-4's and Mixtral's, mixed by strength."""
+    """(topics, k) tastes that voters find in fighters: a little of GPT-4's and Mixtral's, by strength."""
     known = _known_tastes(dataset, seed)
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
     kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
-    own = draw_tastes(*kin.shape, assumed.streams(seed, "taste", dataset)[0])
+    own = draw_tastes(len(kin), kin.shape[1], assumed.streams(seed, "taste", dataset)[0])
     share = value("arena_kinship")
     return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
 

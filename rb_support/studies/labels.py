@@ -419,7 +419,7 @@ def evidence(curve: Curve, table: pd.DataFrame, gold: int) -> dict[str, Evidence
 
 
 def _estimate(rows: pd.DataFrame, router: str, what: str, size: int, floor: float = -np.inf) -> Estimate:
-    row = rows.loc[router]
+    row = rows.loc[router].to_dict()
     names = (what, f"{what}_low", f"{what}_high") if what else ("apgr", "low", "high")
     value, low, high = (float(row[name]) for name in names)
     return Estimate(value, low, high, f"{router}, {size:,} labels", int(row["queries"]), floor)
