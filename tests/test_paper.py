@@ -166,8 +166,9 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
             "rl-tabA", "rl-tabB", "own-labels",
         },
         "07_model_pair_transfer": {
-                "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer", "own-audit", "own-audit-table", "own-new-model",
-            },
+            "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer",
+            "own-audit", "own-audit-table", "own-new-model",
+        },
         "08_your_own_outcomes": {"own-frontier", "own-savings"},
     }  # fmt: skip
 
