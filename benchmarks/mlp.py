@@ -1,11 +1,12 @@
-"""One network for 11 models against scikit-learn: time and held-out squared error.
+"""One network for 11 models, its setting chosen among four, against scikit-learn: time and squared error.
 
 25,000 x 384 training rows, 11,000 held out. Each runs on one thread, as layers this small gain nothing from
 more, and is timed by the processor's seconds, so that what else the machine does counts little.
 Scikit-learn has two turns. The paper's way fits a regressor per model, with the reference's settings (seed
 1234, 200 passes at most, stopping by tolerance); the goal is 10 times faster at equal or better error. That
 ratio says little of the library: one regressor with an output per model shares its layers as well. It is
-timed with our layers, batches, passes, standardized inputs, validation part and patience.
+timed with our layers, batches, passes, standardized inputs, validation part and patience, for one setting
+against one.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def regressor_per_model(
 def one_regressor(X: np.ndarray, quality: np.ndarray, X_held: np.ndarray, ours: MLPRouter) -> np.ndarray:
     """Predictions (n, m) of one scikit-learn network that is given all that `ours` has."""
     network = MLPRegressor(
-        hidden_layer_sizes=ours.hidden,
+        hidden_layer_sizes=ours.settings[0].hidden,
         learning_rate_init=ours.learning_rate,
         batch_size=ours.batch,
         max_iter=ours.epochs,
@@ -92,19 +93,25 @@ def main() -> None:
     threadpool_limits(1)
     X, quality = made(options.train + options.test, MODELS, np.random.default_rng(0))
     fit, held = slice(options.train), slice(options.train, None)
-    rows, truth, ours = (X[fit], quality[fit], X[held]), quality[held], MLPRouter(options.hidden)
+    rows, truth = (X[fit], quality[fit], X[held]), quality[held]
+    chosen = MLPRouter([options.hidden, [max(1, width // 3) for width in options.hidden]])
+    ours = MLPRouter(options.hidden, penalties=[0.01])
     our_time, our_error = measured(
-        "one network", lambda: ours.fit(table(quality[fit]), X[fit]).predict(X[held]), truth
+        f"best of {len(chosen.settings)} networks",
+        lambda: chosen.fit(table(quality[fit]), X[fit]).predict(X[held]),
+        truth,
     )
+    alone, _ = measured("one network", lambda: ours.fit(table(quality[fit]), X[fit]).predict(X[held]), truth)
     their_time, their_error = measured(
         f"{MODELS} regressors", lambda: regressor_per_model(*rows, options.hidden), truth
     )
     one_time, _ = measured(f"one regressor of {MODELS} outputs", lambda: one_regressor(*rows, ours), truth)
     ratio = their_time / our_time
     met = ratio >= GOAL and our_error <= their_error
-    print(f"one regressor of {MODELS} outputs takes {one_time / our_time:.2f} times as long")
+    print(f"one regressor of {MODELS} outputs takes {one_time / alone:.2f} times as long")
     print(
-        f"{ratio:.0f} times faster than {MODELS} regressors (goal {GOAL} at equal or better error):"
+        f"{ratio:.0f} times faster, choosing, than {MODELS} regressors"
+        f" (goal {GOAL} at equal or better error):"
         f" {'met' if met else 'MISSED'}"
     )
 

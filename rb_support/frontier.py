@@ -169,7 +169,7 @@ def chosen(points: ArrayLike, c_min: float | None = None) -> NDArray[np.intp]:
     Parameters
     ----------
     points : (n, 2) of (cost, quality) as measured on the queries that choose.
-    c_min : left end of the cost domain; a late starter's vertices below the line from (c_min, 0) are not used.
+    c_min : left end of the cost domain; vertices of a late starter below the line from (c_min, 0) go unused.
     """
     array = as_points(points)
     rows = hull_indices(array)
@@ -232,7 +232,7 @@ def honest_aiq(
     points = as_points(paying)
     low = float(points[:, 0].min()) if c_min is None else float(c_min)
     high = float(points[:, 0].max()) if c_max is None else float(c_max)
-    return float(priced(points[chosen(choosing)], low, high))
+    return float(priced(points[chosen(choosing, c_min)], low, high))
 
 
 def shared_domain(*systems: ArrayLike) -> tuple[float, float]:

@@ -12,8 +12,8 @@ import pandas as pd
 from rb_support.catalog import GSM8K, HELLASWAG, MMLU
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.outcomes.wide import Missing
-from rb_support.simulate import simulate_outcomes
-from rb_support.sources import load_routerbench
+from rb_support.simulate import simulate_outcomes, simulate_rag
+from rb_support.sources import load_routerbench, load_search_qa
 
 Scale = Literal["quick", "full"]
 
@@ -58,6 +58,28 @@ def load_outcomes(
             "and a table ends in .csv or .parquet"
         )
     return Outcomes.read(data, models=models, missing=missing)
+
+
+def load_retrieval(
+    data: str = "simulated", n: int = 1_000, *, seed: int = 0, time_sensitive_share: float = 0.5
+) -> Outcomes:
+    """Questions that ask for retrieval, answered with and without a search (RouterBench sec. 5.4).
+
+    Parameters
+    ----------
+    data : "simulated", "real" (SimpleQA, as RouterBench's own rows are no longer public; costs are estimates)
+        or the path of an own table.
+    n, seed, time_sensitive_share : of the simulation, as in `simulate.simulate_rag`.
+
+    Raises
+    ------
+    ValueError, SourceError, TableError : as `load_outcomes`.
+    """
+    if data == "real":
+        return load_search_qa()
+    if data == "simulated":
+        return simulate_rag(n, seed=seed, time_sensitive_share=time_sensitive_share)
+    return load_outcomes(data)
 
 
 def load_real_tasks() -> Outcomes:

@@ -20,7 +20,7 @@ A row is a policy, the same one under all weights, and its point the weighted me
 HALVINGS = 16
 """How often the queries are halved at random for the honest AIQ, so that little of a split's luck is left."""
 
-BLOCKS = 256
+BLOCKS = 128
 """More queries than these are halved and resampled in so many random blocks of equal size."""
 
 

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from rb_support import catalog, paper
 from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import apgr, threshold_sweep
-from rb_support.simulate import arena, simulate_arena, simulate_judge, simulate_outcomes, tables
+from rb_support.simulate import arena, latent, simulate_arena, simulate_judge, simulate_outcomes, tables
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.arena import GPT4, MIXTRAL, SHORTEST
 
@@ -137,7 +137,8 @@ def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(datas
     n, rngs = 20_000, assumed.streams(0, "test", dataset)
     asked = arena._ask(dataset, n, rngs, arena._known_tastes(dataset, 0))
     quality = arena._qualities(asked, np.array([1.0, 0.0]), np.tile([0, 1], (n, 1)), rngs[4])
-    np.testing.assert_allclose(quality.mean(axis=0), asked.part.mean, atol=0.03)
+    near = 0.08 if dataset == catalog.MT_BENCH else 0.03  # there eight drawn tastes say most of a score
+    np.testing.assert_allclose(quality.mean(axis=0), asked.part.mean, atol=near)
     lead = quality[:, 0] - quality[:, 1]
     by_level = pd.Series(lead).groupby(asked.frame["level"]).mean()
     assert np.corrcoef(by_level.index, by_level)[0, 1] > 0.6
@@ -150,17 +151,21 @@ def test_tastes_are_those_of_the_outcomes(dataset: str, monkeypatch: pytest.Monk
     real = tables.draw_latent
 
     def watch(part, queries, factors, rng):  # type: ignore[no-untyped-def]
-        drawn[part.dataset] = deepcopy(rng).standard_normal((len(part.topics), len(part.models)))
+        drawn[part.dataset] = latent.draw_tastes(len(part.topics), len(part.models), deepcopy(rng))
         return real(part, queries, factors, rng)
 
     monkeypatch.setattr(tables, "draw_latent", watch)
     simulate_outcomes(200, seed=3)
     both = drawn[dataset][:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     np.testing.assert_array_equal(arena._known_tastes(dataset, 3), both - both.mean(axis=0))
+
+
+def test_voters_know_little_of_a_models_taste() -> None:
+    known = arena._known_tastes(catalog.MMLU, 0)
     fighters = arena._fighters()
-    all_tastes = arena._tastes(dataset, fighters, 3)
-    column = fighters["model"].tolist().index("mixtral-8x7b-instruct-v0.1")
-    np.testing.assert_allclose(all_tastes[:, column], both[:, 1] - both[:, 1].mean())
+    place = fighters["model"].tolist().index("mixtral-8x7b-instruct-v0.1")
+    seen = arena._tastes(catalog.MMLU, fighters, 0)[:, place]
+    assert 0.05 < np.corrcoef(seen, known[:, 1])[0, 1] < 0.6  # 57 topics; kinship's root is 0.32
 
 
 # The judge

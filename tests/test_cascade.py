@@ -14,6 +14,7 @@ from rb_support.embed import embed_queries
 from rb_support.frontier import aiq, shared_domain
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.report.claims import claims_of
 from rb_support.routers import (
     Cascade,
     LearnedJudge,
@@ -37,7 +38,7 @@ from rb_support.routers.rerank import pick
 from rb_support.simulate import simulate_outcomes
 from rb_support.stats import bootstrap_aiq, joined
 from rb_support.studies import cascades
-from rb_support.studies.predictive import ZERO, Comparison
+from rb_support.studies.predictive import ZERO, Comparison, aiq_table
 
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])
 COSTS = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 5.0])
@@ -379,16 +380,49 @@ def test_rerank_table(table):
 
 def test_the_study_on_a_simulated_table(table):
     rates = np.array([0.0, 0.2, 0.5])
-    even = cascades.break_even_interval(table, rates, rng=np.random.default_rng(0), draws=20)
+    even = cascades.judge_error_study(table, rates, rng=np.random.default_rng(0), draws=20)
     assert 0 < even["break_even_low"] <= even["break_even"] <= even["break_even_high"] < 0.5
+    assert even["bend_low"] <= even["bend"] <= even["bend_high"] < 0  # AIQ falls fastest at first
     systems = cascades.error_systems(table, rates) | cascades.judged_systems(table, table.quality)
     areas = Comparison(table, systems).aiq()
     assert areas[cascades.JUDGED] == pytest.approx(areas[cascade_name(0)])  # the truth as a judge
     assert areas[cascades.JUDGED_ANY] <= areas[cascade_name(0)] + 1e-9
     reach = cascades.oracle_reach(Comparison(table, systems))
     assert 0.5 < reach["share"] < 1 and reach["gap"] == pytest.approx(0, abs=1e-9) and reach["times"] > 1
-    falls = cascades.largest_falls(table, rates)
-    assert falls[0] == pytest.approx(0, abs=1e-9) and (falls >= 0).all()
+    falls = [cascades.largest_fall(Comparison(table, systems), rate) for rate in rates]
+    assert falls[0] == pytest.approx(0, abs=1e-9) and min(falls) >= 0
+
+
+def test_both_stopping_rules_and_a_judge_with_a_placebo_stand_in_one_study(table):
+    rates = np.array([0.0, 0.2, 0.4])
+    study = cascades.study(table, rates, table.quality * 0.9)
+    names = [cascade_name(rate) for rate in rates]
+    assert [name for name in study.systems if "paper" in name] == [
+        cascades.paper_rule(names[j]) for j in (0, 1)
+    ]
+    capped, over = (study.points(name)[:, 0] for name in (names[0], cascades.paper_rule(names[0])))
+    assert (over >= capped - 1e-12).all() and over[1] > capped[1]
+    rng, areas = np.random.default_rng(0), study.aiq()
+    assert set(study.placebos) == {cascades.JUDGED, cascades.JUDGED_ANY}
+    for name in study.placebos:  # dealt out at random, a perfect judge is worth nothing
+        assert areas[name] - areas[ZERO] > 0.05 > study.placebo_leads(name, rng=rng, draws=4).max()
+
+
+def test_evidence_has_an_estimate_for_every_dataset(table):
+    rates = np.round(np.arange(0, 0.41, 0.1), 1)
+    rng, parts = np.random.default_rng(0), {"a": table, "b": table.take(np.arange(len(table)) < 60)}
+    studies = {name: cascades.study(part, rates, part.quality) for name, part in parts.items()}
+    errors = {n: cascades.judge_error_study(part, rates, rng=rng, draws=20) for n, part in parts.items()}
+    found = cascades.evidence(
+        studies, aiq_table(studies, rng=rng, draws=20), pd.DataFrame(errors).T, rates, rng=rng, draws=20
+    )
+    assert found.keys() <= claims_of("04_cascading_simulation").keys()
+    assert {each.name for each in found["near-oracle"]} == {"a", "b"} and len(found["low-error-leads"]) == 4
+    (whole, few) = found["rerank-dear"]
+    unlimited = Cascade.on(table).system([np.inf])(None)[0, 0]
+    assert whole.value == pytest.approx(table.cost.sum(axis=1).mean() / unlimited)
+    assert whole.low < whole.value < whole.high and whole.n == len(table) and few.n == 60
+    assert all(each.value >= 0 for each in found["rises-with-budget"] + found["like-oracle"])
 
 
 def test_the_study_of_orders_judges_and_stops(table):

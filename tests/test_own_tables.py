@@ -15,6 +15,7 @@ from tables_made import outcome_tables
 from rb_support.app.reproduce import reproduce
 from rb_support.frontier import Curve, aiq, exceeds, hull, hull_indices
 from rb_support.outcomes import Origin, Outcomes, TableError
+from rb_support.report.claims import claims_of
 from rb_support.routers import (
     KNNRouter,
     RidgeRouter,
@@ -34,7 +35,7 @@ from rb_support.routers import (
 )
 from rb_support.routers.chains import Chain
 from rb_support.stats import in_standard_errors, supports
-from rb_support.studies import cascades, dataset, pilot, predictive
+from rb_support.studies import cascades, dataset, luck, pilot, predictive
 
 ABOUT_NOTHING = 1e-17
 RATES = np.array([0.0, 0.2, 0.5])
@@ -126,6 +127,16 @@ def test_predictive_studies_run_on_any_table(table, seed):
         assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
         assert areas[["aiq", "aiq_honest"]].stack().between(0, 1 + 1e-9).all()
         assert len(predictive.estimates(areas)) == len(areas)
+        rng = np.random.default_rng(1)
+        lucky = predictive.luck({"mine": (train, test)}, rng=rng, draws=2)
+        assert np.isfinite(lucky).all(axis=None)
+        curves = predictive.lead_curves(found, routers, rng=rng)
+        assert np.isfinite(curves[["lead", "low", "high"]]).all(axis=None)
+        assert (
+            predictive.reach_table(found, [predictive.ZERO, *routers], rng=rng)["usd_per_query"] >= 0
+        ).all()
+        told = predictive.evidence(areas, areas.head(0), found, lucky, ["KNN"], rng=rng)
+        assert told.keys() == claims_of("03_predictive_routers").keys()
         assert predictive.cautions({"mine": (train, test)})
         assert np.isfinite(predictive.curve_table(found)["quality"]).all()
         assert found["mine"].oracle_lead >= -1e-9
@@ -143,7 +154,11 @@ def test_the_pilot_study_runs_on_any_table(table):
         best = table.points()[:, 1].max()
         assert pilot.oracle_points(table)[-1, 1] >= best - 1e-9
         assert pilot.oracle_shares(table).sum().to_numpy() == pytest.approx(1)
-        assert pilot.solved_by(table).sum() == pytest.approx(1)
+        assert luck.solved_by(table).sum().to_numpy() == pytest.approx(1)
+        rng = np.random.default_rng(0)
+        assert len(luck.oracle_and_luck(table, rng=rng, draws=5)) == len(table.datasets) + 1
+        share = pilot.share_two_to_five(table, 0.05, rng=rng, draws=5)
+        assert share is None or 0 <= share.low <= share.high <= 1
         ratios = pilot.comparable_cost_ratios(table.points(), table.models, 0.05)["cost_ratio"]
         assert np.isfinite(ratios.astype(float)).all() and (ratios >= 1).all()
         assert len(pilot.points_by_dataset(table)) == len(table.datasets) * (len(table.models) + 1)
@@ -156,16 +171,16 @@ def test_cascades_run_on_any_table(table, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         rng = np.random.default_rng(seed)
-        even = cascades.break_even_interval(table, RATES, rng=rng, steps=5, draws=5)
+        even = cascades.judge_error_study(table, RATES, rng=rng, steps=5, draws=5)
         assert 0 <= even["break_even_low"] <= even["break_even_high"] <= RATES[-1]
-        simulated = cascades.error_systems(table, RATES, steps=5)
-        real = cascades.judged_systems(table, table.quality, steps=5)
-        compared = predictive.Comparison(table, simulated | real)
-        areas = compared.table(rng=rng, draws=5)
+        compared = cascades.study(table, RATES, table.quality, steps=5)
+        for name in compared.placebos:
+            assert np.isfinite(compared.placebo_leads(name, rng=rng, draws=1)).all()
+        areas = predictive.Comparison(table, compared.systems).table(rng=rng, draws=5)
         assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
         reach = cascades.oracle_reach(compared)
         assert not np.isnan(list(reach.values())).any() and reach["gap"] > -1e-9
-        assert (cascades.largest_falls(table, RATES, steps=5) >= 0).all()
+        assert min(cascades.largest_fall(compared, rate) for rate in RATES) >= 0
         assert np.isfinite(cascades.stopping_table(table, budget_grid(table.cost, 3))).all(axis=None)
         assert np.isfinite(rerank_table(table, RATES).drop(columns="dataset")).all(axis=None)
 
@@ -229,8 +244,9 @@ def test_one_model_is_the_zero_router_and_every_cascade():
     table = own([[1], [0], [1], [1]], models=("only",))
     systems = cascades.error_systems(table, RATES)
     assert set(predictive.Comparison(table, systems).aiq().values()) == {0.75}
-    even = cascades.break_even_interval(table, RATES, rng=np.random.default_rng(0), draws=5)
-    assert even == {"break_even": 0, "break_even_low": 0, "break_even_high": 0}
+    assert set(cascades.judge_error_study(table, RATES, rng=np.random.default_rng(0), draws=5).values()) == {
+        0
+    }
     assert pilot.strong_and_weak(table, "gpt-4-1106-preview", "claude-v1") == ("only", "only")
 
 

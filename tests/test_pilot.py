@@ -5,15 +5,23 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.report.claims import claims_of
+from rb_support.routers import model_points
+from rb_support.simulate import simulate_outcomes
 from rb_support.studies.pilot import (
+    MISTRAL,
     NOBODY,
     comparable_cost_ratios,
+    evidence,
     oracle_points,
     oracle_rows,
     oracle_shares,
-    solved_by,
+    oracle_system,
+    pooled_tables,
+    share_two_to_five,
     task_means,
 )
+from rb_support.studies.predictive import ZERO, Comparison, cost_to_reach
 
 
 @pytest.fixture
@@ -44,16 +52,62 @@ def test_oracle_shares(table):
     assert shares["all"].tolist() == [0.5, 0.25, 0.25]
 
 
-def test_solved_by(table):
-    assert solved_by(table).tolist() == [0.5, 0.25, 0.25]
-
-
 def test_comparable_cost_ratios():
     points = [[1, 0.5], [3, 0.52], [9, 0.9], [2, 0.89]]
     found = comparable_cost_ratios(points, ("p", "q", "r", "s"), 0.05)
     assert found[["cheaper", "dearer"]].to_numpy().tolist() == [["p", "q"], ["s", "r"]]
     assert found["cost_ratio"].tolist() == [3, 4.5]
     assert found["quality_difference"].tolist() == pytest.approx([0.02, 0.01])
+
+
+def test_share_of_pairs_from_two_to_five(table):
+    """In D both models score alike or differ by 1/2; in E one is .1 better: a pair of ratio 4."""
+    rng = np.random.default_rng(0)
+    assert share_two_to_five(table, 0.05, rng=rng) is None
+    found = share_two_to_five(table, 0.1, rng=rng)
+    assert found.value == 1 and "1 pairs" in found.name and "4.0" in found.name
+    dear = Outcomes(table.frame, table.quality, table.cost * [2, 1], table.models, table.origin)
+    assert share_two_to_five(dear, 0.1, rng=rng).value == 0
+    assert share_two_to_five(table.select(["a-cheap"]), 0.1, rng=rng) is None
+
+
+def test_what_the_best_models_quality_costs(table):
+    """b-dear scores .6 for 4, a-cheap .3 for 1; the oracle has .3 for 1, .55 for 1.75, .6 for 2.5."""
+    bounds = Comparison(table, {ZERO: model_points(table), "Oracle": oracle_system(table)})
+    rng = np.random.default_rng(0)
+    found = cost_to_reach(bounds, bounds.systems, (0.75, 1.0), rng=rng, draws=50)
+    found = found.set_index(["router", "share_of_quality"])
+    assert found.loc[(ZERO, 1.0), "usd_per_query"] == pytest.approx(4)
+    assert found.loc[(ZERO, 0.75), "usd_per_query"] == pytest.approx(2.5)  # half of the way from .3 to .6
+    assert found.loc[("Oracle", 1.0), "usd_per_query"] == pytest.approx(2.5)
+    assert found.loc[("Oracle", 0.75), "share_of_cost"] == pytest.approx((1 + 0.75 * 0.6) / 4)
+
+
+def test_evidence_of_the_statements_on_the_oracle(table):
+    found = evidence({"t": table}, rng=np.random.default_rng(0), draws=50)
+    assert found["oracle-near-perfect"][0].value == pytest.approx(0.6)
+    assert found["oracle-cheap"][0].value == pytest.approx(2.5 / 4) and found["oracle-cheap"][0].n == 4
+    assert "private-best" not in found and "mistral-cheap" not in found
+    full = simulate_outcomes(400)
+    found = evidence({"a": full, "b": full}, rng=np.random.default_rng(0), draws=200)
+    assert found.keys() < claims_of("02_oracle_pilot_study").keys()
+    cost, quality = full.points().T
+    column, best = full.models.index(MISTRAL), quality.argmax()
+    (first, second) = found["mistral-cheap"]
+    assert first.value == second.value == pytest.approx(cost[column] / cost[best])
+    assert found["mistral-worse"][0].value == pytest.approx(quality[best] - quality[column])
+    alone = evidence({"a": full}, rng=np.random.default_rng(0), draws=200)["mistral-worse"][0]
+    assert first.low < first.value < first.high
+    assert found["mistral-worse"][0].high - found["mistral-worse"][0].low > alone.high - alone.low
+
+
+def test_the_sample_of_the_published_table_stands_beside_three_real_tasks(shared_data, monkeypatch, table):
+    from rb_support.load import load_outcomes
+
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    tables = pooled_tables(load_outcomes("real"))
+    assert [len(each) for each in tables.values()] == [3164, 365]
+    assert list(pooled_tables(table).values()) == [table]
 
 
 def test_published_oracle_column_agrees(shared_data, monkeypatch):

@@ -29,6 +29,8 @@ from rb_support.studies import (
 )
 from rb_support.studies.preference_study import trained, win_rates
 
+FEW_LABELS = labels.fixed_plan().model_copy(update={"labels": (10,), "draws": 1})
+
 
 def table(quality, *, cost=None, prompts=None, datasets="support", names="abcdefgh"):
     """An own table of (n, m) scores."""
@@ -78,12 +80,13 @@ def walk(outcomes):
     on = preference_study.on_tables
     judged = on(rates, benchmarks)
     prices = savings.own_prices(experiment.outcomes, {**benchmarks, **others})
-    views = {"X": X}
-    methods = {"SW": lambda *_: labels.Choice("X", 10.0)}
+    curve = labels.learning_curve(experiment.pool, X, plan=FEW_LABELS)
     found = {
         "results": preference_study.results(judged, rng=rng, draws=5),
         "curves": preference_study.curve_table(judged),
-        "labels": labels.learning_curve(experiment.pool, views, [1, 10], [0, 1], methods)[["apgr"]],
+        "labels": curve.frame[["apgr"]],
+        "leads": labels.compared(curve, sizes=curve.sizes, rng=rng, draws=5, plan=FEW_LABELS),
+        "ceilings": labels.ceilings(curve, rng=rng, draws=5),
         "pairs": transfer.pair_table(others),
         "atlas": transfer.transfer_maps(on(rates, spots), maps),
         "shift": transfer.pair_differences(rates, benchmarks, others, rng=rng, draws=5),
@@ -187,8 +190,6 @@ def test_prompts_of_one_text_cannot_be_told_apart():
         X = preference_study.embed_prompts(experiment, "tfidf", progress=False)
     assert X.to_numpy().sum() == 0 and X.loc[prompts].to_numpy().shape[1] == 1
     assert overhead.encoder("tfidf", prompts[:1])(["Who?", "😀"]).shape == (2, 1)
-    with pytest.warns(UserWarning, match="all prompts get the same vector"):
-        assert not labels.make_views(prompts, "minilm", X)["tfidf"].to_numpy().any()
     routers = trained(experiment, {"SW": SWRanking()}, X, experiment.training)
     rates = win_rates(routers, experiment.benchmarks, X)
     assert rates[0].rate == pytest.approx(rates[0].rate[0])

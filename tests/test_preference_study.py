@@ -161,48 +161,6 @@ def test_subsample_keeps_order_and_takes_all_where_told():
     assert preference_study.subsample(pairs, 0, np.random.default_rng(0)) is pairs
 
 
-def test_choice_is_made_on_validation_queries():
-    pairs, X = easy_pairs()
-    held, rest = take_gold(pairs, 200, np.random.default_rng(1))
-    noise = pd.DataFrame(np.random.default_rng(2).normal(size=X.shape), index=X.index)
-    views = {"noise": noise, "told": X}
-    scores = labels.validated(labels.choices(views), held, rest, views)
-    chosen = labels.best_of(scores)
-    assert chosen.view == "told" and max(scores.values()) == scores[chosen] and len(scores) == 10
-
-
-def test_learning_curve_parts_do_not_overlap_and_grow():
-    pairs, X = easy_pairs(300)
-    seen = []
-
-    def spy(known, held, seed):
-        seen.append((prompts_of(known), prompts_of(held)))
-        return labels.Choice("told", 10.0)
-
-    curve = labels.learning_curve(pairs, {"told": X}, [20, 60], [0, 1], {"SW": spy})
-    assert curve["queries"].tolist() == [300 - 60 - 20, 300 - 60 - 60] * 2
-    assert all(not known & held for known, held in seen)
-    assert seen[0][0] < seen[1][0], "fewer labels are part of more"
-    assert (curve["apgr"] > 0.6).all()
-
-
-def test_matrix_factorization_is_a_choice_too():
-    pairs, X = easy_pairs(300)
-    held, rest = take_gold(pairs, 150, np.random.default_rng(0))
-    choice = labels.Choice("told")
-    assert str(choice) == "matrix factorization on told"
-    assert labels.area(choice.win_rate(held, rest, X), rest) > 0.6
-
-
-def test_views_put_embeddings_side_by_side():
-    prompts = ["one apple a day", "two apples a night", "three pears a week", "one pear a year"]
-    X = pd.DataFrame(np.eye(4, dtype=np.float32), index=prompts)
-    views = labels.make_views([*prompts, prompts[0]], "minilm", X)
-    assert set(views) == {"minilm", "tfidf", "both"} and views["both"].shape[0] == 4
-    assert np.linalg.norm(views["both"], axis=1) == pytest.approx(np.sqrt(2), abs=1e-5)
-    assert set(labels.make_views(prompts, "tfidf", X)) == {"tfidf"}
-
-
 def test_statements_are_decided_by_intervals():
     row = {"benchmark": "MMLU", "training": "D_arena + D_gold", "queries": 10, "cpt50": 0.4}
     row |= {"cpt50_low": 0.38, "cpt50_high": 0.42, "apgr": 0.6, "apgr_low": 0.55, "apgr_high": 0.65}

@@ -20,12 +20,15 @@ from rb_support.studies.two_stage import (
     PASSAGES,
     Generator,
     compare_steps,
+    evidence,
     in_sequence,
+    leads,
     pair_name,
     simulate_two_stage,
     split_by_document,
     with_scores,
 )
+from rb_support.verdicts import Fact, exact
 
 TEXTS = [
     "The Heron Bridge crosses the river.",
@@ -277,17 +280,53 @@ def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
     origin = Origin("simulated", "simulated RAG set; no public rows exist")
     report = Report("05_rag_comparison", origin, folder=tmp_path, asked=Origin("real", "real rows"))
     report.save_table(pd.DataFrame({"aiq": [0.5]}), "rb-tab-rag")
-    report.claim("a statement", "sec. 5.4", "a number", True)
-    report.claims()
+    report.claims({"pairs": Fact(True, "a number")})
     assert report.directory == tmp_path / "real"
     for ending in ("md", "tex", "html"):
         assert "SIMULATED data" in (tmp_path / "real" / f"rb-tab-rag.{ending}").read_text()
     page = (tmp_path / "real" / "index.html").read_text()
     assert "no real data exist" in page and ">simulated</span>" in page
-    assert pd.read_csv(tmp_path / "real" / "claims.csv")["data"].tolist() == ["simulated"]
+    assert pd.read_csv(tmp_path / "real" / "claims.csv")["data"].unique().tolist() == ["simulated"]
 
 
 def test_claims_on_other_rows_say_so(tmp_path):
     report = Report("05_rag_comparison", dataclasses.replace(NOWHERE, kind="own"), folder=tmp_path)
-    report.claim("a statement", "beyond the paper", "a number", None, data="simulated")
-    assert report.claims()["data"].tolist() == ["simulated"]
+    told = report.claims({"pairs": Fact(True, "a number"), "knn-zero": exact(0.1)})
+    assert told["data"].tolist() == ["simulated"] * 4  # the paper's statements are not checked on own rows
+
+
+def _above(*rows):
+    names = [
+        "Jointly, words",
+        "In sequence, words",
+        "Jointly, words and scores",
+        "In sequence, words and scores",
+    ]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_what_is_said_of_two_stages_holds_on_every_split_or_is_undecided():
+    told = evidence(_above([0.01, 0.01, 0.02, 0.02], [0.02, 0.018, 0.03, 0.02]))
+    assert {key: fact.holds for key, fact in told.items()} == {
+        "pairs": True,
+        "search-scores": True,
+        "sequence": None,
+    }
+    assert "2 splits" in told["pairs"].words
+    told = evidence(_above([0.01, 0.01, -0.01, -0.01], [0.02, 0.01, 0.01, -0.02]))
+    assert {key: fact.holds for key, fact in told.items()} == {
+        "pairs": False,
+        "search-scores": False,
+        "sequence": False,
+    }
+
+
+def test_leads_of_two_stages_are_honest_ones():
+    table = simulate_two_stage(seed=0)
+    train, test = split_by_document(table, seed=0)
+    X = pd.DataFrame(np.zeros((len(table), 1)), index=table.frame["sample_id"])
+    step = compare_steps(train, test, {"nothing": X}, KNNRouter(len(train)))
+    above = leads([step, step], rng=np.random.default_rng(0))
+    assert above.shape == (2, 2)
+    honest = step.honest_aiq(rng=np.random.default_rng(0))
+    assert above.loc[0, "Jointly, nothing"] == pytest.approx(honest["Jointly, nothing"] - honest[ZERO])

@@ -21,11 +21,15 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from rb_support import catalog, paper
-from rb_support.outcomes import Outcomes
-from rb_support.simulate import FULL_SIZE, costs, simulate_outcomes, simulate_rag
+from rb_support.outcomes import Outcomes, PairScores
+from rb_support.pairs import random_apgr_spread
+from rb_support.simulate import FULL_SIZE, costs, latent, simulate_outcomes, simulate_rag, told_quality
 from rb_support.simulate import assumptions as assumed
+from rb_support.simulate.arena import CHAT
 from rb_support.simulate.latent import scores
 from rb_support.simulate.tables import _allocate
+from rb_support.studies import transfer
+from rb_support.studies.ceilings import ceilings
 
 GPT4 = "gpt-4-1106-preview"
 REAL = {"arc_challenge": catalog.ARC, "mbpp": catalog.MBPP, "winograde": catalog.WINOGRANDE}
@@ -270,8 +274,8 @@ def test_prompts_are_mostly_unique_and_short(full: Outcomes) -> None:
     prompts = full.frame["prompt"]
     assert prompts.duplicated().sum() < 60
     words = prompts.map(lambda prompt: len(prompt.split()))
-    assert 25 < words.mean() < 45
-    assert words.max() < 90
+    assert 13 < words.mean() < 20
+    assert words.max() < 40
     assert not prompts.str.contains(r"[{}]").any()
     chinese = full.frame["task"].str.startswith("chinese")
     assert prompts[chinese].str.contains(r"[\u4e00-\u9fff]").all()
@@ -442,4 +446,65 @@ def test_loadings_leave_each_model_something_of_its_own() -> None:
 def test_every_topic_has_words_of_its_own() -> None:
     topics = assumed.topics().groupby("dataset")["topic"].agg(set)
     words = {name: set(about["topics"]) for name, about in assumed.vocabulary().items()}
+    assert words.pop(CHAT) == topics[catalog.MT_BENCH]
     assert topics.to_dict() == words
+
+
+def test_chat_asks_about_nothing_that_mt_bench_asks_about() -> None:
+    asked, chat = (assumed.vocabulary()[name]["topics"] for name in (catalog.MT_BENCH, CHAT))
+    for topic, about in chat.items():
+        assert not set(about["terms"]) & set(asked[topic]["terms"])
+
+
+# What prompts reveal
+
+
+def test_what_is_told_is_the_mean_of_what_is_drawn(full: Outcomes) -> None:
+    """By the topic and level, scores average to what is expected of them; MT-Bench has too few rows."""
+    told = told_quality(full, seed=0)
+    for dataset in (catalog.MMLU, catalog.GSM8K, catalog.HELLASWAG):
+        rows = (full.frame["dataset"] == dataset).to_numpy()
+        expected, found = told[rows][:, 0], full.quality[rows][:, 0]
+        assert expected.mean() == pytest.approx(found.mean(), abs=1e-3)
+        for part in np.array_split(np.argsort(expected), 4):
+            assert expected[part].mean() == pytest.approx(found[part].mean(), abs=0.03)
+
+
+def test_steps_are_expected_as_they_are_drawn() -> None:
+    """Monte Carlo against the closed form, on all three scales."""
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0.4, 0.7, 200_000)[:, None]
+    for scale in ("binary", "quarters", "tenths"):
+        drawn = latent._graded(margin, np.full(len(margin), scale)).mean()
+        expected = latent._expected(np.array([[0.4]]), np.array([0.7]), np.array([scale]))
+        assert expected.item() == pytest.approx(drawn, abs=3e-3)
+
+
+def test_prompts_reveal_more_than_the_papers_best_router_found() -> None:
+    """The ceiling of each benchmark: at the default seed, and on average over five."""
+    names = {"MT Bench": catalog.MT_BENCH, "MMLU": catalog.MMLU, "GSM8K": catalog.GSM8K}
+    found = []
+    for seed in range(5):
+        outcomes = simulate_outcomes(seed=seed)
+        pairs = PairScores.from_outcomes(outcomes, GPT4, "mistralai/mixtral-8x7b-chat")
+        parts = {name: pairs.of(dataset) for name, dataset in names.items()}
+        found.append(ceilings(outcomes, parts, seed=seed))
+    best = pd.concat([paper.routellm_results(n) for n in (1, 2, 3)]).groupby("benchmark")["apgr"].max()
+    for name in names:
+        assert found[0][name] > best[name]
+        assert np.mean([each[name] for each in found]) > best[name] + 0.03
+
+
+def test_told_quality_wants_the_seed_of_the_table(small: Outcomes) -> None:
+    with pytest.raises(ValueError, match="no table of simulate_outcomes with seed 1"):
+        told_quality(small, seed=1)
+
+
+def test_other_pairs_have_gaps_that_can_be_tested() -> None:
+    """Table 4's default pairs: chance moves APGR by less than .06 (standard deviation)."""
+    for seed in range(3):
+        outcomes = simulate_outcomes(seed=seed)
+        for benchmark, _, strong, weak in transfer._SIMULATED:
+            part = outcomes.of(catalog.MT_BENCH if benchmark == "MT Bench" else benchmark)
+            pair = PairScores.from_outcomes(part, strong, weak)
+            assert (random_apgr_spread(pair.strong, pair.weak) or np.nan) < 0.06

@@ -370,7 +370,8 @@ SAME = [
     {"Meta-Llama-3.1-70B-Instruct", "llama31-70b"},
 ]
 APART = [
-    ("gpt-4-0314", STRONG), ("gpt-4-0613", "gpt-4-0314"), ("claude-1", "claude-2"), ("claude-2", "claude-2.1"),
+    ("gpt-4-0314", STRONG), ("gpt-4-0613", "gpt-4-0314"), ("claude-1", "claude-2"),
+    ("claude-2", "claude-2.1"),
     ("mistral-7b-instruct", "mistral-7b-instruct-v0.2"), ("openchat-3.5", "openchat-3.5-0106"),
     ("gpt-3.5-turbo-0613", "gpt-3.5-turbo-1106"), ("gpt-4-turbo@openai", STRONG),
     ("llama-2-13b-chat", "llama-13b"),

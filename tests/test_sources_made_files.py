@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sources_made import (
+    LARGE,
     OPUS,
+    SMALL,
     SONNET_35,
     TURNS,
     Place,
@@ -208,13 +210,14 @@ def test_a_judge_who_gives_no_score_leaves_that_model_alone_without_one(made: Pl
     scores = mtbench_scores()
     values = pd.DataFrame(scores.scores, columns=list(scores.models))
     frame = pd.concat([scores.frame, values], axis=1).set_index("sample_id")
-    assert scores.models == (STRONG, WEAK, SONNET_35, OPUS)
+    assert scores.models == (STRONG, WEAK, SONNET_35, OPUS, LARGE, SMALL)
     assert frame.index.tolist() == [f"mtbench.{q}" for q in TURNS]
     assert frame.index[frame["contaminated"]].tolist() == ["mtbench.83"]
     assert frame[OPUS].isna().tolist() == [q == 84 for q in TURNS]
     assert frame[[STRONG, WEAK, SONNET_35]].loc["mtbench.84"].tolist() == [8.5, 6.25, 9.5]
     assert (frame["category"] == "writing").all()
-    assert len(scores.origin.files) == 4
+    assert frame[[LARGE, SMALL]].loc["mtbench.81"].tolist() == [8.5, 7.0]
+    assert len(scores.origin.files) == 6
 
 
 ANSWERS = {

@@ -107,10 +107,10 @@ def test_simulated_pairs_are_of_the_experiments_queries(experiment):
     tables = transfer.score_tables(experiment)
     pairs = transfer.other_pairs(experiment, tables)
     assert list(pairs) == [
-        "Claude v2 / Claude Instant (MT Bench)",
-        "Llama-2 70B / Mistral 7B (MT Bench)",
-        "Claude v2 / Claude Instant (GSM8K)",
-        "Llama-2 70B / Mistral 7B (GSM8K)",
+        "GPT-3.5 / Mistral 7B (MT Bench)",
+        "Claude v2 / Code Llama 34B (MT Bench)",
+        "GPT-3.5 / Mistral 7B (GSM8K)",
+        "Claude v2 / Code Llama 34B (GSM8K)",
     ]
     found = {name: transfer.pairs_of(table) for name, table in tables.items()}
     counts = {benchmark: len(tables) for benchmark, tables in found.items()}

@@ -40,6 +40,7 @@ from rb_support.report.style import (
 from rb_support.report.text import short
 
 _LINES = ("-", "--", ":")
+_LABEL_COLORS = (GREY, ORANGE, PURPLE, GREEN, BLUE, BLACK)
 _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
 _TRAINING_LOOKS = (("o", BLUE), ("s", VERMILLION), ("^", GREEN), ("D", PURPLE))
@@ -107,34 +108,55 @@ def _plot_benchmark(ax: Axes, curves: pd.DataFrame, pairs: PairScores) -> None:
         ax.plot(100 * rows["share"], rows["score"], label=f"{router}, {training}", linewidth=1.2, **look)
 
 
-def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
-    """APGR against the number of golden labels: mean and standard deviation over seeds.
+def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: float = 0.0) -> Figure:
+    """APGR against the number of golden labels: mean and standard deviation over draws of labels.
 
     Parameters
     ----------
     curve : labels, seed, router, apgr, as `rb_support.studies.labels.learning_curve` gives them.
     levels : horizontal lines, such as the paper's best APGR.
+    chance : standard deviation of APGR over random orders of the questions judged on; the grey band is where
+        95% of them lie.
     """
     if curve.empty:
         return sentence_figure("There are too few golden labels for a learning curve.")
-    fig, (ax,) = panels(1, width=5.2, height=3.6)
+    fig, (ax,) = panels(1, width=6.4, height=3.8)
+    ax.axhspan(0.5 - 1.96 * chance, 0.5 + 1.96 * chance, color=GREY, alpha=0.2, linewidth=0)
     summary = curve.groupby(["router", "labels"])["apgr"].agg(["mean", "std"])
+    ends = []
     for number, router in enumerate(dict.fromkeys(curve["router"])):
         rows = summary.loc[router]
         at = rows.index.to_numpy(dtype=float) * 1.03**number  # side by side, so that bars can be told apart
-        drawn = {"label": router, "color": router_style(router)["color"], "ls": _LINES[number % len(_LINES)]}
-        ax.errorbar(at, rows["mean"], rows["std"], marker="o", markersize=3, **drawn)
+        color, line = _LABEL_COLORS[number % len(_LABEL_COLORS)], _LINES[number % len(_LINES)]
+        ax.errorbar(at, rows["mean"], rows["std"].fillna(0), marker="o", markersize=3, color=color, ls=line)
+        ends.append((float(rows["mean"].iloc[-1]), f" {router}", color))
+    places = apart([end for end, *_ in ends], 0.045 * float(np.ptp(ax.get_ylim())))
+    for (_, name, color), y in zip(ends, places, strict=True):
+        if np.isfinite(y):
+            ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
     for label, level in levels.items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1)
         right = ax.get_yaxis_transform()
-        ax.text(1, level, label, transform=right, ha="right", va="bottom", fontsize=7)
+        ax.text(0.98, level, label, transform=right, ha="right", va="bottom", fontsize=7)
     ax.set_xscale("log")
     ax.set_xticks(sorted(set(curve["labels"])), [f"{n:,}" for n in sorted(set(curve["labels"]))])
     ax.minorticks_off()
     ax.set_xlabel("golden labels")
-    ax.set_ylabel("APGR (mean and sd over seeds)")
-    ax.legend(loc="upper left")
+    ax.set_ylabel("APGR (mean and sd over draws)")
     return fig
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Places of labels moved upwards, in their order, until neighbours lie a gap apart; NaN stays.
+
+    >>> [round(place, 2) for place in apart([0.5, 0.7, 0.51], 0.1)]
+    [0.5, 0.7, 0.6]
+    """
+    moved, last = np.full(len(places), np.nan), -np.inf
+    for number in np.argsort(places):
+        if np.isfinite(places[number]):
+            moved[number] = last = max(places[number], last + gap)
+    return [float(place) for place in moved]
 
 
 def commercial_figure(

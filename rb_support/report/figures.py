@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,6 +17,7 @@ from rb_support.report.plots import (
     cost_axis,
     cost_label,
     finite,
+    label_ends,
     model_legend,
     panels,
     panels_of,
@@ -29,17 +29,24 @@ from rb_support.report.plots import (
 )
 from rb_support.report.render import cell
 from rb_support.report.style import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     PURPLE,
     VERMILLION,
+    distinct,
+    error_color,
+    router_style,
 )
 from rb_support.report.text import short
 from rb_support.routers import cascade_name
+from rb_support.studies.cascades import paper_rule
 from rb_support.studies.pilot import oracle_points, oracle_rows
-from rb_support.studies.predictive import ZERO, Comparison
+from rb_support.studies.predictive import PLACEBO, ZERO, Comparison
+
+_DASH = (0, (3, 1.5))
 
 
 def mathematics_figure(
@@ -98,62 +105,161 @@ def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
     ax.legend(loc="lower right")
 
 
-def plot_comparison(ax: Axes, comparison: Comparison, routers: Iterable[str], title: str) -> None:
+def plot_comparison(
+    ax: Axes, comparison: Comparison, routers: Iterable[str], title: str, *, log: bool = False
+) -> None:
     """Draw the zero router, some routers, all models and the oracle on one dataset's test rows.
 
-    The AIQ of each system stands below the panel; `model_legend(..., curves=ax)` tells the lines.
+    Every line goes on as far as AIQ is taken; `model_legend(..., curves=ax)` tells the lines.
 
     Parameters
     ----------
     comparison : the evaluated systems.
     routers : names of those to draw beside the zero router.
     title : of the panel; the number of test queries is added.
+    log : whether cost is on a logarithm.
     """
-    areas, names = comparison.aiq(), [ZERO, *routers]
-    for name in names:
-        plot_curve(ax, comparison.points(name), name, router=name)
+    _, until = shared_domain(*(comparison.points(name) for name in comparison.systems))
+    for name in [ZERO, *routers]:
+        plot_curve(ax, comparison.points(name), name, router=name, until=until)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     ax.set_title(part_title(title, comparison.test))
-    below = [f"AIQ {cell(areas[name], '.3f')} {short(name)}" for name in names]
-    cost_axis(ax, "\n".join([cost_label(comparison.test), *below]))
-    ax.xaxis.label.set_fontsize(7)
-    ax.margins(y=0.1)
+    cost_axis(ax, cost_label(comparison.test), log=log)
 
 
-def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[str]) -> Figure:
-    """Figure of one `plot_comparison` panel per dataset, as RouterBench's Figures 4, 5 and 8."""
+def comparison_figure(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], leads: pd.DataFrame
+) -> Figure:
+    """Routers beside the zero router, two or three panels per dataset, as RouterBench's Figures 4 and 8.
+
+    Quality against cost; of up to four datasets the same on a logarithm; then quality minus the zero
+    router's, where the grey band is what a placebo reaches.
+
+    Parameters
+    ----------
+    comparisons : dataset -> the evaluated systems.
+    routers : names of those to draw beside the zero router.
+    leads : `predictive.lead_curves` of these routers.
+    """
     if not comparisons:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
-    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, height=3.3)
-    for dataset, (ax,) in axes.items():
-        plot_comparison(ax, comparisons[dataset], names, dataset)
-    drawn = [ax for (ax,) in axes.values()]
-    for ax in drawn[::3]:
-        ax.set_ylabel("mean quality")
-    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn[0])
+    deep = 3 if len(comparisons) <= 4 else 2
+    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=deep, height=1.9)
+    for place, (dataset, (linear, *log, lead)) in enumerate(axes.items()):
+        plot_comparison(linear, comparisons[dataset], names, dataset)
+        for ax in log:
+            plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
+            ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
+        _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
+        cost_axis(lead, cost_label(comparisons[dataset].test))
+        lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
+        for ax in (linear, *log):
+            ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
+        lead.set_ylabel("" if place % 3 else "minus zero")
+    drawn = [ax for top, *_, bottom in axes.values() for ax in (top, bottom)]
+    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn)
     return fig
 
 
-def oracle_figure(outcomes: Outcomes) -> Figure:
+def _plot_lead_curves(ax: Axes, leads: pd.DataFrame, routers: Sequence[str]) -> None:
+    """Quality minus the zero router's against cost, each with its band, over the band of the placebo."""
+    ax.axhline(0, **router_style(ZERO), linewidth=1)
+    for name, rows in leads.groupby("router", sort=False):
+        cost, placebo = rows["usd_per_query"], name == PLACEBO
+        look = {"color": GREY} if placebo else router_style(str(name))
+        band = ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], linewidth=0)
+        band.set(alpha=0.35 if placebo else 0.08, zorder=0 if placebo else 1)
+        if not placebo:
+            ax.plot(cost, rows["lead"], linewidth=1, **distinct(ax, look))
+    # Near the cheapest model a line comes up from nothing; that spike would flatten all the rest.
+    least, most = leads["usd_per_query"].min(), leads["usd_per_query"].max()
+    shown = leads.loc[leads["usd_per_query"] >= least + 0.01 * (most - least), ["low", "high"]].to_numpy()
+    ax.set_ylim(1.2 * min(shown.min(initial=0), -1e-3), 1.2 * max(shown.max(initial=0), 1e-3))
+    if PLACEBO in set(leads["router"]):
+        ax.plot([], [], color=GREY, alpha=0.35, linewidth=6, label="Placebo, middle 95%")
+
+
+def forest_figure(table: pd.DataFrame) -> Figure:
+    """Leads of an AIQ table over the zero router, as printed and honest, a panel per dataset.
+
+    Hollow: AIQ as the paper has it. Full, with simultaneous 95% interval: honest. Grey: what the router's
+    placebo reaches, up to its 97.5% quantile; a lead counts that clears both zero and grey.
+
+    Parameters
+    ----------
+    table : of `predictive.aiq_table`.
+    """
+    rows = table[table["router"] != ZERO]
+    parts = {str(name): part for name, part in rows.groupby("dataset", sort=False)}
+    if not parts:
+        return sentence_figure("No dataset has rows enough to compare routers on.")
+    fig, axes = panels_of(parts, most=9, height=0.8 + 0.2 * max(len(part) for part in parts.values()))
+    for place, (name, (ax,)) in enumerate(axes.items()):
+        part = parts[name]
+        _plot_forest(ax, part)
+        ax.set_title(f"{short(name, 24)} (n = {part['n'].iloc[0]:,})")
+        if place % 3:
+            ax.tick_params(labelleft=False)
+        ax.set_xlabel("AIQ minus the zero router's")
+    first, *_ = axes.values()
+    fig.legend(*first[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    return fig
+
+
+def _plot_forest(ax: Axes, rows: pd.DataFrame) -> None:
+    for place, (_, row) in enumerate(rows.iterrows()):
+        color = router_style(row["router"])["color"]
+        if np.isfinite(row["placebo_high"]):
+            ends = [place - 0.35, place + 0.35]
+            ax.plot([row["placebo_high"]] * 2, ends, color=GREY, linewidth=3, alpha=0.6)
+        bar = [
+            [row["honest_minus_zero"] - row["honest_low"]],
+            [row["honest_high"] - row["honest_minus_zero"]],
+        ]
+        ax.errorbar(
+            row["honest_minus_zero"], place, xerr=bar, fmt="o", color=color, markersize=4, linewidth=1
+        )
+        ax.plot(row["minus_zero"], place, "o", color=color, markersize=5, markerfacecolor="none")
+    ax.plot([], [], "o", color="black", markersize=5, markerfacecolor="none", label="AIQ as the paper has it")
+    ax.plot([], [], "o-", color="black", markersize=4, label="honest AIQ, 95% for all at once")
+    ax.plot(
+        [], [], "|", color=GREY, markersize=8, markeredgewidth=3, alpha=0.6, label="97.5% of its placebos"
+    )
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    names = [short(name.replace("chosen on training rows", "trained"), 24) for name in rows["router"]]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.locator_params(axis="x", nbins=4)
+
+
+def oracle_figure(*tables: Outcomes) -> Figure:
     """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3.
 
-    On the left cost is linear, on the right logarithmic.
+    A row of panels for each table, with linear cost on the left and with logarithmic cost on the right.
     """
-    if not len(outcomes):
+    shown = [table for table in tables if len(table)]
+    if not shown:
         return sentence_figure("The table has no rows.")
-    fig, axes = panels(2, height=3.2, sharey=True)
-    at_budgets, oracle = oracle_points(outcomes), oracle_rows(outcomes).mean(axis=0)
-    _, until = shared_domain(outcomes.points(), at_budgets)
-    for ax, log in zip(axes, (False, True), strict=True):
-        plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
-        plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
-        _plot_models_and_oracle(ax, outcomes, oracle, 34)
-        cost_axis(ax, cost_label(outcomes), log=log)
-        ax.set_title("the same, log cost" if log else "linear cost")
-    axes[0].set_ylabel("mean quality")
-    model_legend(fig, outcomes.models, curves=axes[0])
+    fig, axes = panels(2 * len(shown), 2, height=3.2 if len(shown) == 1 else 2.6, sharey="row")
+    for number, outcomes in enumerate(shown):
+        at_budgets, oracle = oracle_points(outcomes), oracle_rows(outcomes).mean(axis=0)
+        _, until = shared_domain(outcomes.points(), at_budgets)
+        left, right = pair = axes[2 * number : 2 * number + 2]
+        for ax in pair:
+            plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
+            plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
+            _plot_models_and_oracle(ax, outcomes, oracle, 34)
+            cost_axis(ax, cost_label(outcomes), log=ax is right)
+        left.set_title(_named(outcomes), fontsize=8.5)
+        left.set_ylabel("mean quality")
+        right.set_title("the same, log cost", fontsize=8.5, fontweight="normal")
+    model_legend(fig, shown[0].models, curves=axes[0])
     return fig
+
+
+def _named(outcomes: Outcomes) -> str:
+    return f"{short(outcomes.origin.name, 34)} (n = {len(outcomes):,})"
 
 
 def dataset_figure(outcomes: Outcomes) -> Figure:
@@ -191,7 +297,8 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
 
     Parameters
     ----------
-    comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`.
+    comparisons : dataset -> zero router and cascades, those with a simulated judge named by `cascade_name`;
+        of their error rates the first two and every second one are drawn above.
     leads : AIQ table (see `aiq_table`) with a column `error_rate`, blank for the zero router, and the columns
         `break_even`, `break_even_low` and `break_even_high`, equal within a dataset. Routers not named by
         `cascade_name` are judges with a measured error rate, drawn as single points.
@@ -199,55 +306,82 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
     if not comparisons:
         return sentence_figure("No dataset has rows enough to compare cascades on.")
     parts = {name: comparison.test for name, comparison in comparisons.items()}
-    fig, axes = panels_of(parts, most=9, deep=2, height=3.2)
+    fig, axes = panels_of(parts, most=9, deep=2, height=2.7 if len(parts) <= 3 else 2.0)
     for place, (dataset, (above, below)) in enumerate(axes.items()):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
         simulated = rows["router"] == rows["error_rate"].map(cascade_name)
         rates = dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy())
-        plot_cascades(above, comparisons[dataset], rates)
+        few = {name: rate for place, (name, rate) in enumerate(rates.items()) if place < 2 or place % 2 == 0}
+        plot_cascades(above, comparisons[dataset], few)
         above.set_title(part_title(dataset, parts[dataset]))
         _plot_leads(below, rows[simulated], rows[~simulated])
         if place % 3 == 0:
             above.set_ylabel("mean quality")
-            below.set_ylabel("AIQ minus the zero router's")
-    model_legend(fig, next(iter(parts.values())).models)
+            below.set_ylabel("AIQ minus zero's")
+    model_legend(fig, next(iter(parts.values())).models, curves=[ax for pair in axes.values() for ax in pair])
     return fig
 
 
 def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) -> None:
-    """Draw zero router, models, oracle and a cascade per error rate, with AIQ in the legend below."""
-    areas, shade = comparison.aiq(), plt.get_cmap("viridis")
-    plot_curve(ax, comparison.points(ZERO), f"zero router: {cell(areas[ZERO], '.3f')}", router=ZERO)
+    """Draw zero router, models, oracle and a cascade per error rate, the rate at the end of its line.
+
+    Lines go as far as AIQ integrates. A cascade that stops by the paper's rule too has a dashed line more.
+    """
+    _, until = shared_domain(*(comparison.points(name) for name in comparison.systems))
+    ends, oracle = {}, comparison.oracle
     for name, rate in rates.items():
-        color = shade(0.95 * rate / max([*rates.values(), 1e-9]))
-        label = f"error {rate:g}: {cell(areas[name], '.3f')}"
-        plot_curve(ax, comparison.points(name), label, color=color, linestyle="-", linewidth=1.2)
-    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
-    cost_axis(ax, cost_label(comparison.test))
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, title="AIQ", fontsize=6, title_fontsize=6
-    )
+        color = error_color(rate)
+        for each, style in ((name, "-"), (paper_rule(name), _DASH)):
+            if each in comparison.systems:
+                plot_curve(
+                    ax,
+                    comparison.points(each),
+                    f"_{each}",
+                    until=until,
+                    color=color,
+                    linestyle=style,
+                    linewidth=1.2,
+                )
+        ends[f"error {rate:g}"] = (comparison.points(name)[:, 1].max(), color)
+    plot_curve(ax, comparison.points(ZERO), ZERO, router=ZERO, until=until)
+    if any(paper_rule(name) in comparison.systems for name in rates):
+        ax.plot([], [], color=GREY, linestyle=_DASH, linewidth=1.2, label="paper's stopping rule")
+    _plot_models_and_oracle(ax, comparison.test, oracle, 16)
+    cost_axis(ax, cost_label(comparison.test).partition("(")[2].rstrip(")"))
+    label_ends(ax, ends)
 
 
 def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> None:
-    """AIQ minus the zero router's against the judge's error rate, with 95% intervals."""
+    """Honest AIQ minus the zero router's against the judge's error rate, with simultaneous intervals."""
     if simulated.empty:
         say(ax, "No cascade with a simulated judge is among the rows.")
         return
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    rate = simulated["error_rate"]
-    low, high = simulated["minus_zero_low"], simulated["minus_zero_high"]
-    ax.fill_between(rate, low, high, color=BLUE, alpha=0.2, linewidth=0)
-    ax.plot(rate, simulated["minus_zero"], color=BLUE, label="simulated judge")
+    rate, colors = simulated["error_rate"], [error_color(rate) for rate in simulated["error_rate"]]
+    ax.fill_between(
+        rate, simulated["honest_low"], simulated["honest_high"], color=GREY, alpha=0.25, linewidth=0
+    )
+    ax.plot(rate, simulated["honest_minus_zero"], color=GREY, linewidth=1, label="honest AIQ")
+    ax.scatter(rate, simulated["honest_minus_zero"], c=colors, s=14, zorder=3)
+    ax.plot(
+        rate,
+        simulated["minus_zero"],
+        color=BLACK,
+        linestyle=":",
+        linewidth=1,
+        label="the paper's AIQ",
+    )
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
     ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
-    ax.axvline(even, color=VERMILLION, linewidth=1, label=f"break-even {cell(even, '.2f')}")
-    for (_, row), marker, color in zip(measured.iterrows(), "os", (ORANGE, GREEN), strict=False):
+    ax.axvline(even, color=VERMILLION, linewidth=1)
+    ax.set_title(
+        f"break-even at error {cell(even, '.2f')}", fontsize=7, fontweight="normal", color=VERMILLION
+    )
+    for (_, row), marker, color in zip(measured.iterrows(), "sD", (ORANGE, BLUE), strict=False):
         # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
-        lead = row["minus_zero"]
-        reach = np.maximum([[lead - row["minus_zero_low"]], [row["minus_zero_high"] - lead]], 0)
+        lead = row["honest_minus_zero"]
+        reach = np.maximum([[lead - row["honest_low"]], [row["honest_high"] - lead]], 0)
         name = row["router"].removeprefix("Cascade, ")
         ax.errorbar(row["error_rate"], lead, yerr=reach, fmt=marker, color=color, markersize=4, label=name)
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)
-    ax.legend(loc="upper right", fontsize=6, frameon=True, framealpha=0.9, edgecolor="white")

@@ -176,6 +176,31 @@ def plot_curve(
     ax.plot(dense, np.interp(dense, costs, heights), label=label, **style)
 
 
+def label_ends(ax: Axes, labels: Mapping[str, tuple[float, Any]], *, size: float = 6) -> None:
+    """Write labels right of a panel at the heights where its lines end, moved apart where they would overlap.
+
+    Parameters
+    ----------
+    labels : text -> height in data coordinates and colour. Call it when the panel's limits stand.
+    size : of the letters in points.
+    """
+    low, high = ax.get_ylim()
+    gap = (high - low) * 1.25 * size / 72 / max(ax.get_window_extent().height / ax.figure.dpi, 0.1)
+    rising = sorted(labels.items(), key=lambda label: label[1][0])
+    heights = np.array([height for _, (height, _) in rising])
+    for _ in range(50):  # push neighbours apart until all have their place
+        close = np.diff(heights) < gap - 1e-9
+        if not close.any():
+            break
+        push = np.where(close, (gap - np.diff(heights)) / 2, 0)
+        heights[:-1] -= push
+        heights[1:] += push
+    for (words, (_, color)), height in zip(rising, heights, strict=True):
+        ax.annotate(
+            words, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", fontsize=size, color=color
+        )
+
+
 def cost_axis(ax: Axes, label: str = COST_LABEL, *, log: bool = False) -> None:
     """Make the x axis one of mean cost: drawn in USD per query, read in USD per 1,000 queries.
 

@@ -101,6 +101,11 @@ def model_styles(names: Sequence[str]) -> dict[str, Style]:
     return styles
 
 
+def error_color(rate: float) -> tuple[float, ...]:
+    """Colour of a judge's error rate in [0, 1]: one ordered scale, darker where it errs less."""
+    return tuple(plt.get_cmap("viridis")(0.95 * rate))
+
+
 def distinct(ax: Axes, style: Style) -> Style:
     """A line's style, with other dashes or with markers if a line of its look is on the axes already."""
     taken = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in ax.get_lines()}

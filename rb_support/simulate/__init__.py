@@ -6,6 +6,6 @@ What a table says of itself stands in `data/texts.toml`.
 """
 
 from rb_support.simulate.arena import simulate_arena, simulate_judge
-from rb_support.simulate.tables import FULL_SIZE, simulate_outcomes, simulate_rag
+from rb_support.simulate.tables import FULL_SIZE, simulate_outcomes, simulate_rag, told_quality
 
-__all__ = ["FULL_SIZE", "simulate_arena", "simulate_judge", "simulate_outcomes", "simulate_rag"]
+__all__ = ["FULL_SIZE", "simulate_arena", "simulate_judge", "simulate_outcomes", "simulate_rag", "told_quality"]

@@ -21,14 +21,14 @@ from rb_support import catalog, paper
 from rb_support.outcomes import Battles
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, value
-from rb_support.simulate.latent import Integers, draw_factors, draw_queries
+from rb_support.simulate.latent import LEVELS, Integers, draw_factors, draw_queries, draw_tastes
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
 """The two models that strength 1 and strength 0 stand for, as `catalog.MODELS` spells them."""
 
-_SELF = (GPT4, "mixtral-8x7b-instruct-v0.1")
-"""The same two as the arena spells them."""
+CHAT = "Chat"
+"""Entry of `vocabulary.json` with the words of open prompts: MT-Bench's topics, but nothing it asks about."""
 
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
@@ -80,7 +80,9 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         asked = _ask(dataset, count, rngs, _tastes(dataset, fighters, seed))
         sides = _pair_up(len(fighters), count, rngs[3])
         quality = _qualities(asked, strength, sides, rngs[4])
-        seen = quality + value("arena_style") * strength[sides]
+        # Of answers to hard questions people see less how good they are, and as well how they please.
+        sight = 1 - value("arena_blur") * asked.frame["level"].to_numpy(dtype=float) / (LEVELS - 1)
+        seen = sight[:, None] * quality + value("arena_style") * strength[sides]
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
         parts.append(asked.frame.assign(model_a=model[:, 0], model_b=model[:, 1], **vote))
@@ -142,20 +144,20 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
     A taste is a trait of a model, not of a query: no row of the outcomes is told by it.
     """
     topics = len(assumptions(dataset, catalog.MODELS).topics)
-    every = assumed.streams(seed, dataset)[2].standard_normal((topics, len(catalog.MODELS)))
+    every = draw_tastes(topics, len(catalog.MODELS), assumed.streams(seed, dataset)[2])
     known = every[:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     # Centred, because a taste is for topics: no model is better on the whole for it.
     return np.asarray(known - known.mean(axis=0))
 
 
 def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
-    """(topics, k) tastes of all fighters: in part those of GPT-4 and Mixtral, mixed by strength."""
+    """(topics, k) tastes that voters find in all fighters: a little of GPT-4's and Mixtral's, mixed by strength."""
     known = _known_tastes(dataset, seed)
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
     kin = (known[:, [0]] * place + known[:, [1]] * (1 - place)) / np.sqrt(place**2 + (1 - place) ** 2)
-    own = assumed.streams(seed, "taste", dataset)[0].standard_normal(kin.shape)
-    share = np.where(fighters["model"].isin(_SELF), 1.0, value("arena_kinship"))
+    own = draw_tastes(*kin.shape, assumed.streams(seed, "taste", dataset)[0])
+    share = value("arena_kinship")
     return np.asarray(np.sqrt(share) * kin + np.sqrt(1 - share) * (own - own.mean(axis=0)))
 
 
@@ -167,7 +169,8 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Float
     ends = np.rint(np.cumsum(weight) / weight.sum() * count).astype(np.int64)
     queries = draw_queries(part, np.diff(ends, prepend=0), rngs[0])
     factors = draw_factors(part, queries, rngs[1])
-    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2]), "dataset": dataset})
+    words = CHAT if dataset == catalog.MT_BENCH else dataset
+    frame = pd.DataFrame({"prompt": write_prompts(part, queries, rngs[2], words), "dataset": dataset})
     topics = part.topics["topic"].to_numpy(dtype=object)
     frame = frame.assign(topic=topics[queries.topic], level=queries.level)
     if dataset == catalog.MT_BENCH:

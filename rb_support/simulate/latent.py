@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from rb_support import catalog
 from rb_support.simulate.assumptions import FACTORS, Assumptions, Floats, value
@@ -67,22 +67,23 @@ def draw_queries(part: Assumptions, counts: Integers, rng: np.random.Generator) 
 
 def draw_factors(part: Assumptions, queries: Queries, rng: np.random.Generator) -> Floats:
     """(n, 3) factors of each query, each of variance about 1; the first is high where queries are easy."""
-    told = _told(part, queries)
+    told, share = _told(part, queries.topic, queries.level)
     hidden = rng.standard_normal((len(queries.topic), len(FACTORS)))
     _pair_twins(hidden[:, 1], queries.twin, "twin_contrast", part.visible["contrast"])
-    share = np.array([part.visible["general"], part.visible["contrast"], part.visible["contrast"]])
-    share = np.where(told.any(axis=0), share, 0.0)
     return np.asarray(np.sqrt(share) * told + np.sqrt(1 - share) * hidden)
 
 
-def _told(part: Assumptions, queries: Queries) -> Floats:
-    """(n, 3) what a prompt's words tell of its factors."""
-    place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[queries.topic]
+def _told(part: Assumptions, topic: Integers, level: Integers) -> tuple[Floats, Floats]:
+    """What prompts' words tell of the factors: (n, 3) of variance 1, and the (3,) shares that this is of them."""
+    place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[topic]
     told = _standard(place)
-    level = _standard(queries.level[:, None].astype(float))[:, 0]
-    share = part.value("level_share")  # of the told difficulty: in level words, not in the topic
-    mixed = np.sqrt(1 - share) * told[:, 0] + np.sqrt(share) * level
-    return np.column_stack([-_standard(mixed[:, None])[:, 0], told[:, 1:]])
+    rung = _standard(level[:, None].astype(float))[:, 0]
+    for column, quantity in enumerate(("level_share", "level_contrast")):  # in level words, not in the topic
+        tilt = part.value(quantity)
+        told[:, column] = np.sqrt(1 - tilt) * told[:, column] + np.sqrt(tilt) * rung
+    told = _standard(told) * (-1, 1, 1)
+    share = np.array([part.visible["general"], part.visible["contrast"], part.visible["contrast"]])
+    return told, np.where(told.any(axis=0), share, 0.0)
 
 
 def _standard(columns: Floats) -> Floats:
@@ -95,7 +96,7 @@ def draw_latent(part: Assumptions, queries: Queries, factors: Floats, rng: np.ra
     """(n, m) latent value of every model on every query, of variance about 1."""
     n, m = len(factors), len(part.models)
     # A model's own taste for a topic; its strength is part of what is the model's own.
-    taste = rng.standard_normal((len(part.topics), m))[queries.topic]
+    taste = draw_tastes(len(part.topics), m, rng)[queries.topic]
     hidden = rng.standard_normal((n, m))
     share = part.visible["own"]
     _pair_twins(hidden, queries.twin, "twin_own", share)
@@ -103,6 +104,11 @@ def draw_latent(part: Assumptions, queries: Queries, factors: Floats, rng: np.ra
     unique = np.sqrt(1 - np.square(part.loadings).sum(axis=1))
     # einsum, not a matrix product: BLAS may sum in an order that depends on the number of threads.
     return np.asarray(np.einsum("nk,mk->nm", factors, part.loadings) + unique * own)
+
+
+def draw_tastes(topics: int, models: int, rng: np.random.Generator) -> Floats:
+    """(topics, models) taste of each model for each topic, in standard deviations."""
+    return rng.standard_normal((topics, models))
 
 
 def _pair_twins(hidden: Floats, twin: NDArray[np.bool_], quantity: str, told: float) -> None:
@@ -133,6 +139,40 @@ def scores(latent: Floats, mean: Floats, scale: NDArray[np.str_]) -> Floats:
         too_good = _graded(latent - middle, scale).mean(axis=0) > mean
         low, high = np.where(too_good, middle, low), np.where(too_good, high, middle)
     return _graded(latent - high, scale)
+
+
+def expected_scores(part: Assumptions, topic: Integers, level: Integers, taste: Floats) -> Floats:
+    """(n, m) mean score over all that a prompt's words leave open, in closed form.
+
+    Parameters
+    ----------
+    topic, level : (n,) of each query, as `Queries` has them; all queries of the dataset's table.
+    taste : (topics, m) each model's taste for each topic, as `draw_latent` draws it.
+    """
+    told, share = _told(part, topic, level)
+    unique = 1 - np.square(part.loadings).sum(axis=1)
+    known = np.einsum("nk,mk->nm", np.sqrt(share) * told, part.loadings)
+    known += np.sqrt(unique * part.visible["own"]) * taste[topic]
+    open_ = np.square(part.loadings) @ (1 - share) + unique * (1 - part.visible["own"])
+    scale = part.topics["scale"].to_numpy(dtype=str)[topic]
+    low, high = np.full(len(part.mean), -12.0), np.full(len(part.mean), 12.0)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        too_good = _expected(known - middle, np.sqrt(open_), scale).mean(axis=0) > part.mean
+        low, high = np.where(too_good, middle, low), np.where(too_good, high, middle)
+    return _expected(known - high, np.sqrt(open_), scale)
+
+
+def _expected(margin: Floats, spread: Floats, scale: NDArray[np.str_]) -> Floats:
+    """(n, m) expected `_graded` score of normal margins with (n, m) means and (m,) standard deviations."""
+    expected = ndtr(margin / spread)
+    for name, (steps, slope, lowest) in _GRADES.items():
+        rows = scale == name
+        cuts = ndtri((np.arange(steps) + 0.5) / steps) / slope  # a step up where the margin passes its cut
+        passed = ndtr((margin[rows, :, None] - cuts) / spread[:, None])
+        passed[..., : round(lowest * steps)] = 1.0
+        expected[rows] = passed.mean(axis=2)
+    return np.asarray(expected)
 
 
 def _graded(margin: Floats, scale: NDArray[np.str_]) -> Floats:

@@ -50,8 +50,15 @@ def recipe(dataset: str, topic: str, level: int) -> Recipe:
     return Recipe(tuple(zip(texts, map(tuple, gaps), strict=True)), slots, tuple(about["terms"]))
 
 
-def write_prompts(part: Assumptions, queries: Queries, rng: np.random.Generator) -> list[str]:
-    """One prompt per query."""
+def write_prompts(
+    part: Assumptions, queries: Queries, rng: np.random.Generator, words: str = ""
+) -> list[str]:
+    """One prompt per query.
+
+    Parameters
+    ----------
+    words : entry of `vocabulary.json` that has the words, with the same topics; the dataset's own if empty.
+    """
     n = len(queries.topic)
     picks = rng.integers(0, 2**31, (n, _PICKS))
     order = rng.permuted(np.tile(np.arange(_TERMS), (n, 1)), axis=1)
@@ -63,7 +70,7 @@ def write_prompts(part: Assumptions, queries: Queries, rng: np.random.Generator)
     side[second] = 1 - side[second - 1]
     topics = part.topics["topic"].to_numpy()
     rows = zip(queries.topic, queries.level, picks, order, numbers, side, strict=True)
-    return [_fill(recipe(part.dataset, topics[topic], int(level)), *drawn) for topic, level, *drawn in rows]
+    return [_fill(recipe(words or part.dataset, topics[topic], int(level)), *drawn) for topic, level, *drawn in rows]
 
 
 def _fill(how: Recipe, picks: Integers, order: Integers, numbers: Integers, side: int) -> str:
@@ -73,6 +80,7 @@ def _fill(how: Recipe, picks: Integers, order: Integers, numbers: Integers, side
     words = dict(zip(_NUMBERS, map(str, numbers * (1, 1, 1, 1, 5, 10)), strict=True))
     kept = [how.terms[i] for i in order.tolist() if i < len(how.terms)]
     words.update((f"t{i}", term) for i, term in enumerate(kept, start=1))
+    words.update((f"T{i}", term[0].upper() + term[1:]) for i, term in enumerate(kept, start=1))
     for gap, pick in zip((gap for gap in gaps if gap not in words), chosen[1:], strict=False):
         words[gap] = _word(how.slots, gap, pick, side)
     text: str = template.format_map(words)

@@ -14,7 +14,15 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate import costs
 from rb_support.simulate.assumptions import RAG_PARTS, Assumptions, Floats, assumptions, datasets
-from rb_support.simulate.latent import Integers, draw_factors, draw_latent, draw_queries, scores
+from rb_support.simulate.latent import (
+    Integers,
+    draw_factors,
+    draw_latent,
+    draw_queries,
+    draw_tastes,
+    expected_scores,
+    scores,
+)
 from rb_support.simulate.prompts import write_prompts
 
 FULL_SIZE = 36_497
@@ -23,6 +31,7 @@ FULL_SIZE = 36_497
 SMALLEST = 200
 """Fewest rows: below, the small datasets are a handful of queries."""
 
+_TITLE = "RouterBench"
 _DEFAULT = 6000
 _FLOOR = 600
 """Rows that a dataset keeps at the default size, if it has as many."""
@@ -65,8 +74,42 @@ def simulate_outcomes(n: int = _DEFAULT, *, seed: int = 0) -> Outcomes:
     drawn = [_draw(assumptions(name, catalog.MODELS), rows[name], seed) for name in datasets()]
     mean_prompt = {each.part.dataset: float(each.frame["prompt_tokens"].to_numpy().mean()) for each in drawn}
     means = costs.mean_answer_tokens([each.part for each in drawn], mean_prompt)
-    origin = assumed.origin("outcomes", "RouterBench", seed)
+    origin = assumed.origin("outcomes", _TITLE, seed)
     return _priced(drawn, [means[each.part.dataset] for each in drawn], origin)
+
+
+def told_quality(outcomes: Outcomes, *, seed: int) -> Floats:
+    """What the prompts of a simulated table reveal: each model's expected score, given topic and level.
+
+    It is what a router could know at best that had learnt the simulation by heart, in closed form.
+
+    Parameters
+    ----------
+    outcomes : table of `simulate_outcomes`, with all rows of its datasets; models in any order.
+    seed : that the table was made with; models' tastes for topics hang on it.
+
+    Returns
+    -------
+    (n, m) expected scores in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the table was not made by `simulate_outcomes` with this seed.
+    """
+    if outcomes.origin.name != assumed.origin("outcomes", _TITLE, seed).name:
+        raise ValueError(f"{outcomes.origin.name} is no table of simulate_outcomes with seed {seed}")
+    expected = np.empty(outcomes.quality.shape)
+    column = [catalog.MODELS.index(model) for model in outcomes.models]
+    for dataset in outcomes.datasets:
+        part = assumptions(dataset, outcomes.models)
+        rows = (outcomes.frame["dataset"] == dataset).to_numpy(dtype=bool)
+        frame, names = outcomes.frame[rows], part.topics["topic"]
+        topic = pd.Categorical(frame["topic"], names).codes.astype(np.int64)
+        level = frame["level"].to_numpy(dtype=np.int64)
+        taste = draw_tastes(len(names), len(catalog.MODELS), assumed.streams(seed, dataset)[2])
+        expected[rows] = expected_scores(part, topic, level, taste[:, column])
+    return expected
 
 
 def simulate_rag(n: int = 1000, *, seed: int = 0, time_sensitive_share: float = 0.5) -> Outcomes:

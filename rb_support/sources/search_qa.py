@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -64,9 +65,8 @@ def search_qa(located: Located) -> Outcomes:
     for column, suffix in (("response", ANSWER), ("grade", GRADE), ("search_done", SEARCHED)):
         wide = {system + suffix: told[system][column].to_numpy() for system in kept}
         frame = pd.concat([frame, pd.DataFrame(wide)], axis=1)
-    return Outcomes(
-        frame, right.astype(float), costs, tuple(kept), located.origin.noting(_notes(systems, told))
-    )
+    named = replace(located.origin, name=f"{located.origin.name}; costs estimated")
+    return Outcomes(frame, right.astype(float), costs, tuple(kept), named.noting(_notes(systems, told)))
 
 
 def _about(questions: pd.DataFrame) -> pd.DataFrame:

@@ -11,14 +11,32 @@ from numpy.typing import ArrayLike, NDArray
 from rb_support import routers
 from rb_support.frontier import Curve, exceeds
 from rb_support.outcomes import Outcomes
-from rb_support.routers import Cascade, budget_grid, cascade_name, judge_error, model_points
-from rb_support.stats import System, bootstrap_aiq, interval, joined
-from rb_support.studies.predictive import ZERO, Comparison, held_out
+from rb_support.routers import (
+    Cascade,
+    budget_grid,
+    cascade_name,
+    judge_error,
+    learned_cascades,
+    model_points,
+)
+from rb_support.routers.placebo import dealt_out
+from rb_support.stats import (
+    System,
+    bootstrap_aiq,
+    bootstrap_honest_aiq,
+    bootstrap_weights,
+    interval,
+    joined,
+)
+from rb_support.studies.pilot import oracle_rows
+from rb_support.studies.predictive import ZERO, Comparison, estimates, held_out
+from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
 JUDGED = "Cascade, learned judge, t = 0.5"
 JUDGED_ANY = "Cascade, learned judge, every t"
+LEARNED = "learned cascade"
 
 
 def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
@@ -28,21 +46,48 @@ def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) ->
     return {ZERO: model_points(outcomes), **simulated}
 
 
+def paper_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
+    """The cascade by the paper's stopping rule at some judge error rates, named by `paper_rule`."""
+    cascade, grid = Cascade.on(outcomes, stopping="paper"), budget_grid(outcomes.cost, steps)
+    return {paper_rule(cascade_name(rate)): cascade.system(grid, rate) for rate in error_rates.tolist()}
+
+
+def paper_rule(name: str) -> str:
+    """Name of a cascade that stops by the paper's rule."""
+    return f"{name}, paper's rule"
+
+
+def study(
+    outcomes: Outcomes, error_rates: Array, scores: ArrayLike | None = None, *, steps: int = 40
+) -> Comparison:
+    """All that Figure 5 shows of a dataset: zero router, cascades by error rate, and those of a real judge.
+
+    Parameters
+    ----------
+    error_rates : of the simulated judges. At the first and at 0.2 the paper's stopping rule is added.
+    scores : (n, m) of a judge who has to guess, if there is one; each of its cascades has a placebo, the same
+        scores dealt out to the queries at random.
+    steps : budgets.
+    """
+    systems = error_systems(outcomes, error_rates, steps=steps)
+    both = error_rates[(error_rates == error_rates[0]) | (error_rates == 0.2)]
+    systems |= paper_systems(outcomes, both, steps=steps)
+    if scores is None:
+        return Comparison(outcomes, systems)
+    table, builders = np.asarray(scores, dtype=float), {JUDGED: _at_half, JUDGED_ANY: _at_every_threshold}
+    placebos = {
+        name: lambda rng, build=build: build(outcomes, dealt_out(table, rng), steps)
+        for name, build in builders.items()
+    }
+    systems |= {name: build(outcomes, table, steps) for name, build in builders.items()}
+    return Comparison(outcomes, systems, placebos)
+
+
 def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
     """The best chains of up to four models, chosen on training rows, each without a budget, on test rows."""
     best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
     every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
     return joined(cascade.system([np.inf], error_rate) for cascade in every)
-
-
-def beside_routers(comparison: Comparison, train: Outcomes, error_rate: float) -> Comparison:
-    """A comparison with two cascades as its last systems: by cost over all budgets, and the chosen chains."""
-    test = comparison.test
-    added = {
-        f"Cascade by cost, error {error_rate:g}": Cascade.on(test).system(budget_grid(test.cost), error_rate),
-        f"Chosen cascades, error {error_rate:g}": chosen_chains(train, test, error_rate),
-    }
-    return Comparison(test, {**comparison.systems, **added})
 
 
 def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
@@ -51,12 +96,38 @@ def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) ->
     The second has no budget per query; thresholds whose cascade costs more than the dearest model in the
     mean are left out, as who can pay that would call the model; if all do, the lowest is kept.
     """
-    fixed = Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
+    return {
+        JUDGED: _at_half(outcomes, scores, steps),
+        JUDGED_ANY: _at_every_threshold(outcomes, scores, steps),
+    }
+
+
+def _at_half(outcomes: Outcomes, scores: ArrayLike, steps: int) -> System:
+    return Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
+
+
+def _at_every_threshold(outcomes: Outcomes, scores: ArrayLike, _: int) -> System:
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
     paid = [one for one in every if not exceeds(one(None)[0, 0], limit)]
-    return {JUDGED: fixed, JUDGED_ANY: joined(paid or every[:1])}
+    return joined(paid or every[:1])
+
+
+def learned_comparison(
+    train: Outcomes, train_scores: ArrayLike, test: Outcomes, test_scores: ArrayLike
+) -> Comparison:
+    """Zero router beside a real judge's cascades whose threshold, models and order training rows chose.
+
+    Parameters are those of `learned_cascades`. The placebo has the test scores dealt out at random.
+    """
+    scores = np.asarray(test_scores, dtype=float)
+
+    def system(judged: Array) -> System:
+        return learned_cascades(train, train_scores, test, judged)
+
+    systems = {ZERO: model_points(test), LEARNED: system(scores)}
+    return Comparison(test, systems, {LEARNED: lambda rng: system(dealt_out(scores, rng))})
 
 
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
@@ -82,22 +153,30 @@ def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> p
     return pd.DataFrame(rows).T.rename_axis("dataset")
 
 
-def break_even_interval(
+def judge_error_study(
     outcomes: Outcomes, error_rates: Array, *, rng: np.random.Generator, steps: int = 40, draws: int = 500
 ) -> dict[str, float]:
-    """Error rate at which the cascade's AIQ is the zero router's, with a 95% interval from paired resamples.
+    """Where the cascade stops to beat the zero router, and how its AIQ bends, by the honest AIQ.
 
     Returns
     -------
-    break_even, break_even_low, break_even_high; see `break_even` for what stands at the ends of the range.
+    break_even, break_even_low, break_even_high: the error rate at which both AIQs are equal (see `break_even`
+    for what stands at the ends of the range), with a 95% interval from paired resamples.
+    bend, bend_low, bend_high: what AIQ loses per tenth of error between 0.2 and 0.4, minus what it loses
+    between 0 and 0.2.
     """
     systems = error_systems(outcomes, error_rates, steps=steps)
-    whole, samples = bootstrap_aiq(systems, len(outcomes), rng=rng, draws=draws)
+    whole, samples = bootstrap_honest_aiq(systems, len(outcomes), rng=rng, draws=draws)
     areas = pd.DataFrame([whole, *samples.to_dict("records")])
     leads = areas.drop(columns=ZERO).sub(areas[ZERO], axis=0).to_numpy()
-    estimate, *resampled = (routers.break_even(error_rates, lead) for lead in leads)
-    low, high = interval(resampled)
-    return {"break_even": estimate, "break_even_low": low, "break_even_high": high}
+    even = [routers.break_even(error_rates, lead) for lead in leads]
+    at = np.array([np.interp([0, 0.2, 0.4], error_rates, lead) for lead in leads])
+    bend = (2 * at[:, 1] - at[:, 0] - at[:, 2]) / 2
+    found: dict[str, float] = {}
+    for name, (value, *drawn) in {"break_even": even, "bend": bend}.items():
+        low, high = interval(drawn)
+        found |= {name: float(value), f"{name}_low": low, f"{name}_high": high}
+    return found
 
 
 def compare_orders(
@@ -128,8 +207,26 @@ def compare_orders(
     return Comparison(test, systems)
 
 
-def oracle_reach(comparison: Comparison) -> dict[str, float]:
+def order_spreads(
+    compared: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 100
+) -> list[Estimate]:
+    """Highest minus lowest AIQ of the random orders of `compare_orders`; intervals hold at once."""
+    found, level = [], 1 - 0.05 / len(compared)
+    for name, comparison in compared.items():
+        n = len(comparison.test)
+        whole, samples = bootstrap_aiq(comparison.systems, n, rng=rng, draws=draws)
+        drawn = [order for order in whole if order.startswith("random")]
+        spread, ranges = np.ptp([whole[order] for order in drawn]), np.ptp(samples[drawn].to_numpy(), 1)
+        found.append(Estimate(float(spread), *interval(ranges, level), name, n))
+    return found
+
+
+def oracle_reach(comparison: Comparison, weights: ArrayLike | None = None) -> dict[str, float]:
     """How near the cascade without judge error comes to the oracle.
+
+    Parameters
+    ----------
+    weights : (n,) of the test queries; all alike if None.
 
     Returns
     -------
@@ -137,19 +234,67 @@ def oracle_reach(comparison: Comparison) -> dict[str, float]:
     gap : the oracle's quality minus the best it reaches at any cost.
     times : how many times the oracle's cost it needs to come within 0.01 (or within the gap).
     """
-    curve, (usd, peak) = Curve(comparison.points(cascade_name(0))), comparison.oracle
+    counts = np.ones(len(comparison.test)) if weights is None else np.asarray(weights, dtype=float)
+    usd, peak = counts / counts.sum() @ oracle_rows(comparison.test)
+    curve = Curve(comparison.systems[cascade_name(0)](weights))
     corners = curve.hull()
-    gap = float(peak - corners[-1, 1])
+    gap = max(float(peak - corners[-1, 1]), 0.0)  # but for rounding no cascade is above the oracle
     enough = np.interp(peak - max(gap, 0.01), corners[:, 1], corners[:, 0])
     share = float(curve.at(usd) / peak) if peak else 1.0  # where no answer is right there is nothing to reach
     times = float(enough / usd) if usd else np.inf if enough else 1.0
     return {"share": share, "gap": gap, "times": times}
 
 
-def largest_falls(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> Array:
-    """How far quality falls below its best so far as the budget grows, per error rate, (k,)."""
-    _, quality = Cascade.on(outcomes).expected(budget_grid(outcomes.cost, steps), error_rates)
-    return (np.maximum.accumulate(quality, axis=0) - quality).max(axis=0)
+def largest_fall(comparison: Comparison, error_rate: float, weights: ArrayLike | None = None) -> float:
+    """How far the quality of a cascade of `error_systems` falls below its best so far as the budget grows."""
+    quality = comparison.systems[cascade_name(error_rate)](weights)[:, 1]
+    return float((np.maximum.accumulate(quality) - quality).max())
+
+
+def evidence(
+    comparisons: Mapping[str, Comparison],
+    aiq: pd.DataFrame,
+    errors: pd.DataFrame,
+    error_rates: Array,
+    *,
+    rng: np.random.Generator,
+    draws: int = 100,
+) -> dict[str, list[Estimate]]:
+    """What notebook 04's statements on Figure 5 are held against, by their keys; an estimate a dataset.
+
+    Parameters
+    ----------
+    comparisons : dataset -> `study` of it.
+    aiq : `aiq_table` of them.
+    errors : a row per dataset of `judge_error_study`.
+    error_rates : of the simulated judges.
+    rng, draws : of the bootstrap over queries.
+    """
+    low = [rate for rate in error_rates.tolist() if rate <= 0.1]
+    rows = {
+        "low-error-leads": [cascade_name(rate) for rate in low],
+        "error-03-trails": [cascade_name(0.3)],
+        "learned-judge-leads": [JUDGED_ANY],
+    }
+    found = {key: estimates(aiq[aiq["router"].isin(names)]) for key, names in rows.items()}
+    found["falls-faster"] = [
+        Estimate(row["bend"], row["bend_low"], row["bend_high"], str(name), len(comparisons[str(name)].test))
+        for name, row in errors.iterrows()
+    ]
+    level = 1 - 0.05 / len(comparisons)
+    for name, comparison in comparisons.items():
+        n, numbers = len(comparison.test), []
+        for weights in (np.ones(n), *bootstrap_weights(n, draws, rng)):
+            lead = min(comparison.lead_over_best_model(cascade_name(rate), weights) for rate in low)
+            reach = oracle_reach(comparison, weights)
+            falls = [largest_fall(comparison, rate, weights) for rate in error_rates.tolist()]
+            paid = Cascade.on(comparison.test).system([np.inf])(weights)[0, 0]
+            times = weights @ comparison.test.cost.sum(axis=1) / n / paid if paid else np.nan
+            numbers.append((lead, reach["share"], reach["gap"], max(falls), times))
+        keys = ("above-best-model", "near-oracle", "like-oracle", "rises-with-budget", "rerank-dear")
+        for key, (value, *drawn) in zip(keys, np.transpose(numbers).tolist(), strict=True):
+            found.setdefault(key, []).append(Estimate(value, *interval(drawn, level), name, n))
+    return found
 
 
 def stopping_table(outcomes: Outcomes, budgets: Array, error_rate: float = 0.0) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ import pandas as pd
 from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.construct.records import Model
+from rb_support.load import ROWS
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.cells import strings
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.wide import ANSWER
+from rb_support.verdicts import Estimate, Fact
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
 
@@ -42,6 +45,54 @@ def datasets_of(outcomes: Outcomes) -> pd.DataFrame:
     table["published_rows"] = printed["rows"].reindex(DATASETS).to_numpy()
     own = pd.DataFrame({"dataset": new, "tasks": here["nunique"][new], "rows": here["size"][new]})
     return pd.concat([table, own.assign(published_tasks=0)], ignore_index=True) if new else table
+
+
+def published_counts(outcomes: Outcomes) -> dict[str, Fact]:
+    """The sizes that sec. 4.3 prints, held against what is known of the public files, by their claims' keys.
+
+    What the paper counts and no public file has, the retrieval set, is named; the source `routerbench-rag`
+    would show it.
+    """
+    said = paper.routerbench_headline().set_index("quantity")["value"]
+    models, subjects = len(paper.model_means()), datasets_of(outcomes)["published_tasks"]
+    samples, public = ROWS["full"] * models, set(paper.task_rows()["dataset"]) & set(DATASETS)
+    lacking = ", ".join(sorted(set(DATASETS) - public))
+    settles = "python -m rb_support data fetch routerbench-rag would show whether it is the rest"
+    answers = f"the public table holds {ROWS['full']:,} x {models} = {samples:,}; the other "
+    answers += f"{said['samples'] - samples:,.0f} are as many as the prompts of {lacking}: {settles}"
+    here = f"{len(public)} of the {len(DATASETS)} have public rows; {lacking} has none: {settles}"
+    counted = f"{subjects.max()} subjects of MMLU and {len(DATASETS) - 1} other datasets: {subjects.sum()}"
+    return {
+        "samples": Fact(bool(samples == said["samples"]), answers),
+        "models": Fact(bool(models == said["models"]), f"{models}; the section's own list names 9"),
+        "datasets": Fact(bool(len(public) == said["datasets"]), here),
+        "tasks": Fact(bool(subjects.sum() == said["tasks"]), counted),
+    }
+
+
+def refuses_most(refusals: pd.DataFrame, model: str) -> Estimate | None:
+    """How far a model's share of refusals lies above the next model's; None if it is not among them.
+
+    Parameters
+    ----------
+    refusals : model, answers, refusals, as `refusals_table` gives them.
+    model : who is said to refuse most.
+
+    Returns
+    -------
+    The difference with a 95% interval over all other models at once (normal, the models as if they had been
+    asked different questions, which makes it wide).
+    """
+    ranked = refusals.assign(share=refusals["refusals"] / refusals["answers"]).sort_values("share")
+    said = ranked["model"] == model
+    if not said.any() or said.all():
+        return None
+    (ours,), (*_, following) = (ranked[rows].to_dict("records") for rows in (said, ~said))
+    lead = ours["share"] - following["share"]
+    variance = sum(one["share"] * (1 - one["share"]) / one["answers"] for one in (ours, following))
+    reach = NormalDist().inv_cdf(1 - 0.025 / (len(ranked) - 1)) * np.sqrt(variance)
+    name = f"{model} {ours['share']:.1%}, then {following['model']} {following['share']:.1%}: more by"
+    return Estimate(lead, lead - reach, lead + reach, name, int(ours["answers"]))
 
 
 def grouped(outcomes: Outcomes, most: int) -> Outcomes:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import paper
-from rb_support.catalog import MODELS
+from rb_support.catalog import GSM8K, HELLASWAG, MMLU, MODELS
 from rb_support.frontier import hull
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers import free_abstention, lambda_path, oracle
+from rb_support.sources import load_routerbench
+from rb_support.stats import System, bootstrap_weights, interval
+from rb_support.verdicts import Estimate
 
+MISTRAL = "mistralai/mistral-7b-chat"
 NOBODY = "no_model_correct"
 """How the published files write that every model scored 0."""
 
@@ -23,6 +27,18 @@ def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
     """Cost (USD) and quality of the oracle on every query, (n, 2)."""
     rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
     return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
+
+
+def pooled_tables(outcomes: Outcomes) -> dict[str, Outcomes]:
+    """Tables over whose datasets one may take means, by name: this one, last the one most like the paper's.
+
+    Of the real rows at hand the three 5-shot tasks are one, and the 0-shot sample, 1% of the published table
+    drawn over all its tasks, is another. Where more is at hand, and of other kinds of rows, there is one.
+    """
+    tables = [outcomes]
+    if outcomes.origin.kind == "real" and not {MMLU, HELLASWAG, GSM8K} & set(outcomes.datasets):
+        tables.append(load_routerbench("sample").select(outcomes.models))
+    return {table.origin.name: table for table in tables}
 
 
 def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, str]:
@@ -43,12 +59,17 @@ def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, st
     return strong, weak
 
 
+def oracle_system(outcomes: Outcomes) -> System:
+    """The oracle at every willingness to pay: each query is decided with its true outcomes in hand."""
+    return lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
+
+
 def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
     """What the oracle reaches at every budget: the hull (k, 2) of its exact path over lambda.
 
-    No router does better at any mean cost: each query is decided with its true outcomes in hand.
+    No router does better at any mean cost.
     """
-    return hull(lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)(None))
+    return hull(oracle_system(outcomes)(None))
 
 
 def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
@@ -68,13 +89,6 @@ def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
     return pd.DataFrame(shares).reindex(names).fillna(0.0)
 
 
-def solved_by(outcomes: Outcomes) -> pd.Series:
-    """Share of queries by how many models get them right (score of at least one half): index 0 … m."""
-    count = (outcomes.quality >= 0.5).sum(axis=1)
-    share = np.bincount(count, minlength=len(outcomes.models) + 1) / len(outcomes)
-    return pd.Series(share, name="share of queries").rename_axis("models that are right")
-
-
 def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance: float) -> pd.DataFrame:
     """How many times dearer one of two models of like quality is.
 
@@ -88,30 +102,99 @@ def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance
     -------
     A row per pair: cheaper, dearer, quality_difference (dearer minus cheaper), cost_ratio (>= 1).
     """
-    rows = []
-    for (a, name_a), (b, name_b) in combinations(
-        zip(np.asarray(points, dtype=float), models, strict=True), 2
-    ):
-        (low, cheaper), (high, dearer) = sorted([(tuple(a), name_a), (tuple(b), name_b)])
-        if abs(high[1] - low[1]) <= tolerance and low[0] > 0:
-            rows.append((cheaper, dearer, high[1] - low[1], high[0] / low[0]))
-    return pd.DataFrame(rows, columns=["cheaper", "dearer", "quality_difference", "cost_ratio"])
+    cost, quality = np.asarray(points, dtype=float).T
+    a, b = np.triu_indices(len(models), 1)
+    low, high = np.where(cost[a] <= cost[b], [a, b], [b, a])
+    comparable = (np.abs(quality[a] - quality[b]) <= tolerance) & (cost[low] > 0)
+    low, high, names = low[comparable], high[comparable], np.array(models, dtype=object)
+    gap, ratio = quality[high] - quality[low], cost[high] / cost[low]
+    pairs = {"cheaper": names[low], "dearer": names[high], "quality_difference": gap, "cost_ratio": ratio}
+    return pd.DataFrame(pairs)
 
 
-def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
-    """Mean cost and quality of every model and of the oracle on every dataset.
+def share_two_to_five(
+    outcomes: Outcomes, tolerance: float, *, rng: np.random.Generator, draws: int = 1000
+) -> Estimate | None:
+    """Of all pairs of comparable models in every dataset, the share with a cost ratio from 2 to 5.
+
+    Queries are resampled within each dataset; which pairs are comparable is asked anew in each resample. None
+    where no two models are comparable.
+
+    Parameters
+    ----------
+    tolerance : see `comparable_cost_ratios`.
+    rng, draws : of the bootstrap.
+    """
+    counted, ratios = np.zeros((2, draws + 1)), []
+    a, b = np.triu_indices(len(outcomes.models), 1)
+    for part in map(outcomes.of, outcomes.datasets):
+        shares = np.vstack([np.ones(len(part)), bootstrap_weights(len(part), draws, rng)]) / len(part)
+        cost, quality = shares @ part.cost, shares @ part.quality
+        cheaper = np.minimum(cost[:, a], cost[:, b])
+        comparable = (np.abs(quality[:, a] - quality[:, b]) <= tolerance) & (cheaper > 0)
+        ratio = np.divide(
+            np.maximum(cost[:, a], cost[:, b]), cheaper, out=np.zeros(cheaper.shape), where=comparable
+        )
+        counted += [comparable.sum(axis=1), ((ratio >= 2) & (ratio <= 5)).sum(axis=1)]
+        ratios.append(ratio[0][comparable[0]])
+    pairs, inside = counted
+    if not pairs[0]:
+        return None
+    drawn = inside[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
+    name = f"share of {pairs[0]:.0f} pairs (median ratio {np.median(np.concatenate(ratios)):.1f})"
+    return Estimate(inside[0] / pairs[0], *interval(drawn), name=name, n=len(outcomes))
+
+
+def evidence(
+    tables: Mapping[str, Outcomes], *, rng: np.random.Generator, draws: int = 1000
+) -> dict[str, list[Estimate]]:
+    """What the statements of sec. 4.4 are held against: an estimate a table, their intervals simultaneous.
+
+    The best single model is chosen anew in each resample of the queries.
 
     Returns
     -------
-    Rows of dataset, model ("oracle" last), usd_per_query, quality.
+    Keys of the claims of notebook 02: oracle-near-perfect (quality), oracle-cheap (cost over the best single
+    model's), private-best (best private minus best open model's quality), private-dear (its cost over the
+    dearest open model's), mistral-cheap (cost over the best model's), mistral-worse (quality it lacks). A
+    statement on models that a table does not have is left out.
     """
-    parts = []
-    for name in outcomes.datasets:
-        part = outcomes.of(name)
-        usd, quality = np.vstack([part.points(), oracle_rows(part).mean(axis=0)]).T
-        columns = {"model": [*part.models, "oracle"], "usd_per_query": usd, "quality": quality}
-        parts.append(pd.DataFrame({"dataset": name, **columns}))
-    return pd.concat(parts, ignore_index=True)
+    found: dict[str, list[Estimate]] = {}
+    level = 1 - 0.05 / len(tables)
+    for name, table in tables.items():
+        shares = np.vstack([np.ones(len(table)), bootstrap_weights(len(table), draws, rng)]) / len(table)
+        cost, quality, oracle = shares @ table.cost, shares @ table.quality, shares @ oracle_rows(table)
+        rows, best = np.arange(len(cost)), quality.argmax(axis=1)
+        paid, top = cost[rows, best], quality[rows, best]
+        private = np.array([model.startswith(("gpt", "claude")) for model in table.models])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = {"oracle-near-perfect": oracle[:, 1], "oracle-cheap": oracle[:, 0] / paid}
+            if table.origin.kind != "own" and private.any() and not private.all():
+                leads = quality[:, private].argmax(axis=1)
+                numbers["private-best"] = quality[:, private][rows, leads] - quality[:, ~private].max(axis=1)
+                numbers["private-dear"] = cost[:, private][rows, leads] / cost[:, ~private].max(axis=1)
+            if MISTRAL in table.models:
+                column = table.models.index(MISTRAL)
+                numbers["mistral-cheap"] = cost[:, column] / paid
+                numbers["mistral-worse"] = top - quality[:, column]
+        for key, (value, *resampled) in numbers.items():
+            estimate = Estimate(float(value), *interval(resampled, level), name=name, n=len(table))
+            found.setdefault(key, []).append(estimate)
+    return found
+
+
+def points_of(outcomes: Outcomes) -> pd.DataFrame:
+    """Mean cost and quality of all models and the oracle: model ("oracle" last), usd_per_query, quality."""
+    usd, quality = np.vstack([outcomes.points(), oracle_rows(outcomes).mean(axis=0)]).T
+    columns = {"model": [*outcomes.models, "oracle"], "usd_per_query": usd, "quality": quality}
+    return pd.DataFrame(columns)
+
+
+def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
+    """`points_of` every dataset, with a column `dataset` first and the number of queries, n, last."""
+    parts = {name: outcomes.of(name) for name in outcomes.datasets}
+    points = {name: points_of(part).assign(n=len(part)) for name, part in parts.items()}
+    return pd.concat(points, names=["dataset", None]).reset_index("dataset").reset_index(drop=True)
 
 
 def why_means_differ(outcomes: Outcomes) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import Curve, hull
+from rb_support.catalog import ARC, GSM8K, HELLASWAG, MBPP, MMLU, WINOGRANDE
+from rb_support.frontier import Curve, exceeds, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.routers import (
     PlaceboRouter,
@@ -26,17 +27,22 @@ from rb_support.stats import (
     aiqs,
     bootstrap_aiq,
     bootstrap_honest_aiq,
+    bootstrap_weights,
     honest_aiqs,
     interval,
     simultaneous,
     supports,
 )
 from rb_support.studies.pilot import oracle_rows
-from rb_support.verdicts import Estimate
+from rb_support.verdicts import Estimate, Evidence, Fact
+
+Array = NDArray[np.float64]
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
 PLACEBO = "Placebo"
+CONSTANT = "a zero router"
+"""What a router is whose predictions do not vary with the query."""
 PLACEBOS = 24
 """How many times a router's predictions are dealt out anew to see what luck alone reaches."""
 FORMATS = dict.fromkeys(
@@ -67,12 +73,12 @@ class Comparison:
     placebos: Mapping[str, Callable[[np.random.Generator], System]] = field(default_factory=dict)
     constant: frozenset[str] = frozenset()
 
-    def points(self, name: str) -> NDArray[np.float64]:
+    def points(self, name: str) -> Array:
         """All points (k, 2) of one system: mean cost in USD per query, mean quality."""
         return self.systems[name](None)
 
     @property
-    def oracle(self) -> NDArray[np.float64]:
+    def oracle(self) -> Array:
         """Cost and quality of the oracle router on the test rows, (2,)."""
         return np.array([column.mean() for column in oracle_rows(self.test).T])
 
@@ -84,18 +90,61 @@ class Comparison:
         """Cross-fitted AIQ of every system, the zero router treated alike (see `stats.honest_aiqs`)."""
         return honest_aiqs(self.systems, len(self.test), rng=rng)
 
-    def placebo_leads(
-        self, name: str, *, rng: np.random.Generator, draws: int = PLACEBOS
-    ) -> NDArray[np.float64]:
-        """Honest AIQ above the zero router's of what has a router's spread and no knowledge, (draws,)."""
+    def placebo_leads(self, name: str, *, rng: np.random.Generator, draws: int) -> Array:
+        """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
+        zeros = {zero: self.systems[zero] for zero in self._zeros}
         leads = []
         for _ in range(draws):
-            pair = {ZERO: self.systems[ZERO], name: self.placebos[name](rng)}
-            areas = honest_aiqs(pair, len(self.test), rng=rng, halvings=8)
-            leads.append(areas[name] - areas[ZERO])
+            placed = zeros | {name: self.placebos[name](rng)}
+            areas = honest_aiqs(placed, len(self.test), rng=rng, halvings=8)
+            leads.append(areas.pop(name) - max(areas.values()))
         return np.array(leads)
 
-    def lead_over_best_model(self, name: str, weights: NDArray[np.float64] | None = None) -> float:
+    def lead_curves(
+        self, routers: Iterable[str], *, rng: np.random.Generator, draws: int = 40, steps: int = 32
+    ) -> pd.DataFrame:
+        """Quality above the zero router's at every cost, whose mean is the lead in AIQ as the paper has it.
+
+        Parameters
+        ----------
+        routers : names.
+        rng : of resamples and placebos.
+        draws : resamples of the test queries, paired; and draws of the placebo.
+        steps : costs over the domain that all systems share, denser where they are low.
+
+        Returns
+        -------
+        router, usd_per_query, lead, low, high: of a router, its lead and pointwise 95% interval; of the
+        placebo, the median of its draws and the range of the middle 95% of them.
+        """
+        low, high = shared_domain(*(self.points(name) for name in self.systems))
+        costs, chosen = (
+            low + (high - low) * np.linspace(0, 1, steps) ** 2,
+            {name: self.systems[name] for name in [ZERO, *routers]},
+        )
+
+        def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
+            heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
+            return {name: heights[name] - heights[ZERO] for name in heights if name != ZERO}
+
+        leads = above(chosen, None)
+        drawn = [above(chosen, weights) for weights in bootstrap_weights(len(self.test), draws, rng)]
+        samples = {name: [each[name] for each in drawn] for name in leads}
+        if PLACEBO in self.placebos:
+            pairs = ({ZERO: chosen[ZERO], PLACEBO: self.placebos[PLACEBO](rng)} for _ in range(draws))
+            samples[PLACEBO] = [above(pair, None)[PLACEBO] for pair in pairs]
+            leads[PLACEBO] = np.median(samples[PLACEBO], axis=0)
+        frames = {}
+        for name, each in samples.items():
+            ends = dict(zip(("low", "high"), np.quantile(each, [0.025, 0.975], axis=0), strict=True))
+            frames[name] = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
+        return _stacked(frames, "router")
+
+    @property
+    def _zeros(self) -> list[str]:
+        return [name for name in (ZERO, ZERO_TRAINED) if name in self.systems]
+
+    def lead_over_best_model(self, name: str, weights: Array | None = None) -> float:
         """Quality of a system at the best single model's mean cost, minus that model's quality.
 
         Parameters
@@ -131,30 +180,36 @@ class Comparison:
         -------
         A row per system. aiq, aiq_low, aiq_high: the paper's, with a 95% interval of its own. minus_zero,
         minus_zero_low, minus_zero_high: that above the zero router's. aiq_honest. honest_minus_zero,
-        honest_low, honest_high: the same by the honest measure. Intervals of differences hold for all rows at
-        once. placebo_high: 97.5% quantile of the honest lead of placebos with the row's spread; NaN without
-        one. n: test queries. finding: "leads" if the honest lead is above placebo_high and its interval
-        excludes zero.
+        honest_low, honest_high: that above the better zero router, as a trained router's rival may know
+        the training rows too. Intervals of differences hold for all rows at once. placebo_high: 97.5%
+        quantile of the honest lead of placebos with the row's spread; NaN without one. n: test queries.
+        finding: "leads" if the honest lead is above placebo_high and its interval excludes zero.
         """
         estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
         honest, priced = bootstrap_honest_aiq(self.systems, len(self.test), rng=rng, draws=draws)
         table = pd.DataFrame({"aiq": estimates})
         table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in estimates]
-        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], estimates, samples)
+        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], ZERO, estimates, samples)
         table["aiq_honest"] = honest
-        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], honest, priced)
-        drawn = {name: self.placebo_leads(name, rng=rng) for name in self.placebos}
-        table["placebo_high"] = {name: np.quantile(leads, 0.975) for name, leads in drawn.items()}
+        rival = max(self._zeros, key=lambda zero: honest[zero])
+        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], rival, honest, priced)
+        reached = {
+            name: float(np.quantile(self.placebo_leads(name, rng=rng, draws=PLACEBOS), 0.975))
+            for name in self.placebos
+        }
+        # Dealt out, what is constant stays what it is.
+        reached |= {name: float(table["honest_minus_zero"][name]) for name in self.constant}
+        table["placebo_high"] = pd.Series(reached, dtype=float)
         table = _without_rounding(table).assign(n=len(self.test))
         table["finding"] = [self._finding(str(name), row) for name, row in table.iterrows()]
         return table.rename_axis("router").reset_index()
 
     def _finding(self, name: str, row: pd.Series[float]) -> str:
         """What a row of the table says of its router."""
-        if name == ZERO:
-            return "reference"
+        if name in self._zeros:
+            return "zero"
         if name in self.constant:
-            return "a zero router: predicts the same for every query"
+            return f"{CONSTANT}: predicts the same for every query"
         if row["honest_high"] < 0:
             return "behind zero"
         known = (
@@ -164,11 +219,16 @@ class Comparison:
 
 
 def _add_leads(
-    table: pd.DataFrame, name: str, ends: list[str], estimates: Mapping[str, float], samples: pd.DataFrame
+    table: pd.DataFrame,
+    column: str,
+    ends: list[str],
+    rival: str,
+    estimates: Mapping[str, float],
+    samples: pd.DataFrame,
 ) -> None:
-    """Add each system's distance to the zero router, and its simultaneous interval, to a table."""
-    table[name] = pd.Series(estimates) - estimates[ZERO]
-    table[ends] = simultaneous(table[name], samples.sub(samples[ZERO], axis=0))
+    """Add each system's distance to a rival, and its simultaneous interval, to a table."""
+    table[column] = pd.Series(estimates) - estimates[rival]
+    table[ends] = simultaneous(table[column], samples.sub(samples[rival], axis=0))
 
 
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
@@ -227,10 +287,7 @@ def compare(
     rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
     mean training cost.
     """
-    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
-    all_of_them = {**routers, PLACEBO: PlaceboRouter()}
-    predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in all_of_them.items()}
-    return compare_predictions(train, test, predicted)
+    return _trained(train, test, X, np.arange(len(train)), routers)
 
 
 def compare_shuffled(
@@ -245,24 +302,31 @@ def compare_shuffled(
 
     A lead that is left then is one of the method, not of the queries.
     """
-    ids = train.frame["sample_id"]
-    permuted = pd.DataFrame(X.loc[rng.permutation(ids)].to_numpy(), index=ids, columns=X.columns)
-    kept = X.loc[test.frame["sample_id"]]
-    if train is test:  # nothing is held out
-        kept = kept.iloc[:0]
-    return compare(train, test, pd.concat([permuted, kept]), routers)
+    return _trained(train, test, X, rng.permutation(len(train)), routers)
 
 
-def compare_predictions(
-    train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
+def _trained(
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    order: NDArray[np.intp],
+    routers: Mapping[str, PredictiveRouter],
 ) -> Comparison:
+    """Comparison of routers fitted on training rows whose embeddings come in an order."""
+    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    every = {**routers, PLACEBO: PlaceboRouter()}
+    predicted = {name: each.fit(train, X_train[order]).predict(X_test) for name, each in every.items()}
+    return compare_predictions(train, test, predicted)
+
+
+def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str, Array]) -> Comparison:
     """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality.
 
     Each system's placebo has its own predictions, dealt out to the test queries at random.
     """
     cost = mean_cost(train)
 
-    def follow(quality: NDArray[np.float64]) -> System:
+    def follow(quality: Array) -> System:
         return lambda_path(quality, cost).on(test.quality, test.cost)
 
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
@@ -276,19 +340,54 @@ def compare_predictions(
     return Comparison(test, systems, placebos, constant)
 
 
-def repeat_splits(
-    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+def luck(
+    parts: Mapping[str, tuple[Outcomes, Outcomes]], *, rng: np.random.Generator, draws: int = 10
 ) -> pd.DataFrame:
-    """AIQ above the zero router on several 70/30 splits, to tell a router's merit from a split's luck.
+    """What a router that knows nothing gains on each dataset, by both measures.
+
+    Parameters
+    ----------
+    parts : dataset -> training and test rows.
+    rng : of the placebos and halvings.
+    draws : placebos per dataset.
 
     Returns
     -------
-    A row per seed, a column per router (both zero routers apart): AIQ minus the zero router's.
+    Indexed by dataset: n, points (on a placebo's path), on_hull; aiq and honest, the mean lead over the zero
+    router; aiq_above and honest_above, the share of placebos above it.
+    """
+    rows = {}
+    for name, (train, test) in parts.items():
+        leads, size = [], []
+        for seed in rng.integers(2**32, size=draws):
+            blind = PlaceboRouter(seed=int(seed)).fit(train, np.zeros((len(train), 1)))
+            path = compare_predictions(train, test, {PLACEBO: blind.predict(test.quality)})
+            areas, points = path.aiq(), path.points(PLACEBO)
+            paid = honest_aiqs(path.systems, len(test), rng=rng, halvings=8)
+            leads.append([areas[PLACEBO] - areas[ZERO], paid.pop(PLACEBO) - max(paid.values())])
+            size.append([len(points), len(hull(points))])
+        over, above = np.mean(leads, axis=0), (np.array(leads) > 1e-12).mean(axis=0)
+        points, corners = np.mean(size, axis=0)
+        rows[name] = dict(n=len(test), points=points, on_hull=corners)
+        rows[name] |= dict(aiq=over[0], honest=over[1], aiq_above=above[0], honest_above=above[1])
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+
+
+def repeat_splits(
+    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+) -> pd.DataFrame:
+    """Honest AIQ above the better zero router on several 70/30 splits, a split being one draw.
+
+    Returns
+    -------
+    A row per seed, a column per router and one for the placebo.
     """
     rows = {}
     for seed in seeds:
-        values = compare(*held_out(outcomes, seed), X, routers).aiq()
-        rows[seed] = {name: values[name] - values[ZERO] for name in routers}
+        comparison = compare(*held_out(outcomes, seed), X, routers)
+        values = comparison.honest_aiq(rng=np.random.default_rng(seed))
+        zero = max(values[ZERO], values[ZERO_TRAINED])
+        rows[seed] = {name: values[name] - zero for name in [*routers, PLACEBO]}
     return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
 
 
@@ -299,9 +398,54 @@ def aiq_table(
     return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()}, "dataset")
 
 
+def lead_curves(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
+) -> pd.DataFrame:
+    """`Comparison.lead_curves` of every dataset, one below the other, with a column `dataset` first."""
+    names = list(routers)
+    return _stacked({name: each.lead_curves(names, rng=rng) for name, each in comparisons.items()}, "dataset")
+
+
 def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
     return _stacked({name: each.curves() for name, each in comparisons.items()}, "dataset")
+
+
+def cost_to_reach(
+    comparison: Comparison,
+    routers: Iterable[str],
+    shares: Sequence[float] = (0.95, 1.0),
+    *,
+    rng: np.random.Generator,
+    draws: int = 200,
+) -> pd.DataFrame:
+    """What each router costs where it reaches a share of the best single model's quality.
+
+    The best model is chosen anew in each resample, so that the interval pays for the choice. Routers are
+    taken at face value, by their hull on the test rows: hold them against the placebo's row.
+
+    Returns
+    -------
+    A row per router and share: router, share_of_quality, usd_per_query, share_of_cost (of the best model's),
+    low, high (95% of share_of_cost). A router that does not reach it costs an infinity.
+    """
+    models, names = model_points(comparison.test), list(routers)
+    every = [None, *bootstrap_weights(len(comparison.test), draws, rng)]
+    usd, part = np.empty((2, len(every), len(names), len(shares)))
+    for place, weights in enumerate(every):
+        cost, quality = max(models(weights).tolist(), key=lambda point: (point[1], -point[0]))
+        for column, name in enumerate(names):
+            corners = hull(comparison.systems[name](weights))
+            wanted = quality * np.asarray(shares)
+            # Rounding must not put the best model out of its own reach.
+            reached = np.where(exceeds(wanted, corners[-1, 1]), np.inf, wanted)
+            costs = np.interp(reached, corners[:, 1], corners[:, 0], right=np.inf)
+            usd[place, column] = np.where(np.isfinite(reached), np.minimum(costs, corners[-1, 0]), np.inf)
+        part[place] = usd[place] / cost if cost else np.nan
+    low, high = np.quantile(part[1:], [0.025, 0.975], axis=0, method="closest_observation")
+    index = pd.MultiIndex.from_product([names, shares], names=["router", "share_of_quality"])
+    columns = {"usd_per_query": usd[0], "share_of_cost": part[0], "low": low, "high": high}
+    return pd.DataFrame({name: each.ravel() for name, each in columns.items()}, index=index).reset_index()
 
 
 def _stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
@@ -324,8 +468,71 @@ def estimates(rows: pd.DataFrame) -> list[Estimate]:
         floor = -np.inf if np.isnan(row["placebo_high"]) else row["placebo_high"]
         name = f"{row.get('dataset', '')} {row['router']}".strip()
         lead, low, high = (row[column] for column in ("honest_minus_zero", "honest_low", "honest_high"))
-        found.append(Estimate(lead, low, high, name, row["n"], floor))
+        same = str(row["finding"]).startswith(CONSTANT)  # which is known, not measured
+        found.append(Estimate(lead, low, high, name, 0 if same else row["n"], floor))
     return found
+
+
+def reach_table(
+    comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
+) -> pd.DataFrame:
+    """`cost_to_reach` of every dataset, one below the other, with a column `dataset` first."""
+    names = list(routers)
+    return _stacked(
+        {name: cost_to_reach(each, names, rng=rng) for name, each in comparisons.items()}, "dataset"
+    )
+
+
+def evidence(
+    table: pd.DataFrame,
+    away: pd.DataFrame,
+    comparisons: Mapping[str, Comparison],
+    lucky: pd.DataFrame,
+    papers: Sequence[str],
+    *,
+    rng: np.random.Generator,
+) -> dict[str, Evidence]:
+    """What notebook 03 found, by the keys of its claims.
+
+    Parameters
+    ----------
+    table, away : AIQ tables in and out of domain.
+    comparisons : dataset -> the systems of `table`.
+    lucky : of `luck`.
+    papers : names of the routers that are the paper's; the others but zero and placebo are ours.
+    rng : of the bootstrap of leads over the best model.
+    """
+    theirs = table[table["router"].isin(papers)]
+    ours = table[~table["router"].isin([ZERO, ZERO_TRAINED, PLACEBO, *papers])]
+    found: dict[str, Evidence] = {
+        f"papers-{name.lower()}": estimates(theirs[theirs["dataset"] == name])
+        for name in (MMLU, WINOGRANDE, HELLASWAG, GSM8K, ARC, MBPP)
+    }
+    least = {name: comparison.oracle_lead for name, comparison in comparisons.items()}
+    near = min(least, key=lambda name: least[name])
+    words = "; ".join(
+        f"{row.Index} {row.aiq_above:.0%} of draws, {row.aiq:+.4f}" for row in lucky.itertuples()
+    )
+    return found | {
+        "none-leads": estimates(theirs),
+        "oracle": Fact(least[near] > 0, f"smallest lead in quality {least[near]:.3f}, on {near}"),
+        "best-model": [each for one in comparisons.values() for each in _over_best(one, papers, rng)],
+        "away": [replace(each, floor=-np.inf) for each in estimates(away[away["router"].isin(papers)])],
+        "luck": Fact(bool((lucky["aiq_above"] > 0.5).all()), words),
+        "placebo": estimates(table[table["router"] == PLACEBO]),
+        "ours-lead": estimates(ours),
+        "ours-not-below": [replace(each, floor=-np.inf) for each in estimates(ours)],
+    }
+
+
+def _over_best(comparison: Comparison, routers: Sequence[str], rng: np.random.Generator) -> list[Estimate]:
+    """Quality of routers above the best model's at its cost; the best is chosen anew in each resample."""
+    weights = bootstrap_weights(len(comparison.test), 200, rng)
+    whole = [comparison.lead_over_best_model(name) for name in routers]
+    drawn = [[comparison.lead_over_best_model(name, each) for name in routers] for each in weights]
+    names = [f"{name} on {', '.join(comparison.test.datasets)}" for name in routers]
+    bounds = zip(names, whole, *simultaneous(whole, drawn).T.tolist(), strict=True)
+    return [Estimate(value, low, high, name, len(comparison.test)) for name, value, low, high in bounds]
 
 
 def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:

@@ -56,8 +56,8 @@ _SIMULATED = tuple(
     (benchmark, *alike)
     for benchmark in (MT_BENCH, GSM8K)
     for alike in (
-        ("Claude v2 / Claude Instant", MODELS[1], MODELS[4]),
-        ("Llama-2 70B / Mistral 7B", MODELS[5], MODELS[10]),
+        ("GPT-3.5 / Mistral 7B", MODELS[3], MODELS[10]),
+        ("Claude v2 / Code Llama 34B", MODELS[1], MODELS[7]),
     )
 )
 _MAP_COLUMNS = ["benchmark", "training", "router", "pair", "strong", "weak", "n", "gap", "apgr", "cpt50"]

@@ -1,0 +1,294 @@
+"""Routers that learn from golden labels alone: what the strong model gains on a question, from its outcomes.
+
+A question is read in blocks of numbers (`Reader`), of which no label is needed, and a `Candidate` says which
+blocks are learnt from and how. Learning is scikit-learn's; only the similarity-weighted mean is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from rb_support.embed import unit
+from rb_support.preference.question_form import question_form
+from rb_support.preference.sw import sw_weights
+
+Array = NDArray[np.float64]
+Method = Literal["similar", "neighbours", "prior", "logistic", "trees", "boosting", "mean"]
+Block = Literal["vectors", "form", "form kernel", "components", "subject", "subject code"]
+
+_KERNEL = 300
+_COMPONENTS = 30
+_CODE: Block = "subject code"
+
+
+class Candidate(BaseModel):
+    """One way to learn from golden labels.
+
+    Attributes
+    ----------
+    method : "similar" (mean of outcomes weighted by similarity, which is SW ranking of two models),
+        "neighbours", "prior" (`ShrunkenMeans` of the subject), "logistic" (one regression a model), "trees",
+        "boosting", or "mean" of the gains that other candidates predict.
+    reads : blocks of a `Reader`. What trees learn from has the subject's shrunken mean for its code.
+    settings : keyword arguments of the estimator.
+    of : names of the candidates that "mean" averages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    reads: tuple[Block, ...] = ()
+    settings: Mapping[str, Any] = {}
+    of: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Candidate:
+        if (self.method == "mean") != bool(self.of) or (self.method == "mean") == bool(self.reads):
+            raise ValueError("a mean names the candidates it is of, any other method the blocks it reads")
+        return self
+
+    def reads_subject(self, others: Mapping[str, Candidate]) -> bool:
+        """Whether it, or one of the other candidates that it averages, is told the subject."""
+        members = [others[name].reads_subject(others) for name in self.of]
+        return any(members) or any(block.startswith("subject") for block in self.reads)
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """Questions as numbers: X (n, d), and the columns of each block."""
+
+    X: Array
+    columns: Mapping[Block, slice]
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def take(self, rows: ArrayLike) -> Questions:
+        """Some of the questions, by a mask or by places."""
+        return Questions(self.X[np.asarray(rows)], self.columns)
+
+
+class Reader:
+    """Reads questions in blocks, each of about unit length, learnt from questions without labels.
+
+    Blocks: "vectors" are embeddings, "form" is `question_form`, standardized, and "form kernel" a
+    Gaussian kernel on it (Nystroem's approximation); "components" are the main ones of the vectors;
+    "subject" has an indicator each, "subject code" one column of numbers.
+    """
+
+    def fit(self, prompts: Sequence[str], subjects: Sequence[str], vectors: ArrayLike) -> Reader:
+        """Learn scales, kernel, components and names of subjects.
+
+        Parameters
+        ----------
+        prompts, subjects : of n questions; those of unknown subject are read as of none.
+        vectors : (n, d) their embeddings.
+        """
+        form, n = question_form(prompts).to_numpy(), len(prompts)
+        size = min(_COMPONENTS, n, np.shape(vectors)[1])
+        self._form = StandardScaler().fit(form)
+        kernel = Nystroem(gamma=0.5 / form.shape[1], n_components=min(_KERNEL, n), random_state=0)
+        self._kernel = kernel.fit(self._form.transform(form))
+        self._components = PCA(size, svd_solver="covariance_eigh").fit(unit(np.asarray(vectors)))
+        self._subject = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
+        self._subject.fit(_column(subjects))
+        return self
+
+    def read(self, prompts: Sequence[str], subjects: Sequence[str], vectors: ArrayLike) -> Questions:
+        """Read n questions, those that it was fitted on or others."""
+        form, near = self._form.transform(question_form(prompts).to_numpy()), unit(np.asarray(vectors))
+        subject = self._subject.transform(_column(subjects))
+        code = np.where(subject.any(axis=1), subject.argmax(axis=1), -1)
+        blocks: dict[Block, Array] = {
+            "vectors": near,
+            "form": form / np.sqrt(form.shape[1]),
+            "form kernel": self._kernel.transform(form),
+            "components": self._components.transform(near),
+            "subject": subject,
+            _CODE: code[:, None],
+        }
+        ends = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
+        spans = [slice(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)]
+        return Questions(np.hstack(list(blocks.values())), dict(zip(blocks, spans, strict=True)))
+
+
+class GoldRouter:
+    """Predicts how much the strong model gains on a question over the weak one.
+
+    Parameters
+    ----------
+    candidate : how to learn.
+    others : candidates by name, those of which a "mean" is made among them.
+    """
+
+    def __init__(self, candidate: Candidate, others: Mapping[str, Candidate] | None = None) -> None:
+        self.candidate, self._others = candidate, others or {}
+
+    def fit(self, questions: Questions, strong: ArrayLike, weak: ArrayLike) -> GoldRouter:
+        """Learn from n labelled questions.
+
+        Parameters
+        ----------
+        questions : as a `Reader` gives them.
+        strong, weak : (n,) score of each model, from 0 (wrong) to 1 (right).
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ or a score lies outside of 0 and 1.
+        """
+        scores = np.column_stack([strong, weak]).astype(float)
+        if len(scores) != len(questions) or not ((scores >= 0) & (scores <= 1)).all():
+            raise ValueError(f"give {len(questions)} scores from 0 to 1 of each model")
+        how = self.candidate
+        names = {name: self._others[name] for name in how.of}
+        self._members = [
+            GoldRouter(each, self._others).fit(questions, strong, weak) for each in names.values()
+        ]
+        if how.method != "mean":
+            self._pipeline = _pipeline(how, questions.columns, len(questions))
+            if how.method == "logistic":
+                self._pipeline.fit(questions.X, scores)
+            else:
+                self._pipeline.fit(questions.X, scores[:, 0] - scores[:, 1])
+        return self
+
+    def gain(self, questions: Questions) -> Array:
+        """(n,) predicted score of the strong model minus that of the weak one."""
+        if self._members:
+            return np.mean([member.gain(questions) for member in self._members], axis=0)
+        return np.asarray(self._pipeline.predict(questions.X), dtype=float)
+
+
+class TwoLogistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """P(strong right) - P(weak right), a logistic regression each; a score inside (0, 1) is a share of both.
+
+    Parameters
+    ----------
+    C : inverse of the penalty.
+    """
+
+    def __init__(self, C: float = 0.1) -> None:
+        self.C = C
+
+    def fit(self, X: Array, y: Array) -> TwoLogistic:
+        """Learn from (n, d) features and (n, 2) scores of the strong and the weak model."""
+        self.models_ = [_logistic(X, score, self.C) for score in y.T]
+        return self
+
+    def predict(self, X: Array) -> Array:
+        """(n,) difference of the probabilities."""
+        strong, weak = (
+            model if isinstance(model, float) else model.predict_proba(X)[:, 1] for model in self.models_
+        )
+        return np.asarray(strong - weak + np.zeros(len(X)))
+
+
+class SimilarityMean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Mean outcome, each weighing gamma ** (1 + similarity): SW ranking where only two models fought.
+
+    Parameters
+    ----------
+    gamma : how much a similar question counts more (RouteLLM eq. 9).
+    """
+
+    def __init__(self, gamma: float = 10.0) -> None:
+        self.gamma = gamma
+
+    def fit(self, X: Array, y: Array) -> SimilarityMean:
+        """Keep (n, d) features and (n,) outcomes: the sign of a gain says who won."""
+        self.X_, self.y_ = unit(X), np.sign(y)
+        return self
+
+    def predict(self, X: Array) -> Array:
+        """(n,) weighted mean outcome, from -1 to 1."""
+        weights = sw_weights(self.X_ @ unit(X).T, self.gamma)
+        return np.asarray(self.y_ @ weights / weights.sum(axis=0))
+
+
+class ShrunkenMeans(TransformerMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Mean outcome per group, shrunken towards that of all as far as groups differ by chance.
+
+    This is empirical Bayes: the spread of the groups' true means comes from the method of moments
+    (DerSimonian and Laird 1986): what the observed means differ by, less what a few outcomes each would
+    make them differ by.
+    """
+
+    def fit(self, X: Array, y: Array) -> ShrunkenMeans:
+        """Learn from (n, 1) codes of groups and (n,) outcomes."""
+        self.codes_, group = np.unique(X[:, 0], return_inverse=True)
+        self.mean_, size = float(y.mean()), np.bincount(group)
+        off = np.bincount(group, y - self.mean_) / size
+        within = ((y - self.mean_ - off[group]) ** 2).sum() / max(1, len(y) - len(size))
+        spare = len(y) - (size**2).sum() / len(y)
+        surplus = (size * off**2).sum() - within * (len(size) - 1)
+        between = max(0.0, surplus / spare) if spare > 0 else 0.0
+        self.off_ = off * between / (between + within / size) if between > 0 else np.zeros(len(size))
+        return self
+
+    def predict(self, X: Array) -> Array:
+        """(n,) shrunken means; that of all for a group never seen."""
+        place = np.minimum(np.searchsorted(self.codes_, X[:, 0]), len(self.codes_) - 1)
+        return np.asarray(self.mean_ + np.where(self.codes_[place] == X[:, 0], self.off_[place], 0.0))
+
+    def transform(self, X: Array) -> Array:
+        """(n, 1) the same, for what reads it."""
+        return self.predict(X)[:, None]
+
+
+def _logistic(X: Array, score: Array, C: float) -> LogisticRegression | float:
+    """Regression of a score on features; the score itself where it never varies."""
+    rows, outcome = np.concatenate([X, X]), np.repeat([1, 0], len(X))
+    weight = np.concatenate([score, 1 - score])
+    if np.ptp(score) == 0:
+        return float(score[0])
+    used = weight > 0
+    return LogisticRegression(C=C, max_iter=500).fit(rows[used], outcome[used], sample_weight=weight[used])
+
+
+def _pipeline(how: Candidate, columns: Mapping[Block, slice], n: int) -> Pipeline:
+    """The blocks a candidate reads, and its estimator for n labels."""
+    blocks = [
+        (name, ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough", columns[name])
+        for name in how.reads
+    ]
+    return make_pipeline(ColumnTransformer(blocks), _estimator(how, n))
+
+
+def _estimator(how: Candidate, n: int) -> BaseEstimator:
+    given = dict(how.settings)
+    match how.method:
+        case "similar":
+            return SimilarityMean(**given)
+        case "neighbours":
+            given["n_neighbors"] = min(int(given["n_neighbors"]), n)
+            return KNeighborsRegressor(metric="cosine", **given)
+        case "prior":
+            return ShrunkenMeans(**given)
+        case "logistic":
+            return TwoLogistic(**given)
+        case "trees":
+            return ExtraTreesRegressor(random_state=0, **given)
+        case "boosting":
+            return HistGradientBoostingRegressor(random_state=0, early_stopping=False, **given)
+        case _:
+            raise ValueError(f"{how.method!r} has no estimator of its own")
+
+
+def _column(values: Iterable[str]) -> NDArray[np.object_]:
+    return np.array([str(value) for value in values], dtype=object)[:, None]

@@ -1,0 +1,148 @@
+"""Questions that ask for a search: the real table, all kinds of routers, and no lead by luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources_made import searched, shelf
+from tables_made import outcome_tables
+
+from rb_support.load import load_retrieval
+from rb_support.outcomes import Outcomes
+from rb_support.routers import RidgeRouter, model_points
+from rb_support.sources import load_search_qa
+from rb_support.stats import mean_points
+from rb_support.studies import rag
+from rb_support.studies.predictive import ZERO, ZERO_TRAINED, Comparison, compare_predictions
+
+BY_COST, CHOSEN = "Cascade by cost, error 0.2", "Cascade chosen, error 0.2"
+
+
+def _table(quality: np.ndarray, cost: list[float]) -> Outcomes:
+    n, m = quality.shape
+    frame = pd.DataFrame({"sample_id": [f"q{i}" for i in range(n)], "dataset": "D", "task": "t"})
+    frame["prompt"] = [f"Which is {i}?" for i in range(n)]
+    return Outcomes(frame, quality, np.tile(cost, (n, 1)), tuple(f"m{j}" for j in range(m)))
+
+
+def _vectors(outcomes: Outcomes, columns: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(columns, index=outcomes.frame["sample_id"])
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    place = shelf(tmp_path / "data", monkeypatch)
+    systems = {"gpt-4o": "ABCB", "gpt-4o-agent": "AABC", "llama-3.1-sonar-huge-128k-online": "CCAB"}
+    place("search-qa", searched(systems, {"gpt-4o-agent": "1011"}))
+    return load_search_qa()
+
+
+def test_the_table_of_systems_reports_what_was_not_attempted_apart(made):
+    table = rag.systems_table(made)
+    assert table.index.tolist() == ["gpt-4o", "llama-3.1-sonar-huge-128k-online", "gpt-4o-agent"]
+    assert table.loc["gpt-4o-agent"].tolist()[:4] == [0.5, 0.25, 0.25, 0.75]
+    np.testing.assert_allclose(table["usd_per_1000"], 1000 * np.sort(made.cost.mean(axis=0)))
+
+
+def test_another_fee_is_paid_for_searches_that_were_made_and_not_by_sonar(made):
+    change = rag.at_fee(made, 0.105).cost - made.cost
+    assert made.models == ("gpt-4o-agent", "gpt-4o", "llama-3.1-sonar-huge-128k-online")
+    np.testing.assert_allclose(
+        change, np.array([[1, 0, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0]]) * 0.1, atol=1e-12
+    )
+
+
+def test_what_notebook_05_asks_for(made, tmp_path):
+    pd.testing.assert_frame_equal(load_retrieval("real").frame, made.frame)
+    assert load_retrieval("real").origin.kind == "real"
+    drawn = load_retrieval("simulated", 20, seed=1, time_sensitive_share=0.25)
+    assert (len(drawn), int(drawn.frame["time_sensitive"].sum())) == (20, 5)
+    made.to_csv(tmp_path / "mine.csv")
+    assert load_retrieval(str(tmp_path / "mine.csv")).origin.kind == "own"
+    with pytest.raises(ValueError, match="'simulated', 'real' or the path"):
+        load_retrieval("reel")
+
+
+def test_a_router_that_learns_nothing_in_any_fold_is_called_a_zero_router():
+    outcomes = _table(np.random.default_rng(0).integers(0, 2, (40, 2)).astype(float), [1.0, 2.0])
+    X = _vectors(outcomes, np.ones((40, 1)))
+    found = rag.compare_kinds(outcomes, X, {"Ridge": RidgeRouter(seed=0)}, 0.2, folds=4, seed=0)
+    table = found.table(rng=np.random.default_rng(0), draws=20).set_index("router")
+    assert table.loc["Ridge", "finding"].startswith("a zero router")
+    assert "Ridge" not in found.placebos and "Placebo" in found.placebos
+
+
+def test_every_question_is_judged_by_routers_that_never_saw_it():
+    quality = np.random.default_rng(0).integers(0, 2, (40, 2)).astype(float)
+    outcomes, seen = _table(quality, [1.0, 2.0]), []
+
+    class Spy:
+        def fit(self, train, X):
+            self.known = set(X[:, 0])
+            return self
+
+        def predict(self, X):
+            assert not self.known & set(X[:, 0])
+            seen.extend(X[:, 0])
+            return np.zeros((len(X), 2))
+
+    X = _vectors(outcomes, np.arange(40.0)[:, None])
+    found = rag.compare_kinds(outcomes, X, {"Spy": Spy()}, 0.2, folds=4, seed=1)
+    assert sorted(seen) == list(range(40))
+    assert list(found.systems)[:3] == [ZERO, ZERO_TRAINED, "Spy"]
+    assert list(found.systems)[-2:] == [BY_COST, CHOSEN]
+    assert len(found.test) == 40
+
+
+def test_a_chain_is_chosen_on_the_other_folds():
+    """Model m1 is always right, m0 never: who learnt from other questions calls m1, at its cost."""
+    outcomes = _table(np.tile([0.0, 1.0], (30, 1)), [1.0, 3.0])
+    found = rag.compare_kinds(outcomes, _vectors(outcomes, np.ones((30, 1))), {}, 0.0, folds=3, seed=0)
+    points = found.points("Cascade chosen, error 0")
+    np.testing.assert_allclose(points[[0, -1]], [[1.0, 0.0], [3.0, 1.0]])
+
+
+def test_a_router_that_knows_leads_and_one_that_does_not_stays_below_what_luck_reaches():
+    rng = np.random.default_rng(3)
+    right = rng.random(300) < 0.5
+    outcomes = _table(np.column_stack([right, ~right, rng.random(300) < 0.6]).astype(float), [1.0, 1.0, 2.0])
+    known, blind = outcomes.quality, rng.random((300, 3))
+    comparison = compare_predictions(outcomes, outcomes, {"knows": known, "blind": blind})
+    leads = rag.leads_over_best_model(comparison, ["knows", "blind"], rng=rng)
+    assert leads["knows"].low > 0.3 > leads["knows"].floor
+    assert not (leads["blind"].low > 0 and leads["blind"].value > leads["blind"].floor)
+    assert leads["blind"].n == 300
+
+
+def test_a_lucky_policy_is_chosen_and_then_paid_for():
+    """Of 200 blind policies the best looks better than the model; on the other half it is not."""
+    rng = np.random.default_rng(5)
+    outcomes = _table(rng.integers(0, 2, (120, 1)).astype(float), [1.0])
+    luck = mean_points(np.ones((120, 200)), rng.integers(0, 2, (120, 200)).astype(float))
+    comparison = Comparison(outcomes, {ZERO: model_points(outcomes), "lucky": luck})
+    lead = rag.leads_over_best_model(comparison, ["lucky"], rng=rng)["lucky"]
+    assert comparison.lead_over_best_model("lucky") > 0.1
+    assert lead.low <= 0 and lead.value < 0.08
+    assert lead.floor == -np.inf
+
+
+def test_news_matters_if_less_than_half_of_a_lead_is_left():
+    index = pd.MultiIndex.from_product([["KNN", "MLP"], [0.0, 0.5]])
+    fact = rag.news_matters(pd.Series([0.01, 0.05, -0.01, 0.03], index), ["KNN", "MLP"])
+    assert fact.holds and "KNN +0.010 with none" in fact.words
+    assert not rag.news_matters(pd.Series([0.03, 0.05, 0.0, 0.03], index), ["KNN", "MLP"]).holds
+
+
+@settings(max_examples=25)
+@given(outcome_tables(max_rows=24, max_models=15), st.sampled_from([1, 4]))
+def test_own_tables_of_any_kind(outcomes, folds):
+    X = _vectors(outcomes, np.random.default_rng(0).normal(size=(len(outcomes), 4)))
+    found = rag.compare_kinds(outcomes, X, {"Ridge": RidgeRouter(seed=0)}, 0.2, folds=folds, seed=0)
+    rng = np.random.default_rng(0)
+    leads = rag.leads_over_best_model(found, ["Ridge", BY_COST, CHOSEN], rng=rng, draws=20)
+    assert all(np.isfinite(lead.value) for lead in leads.values())
+    assert len(rag.systems_table(outcomes)) == len(outcomes.models)
