@@ -419,10 +419,9 @@ def evidence(curve: Curve, table: pd.DataFrame, gold: int) -> dict[str, Evidence
 
 
 def _estimate(rows: pd.DataFrame, router: str, what: str, size: int, floor: float = -np.inf) -> Estimate:
-    row = rows.loc[router].to_dict()
-    names = (what, f"{what}_low", f"{what}_high") if what else ("apgr", "low", "high")
-    value, low, high = (float(row[name]) for name in names)
-    return Estimate(value, low, high, f"{router}, {size:,} labels", int(row["queries"]), floor)
+    names = [what, f"{what}_low", f"{what}_high"] if what else ["apgr", "low", "high"]
+    value, low, high, queries = rows.loc[[router], [*names, "queries"]].to_numpy(dtype=float)[0].tolist()
+    return Estimate(value, low, high, f"{router}, {size:,} labels", int(queries), floor)
 
 
 def area(rate: Array, pairs: PairScores) -> float:
