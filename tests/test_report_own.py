@@ -54,7 +54,7 @@ from rb_support.report.render import render_csv, show_alike
 from rb_support.report.style import model_styles
 from rb_support.routers import KNNRouter, cascade_name, model_points
 from rb_support.simulate import simulate_outcomes
-from rb_support.studies.predictive import ZERO, Comparison, compare
+from rb_support.studies.predictive import ZERO, Comparison, aiq_table, compare, lead_curves
 from rb_support.verdicts import Estimate, Fact
 
 OWN = Origin("own", "cost_$1_to_$2.csv")
@@ -316,6 +316,20 @@ def test_two_routers_of_a_kind_are_drawn_in_different_lines() -> None:
     lines = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in ax.get_lines()]
     assert len(set(lines)) == len(lines) == 7
     assert lines[1][:2] == tuple(router_style("KNN").values())
+
+
+def test_leads_are_drawn_over_what_a_placebo_reaches() -> None:
+    table = own_table(n=80, tasks=1)
+    X = pd.DataFrame(np.random.default_rng(0).random((80, 3)), index=table.frame["sample_id"])
+    found = {"mine": compare(*table.split(seed=0), X, {"KNN": KNNRouter(5)})}
+    rng = np.random.default_rng(0)
+    fig = comparison_figure(found, ["KNN"], lead_curves(found, ["KNN"], rng=rng))
+    _, _, lead = fig.axes
+    assert len(lead.collections) == 2 and lead.get_lines()[-1].get_label() == "Placebo, middle 95%"
+    rows = aiq_table(found, rng=rng, draws=10)
+    (strip,) = forest_figure(rows).axes
+    names = [label.get_text() for label in strip.get_yticklabels()]
+    assert names == ["Zero router (trained)", "KNN", "Placebo"] and "(n = 24)" in strip.get_title("left")
 
 
 def test_what_costs_nothing_stands_in_a_column_of_its_own() -> None:
