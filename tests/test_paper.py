@@ -157,13 +157,13 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
         "01_data_construction": {
             "rb-fig1", "rb-tab-datasets", "rb-tab-prices", "rb-tab-schema", "rb-tab-refusals",
         },
-        "02_oracle_pilot_study": {"rb-fig3", "rb-fig6", "rb-tab-models", "rb-tab-oracle"},
-        "03_predictive_routers": {"rb-fig4", "rb-fig8", "rb-tab-aiq"},
+        "02_oracle_pilot_study": {"rb-fig3", "rb-fig6", "rb-tab-models", "rb-tab-oracle", "own-price"},
+        "03_predictive_routers": {"rb-fig4", "rb-fig8", "rb-tab-aiq", "own-aiq-forest", "own-reach"},
         "04_cascading_simulation": {"rb-fig5", "rb-tab-cascade", "rb-tab-rerank"},
         "05_rag_comparison": {"rb-fig7", "rb-fig9", "rb-tab-rag"},
         "06_preference_routers": {
             "rl-fig1a", "rl-fig1b", "rl-figF", "rl-tab1", "rl-tab2", "rl-tab3", "rl-tab5",
-            "rl-tabA", "rl-tabB", "own-labels",
+            "rl-tabA", "rl-tabB", "own-labels", "own-calibration", "own-below",
         },
         "07_model_pair_transfer": {
             "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer", "own-audit",
