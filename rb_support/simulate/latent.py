@@ -74,7 +74,7 @@ def draw_factors(part: Assumptions, queries: Queries, rng: np.random.Generator) 
 
 
 def _told(part: Assumptions, topic: Integers, level: Integers) -> tuple[Floats, Floats]:
-    """What prompts' words tell of the factors: (n, 3) of variance 1, and the (3,) shares that this is of them."""
+    """(n, 3) what words tell of the factors, of variance 1, and (3,) the shares of the factors that it is."""
     place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[topic]
     told = _standard(place)
     rung = _standard(level[:, None].astype(float))[:, 0]
