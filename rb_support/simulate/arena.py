@@ -151,7 +151,7 @@ def _known_tastes(dataset: str, seed: int) -> Floats:
 
 
 def _tastes(dataset: str, fighters: pd.DataFrame, seed: int) -> Floats:
-    """(topics, k) tastes of all fighters, as voters find them: a little of GPT-4's and Mixtral's by strength."""
+    """(topics, k) tastes of fighters as voters find them: a little of GPT-4's and Mixtral's by strength."""
     known = _known_tastes(dataset, seed)
     strength = fighters["strength"].to_numpy(dtype=float)
     place = np.clip(strength, 0, 1)
