@@ -132,16 +132,6 @@ def routellm_similarity() -> pd.DataFrame:
     return _table("routellm_similarity").copy()
 
 
-def routellm_statements() -> pd.DataFrame:
-    """RouteLLM sec. 5.1 on its Tables 1-3: statement, benchmark, training, measure, sign, routers.
-
-    On the benchmark the measure, APGR after training on a set whose name ends with `training` ("apgr") or
-    what that set adds to it ("gain"), lies above chance (sign 1) or at its level (0); for some routers only
-    where `routers` lists them.
-    """
-    return _table("routellm_statements").copy()
-
-
 def routellm_savings() -> pd.DataFrame:
     """RouteLLM Table 6: GPT-4 calls of the random router over the best router's, at CPT(50%) and CPT(80%)."""
     return _table("routellm_savings").copy()

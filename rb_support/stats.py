@@ -215,17 +215,3 @@ def simultaneous(estimates: ArrayLike, samples: ArrayLike, level: float = 0.95) 
     widest = np.quantile(off.max(axis=1), level) if varies.any() else 0.0
     half = np.where(np.isnan(spread), np.nan, np.where(varies, widest * spread, 0.0))
     return np.column_stack([values - half, values + half])
-
-
-def supports(interval: tuple[float, float], sign: int) -> bool | None:
-    """Whether an interval of a difference supports a sign: above (1), below (-1) or about 0 (0).
-
-    Returns
-    -------
-    True if it does, False if it excludes that sign, None if it cannot tell. "About 0" is never told from
-    a small difference, so it is True as long as the interval covers 0.
-    """
-    above, below = exceeds(interval[0], 0, 1), exceeds(0, interval[1], 1)
-    if sign == 0:
-        return not (above or below)
-    return True if (above if sign > 0 else below) else False if (below if sign > 0 else above) else None

@@ -7,7 +7,7 @@ import pytest
 from rb_support.frontier import aiq, shared_domain
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import KNNRouter, RidgeRouter
-from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, supports
+from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
@@ -134,18 +134,6 @@ def test_weighted_points_are_those_of_the_repeated_rows(parts):
         },
     )
     assert aiq(comparison.systems["KNN"](counts), 1, 4) == pytest.approx(aiq(repeated.points("KNN"), 1, 4))
-
-
-@pytest.mark.parametrize(
-    ("interval", "sign", "says"),
-    [
-        ((0.1, 0.2), 1, True), ((-0.2, -0.1), 1, False), ((-0.1, 0.2), 1, None),
-        ((0.1, 0.2), -1, False), ((-0.2, -0.1), -1, True), ((-0.1, 0.2), -1, None),
-        ((0.1, 0.2), 0, False), ((-0.1, 0.2), 0, True), ((0.0, 0.2), 0, True),
-    ],
-)  # fmt: skip
-def test_supports(interval, sign, says):
-    assert supports(interval, sign) is says
 
 
 def test_repeat_splits(parts):

@@ -34,7 +34,7 @@ from rb_support.routers import (
     searched,
 )
 from rb_support.routers.chains import Chain
-from rb_support.stats import in_standard_errors, supports
+from rb_support.stats import in_standard_errors
 from rb_support.studies import cascades, dataset, luck, pilot, predictive
 
 ABOUT_NOTHING = 1e-17
@@ -100,15 +100,6 @@ def test_a_lead_that_is_rounding_is_used_up():
 def test_runs_that_do_not_vary_are_as_far_off_as_they_are():
     runs = np.array([[0.1 + 0.2, 1.0, 0.0], [0.3, 1.0, 0.2]])
     assert in_standard_errors(runs, [0.3, 0.5, 0.1]).tolist() == [0, np.inf, 0]
-
-
-def test_a_verdict_needs_more_than_rounding_and_rows_that_vary():
-    assert supports((ABOUT_NOTHING, ABOUT_NOTHING), 1) is None and supports((0.1, 0.2), 1) is True
-    assert supports((ABOUT_NOTHING, 0.2), 0) is True and supports((-0.2, -0.1), 0) is False
-    columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
-    one_row = pd.DataFrame([("mine", "KNN", -0.5, -0.5, -0.5)], columns=columns)
-    assert predictive.verdict(one_row, -1)[1] is None
-    assert predictive.verdict(one_row.assign(minus_zero_high=-0.4), -1)[1] is True
 
 
 # Any table

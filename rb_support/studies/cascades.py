@@ -79,7 +79,7 @@ def study(
         name: lambda rng, build=build: build(outcomes, dealt_out(table, rng), steps)
         for name, build in builders.items()
     }
-    systems |= {name: build(outcomes, table, steps) for name, build in builders.items()}
+    systems |= judged_systems(outcomes, table, steps=steps)
     return Comparison(outcomes, systems, placebos)
 
 

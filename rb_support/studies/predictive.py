@@ -31,7 +31,6 @@ from rb_support.stats import (
     honest_aiqs,
     interval,
     simultaneous,
-    supports,
 )
 from rb_support.studies.pilot import oracle_rows
 from rb_support.verdicts import Estimate, Evidence, Fact
@@ -533,28 +532,3 @@ def _over_best(comparison: Comparison, routers: Sequence[str], rng: np.random.Ge
     names = [f"{name} on {', '.join(comparison.test.datasets)}" for name in routers]
     bounds = zip(names, whole, *simultaneous(whole, drawn).T.tolist(), strict=True)
     return [Estimate(value, low, high, name, len(comparison.test)) for name, value, low, high in bounds]
-
-
-def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
-    """Whether rows of an AIQ table all lie above (1), below (-1) or about (0) the zero router.
-
-    Parameters
-    ----------
-    rows : of `aiq_table`, those that a statement is about.
-    sign : what it states; see `rb_support.stats.supports`.
-
-    Returns
-    -------
-    The differences with intervals in words, and the verdict: False if one row excludes the statement, None
-    if none does but one cannot tell, or there is no row at all.
-    """
-    if rows.empty:
-        return "no rows of it in this data", None
-    columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
-    entries = list(rows[columns].itertuples(index=False, name=None))
-    words = [f"{data} {router} {d:+.3f} [{low:+.3f}, {high:+.3f}]" for data, router, d, low, high in entries]
-    # An interval of no width is of rows that no resampling varies: it tells nothing.
-    supported = [None if low == high != 0 else supports((low, high), sign) for *_, low, high in entries]
-    if None in supported and False not in supported:
-        return "; ".join([*words, "too few rows to tell"]), None
-    return "; ".join(words), all(supported)
