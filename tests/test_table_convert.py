@@ -126,6 +126,12 @@ def test_what_is_open_is_asked_for(cells, message):
         numbers(pd.Series(cells, name="x"), "f")
 
 
+def test_a_file_that_agrees_on_its_decimal_mark_settles_every_column(tmp_path):
+    text = "Question;big points;big ct;small points;small ct\na;5;1,234;3;0,25\nb;4;1.234;1;0,5\n"
+    costs = convert(written(tmp_path, text), WIDE).cost
+    np.testing.assert_allclose(costs, [[0.01234, 0.0025], [12.34, 0.005]])
+
+
 def test_a_mark_that_is_named_is_taken():
     column = pd.Series(["1,234", "2"], name="x")
     assert numbers(column, "f", ",")[0].tolist() == [1.234, 2] and numbers(column, "f", ".")[0].tolist() == [
@@ -183,4 +189,4 @@ def test_all_problems_are_said_at_once(tmp_path):
     ):
         assert words in checked.output
     assert "column 'a': is missing" in checked.output and "'soon' is not a number" in checked.output
-    assert "6 problems" in checked.output
+    assert "Problems: 6" in checked.output

@@ -49,7 +49,7 @@ def check(file: File) -> None:
             ]
         if problems:
             _say("\n".join(f"* {problem}" for problem in problems))
-            _say(f"\n{len(problems)} problems. Its columns:\n\n{_columns(read.frame)}")
+            _say(f"\nProblems: {len(problems)}. Its columns:\n\n{_columns(read.frame)}")
             _say("\nSay where it has what: python -m rb_support table convert --help")
             raise typer.Exit(UNUSABLE)
         _say(_found(Outcomes.read(file)))
@@ -139,7 +139,7 @@ def _columns(frame: pd.DataFrame) -> str:
         cells = frame[name].dropna()
         cells = cells[cells.astype(str).str.strip() != ""]
         try:
-            values = convert.numbers(frame[name], "")[0]
+            values = convert.numbers(frame[name], "", convert.mark_of_file(frame))[0]
             holds = f"{np.nanmin(values):g} to {np.nanmax(values):g}" if len(cells) else "nothing"
         except TableError:
             holds = f"text, such as {str(cells.iloc[0])[:40]!r}"

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -211,11 +211,12 @@ def numbers(column: pd.Series[Any], name: str, decimal: Decimals = "") -> tuple[
                 "cell if nothing was measured"
             )
         values[row] = _TRUTH.get(text.lower()) if text.lower() in _TRUTH else float(text)
-    notes = [f"'{shown(column.name)}': percent signs read"] if any(percent) else []
-    notes += [f"'{shown(column.name)}': decimal commas read"] if mark == "," else []
-    notes += [f"'{shown(column.name)}': words such as yes, pass and true read as 1"] * any(
-        cell.lower() in _TRUTH for cell in cells
-    )
+    told = {
+        "percent signs were read": any(percent),
+        "decimal commas were read": mark == "," and any("," in cell for cell in cells),
+        "words such as yes, pass and true were read as 1": any(cell.lower() in _TRUTH for cell in cells),
+    }
+    notes = [note for note, so in told.items() if so]
     return values / 100 if any(percent) else values, notes
 
 
@@ -223,27 +224,40 @@ def _plain(cell: Any) -> str:
     return str(cell.normalize() if isinstance(cell, Decimal) else cell).strip()
 
 
+def _evident(cells: Sequence[str]) -> set[str]:
+    """Marks that stand before decimals for sure: behind the other mark, or where no thousands mark can."""
+    signs = [re.sub(r"[^.,]", "", cell) for cell in cells]
+    found = {sign[-1] for sign in signs if len(set(sign)) == 2}
+    for cell, sign in zip(cells, signs, strict=True):
+        if len(sign) == 1 and not re.fullmatch(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", cell):
+            found.add(sign)
+        elif len(sign) > 1 and len(set(sign)) == 1:
+            found.add("," if sign[0] == "." else ".")
+    return found
+
+
 def _mark(cells: Sequence[str], where: str) -> Decimals:
     """The decimal mark that the cells of a column use."""
-    signs = [re.sub(r"[^.,]", "", cell) for cell in cells]
-    last = {sign[-1] for sign in signs if len(set(sign)) == 2}  # with both marks, the last is the decimal one
-    alone = [(cell, sign) for cell, sign in zip(cells, signs, strict=True) if sign and len(set(sign)) == 1]
-    once = [cell for cell, sign in alone if len(sign) == 1]
-    for mark in ".,":
-        thousands = re.compile(rf"[+-]?\d{{1,3}}{re.escape(mark)}\d{{3}}")
-        if any(mark in cell and not thousands.fullmatch(cell) for cell in once):
-            last.add(mark)
-    if len(last) > 1:
+    evident = _evident(cells)
+    if len(evident) > 1:
         raise TableError(f"{where}: points and commas both stand before decimals; write all cells alike")
-    if last:
-        return "," if "," in last else "."
-    doubtful = next((cell for cell in once if "," in cell), None)
-    if doubtful is None:
-        return "," if any(sign.count(".") > 1 for sign in signs) else "."
+    doubtful = next((cell for cell in cells if "," in cell), None)
+    if evident or doubtful is None:
+        return "," if "," in evident else "."
     raise TableError(
         f"{where}: '{shown(doubtful)}' may be a thousand or a decimal; say which mark decimals have "
         "(decimal=',' or '.'; on the command line --decimal)"
     )
+
+
+def mark_of_file(frame: pd.DataFrame) -> Decimals:
+    """The decimal mark of a file whose columns of numbers agree on one; else empty."""
+    found: set[str] = set()
+    for _, column in frame.items():
+        cells = [_SPACES.sub("", str(cell)).strip(" %$") for cell in column.dropna().to_numpy(dtype=object)]
+        if column.dtype.kind in "OUT" and all(re.fullmatch(r"[-+\d.,]*", cell) for cell in cells):
+            found |= _evident(cells)
+    return "," if found == {","} else "." if found == {"."} else ""
 
 
 def price_card(path: Path) -> dict[str, tuple[float, float]]:
@@ -280,6 +294,7 @@ def convert(path: Path, layout: Layout, *, missing: Missing = "raise") -> Outcom
     frame = read.frame
     needed = [layout.prompt, layout.task, layout.id, layout.model]
     refuse_unknown([column for column in needed if column], list(frame.columns), name, "column")
+    layout = replace(layout, decimal=layout.decimal or mark_of_file(frame))
     table, notes = (_long if layout.model else _wide)(frame, layout, name)
     origin = Origin("own", name, ((name, read.sha256),), (*read.notes, *dict.fromkeys(notes)))
     build = Outcomes.from_long if layout.model else Outcomes.from_wide
