@@ -53,6 +53,29 @@ def short_name(model: str) -> str:
 
 
 @cache
+def _model_aliases() -> dict[str, str]:
+    """Other spellings and pointers -> one name each, from `published/model_aliases.csv`, which says why."""
+    listed = resources.files("rb_support").joinpath("published", "model_aliases.csv")
+    rows = csv.DictReader(listed.read_text(encoding="utf-8").splitlines())
+    return {row["alias"]: row["model"] for row in rows}
+
+
+def canonical(model: str) -> str:
+    """One name of a model, whatever the source's spelling: small letters, no maker, no host.
+
+    Versions that differ in their answers keep names of their own. A name without a version, such as Arena's
+    `vicuna-13b`, is one model with the version that it stood for. A name that nobody lists is only written
+    small, so two unknown spellings stay two models.
+
+    >>> canonical("mistralai/mistral-7b-chat"), canonical("claude-v2"), canonical("gpt4_1106_preview")
+    ('mistral-7b-instruct-v0.1', 'claude-2.0', 'gpt-4-1106-preview')
+    """
+    name = model.lower().rpartition("/")[2].replace("_", "-")
+    plain = name.partition("@")[0]
+    return _model_aliases().get(name) or _model_aliases().get(plain, plain)
+
+
+@cache
 def _published_tasks() -> dict[str, str]:
     """Dataset of every task of the published 0-shot file and of the RAG set."""
     topics = resources.files("rb_support").joinpath("simulate", "data", "topics.csv")

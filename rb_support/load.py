@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rb_support.outcomes import Outcomes
+import numpy as np
+import pandas as pd
+
+from rb_support.catalog import GSM8K, HELLASWAG, MMLU
+from rb_support.outcomes import Origin, Outcomes
 from rb_support.outcomes.wide import Missing
 from rb_support.simulate import simulate_outcomes
 from rb_support.sources import load_routerbench
@@ -54,3 +58,35 @@ def load_outcomes(
             "and a table ends in .csv or .parquet"
         )
     return Outcomes.read(data, models=models, missing=missing)
+
+
+def load_real_tasks() -> Outcomes:
+    """All of RouterBench's datasets of which real rows are at hand, for what needs no training.
+
+    `load_outcomes("real")` where that holds them all (the whole 0-shot or 5-shot file). Where it is the
+    three 5-shot tasks, the 0-shot sample's MMLU (138 rows), HellaSwag (90) and GSM8K (78) stand beside them:
+    no dataset mixes both, and the origin names both files. The sample is too small to train on, and its
+    prompts hold no examples, so look at one dataset at a time.
+
+    Raises
+    ------
+    SourceError, TableError : if the rows are not at hand, naming the command that fetches them.
+    """
+    table = load_routerbench()
+    if {MMLU, HELLASWAG, GSM8K} & set(table.datasets):
+        return table
+    sample = load_routerbench("sample").select(table.models)
+    return _beside(table, sample.take(sample.frame["dataset"].isin((MMLU, HELLASWAG, GSM8K)).to_numpy()))
+
+
+def _beside(first: Outcomes, second: Outcomes) -> Outcomes:
+    """Rows of two real tables of the same models, one below the other."""
+    frame = pd.concat([first.frame, second.frame], ignore_index=True)
+    quality, cost = (
+        np.vstack(parts) for parts in ((first.quality, second.quality), (first.cost, second.cost))
+    )
+    held = [f"from {part.origin.name}: {', '.join(part.datasets)}" for part in (first, second)]
+    files = (*first.origin.files, *second.origin.files)
+    notes = (*held, *first.origin.notes, *second.origin.notes)
+    origin = Origin("real", f"{first.origin.name}; {second.origin.name}", files, notes)
+    return Outcomes(frame, quality, cost, first.models, origin)

@@ -155,6 +155,95 @@ def alpaca(model: str, preferences: Sequence[float | None], *, against: str = "g
     return json.dumps(rows, indent=2).replace("/", "\\/").encode()
 
 
+def alpaca_pair(preferences: Sequence[float | None], protocol: str) -> bytes:
+    """AlpacaEval's annotations of Mixtral by a protocol that knows ties."""
+    rows = json.loads(alpaca("Mixtral-8x7B-Instruct-v0.1", preferences))
+    return json.dumps([row | {"annotator": protocol} for row in rows]).encode()
+
+
+def votes(winners: Sequence[str]) -> bytes:
+    """Chatbot Arena's votes with prompts: one a winner, half of the conversations of two turns."""
+    rows = [
+        {
+            "question_id": f"{i:032x}",
+            "model_a": ["vicuna-13b", "claude-1"][i % 2],
+            "model_b": "gpt-4",
+            "winner": winner,
+            "judge": f"arena_user_{i}",
+            "turn": 1 + i % 2,
+            "anony": True,
+            "language": "English",
+            "tstamp": 1682354167.285 + 86_400 * i,
+            "turns": [f"Tell me of {i} ships. ", "And trains?"][: 1 + i % 2],
+            "claude-2": [{"index": 0, "turns": ["1. Assess the Potential: … [[9]]"]}],
+        }
+        for i, winner in enumerate(winners)
+    ]
+    return json_lines(rows)
+
+
+def bench(scores: Mapping[str, Sequence[float | None]]) -> dict[str, bytes]:
+    """Arena-bench: file name -> scores of its model on the questions, in another order than these."""
+    asked = len(next(iter(scores.values())))
+    questions = [
+        {"question_id": f"q{i}", "category": "arena-bench-v1", "turns": [f"Is {i} prime?"]}
+        for i in range(asked)
+    ]
+    judged = {
+        name: json_lines(
+            {"question_id": f"q{i}", "model": f"maker/{name[:-6]}", "judgment": "Rating: …", "score": score}
+            for i, score in reversed([*enumerate(each)])
+        )
+        for name, each in scores.items()
+    }
+    return {"question.jsonl": json_lines(questions), **judged}
+
+
+def log(scores: Mapping[tuple[str, int], tuple[float, float]]) -> bytes:
+    """Printed judgments: (model, question) -> score of both turns; -1 where the judge gave none."""
+    lines = ["执行参数: a_model", "Stats:", "{", '    "judge": "gpt-4",', "}"]
+    for turn, prompt in ((1, "single-v1"), (2, "single-v1-multi-turn")):
+        lines += [
+            f"question: {question}, turn: {turn}, model: {model}, score: {both[turn - 1]}, "
+            f"judge: ('gpt-4', '{prompt}')"
+            for (model, question), both in scores.items()
+        ]
+    return "\n".join([*lines, "运行时间: -28779413.63 分钟", "-" * 40, ""]).encode()
+
+
+def searched(grades: Mapping[str, str], searches: Mapping[str, str]) -> dict[str, bytes]:
+    """SimpleQA by systems: system -> a grade a question ("ABC"), and where it searched ("101").
+
+    The question's text is 40 letters, an answer's 80. Rows of answers and grades are in other orders.
+    """
+    count = len(next(iter(grades.values())))
+    about = "{'topic': 'Art', 'answer_type': 'Date', 'urls': ['https://x.org/it\\'s']}"
+    asked = [
+        {
+            "question_id": f"simple_qa_{i}",
+            "prompt": f"Which {i}?".ljust(40, "?"),
+            "label": "20",
+            "metadata": about,
+        }
+        for i in range(count)
+    ]
+    files = {"simple_qa_250.jsonl": json_lines(asked)}
+    for system, marks in grades.items():
+        did = searches.get(system, "0" * count)
+        answers = [
+            {
+                "question_id": f"simple_qa_{i}",
+                "response": "I know.".ljust(80, "."),
+                "search_done": did[i] == "1",
+            }
+            for i in range(count)
+        ]
+        graded = [{"question_id": f"simple_qa_{i}", "grade": grade} for i, grade in enumerate(marks)]
+        files[f"simple_qa_250_{system}.jsonl"] = json_lines(reversed(answers))
+        files[f"simple_qa_250_{system}_results.jsonl"] = json_lines(graded[1:] + graded[:1])
+    return files
+
+
 def zeroeval(answers: Sequence[str], gold: Sequence[str], prompts: Sequence[str] | None = None) -> bytes:
     """ZeroEval's record of one model's answers to GSM8K, as JSON; `gold` without its leading "# "."""
     rows = [
@@ -288,6 +377,9 @@ def _place_judgments(place: Place) -> None:
     place("routellm-mtbench", questions(TURNS), judgments(pair), leaks(TURNS[83][0]))
     opus = {(OPUS, q): (9, -1 if q == 84 else 9) for q in [1, *TURNS]}
     place("mtbench-claude", judgments(opus | {(SONNET_35, q): (10, 9 + q % 2) for q in TURNS}))
+    large = {(LARGE, q): (9, 8) for q in TURNS}
+    small = {(SMALL, q): (8, 5 + q % 4) for q in TURNS} | {("a_finetuned_llama", q): (3, 3) for q in TURNS}
+    place("mtbench-llama31", log(large), log(small))
     martian = {("martian", q): (8, -1 if q == 85 else 9) for q in TURNS}
     called = {q: ["gpt-4-turbo@openai", "mixtral-8x7b-instruct-v0.1@fireworks-ai"][q % 2] for q in TURNS}
     place(

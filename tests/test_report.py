@@ -190,14 +190,15 @@ def test_a_label_of_the_whole_figure_is_lifted_off_the_legend(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("decades", [0.4, 0.6, 0.9, 1.2, 1.6, 1.8, 2.5, 3.0])
-def test_cost_axis_has_a_few_labels_that_do_not_overlap(decades: float) -> None:
+@pytest.mark.parametrize("log", [False, True])
+def test_cost_axis_has_a_few_labels_that_do_not_overlap(decades: float, log: bool) -> None:
     fig, (ax, *_) = panels(4, ncols=4)
     ax.plot([3e-5, 3e-5 * 10**decades], [0, 1])
-    cost_axis(ax)
+    cost_axis(ax, log=log)
     fig.draw_without_rendering()
     low, high = ax.get_xlim()
     labels = [tick.label1 for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
-    assert 1 <= len([label for label in labels if label.get_text()]) <= 4
+    assert 1 <= len([label for label in labels if label.get_text()]) <= 5
     boxes = [label.get_window_extent() for label in labels]
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
     assert {label.get_text() for label in ax.xaxis.get_minorticklabels()} <= {""}
@@ -426,6 +427,27 @@ def test_panels_hides_places_left_over() -> None:
     assert len(axes) == 5 and [ax.get_visible() for ax in fig.axes] == [True] * 5 + [False]
 
 
+def test_cost_is_drawn_per_query_and_read_per_thousand_of_them() -> None:
+    for log in (False, True):
+        fig, (ax,) = panels(1)
+        ax.plot([0.0001, 0.002], [0, 1])
+        cost_axis(ax, log=log)
+        fig.draw_without_rendering()
+        ticks = ax.xaxis.get_major_ticks()
+        assert {f"{1000 * tick.get_loc():g}" for tick in ticks} == {t.label1.get_text() for t in ticks}
+        assert "1" in {tick.label1.get_text() for tick in ticks} and "1,000" in ax.get_xlabel()
+        plt.close(fig)
+
+
+def test_curve_goes_on_flat_as_far_as_aiq_does() -> None:
+    ax: Axes = panels(1)[1][0]
+    plot_curve(ax, [[0.001, 0.2], [0.002, 0.8]], "KNN", until=0.005)
+    (line,) = ax.get_lines()
+    assert line.get_xdata()[-1] == 0.005 and line.get_ydata()[-1] == 0.8
+    plot_curve(ax, [[0.001, 0.2], [0.002, 0.8]], "MLP", until=0.0005)
+    assert ax.get_lines()[1].get_xdata()[-1] == 0.002
+
+
 def test_curve_is_straight_in_cost_not_in_its_logarithm() -> None:
     ax: Axes = panels(1)[1][0]
     plot_curve(ax, [[1e-4, 0.2], [1e-2, 0.8], [1e-3, 0.1]], "Oracle")
@@ -503,5 +525,5 @@ def test_a_table_of_seconds_says_seconds_on_its_cost_axis():
     table = simulate_outcomes(200)
     slow = replace(table, frame=table.frame.assign(cost_unit="seconds"))
     assert "USD" in oracle_figure(table).axes[0].get_xlabel()
-    assert oracle_figure(slow).axes[0].get_xlabel() == "mean latency (seconds per query)"
+    assert oracle_figure(slow).axes[0].get_xlabel() == "mean latency (milliseconds per query)"
     plt.close("all")

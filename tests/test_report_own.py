@@ -321,7 +321,7 @@ def test_what_costs_nothing_stands_in_a_column_of_its_own() -> None:
     table = own_table(4)
     fig = oracle_figure(replace(table, cost=table.cost * [0, 0, 1, 1]))
     fig.draw_without_rendering()
-    ax = fig.axes[0]
+    ax = fig.axes[1]
     low, high = ax.get_xlim()
     free = [place for points in ax.collections for place in points.get_offsets()[:, 0] if place == 0]
     assert low < 0 < high and len(free) == 2
@@ -344,9 +344,9 @@ def test_equal_costs_are_one_place_on_an_axis_that_can_be_read(cost: float) -> N
 
 def test_of_many_datasets_the_largest_are_drawn_and_it_is_said() -> None:
     fig = dataset_figure(own_table(2, n=153, tasks=51))
-    assert len(fig.axes) == 15 and fig._suptitle is not None
-    assert fig._suptitle.get_text() == "The 15 with the most rows, of 51; the CSV has all"
-    assert len(dataset_figure(own_table(2, n=56, tasks=14)).axes) == 15  # 14, and a place that is left over
+    assert len(fig.axes) == 16 and fig._suptitle is not None
+    assert fig._suptitle.get_text() == "The 8 with the most rows, of 51; the CSV has all"
+    assert len(dataset_figure(own_table(2, n=28, tasks=7)).axes) == 16  # 14, and two places left over
     plt.close("all")
 
 

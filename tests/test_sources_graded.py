@@ -10,7 +10,7 @@ import pytest
 
 from rb_support.sources import load_graded, load_pairs, mtbench_scores
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
-from rb_support.sources.routellm import STRONG, WEAK
+from rb_support.sources.routellm import LLAMA_31, STRONG, WEAK
 
 PUBLISHED = {
     "claude-3-opus-20240229": 95.60,
@@ -82,16 +82,16 @@ def test_graded_rows_are_kept(real: Path, kept: Path, monkeypatch: pytest.Monkey
     assert (again.origin, again.models, again.scale) == (first.origin, first.models, first.scale)
 
 
-def test_mt_bench_of_four_models(real: Path) -> None:
+def test_mt_bench_of_six_models(real: Path) -> None:
     scores = mtbench_scores()
     known = load_pairs("routellm-mtbench")
-    assert (scores.models, scores.scale) == ((STRONG, WEAK, SONNET, OPUS), (1.0, 10.0))
+    assert (scores.models, scores.scale) == ((STRONG, WEAK, SONNET, OPUS, *LLAMA_31), (1.0, 10.0))
     assert (len(scores.frame), int(scores.frame["contaminated"].sum())) == (80, 80 - len(known))
     clean = scores.take(~scores.frame["contaminated"].to_numpy()).pair(STRONG, WEAK)
     np.testing.assert_array_equal(clean.frame["sample_id"], known.frame["sample_id"])
     np.testing.assert_array_equal(clean.strong, known.strong)
     assert scores.frame["category"].value_counts().tolist() == [10] * 8
-    assert scores.scores[:, 2:].mean(axis=0).round(3).tolist() == [9.206, 8.675]
+    assert scores.scores[:, 2:].mean(axis=0).round(3).tolist() == [9.206, 8.675, 8.162, 7.494]
 
 
 def test_what_is_not_here(bare: None) -> None:

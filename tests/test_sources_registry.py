@@ -16,7 +16,8 @@ from rb_support.sources.errors import UnknownSourceError
 NAMES = (
     "routerbench-0shot", "routerbench-5shot", "routerbench-raw", "routerbench-slice", "routellm-mmlu",
     "routellm-gsm8k", "routellm-mtbench", "routellm-commercial", "zeroeval-gsm", "alpaca-eval",
-    "mtbench-claude", "arena-55k", "routellm-judge",
+    "mtbench-claude", "arena-55k", "routellm-judge", "routerbench-sample", "routerbench-rag", "search-qa",
+    "alpaca-eval-pair", "mtbench-llama31", "arena-bench", "arena-battles",
 )  # fmt: skip
 FILES = [file for source in SOURCES.values() for file in source.files]
 
@@ -31,7 +32,9 @@ def test_local_names_and_addresses_are_unique() -> None:
 
 
 def test_addresses_are_pinned_to_a_revision() -> None:
-    for file in FILES:
+    [rag] = SOURCES["routerbench-rag"].files
+    assert "/784e39c/" in rag.address  # only the short form of that revision is known
+    for file in [file for file in FILES if file != rag]:
         revision = next((part for part in urlsplit(file.address).path.split("/") if len(part) == 40), "")
         assert int(revision, 16) >= 0, file.address
 
@@ -43,8 +46,9 @@ def test_addresses_are_quoted() -> None:
     assert unquote(path).endswith("gemma-2-27b-it@together.json")
 
 
-def test_only_the_arena_has_no_published_hash() -> None:
-    assert [file.name for file in FILES if file.sha256 is None] == ["arena/train.csv"]
+def test_only_the_arena_and_what_was_deleted_have_no_published_hash() -> None:
+    unknown = [file.name for file in FILES if file.sha256 is None]
+    assert unknown == ["routerbench/routerbench_rag.pkl", "arena/train.csv"]
 
 
 def test_sizes_and_hashes_are_those_of_the_real_files(shared_data: Path) -> None:
@@ -59,6 +63,7 @@ def test_sizes_and_hashes_are_those_of_the_real_files(shared_data: Path) -> None
 
 def test_only_files_that_nobody_could_measure_have_rounded_sizes() -> None:
     assert [file.name for file in FILES if not file.exact] == [
+        "routerbench/routerbench_rag.pkl",
         "arena/train.csv",
         "routellm/gpt4_dataset/train.jsonl",
         "routellm/gpt4_dataset/valid.jsonl",

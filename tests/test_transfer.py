@@ -201,7 +201,7 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
     assert len(origin.name) < 100
     assert {file for pair in pairs.values() for file in pair.origin.files} < set(origin.files)
     found = {name: transfer.pairs_of(table) for name, table in tables.items()}
-    assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 6, "GSM8K": 105}
+    assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 15, "GSM8K": 105}
     assert any("left out" in note for note in pairs["Llama 3.1 70B / 8B (GSM8K)"].origin.notes)
     assert [transfer.augmented(experiment, name) for name in ("MMLU", "GSM8K")] == [
         "D_judge + D_gold",

@@ -16,7 +16,7 @@ from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_scores
 from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import (
-    cost_axis,
+    log_axis,
     model_legend,
     panels,
     panels_of,
@@ -206,5 +206,5 @@ def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
         row = part[part["mark"] == name]
         x, y = row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST)
         ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
-    cost_axis(ax, "")  # any quantity on a log scale with a few ticks
+    log_axis(ax)
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)

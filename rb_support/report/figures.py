@@ -66,8 +66,7 @@ def mathematics_figure(
     middle.set_title("Non-decreasing hull")
     right.set_title("AIQ on a shared domain")
     for ax in (left, middle, right):
-        ax.set_xlabel(cost_label(outcomes).partition("(")[2].rstrip(")"))
-        ax.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
+        cost_axis(ax, cost_label(outcomes).partition("(")[2].rstrip(")"))
     model_legend(fig, outcomes.models)
     return fig
 
@@ -137,42 +136,54 @@ def comparison_figure(comparisons: Mapping[str, Comparison], routers: Iterable[s
 
 
 def oracle_figure(outcomes: Outcomes) -> Figure:
-    """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3."""
+    """Models, zero router, the oracle and what it reaches at every budget, as RouterBench's Figure 3.
+
+    On the left cost is linear, on the right logarithmic.
+    """
     if not len(outcomes):
         return sentence_figure("The table has no rows.")
-    fig, (ax,) = panels(1, width=6.4, height=3.6)
-    plot_curve(ax, oracle_points(outcomes), "Oracle at every budget", router="oracle")
-    plot_curve(ax, outcomes.points(), ZERO, router=ZERO)
-    _plot_models_and_oracle(ax, outcomes, oracle_rows(outcomes).mean(axis=0), 34)
-    cost_axis(ax, cost_label(outcomes))
-    ax.set_ylabel("mean quality")
-    model_legend(fig, outcomes.models, curves=ax)
+    fig, axes = panels(2, height=3.2, sharey=True)
+    at_budgets, oracle = oracle_points(outcomes), oracle_rows(outcomes).mean(axis=0)
+    _, until = shared_domain(outcomes.points(), at_budgets)
+    for ax, log in zip(axes, (False, True), strict=True):
+        plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
+        plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
+        _plot_models_and_oracle(ax, outcomes, oracle, 34)
+        cost_axis(ax, cost_label(outcomes), log=log)
+        ax.set_title("the same, log cost" if log else "linear cost")
+    axes[0].set_ylabel("mean quality")
+    model_legend(fig, outcomes.models, curves=axes[0])
     return fig
 
 
 def dataset_figure(outcomes: Outcomes) -> Figure:
-    """Models, zero router and oracle on every dataset, a panel each, as RouterBench's Figure 6."""
+    """Models, zero router and oracle by dataset (the eight largest), as RouterBench's Figure 6.
+
+    Two panels each: with linear cost, and below it the same with logarithmic cost.
+    """
     parts = {name: outcomes.of(name) for name in outcomes.datasets}
     if not parts:
         return sentence_figure("The table has no rows.")
-    height = 2.2 if len(parts) > 3 else 3.2
-    fig, axes = panels_of(parts, 2 if len(parts) == 4 else 3, height=height)
-    for name, (ax,) in axes.items():
-        part = parts[name]
-        plot_curve(ax, part.points(), ZERO, router=ZERO)
-        _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 22)
-        ax.set_title(part_title(name, part))
-        cost_axis(ax, "")
-    fig.supxlabel(cost_label(outcomes), fontsize=8)
+    ncols = 4 if len(parts) == 4 or len(parts) > 6 else 3
+    fig, axes = panels_of(parts, ncols, most=8, deep=2, height=2.4 if len(parts) <= 3 else 1.8)
+    for place, (name, pair) in enumerate(axes.items()):
+        part, label = parts[name], cost_label(outcomes).partition("(")[2].rstrip(")")
+        for ax, log in zip(pair, (False, True), strict=True):
+            plot_curve(ax, part.points(), ZERO, router=ZERO, until=part.points()[:, 0].max())
+            _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 24)
+            cost_axis(ax, label if log and place + ncols >= len(axes) else "", log=log)
+        pair[0].set_title(part_title(name, part), fontsize=8)
+        pair[1].set_title("the same, log cost", fontsize=7, fontweight="normal")
     fig.supylabel("mean quality", fontsize=8)
-    model_legend(fig, outcomes.models, curves=next(iter(axes.values())))
+    model_legend(fig, outcomes.models, curves=next(iter(axes.values()))[0])
     return fig
 
 
 def _plot_models_and_oracle(ax: Axes, outcomes: Outcomes, oracle: ArrayLike, size: float) -> None:
     plot_models(ax, outcomes.points(), outcomes.models, size=size)
     cost, quality = np.asarray(oracle, dtype=float)
-    ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle")
+    ax.scatter(cost, quality, marker="*", s=80, color="black", zorder=4, label="Oracle", clip_on=False)
+    ax.margins(y=0.1)
 
 
 def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -> Figure:

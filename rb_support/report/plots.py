@@ -12,7 +12,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogFormatterSciNotation,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+)
 from numpy.typing import ArrayLike
 
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
@@ -21,7 +28,7 @@ from rb_support.outcomes import Outcomes
 from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
 from rb_support.report.text import LegibleFigure, short
 
-COST_LABEL = "mean cost (USD per query)"
+COST_LABEL = "mean cost (USD per 1,000 queries)"
 NAMED = len(dict.fromkeys(MODELS + RAG_MODELS))
 """Of more models than the papers have, only those on a hull are named."""
 MOST_NAMES = 24
@@ -127,20 +134,29 @@ def plot_models(
         ax.scatter(cost, quality, s=size / 3, color=GREY, alpha=0.5, linewidth=0, zorder=2)
     styles = model_styles(among or models)
     for j in sorted(named):
-        look = styles[models[j]] | {"label": f"_{models[j]}", "edgecolor": "white", "linewidth": 0.5}
+        look = styles[models[j]] | {"label": f"_{models[j]}", "edgecolor": "white", "linewidth": 0.3}
         cost, quality = places[j]
         ax.scatter(cost, quality, s=size, zorder=3, **look)
 
 
-def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = None, **line: Any) -> None:
+def plot_curve(
+    ax: Axes,
+    points: ArrayLike,
+    label: str,
+    *,
+    router: str | None = None,
+    until: float | None = None,
+    **line: Any,
+) -> None:
     """Draw the non-decreasing convex hull (RouterBench sec. 3.2) of a router's points in the router's style.
 
     Parameters
     ----------
-    points : shape (n, 2), cost and quality; one that is not finite is left out.
+    points : shape (n, 2), cost (USD per query) and quality; one that is not finite is left out.
     label : legend entry.
     router : name whose style is taken; default: the label. Where a line of that style is on the axes
         already, another dash or a marker tells them apart.
+    until : cost up to which the line goes on flat, such as the right end of the domain that AIQ is taken on.
     line : keyword arguments of `Axes.plot` that override the style.
     """
     places = finite(points)
@@ -149,6 +165,8 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
         ax.plot([], [], label=f"{label}: nothing to show", **style)
         return
     costs, heights = hull(places).T
+    if until is not None and until > costs[-1]:
+        costs, heights = np.append(costs, until), np.append(heights, heights[-1])
     if len(costs) == 1 and not line:  # a line of one point is none
         style = {"marker": "o", "markersize": 9, "markerfacecolor": "none"} | style
     positive = costs[costs > 0]
@@ -158,11 +176,30 @@ def plot_curve(ax: Axes, points: ArrayLike, label: str, *, router: str | None = 
     ax.plot(dense, np.interp(dense, costs, heights), label=label, **style)
 
 
-def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
-    """Make the x axis a logarithmic one of mean cost in USD per query, with two to four labelled ticks.
+def cost_axis(ax: Axes, label: str = COST_LABEL, *, log: bool = False) -> None:
+    """Make the x axis one of mean cost: drawn in USD per query, read in USD per 1,000 queries.
 
-    Call it when all is drawn: what costs nothing gets a column at a 0 of its own, left of the logarithm. For
-    rows of panels, leave the label empty but in the last row, or call `fig.supxlabel(COST_LABEL)` once.
+    Call it when all is drawn. For rows of panels, leave the label empty but in the last row, or call
+    `fig.supxlabel(COST_LABEL)` once.
+
+    Parameters
+    ----------
+    label : of the axis.
+    log : spread cheap models on a logarithm (see `log_axis`), as a second look. The first look is linear: a
+        mixture of two models is straight there, and areas are what AIQ measures.
+    """
+    ax.set_xlabel(label)
+    if log:
+        log_axis(ax, label)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{1000 * cost:.6g}"))
+
+
+def log_axis(ax: Axes, label: str = "") -> None:
+    """Make the x axis a logarithmic one, with two to four labelled ticks.
+
+    Call it when all is drawn: what is 0, such as a cost, gets a column of its own, left of the logarithm.
     """
     ax.set_xlabel(label)
     smallest, (lowest, highest) = ax.dataLim.minposx, ax.dataLim.intervalx
@@ -172,31 +209,32 @@ def cost_axis(ax: Axes, label: str = COST_LABEL) -> None:
         tick.label1.set_parse_math(True)  # a power of ten is the one formula that a figure has
     if lowest <= 0:
         ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
-        ticks = np.array(_CostLocator().tick_values(smallest, max(highest, 1.01 * smallest)))
+        ticks = np.array(_LogTicks().tick_values(smallest, max(highest, 1.01 * smallest)))
         ticks = ticks[(ticks >= 2 * smallest) & (ticks <= highest)]
         ax.xaxis.set_major_locator(FixedLocator([0, *ticks[:: -(-len(ticks) // 2) or 1]]))
         ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     else:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(_CostLocator())
         if lowest <= highest < 1.001 * lowest:  # one cost, give or take rounding
             ax.set_xlim(lowest / 3, highest * 3)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(_LogTicks())
     labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
     ax.xaxis.set_major_formatter(labels)
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def cost_label(outcomes: Outcomes) -> str:
-    """Label of the cost axis: USD, or seconds for a table whose cost is latency (column `cost_unit`).
+    """Label of `cost_axis`: USD per 1,000 queries, or milliseconds of a table whose cost is in seconds.
 
-    RouterBench names latency as future work; `rb_support.construct.export` writes such tables.
+    RouterBench names latency as future work; `rb_support.construct.export` writes such tables (column
+    `cost_unit`).
     """
     unit = outcomes.frame.get("cost_unit")
     seconds = unit is not None and (unit == "seconds").all()
-    return "mean latency (seconds per query)" if seconds else COST_LABEL
+    return "mean latency (milliseconds per query)" if seconds else COST_LABEL
 
 
-class _CostLocator(LogLocator):
+class _LogTicks(LogLocator):
     """Ticks at powers of ten, and between them where the axis spans so little that they would be too few."""
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:

@@ -19,34 +19,53 @@ Style = dict[str, Any]
 # Okabe and Ito's palette without its yellow (too pale on white paper).
 BLACK, GREY, ORANGE, SKY, GREEN = "#000000", "#7A7A7A", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-# Paul Tol's "muted" palette without its pale grey.
-_MUTED = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*", "8")
+NAVY, WINE = "#332288", "#882255"  # Paul Tol's, darker than any of Okabe and Ito's
+# Nine that stay 26 units of CIE Lab apart for an eye without red or green cones (tests/test_style.py).
+_COLORS = ("#332288", "#663333", "#2F6B9A", "#CC3311", "#9D4EDD", "#009988", "#E69F00", "#66CCEE", "#DDCC77")
+_NAVY, _BROWN, _STEEL, _RED, _VIOLET, _TEAL, _ORANGE, _SKY, _SAND = _COLORS
+_STAR = (4, 1, 0)  # of four points; the oracle's has five
+SHAPES: tuple[tuple[Any, ...], ...] = (
+    ("o", "p", "h", "8"),
+    ("s", "D", "d"),
+    ("^", "v", ">", "<"),
+    ("P", "X"),
+    (_STAR,),
+)
+"""Markers by shape: small in print, those of one shape look alike and need colours of unlike lightness."""
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", ">", "p", "h", "d", "<", _STAR, "8")
 
 KIND_COLOR = {"simulated": VERMILLION, "real": GREEN, "own": BLUE}
 """Colour of the line that says on every figure what data it shows."""
 
-# 14 models on 9 colours: the marker differs for every model, so colour is never needed to tell them apart.
+# A marker for every model, so that colour is never needed to tell two of them apart.
+_OF_THE_PAPERS = (
+    *(("o", _NAVY), ("s", _RED), ("^", _ORANGE), ("D", _SKY), ("v", _VIOLET), ("P", _TEAL), ("p", _STEEL)),
+    *((">", _SAND), ("X", _BROWN), ("d", _TEAL), ("h", _ORANGE), ("<", _BROWN), ("8", _TEAL), (_STAR, _RED)),
+)
 _MODEL_STYLES = {
-    model: Style(color=_MUTED[i % len(_MUTED)], marker=_MARKERS[i])
-    for i, model in enumerate(dict.fromkeys(catalog.MODELS + catalog.RAG_MODELS))
+    model: Style(color=color, marker=marker)
+    for model, (marker, color) in zip(
+        dict.fromkeys(catalog.MODELS + catalog.RAG_MODELS), _OF_THE_PAPERS, strict=True
+    )
 }
-_LOOKS = [Style(color=color, marker=marker) for marker in _MARKERS for color in _MUTED]
+_LOOKS = [Style(color=color, marker=marker) for marker in _MARKERS for color in _COLORS]
 
+# Those of one dash differ in lightness too, so that print in grey keeps them apart.
 _ROUTER_STYLES = {
     "oracle": Style(color=BLACK, linestyle="-"),
     "zero": Style(color=GREY, linestyle="--"),
     "random": Style(color=GREY, linestyle=":"),
+    "placebo": Style(color=GREY, linestyle=":"),
     "knn": Style(color=BLUE, linestyle="-"),
-    "mlp": Style(color=VERMILLION, linestyle="-"),
-    "ensemble": Style(color=PURPLE, linestyle="-."),
-    "ridge": Style(color=GREEN, linestyle="-"),
-    "cascade": Style(color=PURPLE, linestyle="-"),
-    "rerank": Style(color=ORANGE, linestyle="-"),
+    "mlp": Style(color=VERMILLION, linestyle="-."),
+    "ensemble": Style(color=NAVY, linestyle="--"),
+    "ridge": Style(color=ORANGE, linestyle="-"),
+    "cascade": Style(color=WINE, linestyle="-"),
+    "rerank": Style(color=SKY, linestyle="-."),
     "sw": Style(color=BLUE, linestyle="-"),
-    "matrix factorization": Style(color=GREEN, linestyle="-"),
-    "bert": Style(color=VERMILLION, linestyle="-"),
-    "causal": Style(color=PURPLE, linestyle="-"),
+    "matrix factorization": Style(color=VERMILLION, linestyle="-."),
+    "bert": Style(color=ORANGE, linestyle="-"),
+    "causal": Style(color=WINE, linestyle="-"),
 }
 _OTHER_COLORS = (SKY, ORANGE, PURPLE, BLUE, VERMILLION)
 _OTHER_LINES = ("-.", ":", "--")

@@ -17,6 +17,7 @@ from rb_support.sources.tables import (
     load_judgments,
     load_pairs,
     load_routerbench,
+    load_search_qa,
     locate_routerbench,
     mtbench_scores,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "load_judgments",
     "load_pairs",
     "load_routerbench",
+    "load_search_qa",
     "locate",
     "locate_routerbench",
     "mtbench_scores",

@@ -1,4 +1,4 @@
-"""Preferences and answers: AlpacaEval, Chatbot Arena, RouteLLM's GPT-4 judge, ZeroEval."""
+"""Preferences and answers: AlpacaEval, Chatbot Arena and its benchmark, RouteLLM's GPT-4 judge, ZeroEval."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from rb_support.answers import final_number, same_number
 from rb_support.catalog import GSM8K
 from rb_support.outcomes import Battles, TableError
 from rb_support.sources.records import ModelScores, read_csv, read_records, whole
-from rb_support.sources.routellm import STRONG, WEAK
+from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
 from rb_support.sources.store import Located
 
 GOOD_ENOUGH = 4
 """Judge's score (1 to 5) from which, as this project reads it, Mixtral's answer is as good as GPT-4's."""
 
 _GPT4_IN_ALPACA = "gpt4_1106_preview"
+_TIE = 0
+_UNSCORED = (None, -1)
 
 
 def alpaca_eval(located: Located) -> Battles:
@@ -34,8 +36,8 @@ def alpaca_eval(located: Located) -> Battles:
     return Battles.from_frame(frame[judged], origin=located.origin.noting([note, name]), name="alpaca-eval")
 
 
-def _alpaca_file(located: Located, name: str) -> pd.DataFrame:
-    needed = ("instruction", "generator_1", "generator_2", "dataset", "preference")
+def _alpaca_file(located: Located, name: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
+    needed = ("instruction", "generator_1", "generator_2", "dataset", "preference", *also)
     rows = pd.DataFrame(read_records(located, name, needed))
     other = rows["generator_1"] != _GPT4_IN_ALPACA
     if other.any():
@@ -48,8 +50,44 @@ def _alpaca_file(located: Located, name: str) -> pd.DataFrame:
             "model_b": rows["generator_2"],
             "task": rows["dataset"],
             "score": 2 - rows["preference"].astype(float),
+            **{field: rows[field] for field in also},
         }
     )
+
+
+def alpaca_eval_pair(located: Located) -> Battles:
+    """GPT-4 (model_a) against Mixtral (model_b) on AlpacaEval, every prompt by two protocols of one judge.
+
+    `preference` is 1 (GPT-4's answer is better), 2 (Mixtral's is), and 0 or 1.5 for a tie. The frame's column
+    protocol is the annotator's name. A row without a preference is dropped and counted.
+
+    Raises
+    ------
+    TableError : if a preference is none of these, or a row is not of this pair.
+    """
+    frame = pd.concat([_alpaca_pair_file(located, name) for name in located.names], ignore_index=True)
+    judged = frame["score"].notna()
+    counts = frame.loc[frame["score"] == 0.5, "protocol"].value_counts()
+    ties = ", ".join(f"{protocol} {counts.get(protocol, 0)}" for protocol in frame["protocol"].unique())
+    notes = [
+        f"{int((~judged).sum())} of {len(frame)} rows had no preference and were dropped",
+        f"ties, per protocol: {ties}",
+        f"{_GPT4_IN_ALPACA} is called {STRONG}, Mixtral-8x7B-Instruct-v0.1 {WEAK}",
+    ]
+    return Battles.from_frame(frame[judged], origin=located.origin.noting(notes), name="alpaca-eval-pair")
+
+
+def _alpaca_pair_file(located: Located, name: str) -> pd.DataFrame:
+    rows = _alpaca_file(located, name, also=("annotator",))
+    share = rows["score"].replace(2.0 - _TIE, 0.5)
+    odd = ~(share.isin([0.0, 0.5, 1.0]) | share.isna()) | (rows["model_b"] != WEAK.split("/")[1])
+    if odd.any():
+        row = int(np.argmax(odd))
+        raise TableError(
+            f"{name}: row {row + 1} is no preference (0, 1, 1.5 or 2) between {_GPT4_IN_ALPACA} and "
+            f"{WEAK.split('/')[1]}; fetch the file anew"
+        )
+    return rows.assign(score=share, model_b=WEAK, protocol=rows.pop("annotator"))
 
 
 def arena(located: Located) -> Battles:
@@ -78,6 +116,98 @@ def _first_turn(cell: str, row: int) -> str:
         case [str(first), *_]:
             return whole(first)
     return ""
+
+
+def arena_battles(located: Located) -> Battles:
+    """Human votes of Chatbot Arena's first months, by the first turn, which is what gets routed.
+
+    "Both bad" counts as a tie. Columns beside those of `Battles`: sample_id, turns (of the conversation) and
+    date of the vote.
+
+    Raises
+    ------
+    TableError : if a row holds no conversation, or no winner.
+    """
+    [name] = located.names
+    needed = ("question_id", "model_a", "model_b", "winner", "tstamp", "turns")
+    rows = pd.DataFrame(read_records(located, name, needed))
+    known = rows["winner"].isin([*_WINNERS])
+    if not known.all():
+        row = int(np.argmin(known))
+        raise TableError(
+            f"{name}: row {row + 1} has the winner {rows['winner'][row]!r}; known are {', '.join(_WINNERS)}: "
+            "fetch the file anew"
+        )
+    frame = pd.DataFrame(
+        {
+            "sample_id": rows["question_id"],
+            "prompt": [_opening(turns, name, row) for row, turns in enumerate(rows["turns"], start=1)],
+            "model_a": rows["model_a"],
+            "model_b": rows["model_b"],
+            "winner": rows["winner"],
+            "turns": [len(turns) for turns in rows["turns"]],
+            "date": pd.to_datetime(rows["tstamp"], unit="s").dt.strftime("%Y-%m-%d"),
+        }
+    )
+    bad = int((rows["winner"] == _WINNERS[3]).sum())
+    note = f"{bad} of {len(frame)} votes found both answers bad and count as ties"
+    return Battles.from_frame(frame, origin=located.origin.noting([note]), name="arena-battles")
+
+
+_WINNERS = ("model_a", "model_b", "tie", "tie (bothbad)")
+
+
+def _opening(turns: Any, name: str, row: int) -> str:
+    match turns:
+        case [str(first), *_] if first.strip():
+            return whole(first)
+    raise TableError(
+        f"{name}: row {row}, field 'turns': no conversation with a first turn; fetch the file anew"
+    )
+
+
+def arena_bench(located: Located) -> ModelScores:
+    """GPT-4's scores (1 to 10, against a reference) of 14 models' answers to 300 Arena prompts.
+
+    NaN where the judge gave no score (null or -1); the origin's notes count these. A model is called as its
+    file's rows call it.
+
+    Raises
+    ------
+    TableError : if a file scores two models or an unknown or repeated question, or off the scale.
+    """
+    first, *others = located.names
+    asked = pd.DataFrame(read_records(located, first, ("question_id", "turns"))).set_index("question_id")
+    columns = dict(_bench_file(located, name, asked.index) for name in others)
+    scores = pd.DataFrame(columns)
+    counted = ", ".join(f"{model} {count}" for model, count in scores.isna().sum().items())
+    frame = pd.DataFrame(
+        {
+            "sample_id": asked.index,
+            "dataset": "Arena-bench",
+            "task": "arena-bench-v1",
+            "prompt": [_opening(turns, first, row) for row, turns in enumerate(asked["turns"], start=1)],
+        }
+    )
+    origin = located.origin.noting([f"answers that the judge gave no score, per model: {counted}"])
+    return ModelScores(frame, tuple(columns), scores.to_numpy(), origin, JUDGE_SCALE)
+
+
+def _bench_file(located: Located, name: str, asked: pd.Index) -> tuple[str, pd.Series[float]]:
+    """A file's model, and its score of each question."""
+    rows = pd.DataFrame(read_records(located, name, ("question_id", "model", "score")))
+    score = pd.Series([np.nan if cell in _UNSCORED else cell for cell in rows["score"]], rows["question_id"])
+    numbers = pd.to_numeric(score, errors="coerce")
+    faults = {
+        "is of another model than the first": rows["model"] != rows["model"].iloc[0],
+        "scores a question again": rows["question_id"].duplicated(),
+        "scores a question that was not asked": ~rows["question_id"].isin(asked),
+        "has a score that is none from 1 to 10": ~(numbers.between(*JUDGE_SCALE) | score.isna()).to_numpy(),
+    }
+    for fault, where in faults.items():
+        if np.any(where):
+            raise TableError(f"{name}: row {int(np.argmax(where)) + 1} {fault}; fetch the file anew")
+    return str(rows["model"].iloc[0]), numbers.astype(float).reindex(asked)
 
 
 def judge(located: Located) -> Battles:

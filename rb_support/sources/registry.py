@@ -15,6 +15,8 @@ from urllib.parse import quote
 from rb_support.sources.errors import UnknownSourceError
 
 _ROUNDING = 0.01
+_LARGEST = 2_000_000_000
+"""Bytes that a file of unknown size may have."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class SourceFile:
     ----------
     name : path below RB_DATA_DIR and in the cache.
     address : where it is published.
-    size : bytes; rounded unless `exact`.
+    size : bytes; rounded unless `exact`, 0 if its publisher shows none.
     sha256 : hexadecimal digest, None if the publisher shows none.
     exact : whether `size` is the exact number of bytes.
     """
@@ -39,6 +41,8 @@ class SourceFile:
     @property
     def most(self) -> int:
         """As many bytes as it can have."""
+        if not self.exact and not self.size:
+            return _LARGEST
         return self.size if self.exact else int(self.size * (1 + _ROUNDING))
 
     def fits(self, size: int) -> bool:
@@ -58,7 +62,7 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes of all files together (rounded if one of them is)."""
+        """Bytes of all files together (rounded if one of them is, without those of unknown size)."""
         return sum(file.size for file in self.files)
 
 

@@ -6,6 +6,7 @@ A prompt that also stands in the training data is left out by exact text, all it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,12 @@ from rb_support.sources.store import Located
 STRONG = "gpt-4-1106-preview"
 WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 JUDGE_SCALE = (1.0, 10.0)
+LLAMA_31 = ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct")
 _NO_SCORE = -1.0
+_PRINTED = re.compile(
+    r"question: (?P<question>\d+), turn: (?P<turn>\d), model: (?P<model>[^,]+), score: (?P<score>-?[\d.]+), "
+    r"judge: \('(?P<judge>[^']+)', '(?P<prompt>[^']+)'\)"
+)
 
 
 def mmlu(located: Located, decontaminate: bool) -> PairScores:
@@ -66,6 +72,46 @@ def mt_bench(located: Located, decontaminate: bool) -> PairScores:
 def claude(located: Located) -> SourceRows:
     """GPT-4's scores of what Claude models answered to MT-Bench, as `judgments` reads them."""
     return SourceRows(judgments(located, *located.names), located.origin)
+
+
+def printed(located: Located) -> SourceRows:
+    """GPT-4's scores of what Llama 3.1 models answered to MT-Bench, read from printed logs.
+
+    Columns as `judgments` has them. A line that is no judgment is passed over, and other models are.
+
+    Raises
+    ------
+    TableError : if a log holds no judgment of them, an answer is judged twice, or a score is off the scale.
+    """
+    frame = pd.concat([_printed_file(located, name) for name in located.names], ignore_index=True)
+    return SourceRows(frame.sort_values(["model", "question_id", "turn"], ignore_index=True), located.origin)
+
+
+def _printed_file(located: Located, name: str) -> pd.DataFrame:
+    text = located.read(name).decode("utf-8", "replace")
+    lines = [(found, row) for row, line in enumerate(text.splitlines(), 1) if (found := _PRINTED.match(line))]
+    rows = [
+        {
+            "model": found["model"],
+            "question_id": int(found["question"]),
+            "turn": int(found["turn"]),
+            "score": float(found["score"]),
+            "judge": f"{found['judge']} {found['prompt']}",
+            "row": row,
+        }
+        for found, row in lines
+        if found["model"] in LLAMA_31
+    ]
+    if not rows:
+        raise TableError(f"{name}: no line of it is a judgment of {' or '.join(LLAMA_31)}; fetch it anew")
+    frame = pd.DataFrame(rows)
+    frame["score"] = frame["score"].replace(_NO_SCORE, np.nan)
+    off = ~(frame["score"].between(*JUDGE_SCALE) | frame["score"].isna())
+    twice = frame.duplicated(["model", "question_id", "turn"])
+    for fault, where in (("has a score that is none from 1 to 10", off), ("judges an answer again", twice)):
+        if where.any():
+            raise TableError(f"{name}: row {frame['row'][int(np.argmax(where))]} {fault}; fetch it anew")
+    return frame.drop(columns="row")
 
 
 def commercial(located: Located) -> SourceRows:

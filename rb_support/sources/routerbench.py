@@ -35,10 +35,10 @@ def load(located: Located) -> Outcomes:
     UnsafePickleError, AlteredFileError : as `unpickle.read_frame`, or if a published column is missing.
     TableError : if a cell holds what it must not.
     """
-    if located.source.name == "routerbench-slice":
+    if located.source.name in ("routerbench-slice", "routerbench-sample"):
         frame = pd.concat([read_csv(located, name) for name in located.names], ignore_index=True)
         return table(frame, origin=located.origin, name=", ".join(located.names))
-    read = read_long if located.source.name == "routerbench-raw" else read_wide
+    read = {"routerbench-raw": read_long, "routerbench-rag": read_rag}.get(located.source.name, read_wide)
     sha256 = located.hashes[0] if located.published else None
     return read(located.paths[0], sha256=sha256, origin=located.origin)
 
@@ -62,6 +62,17 @@ def read_long(path: Path, *, sha256: str | None, origin: Origin) -> Outcomes:
     del frame
     wide["prompt"] = np.array(list(numbers), dtype=object)[wide["prompt"].astype(int)]
     return table(wide, origin=origin, name=f"{path.name} (one row per sample)")
+
+
+def read_rag(path: Path, *, sha256: str | None, origin: Origin) -> Outcomes:
+    """Table of the deleted RAG pickle, wide or long, with whatever models it holds; parameters as before.
+
+    Its columns are not documented: those of the other two layouts are expected.
+    """
+    frame = read_frame(path, sha256=sha256)
+    if "model_name" in frame.columns:
+        return Outcomes.from_long(frame, origin=origin, name=path.name)
+    return table(frame, origin=origin, name=path.name, models=None)
 
 
 def table(

@@ -310,6 +310,8 @@ def _receive(file: SourceFile, part: Path, progress: bool) -> None:
 
 
 def _size(file: SourceFile) -> str:
+    if not file.exact and not file.size:
+        return f"at most {file.most:,}"
     return f"{'' if file.exact else 'about '}{file.size:,}"
 
 

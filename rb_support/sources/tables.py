@@ -14,17 +14,18 @@ from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from rb_support.cache import cache_dir, digest, locked, put_aside, read_record, remember
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
-from rb_support.sources import judged, routellm, routerbench
+from rb_support.sources import judged, routellm, routerbench, search_qa
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.records import ModelScores, SourceRows
 from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
 from rb_support.sources.store import Located, fetch, locate
 
-Shots = Literal["0shot", "5shot", "raw", "slice"]
+Shots = Literal["0shot", "5shot", "raw", "slice", "sample", "rag"]
 Table = TypeVar("Table", bound=Rows)
 
 _PREFERRED: tuple[Shots, ...] = ("0shot", "5shot", "slice")
@@ -33,11 +34,16 @@ _PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "routellm-gsm8k": ("scores of a pair of models", routellm.gsm8k),
     "routellm-mtbench": ("scores of a pair of models", routellm.mt_bench),
     "alpaca-eval": ("battles", judged.alpaca_eval),
+    "alpaca-eval-pair": ("battles", judged.alpaca_eval_pair),
+    "arena-battles": ("battles", judged.arena_battles),
     "arena-55k": ("battles", judged.arena),
     "routellm-judge": ("battles", judged.judge),
     "mtbench-claude": ("judgments", routellm.claude),
+    "mtbench-llama31": ("judgments", routellm.printed),
     "routellm-commercial": ("judgments", routellm.commercial),
-    "zeroeval-gsm": ("answers to grade", judged.zeroeval),
+    "zeroeval-gsm": ("graded answers", judged.zeroeval),
+    "arena-bench": ("graded answers", judged.arena_bench),
+    "search-qa": ("outcomes with web search", search_qa.search_qa),
 }
 """Source -> what it holds, and what makes a table of its files."""
 
@@ -48,11 +54,12 @@ _PARSED = "parsed.json"
 def load_routerbench(
     shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
 ) -> Outcomes:
-    """RouterBench's outcome table, all eleven models; `origin.name` says which file it comes from.
+    """RouterBench's outcome table, all its models; `origin.name` says which file it comes from.
 
     Parameters
     ----------
-    shots : "0shot", "5shot" or "raw" (the published pickles) or "slice" (three tasks, 5-shot, as CSV); None
+    shots : "0shot", "5shot" or "raw" (the published pickles), "slice" (three tasks, 5-shot, as CSV), "sample"
+        (365 rows of the 0-shot table) or "rag" (deleted from the Hub, other models; needs the flag); None
         takes the first at hand of 0-shot, 5-shot and slice.
     download : fetch what is not at hand (None: the 0-shot pickle, if none of the three is).
     allow_unverified : as `store.locate`: take a pickle that is not the published one as your own.
@@ -101,7 +108,8 @@ def load_battles(name: str, *, download: bool = False, allow_unverified: bool = 
 
     Parameters
     ----------
-    name : "alpaca-eval", "arena-55k" or "routellm-judge".
+    name : "alpaca-eval", "alpaca-eval-pair" (column protocol), "arena-battles" (columns sample_id, turns and
+        date), "arena-55k" or "routellm-judge".
     download : fetch what is not at hand.
     allow_unverified : take files whose hash nobody has published ("arena-55k").
 
@@ -120,7 +128,7 @@ def load_judgments(name: str, *, download: bool = False) -> SourceRows:
 
     Parameters
     ----------
-    name : "mtbench-claude" or "routellm-commercial".
+    name : "mtbench-claude", "mtbench-llama31" or "routellm-commercial".
     download : fetch what is not at hand.
 
     Raises
@@ -131,30 +139,50 @@ def load_judgments(name: str, *, download: bool = False) -> SourceRows:
 
 
 def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> ModelScores:
-    """Answers of many models, graded: 1 where a model's answer is right, else 0.
+    """Answers of many models, graded: 1 where an answer is right, else 0, or a judge's score.
 
-    The frame has a column `<model>|parsed` per model, False where no number could be read in the answer (it
-    counts as wrong; the origin's notes count these).
+    ZeroEval's frame has a column `<model>|parsed` per model, False where no number could be read in the
+    answer (it counts as wrong); where a judge gave no score it is NaN. The origin's notes count both.
 
     Parameters
     ----------
-    name : "zeroeval-gsm": 15 models on GSM8K's 1,319 test questions.
+    name : "zeroeval-gsm" (15 models on GSM8K's 1,319 test questions) or "arena-bench" (GPT-4's scores from 1
+        to 10 of 14 models on 300 prompts of Chatbot Arena).
     download : fetch what is not at hand.
 
     Raises
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("answers to grade", name, ModelScores, download)
+    return _load("graded answers", name, ModelScores, download)
+
+
+def load_search_qa(*, download: bool = False) -> Outcomes:
+    """250 SimpleQA questions to 17 systems: seven models, eight with a search tool, two Sonar models.
+
+    The nearest public rows to RouterBench's RAG set. Quality is 1 where the answer was graded correct; costs
+    are estimates (`sources/search_prices.toml`, and the origin's notes). The frame has topic, answer_type and
+    per system `<system>|model_response`, `<system>|grade` (A correct, B incorrect, C not attempted) and
+    `<system>|searched`.
+
+    Parameters
+    ----------
+    download : fetch what is not at hand.
+
+    Raises
+    ------
+    MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("outcomes with web search", "search-qa", Outcomes, download)
 
 
 def mtbench_scores(*, download: bool = False) -> ModelScores:
-    """GPT-4's scores (1 to 10) of four models on MT-Bench's 80 questions, mean of both turns.
+    """GPT-4's scores (1 to 10) of six models on MT-Bench's 80 questions, mean of both turns.
 
-    The models are GPT-4, Mixtral, Claude 3 Opus and Claude 3.5 Sonnet, which is not the Claude 3 Sonnet of
-    RouteLLM's Table 4; NaN where the judge gave no score for a turn. The frame has the prompt_turn_2 of
-    `load_pairs("routellm-mtbench")`, the question's category, and contaminated, True where the question also
-    stands in RouteLLM's training data.
+    The models are GPT-4, Mixtral, Claude 3 Opus, Claude 3.5 Sonnet, which is not the Claude 3 Sonnet of
+    RouteLLM's Table 4, and Llama 3.1 70B and 8B, the second pair of that table; NaN where the judge gave no
+    score for a turn. The frame has the prompt_turn_2 of `load_pairs("routellm-mtbench")`, the question's
+    category, and contaminated, True where the question also stands in RouteLLM's training data.
 
     Parameters
     ----------
@@ -166,19 +194,25 @@ def mtbench_scores(*, download: bool = False) -> ModelScores:
     """
     known = load_pairs("routellm-mtbench", decontaminate=False, download=download)
     clean = load_pairs("routellm-mtbench", decontaminate=True, download=download)
-    judgments = load_judgments("mtbench-claude", download=download)
-    turns = judgments.frame.pivot(index=["model", "question_id"], columns="turn", values="score")
-    claude = turns[[1, 2]].mean(axis=1, skipna=False).unstack("model")
+    others = [load_judgments(name, download=download) for name in ("mtbench-claude", "mtbench-llama31")]
     numbers = known.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
+    means = pd.concat([_turn_means(each.frame) for each in others], axis=1).reindex(numbers)
     frame = known.frame[["sample_id", "dataset", "task", "prompt", "prompt_turn_2"]].assign(
         category=known.frame["task"].str.removeprefix("mtbench-"),
         contaminated=~known.frame["sample_id"].isin(clean.frame["sample_id"]),
     )
-    scores = np.column_stack([known.strong, known.weak, claude.reindex(numbers)])
-    note = "judgments of the Claude models come from another publisher than those of GPT-4 and Mixtral"
-    name = f"{known.origin.name}; {judgments.origin.name}"
-    origin = Origin("real", name, (*known.origin.files, *judgments.origin.files), (note,))
-    return ModelScores(frame, (STRONG, WEAK, *claude.columns), scores, origin, JUDGE_SCALE)
+    scores = np.column_stack([known.strong, known.weak, means])
+    note = "judgments of Claude and of Llama 3.1 come from other publishers than those of GPT-4 and Mixtral"
+    origins = [known.origin, *(each.origin for each in others)]
+    read = tuple(file for origin in origins for file in origin.files)
+    origin = Origin("real", "; ".join(origin.name for origin in origins), read, (note,))
+    return ModelScores(frame, (STRONG, WEAK, *means.columns), scores, origin, JUDGE_SCALE)
+
+
+def _turn_means(judgments: pd.DataFrame) -> pd.DataFrame:
+    """Mean of both turns by question_id, a column a model; NaN where a turn has no score."""
+    turns = judgments.pivot(index=["model", "question_id"], columns="turn", values="score")
+    return turns[[1, 2]].mean(axis=1, skipna=False).unstack("model")
 
 
 def _load(
@@ -232,6 +266,6 @@ def _parsing_code() -> str:
     package = files("rb_support")
     folders = [package.joinpath(name) for name in ("outcomes", "sources")]
     modules = [module for folder in folders for module in folder.iterdir() if module.name.endswith(".py")]
-    modules.append(package.joinpath("answers.py"))
+    modules += [package.joinpath("answers.py"), package.joinpath("sources", "search_prices.toml")]
     texts = sorted((module.name, module.read_text(encoding="utf-8")) for module in modules)
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
