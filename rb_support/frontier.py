@@ -4,6 +4,9 @@ A router, like a model, is a point in the cost-quality plane: its mean cost per 
 mean quality. Mixing two of them at random reaches every point between them (linear interpolation),
 and paying more without using it reaches every point to the right (extrapolation). The best that a set
 of points can reach is therefore its non-decreasing convex hull, and the area under it is AIQ.
+
+A hull over hundreds of measured points picks the lucky ones, so AIQ pays for noise. `honest_aiq` chooses
+the hull's points on some queries and pays for them on others.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ Points = NDArray[np.float64]
 
 ROUNDING = 1e-12
 """Share of the values' size below which a gap is what rounding left of none."""
+
+STRIDE = 12
+"""Of many points, every so many-th makes a first hull that most others lie below."""
 
 
 class Part(NamedTuple):
@@ -99,16 +105,25 @@ def hull_indices(points: ArrayLike) -> NDArray[np.intp]:
     better = exceeds(quality[order], rising, np.abs(quality).max())
     pareto = order[better]  # better than all that is as cheap or cheaper
     pareto = pareto[np.append(exceeds(cost[pareto[1:]], cost[pareto[:-1]]), True)]
+    if len(pareto) > 8 * STRIDE:  # what lies below the hull of a few of them is no vertex
+        few = _corners(cost, quality, np.append(pareto[:-1:STRIDE], pareto[-1]))
+        level = np.interp(cost[pareto], cost[few], quality[few])
+        pareto = pareto[~exceeds(level, quality[pareto], np.abs(quality).max())]
+    return _corners(cost, quality, pareto)
+
+
+def _corners(cost: Points, quality: Points, rising: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of rows whose cost and quality rise, those where the upper hull bends, and both ends."""
     chain: list[int] = []
-    xs, ys = cost.tolist(), quality.tolist()
-    for new in pareto.tolist():
+    xs, ys = cost[rising].tolist(), quality[rising].tolist()
+    for new in range(len(rising)):
         while len(chain) > 1:
             a, b = chain[-2:]
             if (ys[b] - ys[a]) * (xs[new] - xs[a]) > (ys[new] - ys[a]) * (xs[b] - xs[a]):
                 break  # b lies above the chord from a to the new point
             chain.pop()
         chain.append(new)
-    return np.array(chain, dtype=np.intp)
+    return rising[chain]
 
 
 def hull(points: ArrayLike) -> Points:
@@ -146,6 +161,78 @@ def aiq(points: ArrayLike, c_min: float | None = None, c_max: float | None = Non
         If c_max < c_min, or the points are unusable (see `as_points`).
     """
     return Curve(as_points(points)).aiq(c_min, c_max)
+
+
+def chosen(points: ArrayLike, c_min: float | None = None) -> NDArray[np.intp]:
+    """Rows of `points` that a deployer mixes: the vertices of their hull, by rising cost.
+
+    Parameters
+    ----------
+    points : (n, 2) of (cost, quality) as measured on the queries that choose.
+    c_min : left end of the cost domain; a late starter's vertices below the line from (c_min, 0) are not used.
+    """
+    array = as_points(points)
+    rows = hull_indices(array)
+    if c_min is None or not exceeds(array[rows[0], 0], c_min):
+        return rows
+    extended = hull_indices(np.vstack([[c_min, 0.0], array])) - 1
+    return extended[1:] if len(extended) > 1 else rows
+
+
+def priced(points: ArrayLike, c_min: ArrayLike, c_max: ArrayLike) -> NDArray[np.float64]:
+    """Mean height over [c_min, c_max] of the straight lines through points that others have chosen.
+
+    The points go by what they cost here, which any deployer sees; that one is worse than a cheaper one stays
+    in the area, since whoever chose could not know. Left of the cheapest point the line comes from
+    (c_min, 0), right of the dearest it goes on flat; on a domain of one cost, the last point counts.
+
+    Parameters
+    ----------
+    points : (..., k, 2) of (cost, quality), k >= 1; leading axes such as resamples are priced one by one.
+    c_min, c_max : (...) the cost domain.
+    """
+    array = np.asarray(points, dtype=float)
+    low, high = np.asarray(c_min, dtype=float), np.asarray(c_max, dtype=float)
+    order = np.argsort(array[..., 0], axis=-1, kind="stable")
+    cost, quality = (np.take_along_axis(array[..., side], order, axis=-1) for side in (0, 1))
+    xs = np.concatenate([low[..., None], cost, np.maximum(high, cost[..., -1])[..., None]], axis=-1)
+    ys = np.concatenate([np.zeros_like(low)[..., None], quality, quality[..., -1:]], axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        places = (xs - low[..., None]) / (high - low)[
+            ..., None
+        ]  # in shares of the domain, so that no unit matters
+        inside = np.clip(places, 0.0, 1.0)
+        slopes = np.diff(ys) / np.diff(places)
+        middles = (inside[..., :-1] + inside[..., 1:]) / 2
+        heights = ys[..., :-1] + slopes * (middles - places[..., :-1])
+        widths = np.diff(inside)
+        areas = np.where(widths > 0, widths * heights, 0.0).sum(axis=-1)
+    return np.where(exceeds(high, low), areas, quality[..., -1])
+
+
+def honest_aiq(
+    choosing: ArrayLike, paying: ArrayLike, c_min: float | None = None, c_max: float | None = None
+) -> float:
+    """AIQ of the points that one part of the queries chooses, as the other part pays for them.
+
+    Parameters
+    ----------
+    choosing, paying : (n, 2) of (cost, quality) of the same n policies on two disjoint sets of queries.
+    c_min, c_max : domain in USD per query on the paying part; its points' own if None.
+
+    Returns
+    -------
+    float, in units of quality. Noise that the choosing part takes for quality is worth nothing here, so what
+    knows nothing does not gain by having more points.
+
+    >>> lucky, true = [[1, 0.5], [2, 0.9], [3, 0.7]], [[1, 0.5], [2, 0.5], [3, 0.7]]
+    >>> aiq(lucky), honest_aiq(lucky, true)
+    (0.8, 0.5)
+    """
+    points = as_points(paying)
+    low = float(points[:, 0].min()) if c_min is None else float(c_min)
+    high = float(points[:, 0].max()) if c_max is None else float(c_max)
+    return float(priced(points[chosen(choosing)], low, high))
 
 
 def shared_domain(*systems: ArrayLike) -> tuple[float, float]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, exceeds, shared_domain
+from rb_support.frontier import aiq, chosen, exceeds, priced, shared_domain
 
 Array = NDArray[np.float64]
 System = Callable[[ArrayLike | None], Array]
-"""A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points."""
+"""A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points.
+
+A row is a policy, the same one under all weights, and its point the weighted mean over the queries.
+"""
+
+HALVINGS = 16
+"""How often the queries are halved at random for the honest AIQ, so that little of a split's luck is left."""
+
+BLOCKS = 256
+"""More queries than these are halved and resampled in so many random blocks of equal size."""
 
 
 def mean_points(cost: Array, quality: Array) -> System:
@@ -75,6 +84,94 @@ def bootstrap_aiq(
     estimates = aiqs(systems)
     weights = bootstrap_weights(n, draws, rng)
     return estimates, pd.DataFrame([aiqs(systems, row) for row in weights], columns=list(systems))
+
+
+def honest_aiqs(
+    systems: Mapping[str, System], n: int, *, rng: np.random.Generator, halvings: int = HALVINGS
+) -> dict[str, float]:
+    """Cross-fitted AIQ of several systems: policies chosen on half of the queries, priced on the other half.
+
+    Halves swap, and several random halvings are averaged. See `rb_support.frontier.honest_aiq` for one of
+    them. The cost domain that the systems share is spanned, on each part, by what is cheapest and dearest on
+    all queries and by what is chosen.
+
+    Parameters
+    ----------
+    systems : name -> points as a function of query weights.
+    n : number of queries. One alone chooses and pays.
+    rng : of the halvings.
+    halvings : how many; fewer leave more of a split's luck in.
+    """
+    block = _blocks(n, rng)
+    pays, rows = _turns(systems, block, rng, halvings)
+    areas, counts = [], pays[:, block].sum(axis=1)
+    for turn, paying in enumerate(pays[:, block].astype(float)):
+        areas.append(_priced_together([systems[name](paying)[rows[name][turn]] for name in systems]))
+    return dict(zip(systems, np.average(areas, axis=0, weights=counts).tolist(), strict=True))
+
+
+def bootstrap_honest_aiq(
+    systems: Mapping[str, System], n: int, *, rng: np.random.Generator, draws: int = 1000
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Honest AIQ (see `honest_aiqs`) of several systems, and on resamples of the queries that pay.
+
+    A resample draws queries and keeps the halvings and what was chosen, so that a query never stands on both
+    sides, however often it is drawn: the interval is one of the price of policies that are given. All systems
+    see the same halvings and resamples. Parameters and returns are those of `bootstrap_aiq`.
+    """
+    block = _blocks(n, rng)
+    pays, rows = _turns(systems, block, rng, HALVINGS)
+    sizes, parts = np.bincount(block), np.arange(block.max() + 1)[:, None] == block
+    used = {name: np.unique(np.concatenate(each)) for name, each in rows.items()}
+    totals = {name: np.stack([systems[name](part)[used[name]] for part in parts]) for name in systems}
+    drawn = np.vstack([np.ones(len(sizes)), bootstrap_weights(len(sizes), draws, rng)]) * sizes
+    areas = np.zeros((len(drawn), len(systems)))
+    for turn, paying in enumerate(pays):
+        weights = drawn * paying
+        shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+        columns = {name: np.searchsorted(used[name], rows[name][turn]) for name in systems}
+        points = [np.tensordot(shares, totals[name][:, columns[name]], 1) for name in systems]
+        areas += weights.sum(axis=1, keepdims=True) * _priced_together(points)
+    paid = (drawn @ pays.T).sum(axis=1, keepdims=True)
+    whole, *_ = found = areas / paid
+    estimates = dict(zip(systems, whole.tolist(), strict=True))
+    return estimates, pd.DataFrame(found[1:], columns=list(systems))
+
+
+def _blocks(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Random block of each of n queries, (n,): its own, or of more than `BLOCKS` one of so many."""
+    return rng.permutation(n) % min(n, BLOCKS)
+
+
+def _turns(
+    systems: Mapping[str, System], block: NDArray[np.int64], rng: np.random.Generator, halvings: int
+) -> tuple[NDArray[np.bool_], dict[str, list[NDArray[np.intp]]]]:
+    """Which blocks pay in each turn, (2 halvings, blocks), and what rows the others choose in it.
+
+    A system's rows end with the two that are cheapest and dearest on all queries.
+    """
+    count = block.max() + 1
+    if count == 1:
+        pays = chooses = np.ones((1, 1), dtype=bool)
+    else:
+        half = np.array([rng.permutation(count) < count // 2 for _ in range(halvings)])
+        pays, chooses = np.concatenate([half, ~half]), np.concatenate([~half, half])
+    every = {name: system(None)[:, 0] for name, system in systems.items()}
+    ends = {name: [cost.argmin(), cost.argmax()] for name, cost in every.items()}
+    rows: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}
+    for weights in chooses[:, block].astype(float):
+        points = {name: system(weights) for name, system in systems.items()}
+        cheapest = min(float(each[:, 0].min()) for each in points.values())
+        for name, each in points.items():
+            rows[name].append(np.append(chosen(each, cheapest), ends[name]))
+    return pays, rows
+
+
+def _priced_together(points: Sequence[Array]) -> Array:
+    """Areas (..., systems) of points (..., k, 2) as `_turns` chose them, on the domain that they share."""
+    costs = np.concatenate([each[..., 0] for each in points], axis=-1)
+    low, high = costs.min(axis=-1), costs.max(axis=-1)
+    return np.stack([priced(each[..., :-2, :], low, high) for each in points], axis=-1)
 
 
 def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:

@@ -9,6 +9,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import KNNRouter, RidgeRouter
 from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval, supports
 from rb_support.studies.predictive import (
+    PLACEBO,
     ZERO,
     ZERO_TRAINED,
     Comparison,
@@ -47,8 +48,9 @@ def parts():
 def test_routers_that_can_learn_beat_zero(parts):
     comparison = compare(*parts, {"KNN": KNNRouter(20), "Ridge": RidgeRouter()})
     result = comparison.table(rng=np.random.default_rng(1), draws=200).set_index("router")
-    assert list(result.index) == [ZERO, ZERO_TRAINED, "KNN", "Ridge"]
-    assert (result.loc[["KNN", "Ridge"], "minus_zero_low"] > 0.05).all()
+    assert list(result.index) == [ZERO, ZERO_TRAINED, "KNN", "Ridge", PLACEBO]
+    assert (result.loc[["KNN", "Ridge"], ["minus_zero_low", "honest_low"]] > 0.05).all(axis=None)
+    assert result["finding"].tolist()[2:] == ["leads", "leads", "no lead shown"]
     assert result.loc[ZERO, ["minus_zero", "minus_zero_low", "minus_zero_high"]].tolist() == [0, 0, 0]
     assert (result["aiq_low"] <= result["aiq"]).all() and (result["aiq"] <= result["aiq_high"]).all()
     assert result["aiq"].to_dict() == pytest.approx(comparison.aiq())
@@ -157,7 +159,7 @@ def test_repeat_splits(parts):
 def test_curves_hold_what_a_figure_shows(parts):
     comparison = compare(*parts, {"KNN": KNNRouter(20)})
     curves = comparison.curves()
-    assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", "a", "b", "Oracle"]
+    assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", PLACEBO, "a", "b", "Oracle"]
     shown = curves.loc[curves["router"] == "KNN", ["usd_per_query", "quality"]].to_numpy()
     assert aiq(shown, 1, 4) == pytest.approx(comparison.aiq()["KNN"])
 
@@ -192,5 +194,5 @@ def test_tables_of_several_datasets(parts):
     train, test, X = parts
     both = {name: compare(train, test, X, {"KNN": KNNRouter(5)}) for name in ("A", "B")}
     table = aiq_table(both, rng=np.random.default_rng(0), draws=10)
-    assert table["dataset"].tolist() == ["A"] * 3 + ["B"] * 3
+    assert table["dataset"].tolist() == ["A"] * 4 + ["B"] * 4
     assert table.columns[0] == "dataset" == curve_table(both).columns[0]

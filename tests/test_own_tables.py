@@ -123,8 +123,9 @@ def test_predictive_studies_run_on_any_table(table, seed):
         routers = {"KNN": KNNRouter(5), "Ridge": RidgeRouter()}
         found = {"mine": predictive.compare(train, test, vectors(table), routers)}
         areas = predictive.aiq_table(found, rng=np.random.default_rng(0), draws=5)
-        values = areas.drop(columns=["dataset", "router"]).to_numpy(dtype=float)
-        assert np.isfinite(values).all() and areas["aiq"].between(0, 1 + 1e-9).all()
+        assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
+        assert areas[["aiq", "aiq_honest"]].stack().between(0, 1 + 1e-9).all()
+        assert len(predictive.estimates(areas)) == len(areas)
         assert predictive.cautions({"mine": (train, test)})
         assert np.isfinite(predictive.curve_table(found)["quality"]).all()
         assert found["mine"].oracle_lead >= -1e-9
@@ -160,8 +161,8 @@ def test_cascades_run_on_any_table(table, seed):
         simulated = cascades.error_systems(table, RATES, steps=5)
         real = cascades.judged_systems(table, table.quality, steps=5)
         compared = predictive.Comparison(table, simulated | real)
-        areas = compared.table(rng=rng, draws=5).drop(columns="router")
-        assert np.isfinite(areas.to_numpy(dtype=float)).all()
+        areas = compared.table(rng=rng, draws=5)
+        assert np.isfinite(areas[[*predictive.FORMATS]].drop(columns="placebo_high")).all(axis=None)
         reach = cascades.oracle_reach(compared)
         assert not np.isnan(list(reach.values())).any() and reach["gap"] > -1e-9
         assert (cascades.largest_falls(table, RATES, steps=5) >= 0).all()

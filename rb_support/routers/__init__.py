@@ -12,6 +12,7 @@ from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, ju
 from rb_support.routers.knn import KNNRouter
 from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
+from rb_support.routers.placebo import PlaceboRouter, dealt_out, knows_nothing
 from rb_support.routers.rerank import rerank, rerank_table
 from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
@@ -21,6 +22,7 @@ __all__ = [
     "KNNRouter",
     "LearnedJudge",
     "MLPRouter",
+    "PlaceboRouter",
     "PredictiveRouter",
     "RidgeRouter",
     "ZeroRouter",
@@ -31,10 +33,12 @@ __all__ = [
     "cascade_name",
     "chains",
     "cross_judged",
+    "dealt_out",
     "decide",
     "free_abstention",
     "judge_error",
     "judged_split",
+    "knows_nothing",
     "ladder",
     "lambda_path",
     "learned_cascades",

@@ -1,9 +1,9 @@
-"""Several routers on one test set: curves, a shared cost domain, AIQ with paired intervals."""
+"""Several routers on one test set: curves, AIQ as printed and honest, intervals, and what luck reaches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,40 @@ from numpy.typing import NDArray
 
 from rb_support.frontier import Curve, hull
 from rb_support.outcomes import Outcomes, TableError
-from rb_support.routers import PredictiveRouter, ZeroRouter, lambda_path, mean_cost, model_points
-from rb_support.stats import System, aiqs, bootstrap_aiq, interval, supports
+from rb_support.routers import (
+    PlaceboRouter,
+    PredictiveRouter,
+    ZeroRouter,
+    dealt_out,
+    knows_nothing,
+    lambda_path,
+    mean_cost,
+    model_points,
+)
+from rb_support.stats import (
+    System,
+    aiqs,
+    bootstrap_aiq,
+    bootstrap_honest_aiq,
+    honest_aiqs,
+    interval,
+    simultaneous,
+    supports,
+)
 from rb_support.studies.pilot import oracle_rows
+from rb_support.verdicts import Estimate
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
+PLACEBO = "Placebo"
+PLACEBOS = 24
+"""How many times a router's predictions are dealt out anew to see what luck alone reaches."""
+FORMATS = dict.fromkeys(
+    ("aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high", "aiq_honest")
+    + ("honest_minus_zero", "honest_low", "honest_high", "placebo_high"),
+    ".4f",
+)
+"""How the numbers of an AIQ table are shown."""
 FEW = 10
 """Test rows below which a bootstrap interval is warned of."""
 
@@ -29,10 +57,15 @@ class Comparison:
     ----------
     test : the test rows.
     systems : name -> points (k, 2) as a function of query weights; the paper's zero router first.
+    placebos : name -> a system of the same spread that knows nothing of the queries, drawn anew at each call;
+        for those systems that have one.
+    constant : names of routers that predict the same for every query, which makes them zero routers.
     """
 
     test: Outcomes
     systems: Mapping[str, System]
+    placebos: Mapping[str, Callable[[np.random.Generator], System]] = field(default_factory=dict)
+    constant: frozenset[str] = frozenset()
 
     def points(self, name: str) -> NDArray[np.float64]:
         """All points (k, 2) of one system: mean cost in USD per query, mean quality."""
@@ -46,6 +79,21 @@ class Comparison:
     def aiq(self) -> dict[str, float]:
         """AIQ of every system on the cost domain that all share (RouterBench sec. 3.3)."""
         return aiqs(self.systems)
+
+    def honest_aiq(self, *, rng: np.random.Generator) -> dict[str, float]:
+        """Cross-fitted AIQ of every system, the zero router treated alike (see `stats.honest_aiqs`)."""
+        return honest_aiqs(self.systems, len(self.test), rng=rng)
+
+    def placebo_leads(
+        self, name: str, *, rng: np.random.Generator, draws: int = PLACEBOS
+    ) -> NDArray[np.float64]:
+        """Honest AIQ above the zero router's of what has a router's spread and no knowledge, (draws,)."""
+        leads = []
+        for _ in range(draws):
+            pair = {ZERO: self.systems[ZERO], name: self.placebos[name](rng)}
+            areas = honest_aiqs(pair, len(self.test), rng=rng, halvings=8)
+            leads.append(areas[name] - areas[ZERO])
+        return np.array(leads)
 
     def lead_over_best_model(self, name: str, weights: NDArray[np.float64] | None = None) -> float:
         """Quality of a system at the best single model's mean cost, minus that model's quality.
@@ -72,25 +120,55 @@ class Comparison:
         return _stacked({name: pd.DataFrame(p, columns=columns) for name, p in parts.items()}, "router")
 
     def table(self, *, rng: np.random.Generator, draws: int = 1000) -> pd.DataFrame:
-        """AIQ with 95% intervals, and how far above the zero router.
+        """AIQ as the paper defines it and honest AIQ (see `honest_aiq`), and how far above the zero router.
 
         Parameters
         ----------
-        rng : of the paired bootstrap over test queries.
+        rng : of the paired bootstraps over test queries, the halvings and the placebos.
         draws : number of resamples.
 
         Returns
         -------
-        A row per system: router, aiq, aiq_low, aiq_high, minus_zero, minus_zero_low, minus_zero_high.
+        A row per system. aiq, aiq_low, aiq_high: the paper's, with a 95% interval of its own. minus_zero,
+        minus_zero_low, minus_zero_high: that above the zero router's. aiq_honest. honest_minus_zero,
+        honest_low, honest_high: the same by the honest measure. Intervals of differences hold for all rows at
+        once. placebo_high: 97.5% quantile of the honest lead of placebos with the row's spread; NaN without
+        one. n: test queries. finding: "leads" if the honest lead is above placebo_high and its interval
+        excludes zero.
         """
         estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
-        rows = []
-        for name, value in estimates.items():
-            low, high = interval(samples[name])
-            below, above = interval(samples[name] - samples[ZERO])
-            rows.append((name, value, low, high, value - estimates[ZERO], below, above))
-        columns = ["router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high"]
-        return _without_rounding(pd.DataFrame(rows, columns=columns).set_index("router")).reset_index()
+        honest, priced = bootstrap_honest_aiq(self.systems, len(self.test), rng=rng, draws=draws)
+        table = pd.DataFrame({"aiq": estimates})
+        table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in estimates]
+        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], estimates, samples)
+        table["aiq_honest"] = honest
+        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], honest, priced)
+        drawn = {name: self.placebo_leads(name, rng=rng) for name in self.placebos}
+        table["placebo_high"] = {name: np.quantile(leads, 0.975) for name, leads in drawn.items()}
+        table = _without_rounding(table).assign(n=len(self.test))
+        table["finding"] = [self._finding(str(name), row) for name, row in table.iterrows()]
+        return table.rename_axis("router").reset_index()
+
+    def _finding(self, name: str, row: pd.Series[float]) -> str:
+        """What a row of the table says of its router."""
+        if name == ZERO:
+            return "reference"
+        if name in self.constant:
+            return "a zero router: predicts the same for every query"
+        if row["honest_high"] < 0:
+            return "behind zero"
+        known = (
+            not row["honest_minus_zero"] <= row["placebo_high"]
+        )  # NaN: there is nothing to hold it against
+        return "leads" if row["honest_low"] > 0 and known else "no lead shown"
+
+
+def _add_leads(
+    table: pd.DataFrame, name: str, ends: list[str], estimates: Mapping[str, float], samples: pd.DataFrame
+) -> None:
+    """Add each system's distance to the zero router, and its simultaneous interval, to a table."""
+    table[name] = pd.Series(estimates) - estimates[ZERO]
+    table[ends] = simultaneous(table[name], samples.sub(samples[ZERO], axis=0))
 
 
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,21 +224,56 @@ def compare(
     Returns
     -------
     Comparison with both zero routers (the paper's, which sees the test means, and one chosen on training
-    rows) before the routers given. Decisions weigh quality against each model's mean training cost.
+    rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
+    mean training cost.
     """
     X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
-    predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in routers.items()}
+    all_of_them = {**routers, PLACEBO: PlaceboRouter()}
+    predicted = {name: router.fit(train, X_train).predict(X_test) for name, router in all_of_them.items()}
     return compare_predictions(train, test, predicted)
+
+
+def compare_shuffled(
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    routers: Mapping[str, PredictiveRouter],
+    *,
+    rng: np.random.Generator,
+) -> Comparison:
+    """`compare` of the same routers with the training queries' embeddings permuted: nothing is to be learnt.
+
+    A lead that is left then is one of the method, not of the queries.
+    """
+    ids = train.frame["sample_id"]
+    permuted = pd.DataFrame(X.loc[rng.permutation(ids)].to_numpy(), index=ids, columns=X.columns)
+    kept = X.loc[test.frame["sample_id"]]
+    if train is test:  # nothing is held out
+        kept = kept.iloc[:0]
+    return compare(train, test, pd.concat([permuted, kept]), routers)
 
 
 def compare_predictions(
     train: Outcomes, test: Outcomes, predicted: Mapping[str, NDArray[np.float64]]
 ) -> Comparison:
-    """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality."""
+    """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality.
+
+    Each system's placebo has its own predictions, dealt out to the test queries at random.
+    """
+    cost = mean_cost(train)
+
+    def follow(quality: NDArray[np.float64]) -> System:
+        return lambda_path(quality, cost).on(test.quality, test.cost)
+
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
-    for name, quality in predicted.items():
-        systems[name] = lambda_path(quality, mean_cost(train)).on(test.quality, test.cost)
-    return Comparison(test, systems)
+    systems |= {name: follow(quality) for name, quality in predicted.items()}
+    constant = frozenset(name for name, quality in predicted.items() if knows_nothing(quality))
+    placebos = {
+        name: lambda rng, quality=quality: follow(dealt_out(quality, rng))
+        for name, quality in predicted.items()
+        if name not in constant
+    }
+    return Comparison(test, systems, placebos, constant)
 
 
 def repeat_splits(
@@ -193,6 +306,26 @@ def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
 
 def _stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
+
+
+def estimates(rows: pd.DataFrame) -> list[Estimate]:
+    """Honest leads over the zero router as evidence for a statement, one for each row of an AIQ table.
+
+    Parameters
+    ----------
+    rows : of `aiq_table` or `Comparison.table`, those that a statement is about.
+
+    Returns
+    -------
+    Estimates with the table's simultaneous intervals, its test queries, and as floor what a placebo reaches.
+    """
+    found = []
+    for row in rows.to_dict("records"):
+        floor = -np.inf if np.isnan(row["placebo_high"]) else row["placebo_high"]
+        name = f"{row.get('dataset', '')} {row['router']}".strip()
+        lead, low, high = (row[column] for column in ("honest_minus_zero", "honest_low", "honest_high"))
+        found.append(Estimate(lead, low, high, name, row["n"], floor))
+    return found
 
 
 def verdict(rows: pd.DataFrame, sign: int) -> tuple[str, bool | None]:
