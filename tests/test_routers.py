@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -19,22 +18,32 @@ from rb_support.routers import (
     MLPRouter,
     RidgeRouter,
     ZeroRouter,
+    chance_of_knowing_nothing,
+    contrast_error,
     decide,
     free_abstention,
+    knows_nothing,
     ladder,
     lambda_path,
     mean_cost,
     model_points,
     oracle,
 )
+from rb_support.routers.evidence import folds
 from rb_support.routers.knn import TOLERANCE
+from rb_support.routers.mlp import _AdamW, _first_weights, _slopes, _values
 
 
 def table(quality, cost=None):
     quality = np.asarray(quality, dtype=float)
     n, m = quality.shape
     frame = pd.DataFrame(
-        {"sample_id": [f"t.{i}" for i in range(n)], "dataset": "D", "task": "t", "prompt": "p"}
+        {
+            "sample_id": [f"t.{i}" for i in range(n)],
+            "dataset": "D",
+            "task": "t",
+            "prompt": [f"p{i}" for i in range(n)],
+        }
     )
     cost = np.broadcast_to(np.arange(1.0, m + 1), (n, m)) if cost is None else np.asarray(cost, dtype=float)
     return Outcomes(frame, quality, cost.copy(), tuple(f"m{j}" for j in range(m)), Origin("own", "test"))
@@ -208,13 +217,11 @@ def test_mlp_learns_is_seeded_and_stays_in_range():
     assert (again == predicted).all()
 
 
-def test_mlp_members_are_averaged_and_leave_torch_as_it_was():
+def test_mlp_members_are_averaged():
     rng = np.random.default_rng(7)
     X = rng.normal(size=(200, 3))
     quality = (X[:, :2] > 0).astype(float)
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
     three = MLPRouter((8,), members=3, epochs=4, seed=5).fit(table(quality), X)
-    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
     each = []
     for network in three.networks:
         single = MLPRouter((8,), epochs=4).fit(table(quality), X)
@@ -224,15 +231,58 @@ def test_mlp_members_are_averaged_and_leave_torch_as_it_was():
     assert np.ptp(each, axis=0).max() > 0  # no two of them are the same network
     with pytest.raises(ValueError, match="members"):
         MLPRouter(members=0)
+    with pytest.raises(ValueError, match="start"):
+        MLPRouter(start="zero")
 
 
-def test_mlp_predicts_the_means_where_nothing_can_be_learnt():
+def test_gradients_and_steps_are_those_of_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(30, 5)), rng.random((30, 2))
+    network = _first_weights((5, 7, 4, 2), rng)
+    layers = []
+    for weight, bias in network:
+        layer = torch.nn.Linear(*weight.shape, dtype=torch.float64)
+        layer.weight.data.copy_(torch.from_numpy(weight.T))
+        layer.bias.data.copy_(torch.from_numpy(bias))
+        layers += [layer, torch.nn.ReLU()]
+    theirs = torch.nn.Sequential(*layers[:-1])
+    weights = [layer.weight for layer in layers[::2]]
+    optimizer = torch.optim.AdamW(
+        [{"params": weights, "weight_decay": 3.0}, {"params": [layer.bias for layer in layers[::2]]}],
+        lr=1e-2,
+        weight_decay=0.0,
+    )
+    step = _AdamW(network, 1e-2, 3.0)
+    for _ in range(20):
+        step(_slopes(network, x, y))
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(theirs(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+        optimizer.step()
+    with torch.inference_mode():
+        np.testing.assert_allclose(_values(network, x)[-1], theirs(torch.from_numpy(x)).numpy(), atol=1e-9)
+
+
+def test_mlp_chooses_widths_and_penalty_on_its_validation_rows():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(300, 6))
+    quality = (X[:, :2] + rng.normal(size=(300, 2)) > 0).astype(float)
+    router = MLPRouter([(16, 16), (4,)], penalties=(0.01, 10.0), epochs=20).fit(table(quality), X)
+    assert len(router.validation_error) == 4
+    assert router.validation_error[router.setting] == min(router.validation_error.values())
+    same = MLPRouter(router.setting.hidden, penalties=[router.setting.penalty], epochs=20)
+    np.testing.assert_array_equal(same.fit(table(quality), X).predict(X), router.predict(X))
+
+
+def test_mlp_as_in_the_paper_varies_where_nothing_can_be_learnt_and_the_shrunken_one_does_not():
     rng = np.random.default_rng(4)
     quality = (rng.random((400, 2)) < [0.3, 0.7]).astype(float)
-    predicted = (
-        MLPRouter(seed=0).fit(table(quality), rng.normal(size=(400, 20))).predict(rng.normal(size=(50, 20)))
-    )
-    assert np.abs(predicted - [0.3, 0.7]).mean() < 0.1
+    X, new = rng.normal(size=(400, 20)), rng.normal(size=(50, 20))
+    plain = MLPRouter(seed=0).fit(table(quality), X).predict(new)
+    assert np.abs(plain - [0.3, 0.7]).mean() < 0.15 and not knows_nothing(plain)
+    shrunken = MLPRouter(start="means", seed=0).fit(table(quality), X)
+    assert knows_nothing(shrunken.predict(new)) and shrunken.setting is None
+    np.testing.assert_allclose(shrunken.predict(new), np.tile(quality.mean(axis=0), (50, 1)))
 
 
 def test_mean_cost():
@@ -246,7 +296,7 @@ def test_ridge_solves_the_normal_equations():
     centred, target = X - X.mean(axis=0), quality - quality.mean(axis=0)
     slopes = np.linalg.solve(centred.T @ centred + 0.05 * 40 * np.eye(3), centred.T @ target)
     np.testing.assert_allclose(router.predict(X), quality.mean(axis=0) + centred @ slopes, atol=1e-10)
-    assert router.penalty == 0.05 and router.fold_aiq == {}
+    assert router.penalty == 0.05 and router.fold_error == {}
 
 
 def test_ridge_stays_with_the_means_without_evidence_and_leaves_them_with_it():
@@ -257,13 +307,89 @@ def test_ridge_stays_with_the_means_without_evidence_and_leaves_them_with_it():
     assert blind.penalty == np.inf
     np.testing.assert_allclose(blind.predict(X), np.tile([0.25, 0.75], (300, 1)))
     sighted = RidgeRouter(seed=1).fit(table(np.column_stack([side, ~side])), X)
-    assert sighted.penalty < 1 and sighted.fold_aiq[sighted.penalty] > sighted.fold_aiq[np.inf] + 0.1
+    assert sighted.penalty < 1 and sighted.fold_error[sighted.penalty] < sighted.fold_error[np.inf] - 0.1
+    alike = RidgeRouter(seed=1).fit(table(np.column_stack([side, side])), X)
+    assert alike.penalty == np.inf  # it tells which queries are hard, but not who answers them
     with pytest.raises(ValueError, match="positive"):
         RidgeRouter([0.0, 1.0])
     with pytest.raises(ValueError, match="300 training queries but 299"):
         RidgeRouter().fit(table(np.full((300, 2), 0.5)), X[1:])
 
 
-def test_torch_is_imported_only_where_a_network_is_trained():
+def test_knn_chooses_k_by_the_queries_left_out():
+    """Groups of 6 alike: 5 others know the answer, 40 others do not."""
+    rng = np.random.default_rng(9)
+    group = np.repeat(np.arange(40), 6)
+    X = rng.normal(size=(40, 12))[group] + 0.05 * rng.normal(size=(240, 12))
+    right = rng.integers(0, 2, 40)[group]
+    train = table(np.column_stack([right, 1 - right]))
+    router = KNNRouter((40, 5, 120)).fit(train, X)
+    assert router.k == 5 == min(router.left_out_error, key=router.left_out_error.get)
+    # By hand: every query predicted by a router that never saw it.
+    for k, error in router.left_out_error.items():
+        others = [np.delete(np.arange(240), i) for i in range(60)]
+        each = [
+            KNNRouter(k).fit(train.take(rows), X[rows]).predict(X[[i]])[0] for i, rows in enumerate(others)
+        ]
+        np.testing.assert_allclose(router._of_others(unit(X))[k][:60], each)
+        assert error == pytest.approx(contrast_error(router._of_others(unit(X))[k], train.quality))
+
+
+def test_knn_does_not_learn_k_from_the_same_prompt():
+    rng = np.random.default_rng(10)
+    quality = np.repeat((rng.random((60, 2)) < 0.5).astype(float), 2, axis=0)
+    X = np.repeat(rng.normal(size=(60, 8)), 2, axis=0)
+    train = table(quality)
+    train.frame["prompt"] = np.repeat([f"p{i}" for i in range(60)], 2)
+    router = KNNRouter((1, 40)).fit(train, X)
+    assert router.k == 40  # with its twin as neighbour, k = 1 would seem perfect
+    train.frame["prompt"] = "p"
+    assert KNNRouter((1, 40)).fit(train, X).k == 40 and not KNNRouter((1, 40)).fit(train, X).left_out_error
+
+
+def test_shrunken_knn_lies_between_the_means_and_the_neighbours():
+    rng = np.random.default_rng(11)
+    X = rng.normal(size=(400, 3))
+    quality = (np.column_stack([X[:, 0], -X[:, 0]]) + rng.normal(size=(400, 2)) > 0).astype(float)
+    train = table(quality)
+    router = KNNRouter((5, 20), shrink=True).fit(train, X)
+    assert 0 < router.share < 1
+    means, plain = quality.mean(axis=0), KNNRouter(router.k).fit(train, X).predict(X)
+    np.testing.assert_allclose(router.predict(X), means + router.share * (plain - means))
+    nothing = KNNRouter((5, 20), shrink=True).fit(train, rng.normal(size=(400, 3)))
+    assert nothing.share == 0 and knows_nothing(nothing.predict(X))
+
+
+def test_contrast_error_counts_differences_between_models_only():
+    quality = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert contrast_error(quality + [[0.3], [-0.2]], quality) == pytest.approx(0)
+    assert contrast_error(quality[::-1], quality) == pytest.approx(1)
+    assert contrast_error([[0.5]], [[1.0]]) == pytest.approx(0.25)  # one model: nothing to differ from
+
+
+def test_chance_of_knowing_nothing_is_uniform_without_signal_and_small_with():
+    rng = np.random.default_rng(12)
+    found = np.array(
+        [chance_of_knowing_nothing(rng.normal(size=(40, 3)), rng.random((40, 2)), seed=i) for i in range(300)]
+    )
+    for share in (0.1, 0.5, 0.9):
+        assert abs(np.mean(found <= share) - share) < 3 * np.sqrt(share * (1 - share) / 300)
+    X = rng.normal(size=(40, 3))
+    assert chance_of_knowing_nothing(X, X[:, :2]) == 1 / 200
+    assert chance_of_knowing_nothing(X, np.full((40, 2), 0.3)) == 1
+
+
+def test_folds_leave_equal_prompts_out_together():
+    train = table(np.random.default_rng(13).random((30, 2)))
+    train.frame["prompt"] = [f"p{i // 3}" for i in range(30)]
+    parts = folds(train)
+    assert sorted(np.concatenate([left for _, left in parts])) == list(range(30))
+    prompts = train.frame["prompt"].to_numpy()
+    assert all(not set(prompts[seen]) & set(prompts[left]) for seen, left in parts)
+    train.frame["prompt"] = "p"
+    assert folds(train) == []
+
+
+def test_no_router_here_imports_torch():
     script = "import sys, rb_support.report, rb_support.routers, rb_support.studies.predictive as p"
     subprocess.run([sys.executable, "-c", f"{script}; sys.exit('torch' in sys.modules)"], check=True)

@@ -8,6 +8,7 @@ A `Cascade` asks first and decides afterwards; `chains` searches for the best; `
 from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
 from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades, searched
 from rb_support.routers.decision import PredictiveRouter, decide, ladder, lambda_path, mean_cost
+from rb_support.routers.evidence import chance_of_knowing_nothing, contrast_error
 from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
 from rb_support.routers.knn import KNNRouter
 from rb_support.routers.mlp import MLPRouter
@@ -32,6 +33,8 @@ __all__ = [
     "budget_grid",
     "cascade_name",
     "chains",
+    "chance_of_knowing_nothing",
+    "contrast_error",
     "cross_judged",
     "dealt_out",
     "decide",

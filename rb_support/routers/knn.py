@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from rb_support.embed import unit
 from rb_support.outcomes import Outcomes
 from rb_support.routers.decision import training_vectors
+from rb_support.routers.evidence import contrast_error, contrasts, knows_something, least, prompt_numbers
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -34,36 +35,81 @@ class KNNRouter:
 
     Parameters
     ----------
-    k : number of neighbours; the paper's best setting is said to be 40.
+    k : number of neighbours, or several to choose from ("results of the optimal ones are displayed", caption
+        of Figure 4): the one of the lowest `contrast_error` when every training query is predicted by the
+        others, of which one neighbour search serves all k. The paper's best setting is said to be 40.
+    shrink : beyond the paper: how far a prediction leaves each model's mean, from 0 (the mean) to 1 (the
+        neighbours'), is chosen as k is, and is 0 unless the vectors tell anything
+        (`evidence.knows_something`).
+    seed : of that test's permutations.
+
+    Attributes
+    ----------
+    k : the number chosen, after `fit`; the smallest candidate before.
+    share : how far predictions leave the means, after `fit`.
+    left_out_error : {k: error on the training queries}, after `fit`; empty if nothing was to choose.
     """
 
-    def __init__(self, k: int = 40) -> None:
-        if k < 1:
+    def __init__(self, k: int | Sequence[int] = 40, *, shrink: bool = False, seed: int = 0) -> None:
+        self.candidates = (k,) if isinstance(k, int) else tuple(sorted(set(k)))
+        if not self.candidates or self.candidates[0] < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        self.k = k
+        self.k, self.share, self.shrink, self.seed = self.candidates[0], 1.0, shrink, seed
 
     def fit(self, train: Outcomes, X: ArrayLike) -> KNNRouter:
-        """Remember the training queries.
+        """Remember the training queries, and choose k if there is a choice.
 
         Parameters
         ----------
         train : outcomes of n queries.
         X : (n, d) their embeddings.
         """
-        self._quality = train.quality
+        raw = training_vectors(train, X)
+        vectors, self._quality = unit(raw), train.quality
         # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self._index = NearestNeighbors(algorithm="brute").fit(unit(training_vectors(train, X)))
+        self._index = NearestNeighbors(algorithm="brute").fit(vectors)
+        self._prompts = prompt_numbers(train)
+        known = not self.shrink or knows_something(train, raw, seed=self.seed)
+        found = self._of_others(vectors) if known and (self.shrink or len(self.candidates) > 1) else {}
+        shares = dict.fromkeys(self.candidates, 0.0 if self.shrink else 1.0)
+        if self.shrink:
+            means = train.quality.mean(axis=0)
+            shares |= {k: _best_share(each - means, train.quality - means) for k, each in found.items()}
+            found = {k: means + shares[k] * (each - means) for k, each in found.items()}
+        self.left_out_error = {k: contrast_error(each, train.quality) for k, each in found.items()}
+        self.k = least(self.left_out_error) if found else self.candidates[-1]
+        self.share = shares[self.k]
         return self
 
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m)."""
+        if self.share == 0:
+            return np.tile(self._quality.mean(axis=0), (len(np.asarray(X)), 1))
         return self.predict_many(X, [self.k])[self.k]
 
     def predict_many(self, X: ArrayLike, ks: Sequence[int]) -> dict[int, Array]:
         """Predicted quality for several k from one neighbour search: {k: (n, m)}."""
-        vectors, largest = unit(np.asarray(X, dtype=np.float64)), max(ks)
-        count = largest + SPARE
-        rows, similarity = self.nearest(vectors, count)
+        means = self._quality.mean(axis=0)
+        found = self._means(unit(np.asarray(X, dtype=np.float64)), ks)
+        if self.share == 1:
+            return found
+        return {k: means + self.share * (predicted - means) for k, predicted in found.items()}
+
+    def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
+        """Rows of the training queries nearest to unit vectors, and their cosines, both (n, count)."""
+        distance, rows = self._index.kneighbors(vectors, n_neighbors=min(count, len(self._quality)))
+        return rows, 1 - distance**2 / 2
+
+    def _of_others(self, vectors: Array) -> dict[int, Array]:
+        """Predictions for the training queries by those of other prompts; none if one prompt is all."""
+        if self._prompts.max() == 0:
+            return {}
+        return self._means(vectors, self.candidates, self._prompts)
+
+    def _means(self, vectors: Array, ks: Sequence[int], prompts: Indices | None = None) -> dict[int, Array]:
+        """Means over neighbours, all of them or those of other prompts than the vectors' own (n,)."""
+        largest, count = max(ks), max(ks) + SPARE
+        rows, similarity = self._others(vectors, count, prompts)
         means = neighbour_means(self._quality, rows, similarity, ks)
         crowded = np.arange(len(vectors))
         while count < len(self._quality):  # some have a border that reaches beyond the neighbours fetched
@@ -71,15 +117,29 @@ class KNNRouter:
             if not len(crowded):
                 break
             count *= 2
-            rows, similarity = self.nearest(vectors[crowded], count)
+            rows, similarity = self._others(
+                vectors[crowded], count, None if prompts is None else prompts[crowded]
+            )
             for k, again in neighbour_means(self._quality, rows, similarity, ks).items():
                 means[k][crowded] = again
         return means
 
-    def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
-        """Rows of the training queries nearest to unit vectors, and their cosines, both (n, count)."""
-        distance, rows = self._index.kneighbors(vectors, n_neighbors=min(count, len(self._quality)))
-        return rows, 1 - distance**2 / 2
+    def _others(self, vectors: Array, count: int, prompts: Indices | None) -> tuple[Indices, Array]:
+        """`nearest`, without training queries of the vectors' own prompts if those are given."""
+        if prompts is None:
+            return self.nearest(vectors, count)
+        most = int(np.bincount(self._prompts).max())  # of one prompt
+        rows, similarity = self.nearest(vectors, count + most)
+        own = self._prompts[rows] == prompts[:, None]
+        order = np.argsort(own, axis=1, kind="stable")[:, : max(1, rows.shape[1] - most)]
+        return np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarity, order, axis=1)
+
+
+def _best_share(departure: Array, wanted: Array) -> float:
+    """Share of a departure from the means, in [0, 1], of the least `contrast_error`."""
+    step, aim = contrasts(departure), contrasts(wanted)
+    length = float(np.sum(step**2))
+    return float(np.clip(np.sum(step * aim) / length, 0.0, 1.0)) if length > 0 else 0.0
 
 
 def neighbour_means(

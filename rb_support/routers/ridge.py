@@ -2,43 +2,41 @@
 
 KNN and MLP fall below the zero router where neighbours say little, because they believe their noise.
 Ridge regression has the zero router as a limit: with an infinite penalty every query is predicted each
-model's mean, and the lambda path walks the models' hull. The penalty is chosen by the AIQ that predictions
-for left-out training folds reach, so that the router departs from the zero router only as far as the
-training rows support it.
+model's mean, and the lambda path walks the models' hull. The router leaves the means only if a
+permutation test finds that the queries' vectors tell anything, and then as far as the squared error on
+left-out training folds bears it out. Neither can be won by luck: of tables without signal at most
+`evidence.LEVEL` end elsewhere than at the means.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import KFold
 
-from rb_support.frontier import aiq, shared_domain
 from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import lambda_path, mean_cost, training_vectors
-from rb_support.routers.zero import model_points
+from rb_support.routers.decision import training_vectors
+from rb_support.routers.evidence import contrast_error, folds, knows_something, least
 
 Array = NDArray[np.float64]
 
 PENALTIES: tuple[float, ...] = tuple(float(p) for p in np.geomspace(1e-4, 1, 13))
 """Candidates, as multiples of the number of training rows."""
 
-_FOLDS, _REPEATS = 5, 2
-
 
 class RidgeRouter:
-    """Ridge regression of every model's quality on the embedding, penalty chosen on training folds.
+    """Ridge regression of every model's quality on the embedding, penalty chosen on training rows.
 
     Parameters
     ----------
     penalties : candidates as multiples of the number of training rows; infinity (always among them)
-        predicts each model's mean. One value and no infinity is taken as it is, without folds.
-    seed : of the folds.
+        predicts each model's mean. One value and no infinity is taken as it is, without test or folds.
+    seed : of the folds and of the test's permutations.
 
     Attributes
     ----------
     penalty : the multiple chosen, after `fit`.
-    fold_aiq : {penalty: AIQ on the left-out folds}, after `fit`; empty if nothing was to choose.
+    fold_error : {penalty: `contrast_error` on the left-out folds}, after `fit`; empty if nothing was to
+        choose, as where the vectors tell nothing.
     """
 
     def __init__(self, penalties: ArrayLike = PENALTIES, *, seed: int = 0) -> None:
@@ -50,7 +48,7 @@ class RidgeRouter:
         self.seed = seed
 
     def fit(self, train: Outcomes, X: ArrayLike) -> RidgeRouter:
-        """Choose the penalty on folds, then fit on all training rows.
+        """Choose the penalty, then fit on all training rows.
 
         Parameters
         ----------
@@ -58,10 +56,9 @@ class RidgeRouter:
         X : (n, d) their embeddings.
         """
         vectors = training_vectors(train, X)
-        choosable = not self._fixed and len(train) >= 2 * _FOLDS
-        self.fold_aiq = self._aiq_of_left_out(train, vectors) if choosable else {}
-        # Of equally good penalties the strongest: without evidence stay with the means.
-        self.penalty = max(self.fold_aiq or self.penalties[-1:], key=lambda p: (self.fold_aiq.get(p, 0.0), p))
+        choosable = not self._fixed and knows_something(train, vectors, seed=self.seed)
+        self.fold_error = self._error_on_left_out(train, vectors) if choosable else {}
+        self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
         self._model = _Ridge(vectors, train.quality)
         return self
 
@@ -69,20 +66,15 @@ class RidgeRouter:
         """Predicted quality, (n, m), clipped to [0, 1]."""
         return self._model.predict(np.asarray(X, dtype=float), self.penalty)
 
-    def _aiq_of_left_out(self, train: Outcomes, X: Array) -> dict[float, float]:
-        """AIQ of every penalty by predictions for rows that the fit had not seen, mean over the repeats."""
-        cost, domain = mean_cost(train), shared_domain(model_points(train)(None))
-        totals, luck = dict.fromkeys(self.penalties, 0.0), np.random.RandomState(self.seed)
-        for _ in range(_REPEATS):
-            predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
-            for seen, left_out in KFold(_FOLDS, shuffle=True, random_state=luck).split(X):
-                model = _Ridge(X[seen], train.quality[seen])
-                for penalty, table in predicted.items():
-                    table[left_out] = model.predict(X[left_out], penalty)
+    def _error_on_left_out(self, train: Outcomes, X: Array) -> dict[float, float]:
+        """Error of every penalty's predictions for rows that the fit had not seen."""
+        predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
+        parts = folds(train, seed=self.seed)
+        for seen, left_out in parts:
+            model = _Ridge(X[seen], train.quality[seen])
             for penalty, table in predicted.items():
-                points = lambda_path(table, cost).on(train.quality, train.cost)(None)
-                totals[penalty] += aiq(points, *domain) / _REPEATS
-        return totals
+                table[left_out] = model.predict(X[left_out], penalty)
+        return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
 
 
 class _Ridge:
