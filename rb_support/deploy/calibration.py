@@ -6,7 +6,7 @@ choice: each half of the held-out rows judges what the other half chose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
-from rb_support.routers import LambdaPath, lambda_path
+from rb_support.routers import lambda_path
+from rb_support.routers.decision import LambdaPath
 from rb_support.stats import bootstrap_weights, interval
 
 Array = NDArray[np.float64]
@@ -160,6 +161,3 @@ def _between(path: LambdaPath) -> Array:
     if not len(breaks):
         return np.zeros(1)
     return np.concatenate([[breaks[0] / 2], np.sqrt(breaks[:-1] * breaks[1:]), [breaks[-1] * 2]])
-
-
-Progress = Callable[[str], None]

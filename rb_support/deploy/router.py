@@ -8,31 +8,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import torch
+import skops.io
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+from skops.io.exceptions import UntrustedTypesFoundException
 
-from rb_support.cache import write_atomically
+from rb_support.cache import digest, written_whole
 from rb_support.deploy.calibration import Goal, Setting, calibrate
 from rb_support.embed import BUNDLED, TFIDF, embed
-from rb_support.outcomes import Origin, Outcomes, TableError
-from rb_support.preference.training import CheckpointError, read_sealed, write_sealed
-from rb_support.routers import KNNRouter, MLPRouter, RidgeRouter, decide, mean_cost
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.routers import KNNRouter, MLPRouter, PredictiveRouter, RidgeRouter, decide, mean_cost
 
 Array = NDArray[np.float64]
 
-KINDS: Mapping[str, type[KNNRouter] | type[RidgeRouter] | type[MLPRouter]] = {
-    "ridge": RidgeRouter,
-    "knn": KNNRouter,
-    "mlp": MLPRouter,
-}
+Kind = Literal["ridge", "knn", "mlp"]
+MADE: Mapping[Kind, Any] = {"ridge": RidgeRouter, "knn": KNNRouter, "mlp": MLPRouter}
 """Routers that can be saved, by the name that a card gives them."""
 
-CARD, WEIGHTS = "card.json", "router.safetensors"
-_FORMAT = "rb_support router 1"
+CARD, WEIGHTS, HELD_OUT = "card.json", "router.skops", "held_out.parquet"
+_TRUSTED = [
+    *(f"{made.__module__}.{made.__qualname__}" for made in MADE.values()),
+    "rb_support.routers.mlp.Setting",
+    "rb_support.routers.ridge._Ridge",
+]
+"""Types that a file of weights may hold beside arrays, numbers and scikit-learn's own."""
 
 
 class RouterFileError(ValueError):
@@ -45,7 +49,7 @@ class DeployedRouter:
 
     Attributes
     ----------
-    kind : a key of `KINDS`.
+    kind : a key of `MADE`.
     predictor : the fitted router.
     embedding : text encoder of the prompts, as `rb_support.embed.embed` takes it.
     models : m names.
@@ -56,8 +60,8 @@ class DeployedRouter:
     goal, setting : what it is calibrated to; None before `calibrate`.
     """
 
-    kind: str
-    predictor: Any
+    kind: Kind
+    predictor: PredictiveRouter
     embedding: str
     models: tuple[str, ...]
     mean_cost: Array
@@ -131,38 +135,50 @@ class DeployedRouter:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors) and a card (JSON) into a folder; nothing in them is ever run."""
+        """Write weights, held-out rows and a card (JSON) into a folder; nothing in them is ever run.
+
+        The card goes last: it holds the others' sha256, so what was cut short is no router.
+        """
         path = Path(folder)
-        state = {name: torch.tensor(values) for name, values in self.predictor.state().items()}
-        tensors = {f"predictor.{name}": tensor for name, tensor in state.items()}
-        tensors |= {"mean_cost": torch.tensor(self.mean_cost), "predicted": torch.tensor(self.predicted)}
-        tensors |= {
-            "quality": torch.tensor(np.array(self.held_out.quality)),
-            "cost": torch.tensor(np.array(self.held_out.cost)),
-        }
-        card = self.card()
-        write_sealed(path / WEIGHTS, tensors, {"identity": _FORMAT, "card": card})
-        write_atomically(path / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+        with written_whole(path / WEIGHTS) as part:
+            skops.io.dump({"predictor": self.predictor, "predicted": self.predicted}, part)
+        frame = self.held_out.frame[["sample_id", "dataset", "task"]].assign(prompt="")
+        replace(self.held_out, frame=frame).to_parquet(path / HELD_OUT)
+        files = {name: digest(path / name) for name in (WEIGHTS, HELD_OUT)}
+        with written_whole(path / CARD) as part:
+            part.write_text(json.dumps(self.card() | {"files": files}, indent=1, ensure_ascii=False) + "\n")
 
     def card(self) -> dict[str, Any]:
         """What a reader should know of it: data, models, prices, setting, what to expect, versions."""
-        used = {name: version(name) for name in ("numpy", "scikit-learn", "torch", "rb_support")}
+        used = ("numpy", "scikit-learn", "skops", "rb_support")
         return {
+            "format": 1,
             "kind": self.kind,
             "embedding": self.embedding,
-            "models": list(self.models),
             "mean_usd_per_query": dict(zip(self.models, self.mean_cost.tolist(), strict=True)),
             "data": asdict(self.origin),
             "goal": asdict(self.goal) if self.goal else None,
             "setting": asdict(self.setting) if self.setting else None,
-            "held_out_rows": len(self.held_out),
-            "versions": {**used, "python": platform.python_version()},
+            "versions": {name: version(name) for name in used} | {"python": platform.python_version()},
         }
+
+
+class _Card(BaseModel):
+    """What a card must hold to be read."""
+
+    format: Literal[1]
+    kind: Kind
+    embedding: str
+    mean_usd_per_query: dict[str, Annotated[float, Field(ge=0)]]
+    data: dict[str, Any]
+    goal: Goal | None
+    setting: Setting | None
+    files: dict[str, str]
 
 
 def fit(
     table: Outcomes,
-    kind: str = "ridge",
+    kind: Kind = "ridge",
     *,
     embedding: str = BUNDLED,
     train_share: float = 0.7,
@@ -173,7 +189,7 @@ def fit(
     Parameters
     ----------
     table : outcomes of n queries.
-    kind : a key of `KINDS`.
+    kind : a key of `MADE`.
     embedding : text encoder; TF-IDF, which learns its words from the table, cannot be saved.
     train_share : share of each task's rows to fit on.
     seed : of the split and of the networks.
@@ -185,14 +201,13 @@ def fit(
     TableError
         If the table's prompts cannot be split.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; give one of {', '.join(KINDS)}")
+    if kind not in MADE:
+        raise ValueError(f"kind is {kind!r}; give one of {', '.join(MADE)}")
     if embedding == TFIDF:
         raise ValueError("TF-IDF learns its words from the table and is not saved; take 'minilm'")
     train, held_out = table.split(train_share, seed=seed)
-    made: Any = KINDS[kind]() if kind == "knn" else KINDS[kind](seed=seed)  # type: ignore[call-arg]
     learnt, kept = (embed(part.frame["prompt"].tolist(), embedding) for part in (train, held_out))
-    predictor = made.fit(train, learnt)
+    predictor = MADE[kind](seed=seed).fit(train, learnt)
     return DeployedRouter(
         kind=kind,
         predictor=predictor,
@@ -211,40 +226,34 @@ def load(folder: str | Path) -> DeployedRouter:
     Raises
     ------
     RouterFileError
-        If the folder holds none, or its weights are damaged or of another format.
+        If the folder holds none, a file is damaged, or the weights hold what no router of ours has.
     """
     path = Path(folder)
+    remedy = "fit and save the router again"
     try:
-        tensors, record = read_sealed(path / WEIGHTS, _FORMAT)
-        card = record["card"]
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        state = {
-            name.removeprefix("predictor."): values
-            for name, values in arrays.items()
-            if name.startswith("predictor.")
-        }
-        models = tuple(card["models"])
-        ids = [f"held-out {row}" for row in range(len(arrays["quality"]))]
-        frame = pd.DataFrame({"sample_id": ids, "dataset": "held-out", "task": "held-out", "prompt": ""})
-        origin = Origin.from_record(card["data"])
-        goal, setting = card["goal"], card["setting"]
-        return DeployedRouter(
-            kind=card["kind"],
-            predictor=KINDS[card["kind"]].restored(state),  # type: ignore[union-attr]
-            embedding=card["embedding"],
-            models=models,
-            mean_cost=arrays["mean_cost"],
-            held_out=Outcomes(frame, arrays["quality"], arrays["cost"], models, origin),
-            predicted=arrays["predicted"],
-            origin=origin,
-            goal=Goal(**goal) if goal else None,
-            setting=Setting(
-                **{key: tuple(value) if isinstance(value, list) else value for key, value in setting.items()}
-            )
-            if setting
-            else None,
-        )
-    except CheckpointError as error:
-        raise RouterFileError(f"{path} holds no whole router: {error}") from error
-    except (KeyError, TypeError, ValueError, TableError) as error:
-        raise RouterFileError(f"{path} holds no router of this version ({error}); fit it again") from error
+        card = _Card.model_validate_json((path / CARD).read_bytes())
+        for name in (WEIGHTS, HELD_OUT):
+            if digest(path / name) != card.files[name]:
+                raise RouterFileError(f"{path / name} is damaged: its sha256 is not the card's; {remedy}")
+        held = skops.io.load(path / WEIGHTS, trusted=_TRUSTED)
+        held_out = Outcomes.from_parquet(path / HELD_OUT)
+        origin = Origin.from_record(card.data)
+    except OSError as error:
+        why = f"{error.strerror}: {error.filename}"
+        raise RouterFileError(f"{path} holds no router ({why}); {remedy}") from error
+    except UntrustedTypesFoundException as error:
+        raise RouterFileError(f"{path / WEIGHTS} holds what no router has ({error}); {remedy}") from error
+    except (ValidationError, BadZipFile, KeyError, TypeError) as error:
+        raise RouterFileError(f"{path / CARD} and its files are no router ({error}); {remedy}") from error
+    return DeployedRouter(
+        kind=card.kind,
+        predictor=held["predictor"],
+        embedding=card.embedding,
+        models=tuple(card.mean_usd_per_query),
+        mean_cost=np.array([*card.mean_usd_per_query.values()]),
+        held_out=replace(held_out, origin=origin),
+        predicted=held["predicted"],
+        origin=origin,
+        goal=card.goal,
+        setting=card.setting,
+    )

@@ -57,7 +57,7 @@ class MLPRouter:
     Attributes
     ----------
     setting : what was chosen, after `fit`; None if the router stayed at the means.
-    validation_error : {setting: error on the first member's validation part}, after `fit`.
+    validation_error : (setting, error on the first member's validation part) of each, after `fit`.
     learning_rate : of AdamW.
     batch : rows per step.
     patience : passes without a better validation error before training stops.
@@ -95,7 +95,8 @@ class MLPRouter:
         X : (n, d) their embeddings.
         """
         vectors, quality = training_vectors(train, X), train.quality
-        self._means, self.validation_error, self.networks = quality.mean(axis=0), {}, []
+        self._means, self.networks = quality.mean(axis=0), []
+        self.validation_error: list[tuple[Setting, float]] = []
         self.setting: Setting | None = None
         if self.start == "means" and not knows_something(train, vectors, seed=self.seed):
             return self
@@ -105,8 +106,8 @@ class MLPRouter:
         # Layers this small gain nothing from more threads, and sums then have one order.
         with threadpool_limits(1):
             tried = {setting: self._fit_one(x, quality, setting, first) for setting in self.settings}
-            self.validation_error = {setting: error for setting, (_, error) in tried.items()}
-            self.setting = min(self.validation_error, key=lambda setting: self.validation_error[setting])
+            self.validation_error = [(setting, error) for setting, (_, error) in tried.items()]
+            self.setting = min(self.validation_error, key=lambda tried: tried[1])[0]
             rest = [self._fit_one(x, quality, self.setting, seed)[0] for seed in others]
         self.networks = [tried[self.setting][0], *rest]
         return self
