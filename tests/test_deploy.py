@@ -17,7 +17,7 @@ from rb_support.deploy.calibration import calibrate
 from rb_support.outcomes import Outcomes
 
 WORDS = {"sums": ["add", "subtract", "divide"], "poems": ["rhyme", "sonnet", "verse"]}
-PROMPTS = ["Please add 3 and 4", "Write a sonnet about rain"]
+PROMPTS = ["add number 999 of sums", "sonnet number 999 of poems"]
 
 
 def table(n=240, seed=0):
