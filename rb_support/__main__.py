@@ -16,6 +16,8 @@ import typer
 
 from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
+from rb_support.app import route as route_commands
+from rb_support.app import table as table_commands
 from rb_support.visible import visible
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(table_commands.app, name="table")
+app.command()(route_commands.fit)
+app.command()(route_commands.route)
 app.add_typer(construct_commands.app, name="construct")
 
 Only = Annotated[

@@ -10,7 +10,7 @@ FLOORS = [
     {"outcomes", "catalog", "cache", "visible"},
     {"sources", "simulate", "construct", "paper", "answers"},
     {"frontier", "pairs", "stats", "embed", "load", "retrieval", "verdicts"},
-    {"routers", "preference"},
+    {"routers", "preference", "deploy"},
     {"studies"},
     {"report", "teach"},
     {"app", "__main__"},
@@ -18,7 +18,7 @@ FLOORS = [
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "catalog"), ("outcomes", "cache"), ("outcomes", "visible"), ("simulate", "paper"),
     ("sources", "answers"), ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"),
-    ("verdicts", "frontier"),
+    ("verdicts", "frontier"), ("deploy", "routers"),
     ("__main__", "app"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

@@ -35,6 +35,10 @@ class Checks:
     def __init__(self, frame: pd.DataFrame, name: str) -> None:
         self.frame, self.name = frame, shown(name)
 
+    def refuse(self, message: str) -> None:
+        """Raise a `TableError`."""
+        raise TableError(message)
+
     def refuse_cells(
         self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str, cells: ArrayLike | None = None
     ) -> None:
@@ -61,7 +65,7 @@ class Checks:
         cell = "" if cells is None else f"{_cell(np.asarray(cells).reshape(marked.shape)[row, column])} "
         more = f" (first of {count} such cells)" if count > 1 else ""
         where = f"row {row + 1}{sample}, column {_quoted([columns[column]])}"
-        raise TableError(f"{self.name}: {where}: {cell}{what}{more}; {remedy}")
+        self.refuse(f"{self.name}: {where}: {cell}{what}{more}; {remedy}")
 
     def refuse_own(self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str) -> None:
         """`refuse_cells`, printing the frame's own cells of these columns."""
@@ -72,22 +76,18 @@ class Checks:
         """Refuse a frame without rows, with a column name used twice or with a needed column missing."""
         absent = [column for column in needed if column not in self.frame.columns]
         if absent:
-            raise TableError(
+            self.refuse(
                 f"{self.name}: column {_quoted(absent)} is missing; add it or rename one of "
                 f"{_quoted(self.frame.columns[:12])}"
             )
         twice = self.frame.columns[self.frame.columns.duplicated()]
         if len(twice):
-            raise TableError(
-                f"{self.name}: column {_quoted(twice)} stands twice; rename or delete one of each"
-            )
+            self.refuse(f"{self.name}: column {_quoted(twice)} stands twice; rename or delete one of each")
         odd = [column for column in self.frame.columns if hidden(str(column))]
         if odd:
-            raise TableError(
-                f"{self.name}: column {_quoted(odd)} holds a control character; use plain characters"
-            )
+            self.refuse(f"{self.name}: column {_quoted(odd)} holds a control character; use plain characters")
         if self.frame.empty:
-            raise TableError(f"{self.name}: the table has no rows; give at least one")
+            self.refuse(f"{self.name}: the table has no rows; give at least one")
 
     def refuse_blank(self, columns: Sequence[str]) -> None:
         """Refuse missing or empty cells."""
@@ -157,6 +157,23 @@ class Checks:
         """(n, m) cells that a test is true of."""
         cells = [self.frame[column].to_numpy(dtype=object) for column in columns]
         return np.column_stack([np.fromiter(map(test, column), bool, len(column)) for column in cells])
+
+
+class Gathering(Checks):
+    """Checks that go on, so that an owner sees all that is wrong at once.
+
+    Attributes
+    ----------
+    problems : what was refused, a sentence each.
+    """
+
+    def __init__(self, frame: pd.DataFrame, name: str) -> None:
+        super().__init__(frame, name)
+        self.problems: list[str] = []
+
+    def refuse(self, message: str) -> None:
+        """Keep the message."""
+        self.problems.append(message)
 
 
 def refuse_unknown(asked: Sequence[str], known: Sequence[str], name: str, what: str = "model") -> None:

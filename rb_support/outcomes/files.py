@@ -9,7 +9,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ def read(path: Path) -> Read:
             f"{shown(path.name)}: only .csv and .parquet are read here; save the table as one of these "
             "(published pickles: rb_support.sources)"
         )
-    content = _bytes(path)
+    content = content_of(path)
     frame, notes = parse_csv(content, shown(path.name)), list[str]()
     if content.removeprefix(codecs.BOM_UTF8).startswith(b'"'):
         guarded, frame = frame, frame.rename(columns=_bare).map(_bare)
@@ -66,7 +66,7 @@ def read(path: Path) -> Read:
     return Read(frame, {}, hashlib.sha256(content).hexdigest(), notes)
 
 
-def _bytes(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
     """All bytes of a file, so that what is hashed is what is parsed."""
     try:
         if path.is_file():
@@ -123,7 +123,7 @@ def parse_csv(content: bytes, name: str) -> pd.DataFrame:
             f"{name}: {what}; save the table with commas, numbers with a point and no line before the header "
             "(in a spreadsheet: CSV UTF-8)"
         )
-    rows = _rows(text, name)
+    rows = rows_of(io.StringIO(text, newline=""), name)
     if not rows:
         raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
     for number, row in enumerate(rows):
@@ -149,10 +149,15 @@ def _decoded(content: bytes, name: str) -> str:
         ) from error
 
 
-def _rows(text: str, name: str) -> list[list[str]]:
-    """Records of a CSV text, header first, blank lines left out."""
+def rows_of(lines: Iterable[str], name: str, separator: str = ",") -> list[list[str]]:
+    """Records of a CSV text, header first, blank lines left out.
+
+    Raises
+    ------
+    TableError : naming the row that is not CSV.
+    """
     csv.field_size_limit(sys.maxsize)
-    reader, rows = csv.reader(io.StringIO(text, newline=""), strict=True), list[list[str]]()
+    reader, rows = csv.reader(lines, strict=True, delimiter=separator), list[list[str]]()
     try:
         rows.extend(filter(None, reader))
     except csv.Error as error:
@@ -226,7 +231,7 @@ def read_parquet(path: Path) -> Read:
     ------
     TableError : if it is no Parquet file, or its record is no JSON mapping.
     """
-    content, name = _bytes(path), shown(path.name)
+    content, name = content_of(path), shown(path.name)
     try:
         table = pq.ParquetFile(pa.BufferReader(content)).read()
         frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)

@@ -23,6 +23,7 @@ from rb_support.outcomes.cells import TURN, encoded, is_chat, means_absent, plai
 from rb_support.outcomes.checks import (
     Checks,
     Floats,
+    Gathering,
     TableError,
     floats,
     refuse_models,
@@ -92,6 +93,35 @@ def parse_wide(
     checks.refuse_missing(quality, chosen, remedy)
     checks.refuse_missing(cost, cost_columns(chosen), remedy)
     return (about, quality, cost, chosen), notes
+
+
+def problems(frame: pd.DataFrame, name: str) -> list[str]:
+    """All that keeps a wide or long frame from being a table, a sentence each; none if it is one.
+
+    Of cells with one fault the first is named and the others are counted, column by column.
+    """
+    try:
+        frame = plain_frame(frame, name)
+        checks = Gathering(frame, name)
+        long = "model_name" in frame.columns
+        checks.need_columns(LONG if long else KEYS)
+        if checks.problems:
+            return checks.problems
+        models = [] if long else _find_models(checks, None)[0]
+    except TableError as error:
+        return [str(error)]
+    checks.refuse_blank((*KEYS, "model_name") if long else KEYS)
+    if not long:
+        checks.refuse_same_ids()
+    for score, cost in [("performance", "cost")] if long else zip(models, cost_columns(models), strict=True):
+        quality, paid = checks.numbers([score]), checks.numbers([cost], truth=False)
+        checks.refuse_scores(quality, [score])
+        checks.refuse_costs(paid, [cost])
+        read = {score: quality, cost: paid}
+        for column, values in read.items():
+            absent = np.isnan(values).ravel() & np.array([means_absent(c) for c in frame[column]])
+            checks.refuse_missing(np.where(absent, np.nan, 0.0), [column], "fill it in or drop the row")
+    return checks.problems
 
 
 def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:

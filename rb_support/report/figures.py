@@ -251,7 +251,9 @@ def oracle_figure(*tables: Outcomes) -> Figure:
             plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
             _plot_models_and_oracle(ax, outcomes, oracle, 34)
             cost_axis(ax, cost_label(outcomes), log=ax is right)
-        left.set_title(_named(outcomes) if len(shown) > 1 else part_title("All queries", outcomes), fontsize=8.5)
+        left.set_title(
+            _named(outcomes) if len(shown) > 1 else part_title("All queries", outcomes), fontsize=8.5
+        )
         left.set_ylabel("mean quality")
         right.set_title("the same, log cost", fontsize=8.5, fontweight="normal")
     model_legend(fig, shown[0].models, curves=axes[0])

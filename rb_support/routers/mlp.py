@@ -57,7 +57,7 @@ class MLPRouter:
     Attributes
     ----------
     setting : what was chosen, after `fit`; None if the router stayed at the means.
-    validation_error : {setting: error on the first member's validation part}, after `fit`.
+    validation_error : (setting, error on the first member's validation part) of each, after `fit`.
     learning_rate : of AdamW.
     batch : rows per step.
     patience : passes without a better validation error before training stops.
@@ -96,7 +96,8 @@ class MLPRouter:
         X : (n, d) their embeddings.
         """
         vectors, quality = training_vectors(train, X), train.quality
-        self._means, self.validation_error, self.networks = quality.mean(axis=0), {}, []
+        self._means, self.networks = quality.mean(axis=0), []
+        self.validation_error: list[tuple[Setting, float]] = []
         self.setting: Setting | None = None
         if self.start == "means" and not knows_something(train, vectors, seed=self.seed):
             return self
@@ -107,8 +108,8 @@ class MLPRouter:
         with threadpool_limits(1):
             rows = self._rows_to_choose_on(len(x))
             tried = {each: self._fit_one(x[rows], quality[rows], each, first) for each in self.settings}
-            self.validation_error = {setting: error for setting, (_, error) in tried.items()}
-            best = self.setting = min(self.settings, key=lambda setting: self.validation_error[setting])
+            self.validation_error = [(setting, error) for setting, (_, error) in tried.items()]
+            best = self.setting = min(self.validation_error, key=lambda found: found[1])[0]
             again = others if len(rows) == len(x) else [first, *others]
             rest = [self._fit_one(x, quality, best, seed)[0] for seed in again]
         self.networks = [tried[best][0], *rest][-self.members :]

@@ -1,0 +1,162 @@
+"""`python -m rb_support table …`: see what is wrong with an own table, and turn what one has into one.
+
+Exit codes: 0 the table can be used, 1 it cannot, 2 a wrong option.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import typer
+from tabulate import tabulate
+
+from rb_support.outcomes import Outcomes, TableError, convert, wide
+from rb_support.visible import visible
+
+UNUSABLE, USAGE = 1, 2
+Unit = Literal["usd", "cents", "usd-per-1000-queries", "usd-per-million-queries"]
+
+app = typer.Typer(
+    help="Your own outcome table: what is wrong with it, and how to make one of what you have.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[Path, typer.Argument(help="CSV of any kind, .xlsx, JSON lines or Parquet.")]
+
+
+@app.command()
+def check(file: File) -> None:
+    """Say what a file holds, or all that keeps it from being used, with rows and columns.
+
+    Exit codes: 0 it can be used as it is, 1 it cannot.
+    """
+    with _in_words():
+        read = convert.read_any(file)
+        problems = [] if "table" in read.record else wide.problems(read.frame, file.name)
+        direct = file.suffix.lower() in (".csv", ".parquet")
+        problems += [f"{note}: `table convert` reads it" for note in read.notes] if not problems else []
+        if not direct and not problems:
+            problems = [
+                f"{file.name} has our columns, but only .csv and .parquet are read directly: convert it"
+            ]
+        if problems:
+            _say("\n".join(f"* {problem}" for problem in problems))
+            _say(f"\nProblems: {len(problems)}. Its columns:\n\n{_columns(read.frame)}")
+            _say("\nSay where it has what: python -m rb_support table convert --help")
+            raise typer.Exit(UNUSABLE)
+        _say(_found(Outcomes.read(file)))
+
+
+@app.command("convert")
+def convert_file(
+    file: File,
+    out: Annotated[Path, typer.Argument(help="The table to write, .parquet or .csv.")],
+    prompt: Annotated[str, typer.Option(help="Column of the prompts.")],
+    score: Annotated[
+        str, typer.Option(help="Columns of the scores, such as '{model} score'; with --model one column.")
+    ],
+    cost: Annotated[str, typer.Option(help="Columns of the costs, likewise.")] = "",
+    model: Annotated[str, typer.Option(help="Column of the models' names, if there is a row per call.")] = "",
+    task: Annotated[str, typer.Option(help="Column of the tasks; without it there is one.")] = "",
+    id_: Annotated[str, typer.Option("--id", help="Column of ids; without it they are made.")] = "",
+    scale: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Scale of the scores, such as 1-5.")] = "",
+    unit: Annotated[Unit, typer.Option(help="Unit of the costs.")] = "usd",
+    decimal: Annotated[str, typer.Option(help="Mark of decimals, if the file leaves doubt: , or .")] = "",
+    tokens_in: Annotated[str, typer.Option(help="Columns of the prompt's tokens, in place of costs.")] = "",
+    tokens_out: Annotated[str, typer.Option(help="Columns of the answer's tokens.")] = "",
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="CSV: model, price_in_usd_per_million, price_out_usd_per_million."),
+    ] = None,
+    missing: Annotated[
+        Literal["raise", "drop"], typer.Option(help="What becomes of a query without a score or cost.")
+    ] = "raise",
+) -> None:
+    """Write a file as an outcome table, and say all that was done to it.
+
+    Exit codes: 0 written, 1 the file cannot be used, 2 a wrong option.
+
+    Examples
+    --------
+      table convert sheet.csv mine.parquet --prompt Question --score '{model} points' --scale 1-5 --cost '{model} ct' --unit cents
+
+      table convert calls.jsonl mine.parquet --prompt input --model model --score ok --tokens-in usage.in --tokens-out usage.out --prices prices.csv
+    """  # noqa: E501
+    span = _span(scale)
+    if decimal not in get_args(convert.Decimals):
+        raise typer.BadParameter(f"{decimal!r} is no mark of decimals; give , or .", param_hint="--decimal")
+    if out.suffix.lower() not in (".csv", ".parquet"):
+        raise typer.BadParameter(f"{out} ends in neither .parquet nor .csv", param_hint="OUT")
+    with _in_words():
+        places: dict[str, Any] = {"prompt": prompt, "score": score, "cost": cost, "model": model}
+        places |= {"task": task, "id": id_, "tokens_in": tokens_in, "tokens_out": tokens_out}
+        card = convert.price_card(prices) if prices else None
+        layout = convert.Layout(**places, scale=span, unit=unit, decimal=decimal, prices=card)  # type: ignore[arg-type]
+        table = convert.convert(file, layout, missing=missing)
+        (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
+    _say(f"{_found(table)}\n\nwritten as {out}")
+
+
+def _span(scale: str) -> tuple[float, float] | None:
+    if not scale:
+        return None
+    try:
+        low, high = (float(end) for end in scale.split("-"))
+    except ValueError as error:
+        raise typer.BadParameter(f"{scale!r} is no scale; write it as 1-5", param_hint="--scale") from error
+    return low, high
+
+
+def _found(table: Outcomes) -> str:
+    """What a table holds, in lines."""
+    free = f"; {int((table.cost == 0).sum()):,} calls cost nothing" if (table.cost == 0).any() else ""
+    lines = [
+        f"{table.origin.name}: {len(table):,} queries x {len(table.models)} models",
+        f"tasks: {', '.join(table.frame['task'].unique()[:10])}",
+        f"scores: {table.quality.min():g} to {table.quality.max():g}",
+        f"costs: {table.cost.min():.3g} to {table.cost.max():.3g} USD per query{free}",
+        *(f"* {note}" for note in table.origin.notes),
+    ]
+    rows = [
+        (model, 1000 * cost, score) for model, (cost, score) in zip(table.models, table.points(), strict=True)
+    ]
+    headers = ["model", "USD per 1,000 queries", "mean score"]
+    return "\n".join(lines) + "\n\n" + tabulate(rows, headers, floatfmt=".4g")
+
+
+def _columns(frame: pd.DataFrame) -> str:
+    """Every column with what fills it."""
+    rows = []
+    for name in frame.columns[:60]:
+        cells = frame[name].dropna()
+        cells = cells[cells.astype(str).str.strip() != ""]
+        try:
+            values = convert.numbers(frame[name], "", convert.mark_of_file(frame))[0]
+            holds = f"{np.nanmin(values):g} to {np.nanmax(values):g}" if len(cells) else "nothing"
+        except TableError:
+            holds = f"text, such as {str(cells.iloc[0])[:40]!r}"
+        rows.append((str(name)[:40], len(cells), holds))
+    return tabulate(rows, ["column", "filled rows", "holds"], tablefmt="simple")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: _say(f"Warning: {message}", err=True)
+            yield
+    except (TableError, OSError) as error:
+        _say(f"Error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def _say(text: str, err: bool = False) -> None:
+    typer.echo(visible(text, keep="\n\t"), err=err)

@@ -1,0 +1,259 @@
+"""A trained router as a thing one can save, load and ask: which model for this prompt, how good, how dear."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import skops.io
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from rb_support.cache import digest, written_whole
+from rb_support.deploy.calibration import Goal, Setting, calibrate
+from rb_support.embed import BUNDLED, TFIDF, embed
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.routers import KNNRouter, MLPRouter, PredictiveRouter, RidgeRouter, decide, mean_cost
+
+Array = NDArray[np.float64]
+
+Kind = Literal["ridge", "knn", "mlp"]
+MADE: Mapping[Kind, Any] = {"ridge": RidgeRouter, "knn": KNNRouter, "mlp": MLPRouter}
+"""Routers that can be saved, by the name that a card gives them."""
+
+CARD, WEIGHTS, HELD_OUT = "card.json", "router.skops", "held_out.parquet"
+_TRUSTED = [
+    *(f"{made.__module__}.{made.__qualname__}" for made in MADE.values()),
+    "rb_support.routers.mlp.Setting",
+    "rb_support.routers.ridge._Ridge",
+]
+"""Types that a file of weights may hold beside arrays, numbers and scikit-learn's own."""
+
+
+class RouterFileError(ValueError):
+    """A folder holds no router that can be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeployedRouter:
+    """A router fitted on a table, and what it is set to.
+
+    Attributes
+    ----------
+    kind : a key of `MADE`.
+    predictor : the fitted router.
+    embedding : text encoder of the prompts, as `rb_support.embed.embed` takes it.
+    models : m names.
+    mean_cost : (m,) USD per query that a call is expected to cost: the training rows' means.
+    held_out : rows that the predictor was not fitted on, for calibration.
+    predicted : (n, m) quality that it predicts for them.
+    origin : of the table.
+    goal, setting : what it is calibrated to; None before `calibrate`.
+    """
+
+    kind: Kind
+    predictor: PredictiveRouter
+    embedding: str
+    models: tuple[str, ...]
+    mean_cost: Array
+    held_out: Outcomes
+    predicted: Array
+    origin: Origin
+    goal: Goal | None = None
+    setting: Setting | None = None
+
+    def calibrate(
+        self,
+        *,
+        budget: float | None = None,
+        quality: float | None = None,
+        share: float | None = None,
+        seed: int = 0,
+    ) -> DeployedRouter:
+        """The same router, set to keep one goal on new prompts.
+
+        Parameters
+        ----------
+        budget : mean USD per query not to be exceeded.
+        quality : share of the best single model's mean quality to be reached.
+        share : share of calls to the dearest model, at most.
+        seed : of the halvings and resamples that say what to expect.
+
+        Raises
+        ------
+        ValueError
+            If none or several goals are given.
+        """
+        goal = Goal(budget, quality, share)
+        rng = np.random.default_rng(seed)
+        return replace(
+            self, goal=goal, setting=calibrate(self.predicted, self.mean_cost, self.held_out, goal, rng=rng)
+        )
+
+    def route(self, prompts: Sequence[str], *, willingness_to_pay: float | None = None) -> pd.DataFrame:
+        """Which model each prompt goes to.
+
+        Parameters
+        ----------
+        prompts : n texts.
+        willingness_to_pay : in place of the calibrated one, USD per unit of quality.
+
+        Returns
+        -------
+        (n, 3) frame: model, predicted_quality, expected_usd.
+
+        Raises
+        ------
+        ValueError
+            If the router was never calibrated and no willingness to pay is given.
+        """
+        if willingness_to_pay is None:
+            if self.setting is None:
+                raise ValueError("the router is not calibrated; give a budget, a quality or a share first")
+            willingness_to_pay = self.setting.willingness_to_pay
+        if not len(prompts):
+            return pd.DataFrame(columns=["model", "predicted_quality", "expected_usd"])
+        vectors = embed(list(prompts), self.embedding, progress=False)
+        predicted = self.predictor.predict(vectors)
+        calls = decide(predicted, self.mean_cost, willingness_to_pay)
+        rows = np.arange(len(calls))
+        return pd.DataFrame(
+            {
+                "model": np.array(self.models, dtype=object)[calls],
+                "predicted_quality": predicted[rows, calls],
+                "expected_usd": self.mean_cost[calls],
+            }
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights, held-out rows and a card (JSON) into a folder; nothing in them is ever run.
+
+        The card goes last: it holds the others' sha256, so what was cut short is no router.
+        """
+        path = Path(folder)
+        with written_whole(path / WEIGHTS) as part:
+            skops.io.dump({"predictor": self.predictor, "predicted": self.predicted}, part)
+        frame = self.held_out.frame[["sample_id", "dataset", "task"]].assign(prompt="")
+        replace(self.held_out, frame=frame).to_parquet(path / HELD_OUT)
+        files = {name: digest(path / name) for name in (WEIGHTS, HELD_OUT)}
+        with written_whole(path / CARD) as part:
+            part.write_text(json.dumps(self.card() | {"files": files}, indent=1, ensure_ascii=False) + "\n")
+
+    def card(self) -> dict[str, Any]:
+        """What a reader should know of it: data, models, prices, setting, what to expect, versions."""
+        used = ("numpy", "scikit-learn", "skops", "rb_support")
+        return {
+            "format": 1,
+            "kind": self.kind,
+            "embedding": self.embedding,
+            "mean_usd_per_query": dict(zip(self.models, self.mean_cost.tolist(), strict=True)),
+            "data": asdict(self.origin),
+            "goal": asdict(self.goal) if self.goal else None,
+            "setting": asdict(self.setting) if self.setting else None,
+            "versions": {name: version(name) for name in used} | {"python": platform.python_version()},
+        }
+
+
+class _Card(BaseModel):
+    """What a card must hold to be read."""
+
+    format: Literal[1]
+    kind: Kind
+    embedding: str
+    mean_usd_per_query: dict[str, Annotated[float, Field(ge=0)]]
+    data: dict[str, Any]
+    goal: Goal | None
+    setting: Setting | None
+    files: dict[str, str]
+
+
+def fit(
+    table: Outcomes,
+    kind: Kind = "ridge",
+    *,
+    embedding: str = BUNDLED,
+    train_share: float = 0.7,
+    seed: int = 0,
+) -> DeployedRouter:
+    """Fit a router on a table, and keep rows apart that say what it is worth.
+
+    Parameters
+    ----------
+    table : outcomes of n queries.
+    kind : a key of `MADE`.
+    embedding : text encoder; TF-IDF, which learns its words from the table, cannot be saved.
+    train_share : share of each task's rows to fit on.
+    seed : of the split and of the networks.
+
+    Raises
+    ------
+    ValueError
+        If the kind or the embedding cannot be used.
+    TableError
+        If the table's prompts cannot be split.
+    """
+    if kind not in MADE:
+        raise ValueError(f"kind is {kind!r}; give one of {', '.join(MADE)}")
+    if embedding == TFIDF:
+        raise ValueError("TF-IDF learns its words from the table and is not saved; take 'minilm'")
+    train, held_out = table.split(train_share, seed=seed)
+    learnt, kept = (embed(part.frame["prompt"].tolist(), embedding) for part in (train, held_out))
+    predictor = MADE[kind](seed=seed).fit(train, learnt)
+    return DeployedRouter(
+        kind=kind,
+        predictor=predictor,
+        embedding=embedding,
+        models=table.models,
+        mean_cost=mean_cost(train),
+        held_out=held_out,
+        predicted=predictor.predict(kept),
+        origin=table.origin,
+    )
+
+
+def load(folder: str | Path) -> DeployedRouter:
+    """Router that `DeployedRouter.save` wrote; it decides as the saved one did, to the last byte.
+
+    Raises
+    ------
+    RouterFileError
+        If the folder holds none, a file is damaged, or the weights hold what no router of ours has.
+    """
+    path = Path(folder)
+    remedy = "fit and save the router again"
+    try:
+        card = _Card.model_validate_json((path / CARD).read_bytes())
+        for name in (WEIGHTS, HELD_OUT):
+            if digest(path / name) != card.files[name]:
+                raise RouterFileError(f"{path / name} is damaged: its sha256 is not the card's; {remedy}")
+        held = skops.io.load(path / WEIGHTS, trusted=_TRUSTED)
+        held_out = Outcomes.from_parquet(path / HELD_OUT)
+        origin = Origin.from_record(card.data)
+    except OSError as error:
+        why = f"{error.strerror}: {error.filename}"
+        raise RouterFileError(f"{path} holds no router ({why}); {remedy}") from error
+    except UntrustedTypesFoundException as error:
+        raise RouterFileError(f"{path / WEIGHTS} holds what no router has ({error}); {remedy}") from error
+    except (ValidationError, BadZipFile, KeyError, TypeError) as error:
+        raise RouterFileError(f"{path / CARD} and its files are no router ({error}); {remedy}") from error
+    return DeployedRouter(
+        kind=card.kind,
+        predictor=held["predictor"],
+        embedding=card.embedding,
+        models=tuple(card.mean_usd_per_query),
+        mean_cost=np.array([*card.mean_usd_per_query.values()]),
+        held_out=replace(held_out, origin=origin),
+        predicted=held["predicted"],
+        origin=origin,
+        goal=card.goal,
+        setting=card.setting,
+    )

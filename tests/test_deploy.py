@@ -1,0 +1,167 @@
+"""A saved router decides as it did, keeps its goal, and no foreign or damaged file is taken for one."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from typer.testing import CliRunner
+
+from rb_support import deploy
+from rb_support.__main__ import app
+from rb_support.deploy.calibration import calibrate
+from rb_support.outcomes import Outcomes
+
+WORDS = {"sums": ["add", "subtract", "divide"], "poems": ["rhyme", "sonnet", "verse"]}
+PROMPTS = ["add number 999 of sums", "sonnet number 999 of poems"]
+
+
+def table(n=240, seed=0):
+    """Two topics: the cheap model is good at sums only, the dear one at everything."""
+    rng = np.random.default_rng(seed)
+    topics = rng.choice([*WORDS], n)
+    prompts = [f"{rng.choice(WORDS[topic])} number {i} of {topic}" for i, topic in enumerate(topics)]
+    frame = pd.DataFrame(
+        {"sample_id": [f"q{i}" for i in range(n)], "dataset": "d", "task": "t", "prompt": prompts}
+    )
+    chance = np.column_stack([np.where(topics == "sums", 0.9, 0.2), np.full(n, 0.9)])
+    cost = np.column_stack([np.full(n, 0.001), np.full(n, 0.02)]) * rng.uniform(0.9, 1.1, (n, 1))
+    return Outcomes(frame, (rng.random((n, 2)) < chance).astype(float), cost, ("small", "large"))
+
+
+@pytest.fixture(scope="module")
+def routers():
+    return {kind: deploy.fit(table(), kind) for kind in ("ridge", "knn", "mlp")}
+
+
+@pytest.mark.parametrize("kind", ["ridge", "knn", "mlp"])
+def test_loaded_in_another_process_it_decides_alike(routers, kind, tmp_path):
+    router = routers[kind].calibrate(quality=0.9)
+    router.save(tmp_path)
+    code = "import sys, json; from rb_support.deploy import load; r = load(sys.argv[1])"
+    code += "; print(r.route(json.loads(sys.argv[2])).to_json(orient='records', double_precision=15))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), json.dumps(PROMPTS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == json.loads(
+        router.route(PROMPTS).to_json(orient="records", double_precision=15)
+    )
+    again = deploy.load(tmp_path)
+    assert (again.setting, again.goal, again.models) == (router.setting, router.goal, router.models)
+    np.testing.assert_array_equal(again.predicted, router.predicted)
+    assert again.calibrate(share=0.2).setting == router.calibrate(share=0.2).setting  # and is set anew alike
+
+
+def test_it_learns_who_is_worth_the_price(routers):
+    chosen = routers["ridge"].calibrate(quality=0.95).route(PROMPTS)
+    assert chosen["model"].tolist() == ["small", "large"]
+    assert chosen["expected_usd"].iloc[0] < 0.002 < 0.018 < chosen["expected_usd"].iloc[1]
+
+
+@pytest.mark.parametrize("kind", ["ridge", "knn"])
+def test_goals_are_kept_on_held_out_rows(routers, kind):
+    router = routers[kind]
+    for budget in (0.0005, 0.004, 0.012, 1.0):
+        setting = router.calibrate(budget=budget).setting
+        calls = router.calibrate(budget=budget)
+        assert calls.setting.reached == (budget > 0.0005)
+        assert setting.usd_per_query[0] <= max(budget, 0.0012) * 1.1
+    assert router.calibrate(share=0.25).setting.calls[1] <= 0.25
+    assert router.calibrate(share=0.0).setting.calls == (1.0, 0.0)
+    most = router.calibrate(quality=1.0).setting
+    less = router.calibrate(quality=0.7).setting
+    assert less.usd_per_query[0] < most.usd_per_query[0] and less.quality[0] < most.quality[0] + 0.02
+    assert not router.calibrate(quality=2.0).setting.reached
+
+
+def test_what_is_promised_is_what_new_prompts_give():
+    """Over many tables the measured quality is on average the true one: choosing on the same rows is not."""
+    gaps, naive = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        predicted = rng.random((60, 3))  # knows nothing
+        held_out = Outcomes(
+            pd.DataFrame({"sample_id": map(str, range(60)), "dataset": "d", "task": "t", "prompt": "p"}),
+            (rng.random((60, 3)) < 0.5).astype(float),
+            np.tile([0.1, 0.2, 0.3], (60, 1)),
+            ("a", "b", "c"),
+        )
+        setting = calibrate(
+            predicted, np.array([0.1, 0.2, 0.3]), held_out, deploy.Goal(quality=1.05), rng=rng
+        )
+        gaps.append(setting.quality[0] - 0.5)
+        naive.append(setting.reached)
+    assert abs(np.mean(gaps)) < 3 * np.std(gaps) / np.sqrt(60)
+    assert np.mean(naive) > 0
+
+
+def test_one_goal_is_given(routers):
+    with pytest.raises(ValueError, match="exactly one"):
+        routers["ridge"].calibrate()
+    with pytest.raises(ValueError, match="share is 1.5"):
+        routers["ridge"].calibrate(share=1.5)
+    with pytest.raises(ValueError, match="not calibrated"):
+        routers["ridge"].route(PROMPTS)
+    with pytest.raises(ValueError, match="TF-IDF"):
+        deploy.fit(table(), embedding="tfidf")
+
+
+def test_files_that_are_no_router_are_refused(routers, tmp_path):
+    with pytest.raises(deploy.RouterFileError, match="holds no router"):
+        deploy.load(tmp_path)
+    folder = tmp_path / "router"
+    routers["ridge"].calibrate(quality=0.9).save(folder)
+    good = (folder / "router.skops").read_bytes()
+    (folder / "router.skops").write_bytes(good[:-3] + b"xyz")
+    with pytest.raises(deploy.RouterFileError, match="is damaged"):
+        deploy.load(folder)
+    evil = tmp_path / "evil.skops"
+    skops.io.dump({"predictor": subprocess.Popen}, evil)
+    _swap(folder, evil.read_bytes())
+    with pytest.raises(deploy.RouterFileError, match="holds what no router has"):
+        deploy.load(folder)
+    _swap(folder, pickle.dumps({"predictor": 1}))
+    with pytest.raises(deploy.RouterFileError):
+        deploy.load(folder)
+    (folder / "card.json").write_text("{}")
+    with pytest.raises(deploy.RouterFileError, match="are no router"):
+        deploy.load(folder)
+
+
+def _swap(folder, content):
+    """Put other weights into a saved router, with a card that fits them."""
+    (folder / "router.skops").write_bytes(content)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"]["router.skops"] = deploy.router.digest(folder / "router.skops")
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_the_card_says_what_it_is_and_holds_no_prompt(routers, tmp_path):
+    routers["knn"].calibrate(budget=0.01).save(tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["mean_usd_per_query"].keys() == {"small", "large"} and card["setting"]["rows"] > 50
+    everything = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"number 1 of" not in everything
+
+
+def test_from_a_table_to_decisions_by_commands(tmp_path):
+    mine, folder, runner = tmp_path / "mine.parquet", tmp_path / "router", CliRunner()
+    table().to_parquet(mine)
+    fitted = runner.invoke(
+        app, ["fit", str(mine), "--out", str(folder), "--budget", "10", "--queries", "1000"]
+    )
+    assert fitted.exit_code == 0, fitted.output
+    assert "goal: at most 10 USD per 1,000 queries" in fitted.output and "always large" in fitted.output
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
+    asked = runner.invoke(app, ["route", str(folder), "--file", str(tmp_path / "prompts.txt")])
+    assert [json.loads(line)["model"] for line in asked.output.splitlines()] == ["small", "large"]
+    assert runner.invoke(app, ["fit", str(mine), "--out", str(folder)]).exit_code == 2
+    assert runner.invoke(app, ["route", str(tmp_path), "x"]).exit_code == 1
+    assert runner.invoke(app, ["route", str(folder)]).exit_code == 2
