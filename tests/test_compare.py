@@ -18,7 +18,6 @@ from rb_support.studies.predictive import (
     compare_predictions,
     curve_table,
     repeat_splits,
-    verdict,
 )
 
 
@@ -152,21 +151,6 @@ def test_curves_hold_what_a_figure_shows(parts):
     assert list(curves["router"].unique()) == [ZERO, ZERO_TRAINED, "KNN", PLACEBO, "a", "b", "Oracle"]
     shown = curves.loc[curves["router"] == "KNN", ["usd_per_query", "quality"]].to_numpy()
     assert aiq(shown, 1, 4) == pytest.approx(comparison.aiq()["KNN"])
-
-
-def rows(*triples):
-    columns = ["dataset", "router", "minus_zero", "minus_zero_low", "minus_zero_high"]
-    return pd.DataFrame([("D", f"r{i}", *t) for i, t in enumerate(triples)], columns=columns)
-
-
-def test_verdict():
-    up, unsure, down = (0.02, 0.01, 0.03), (0.01, -0.01, 0.03), (-0.02, -0.03, -0.01)
-    assert verdict(rows(up, up), 1) == ("D r0 +0.020 [+0.010, +0.030]; D r1 +0.020 [+0.010, +0.030]", True)
-    text, holds = verdict(rows(up, unsure), 1)
-    assert holds is None and text.endswith("too few rows to tell")
-    assert verdict(rows(unsure, down), 1)[1] is False
-    assert verdict(rows(unsure, unsure), 0)[1] is True
-    assert verdict(rows(), -1) == ("no rows of it in this data", None)
 
 
 def test_leads(parts):

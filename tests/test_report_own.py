@@ -24,7 +24,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from rb_support.outcomes import Origin, Outcomes
+from rb_support.outcomes import Origin, Outcomes, PairScores
 from rb_support.report import (
     Claim,
     Report,
@@ -433,7 +433,7 @@ FEW = {
     "an axis of nothing": lambda: drawn_alone(cost_axis),
     "no curve": lambda: commercial_figure(
         EMPTY(columns=["router", "share", "score"]), EMPTY(columns=["router", "strong_share", "score"]),
-        ends=(0.5, 0.5), title="t",
+        PairScores(ONE.frame, [1], [0], "s", "w"), title="t",
     ),
     "one seed": lambda: labels_figure(
         EMPTY({"labels": [9], "seed": [0], "router": ["SW"], "apgr": [0.5]}), {}

@@ -151,7 +151,7 @@ def test_points_by_dataset_end_with_the_oracle(table: Outcomes) -> None:
     ]
     quality, cost = slice_truth(N)
     assert points.loc[(MBPP, MODELS[2])].tolist() == pytest.approx(
-        [cost[N : 2 * N, 2].mean(), quality[N : 2 * N, 2].mean()]
+        [cost[N : 2 * N, 2].mean(), quality[N : 2 * N, 2].mean(), N]
     )
     assert points.loc[(MBPP, "oracle"), "quality"] == quality[N : 2 * N].max(axis=1).mean()
     assert "RouterBench 5-shot (three tasks) with 48 rows of ARC-Challenge, Winogrande, MBPP." in (
@@ -205,5 +205,5 @@ def test_commercial_routers_beside_ours(made: Place) -> None:
         np.interp(table.loc["Martian", "strong_share"], *threshold_sweep(gain, clean.strong, clean.weak))
         - (8.5 * 8 + 8) / 9
     )
-    assert (leads["low"] < leads["lead"]).all()
-    assert (leads["lead"] < leads["high"]).all()
+    assert (leads["lead_low"] < leads["lead"]).all()
+    assert (leads["lead"] < leads["lead_high"]).all()

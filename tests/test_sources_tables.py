@@ -216,7 +216,7 @@ def test_a_name_of_another_kind_is_refused() -> None:
         load_battles("routellm-mmlu")
     with pytest.raises(UnknownSourceError, match="holds no judgments"):
         load_judgments("arena-55k")
-    with pytest.raises(UnknownSourceError, match="holds no answers to grade"):
+    with pytest.raises(UnknownSourceError, match="holds no graded answers"):
         load_graded("arena-55k")
 
 

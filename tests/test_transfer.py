@@ -175,8 +175,8 @@ def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path
     found = {name: transfer.pairs_of(table) for name, table in tables.items()}
     assert len(found["MT Bench"]) == 15 and len(found["GSM8K"]) == 10 - 1  # one pair has no gap
     assert next(iter(found["GSM8K"])) == f"{OPUS} / Mixtral-8x7B-Instruct-v0.1"
-    assert transfer.augmented(experiment, "MMLU") == "D_judge + D_gold"
-    assert transfer.augmented(experiment, "GSM8K") == "D_judge"
+    assert transfer.augmented(experiment, "MMLU") == "D_arena + D_gold"
+    assert transfer.augmented(experiment, "GSM8K") == "D_arena + D_judge"
 
 
 def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkeypatch):
@@ -205,8 +205,8 @@ def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkey
     assert {name: len(tables) for name, tables in found.items()} == {"MT Bench": 15, "GSM8K": 105}
     assert any("left out" in note for note in pairs["Llama 3.1 70B / 8B (GSM8K)"].origin.notes)
     assert [transfer.augmented(experiment, name) for name in ("MMLU", "GSM8K")] == [
-        "D_judge + D_gold",
-        "D_judge",
+        "D_arena + D_gold",
+        "D_arena + D_judge",
     ]
 
 
