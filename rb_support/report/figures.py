@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
+from string import ascii_uppercase
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,7 @@ def mathematics_figure(
     end = [points[:, 0].max() * 1.05, corners[-1, 1]]
     middle.plot(*np.vstack([corners, end]).T, color=GREY, zorder=1)
     plot_models(middle, points, outcomes.models)
+    _letter(middle, corners)
     _plot_systems(right, systems)
     left.set(title="Linear interpolation", ylabel="mean quality")
     middle.set_title("Non-decreasing hull")
@@ -86,8 +88,14 @@ def _plot_interpolation(
     ax.plot(*ends.T, color=GREY, zorder=1)
     ax.scatter(cost, quality, s=4, color=BLUE, alpha=0.4, linewidth=0, zorder=2)
     plot_models(ax, ends, [models[j] for j in pair], among=models)
-    x, y = ends.mean(axis=0)
-    ax.annotate("half and half", (x, y), (6, -12), textcoords="offset points")
+    _letter(ax, [*ends, ends.mean(axis=0)])
+    ax.annotate("half A, half B", ends.mean(axis=0), (-4, 8), textcoords="offset points", ha="right")
+
+
+def _letter(ax: Axes, points: ArrayLike) -> None:
+    """Name points A, B, C, … in their order, as the paper does."""
+    for letter, point in zip(ascii_uppercase, np.asarray(points).tolist(), strict=False):
+        ax.annotate(letter, point, (5, -11), textcoords="offset points")
 
 
 def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
