@@ -5,7 +5,6 @@ Commands import what they need when they run: papermill alone takes seconds, and
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
 from rb_support.app import route as route_commands
 from rb_support.app import table as table_commands
-from rb_support.visible import visible
+from rb_support.app.words import in_words, say
 
 if TYPE_CHECKING:
     from rb_support.app.reproduce import Result
@@ -107,9 +106,9 @@ def gallery(out: Out = None) -> None:
     with _in_words():
         rebuilt = rebuild_all(root)
         for folder, items in rebuilt.items():
-            _say(f"{_shown(root / folder / 'index.html')}: {items} items")
+            say(f"{_shown(root / folder / 'index.html')}: {items} items")
     if not rebuilt:
-        _say(f"{root}: there are no records of figures to show", err=True)
+        say(f"{root}: there are no records of figures to show", err=True)
 
 
 @app.command()
@@ -130,7 +129,7 @@ def compare(
 
     for folder in (ours, theirs):
         if not (folder / "claims.csv").is_file():
-            _say(f"Error: {folder} is no folder of figures: it has no claims.csv", err=True)
+            say(f"Error: {folder} is no folder of figures: it has no claims.csv", err=True)
             raise typer.Exit(USAGE)
     with _in_words():
         found = differences(ours, theirs)
@@ -139,9 +138,9 @@ def compare(
     for item in items:
         kind, outcome = repeats(item), "differs" if item in differing else "same"
         within = f"within {TOLERANCE[kind]:g}" if kind != "timed" else "numbers not compared"
-        _say(f"{item:16} {kind:8} {outcome:8} {within}")
+        say(f"{item:16} {kind:8} {outcome:8} {within}")
     for difference in found:
-        _say(str(difference))
+        say(str(difference))
     if found:
         raise typer.Exit(FAILED)
 
@@ -163,11 +162,11 @@ def _run(command: Callable[..., list[Result]], only: Only, jobs: Jobs, out: Out,
         figures = out or figures_root(committed=True)
         results = command(folder, only=only or (), jobs=jobs, figures=figures, **options)
     counts = Counter(result.status for result in results)
-    _say(f"{counts['done']} run, {counts['unchanged']} unchanged, {counts['failed']} failed")
+    say(f"{counts['done']} run, {counts['unchanged']} unchanged, {counts['failed']} failed")
     for result in results:
         if result.status == "failed":
             kept = f"\n  kept as {_shown(result.kept)}" if result.kept else ""
-            _say(f"{result.notebook}: {result.failure}{kept}", err=True)
+            say(f"{result.notebook}: {result.failure}{kept}", err=True)
     if counts["failed"]:
         raise typer.Exit(FAILED)
 
@@ -180,20 +179,11 @@ def _in_words() -> Iterator[None]:
     from rb_support.sources import SourceError
 
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: _say(f"Warning: {message}", err=True)
+        with in_words(USAGE, UsageError, SourceError, ReportError, OSError):
             yield
     except KeyboardInterrupt as error:
-        _say("Interrupted: kernels are stopped, nothing is half written.", err=True)
+        say("Interrupted: kernels are stopped, nothing is half written.", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    except (UsageError, SourceError, ReportError, OSError) as error:
-        _say(f"Error: {error}", err=True)
-        raise typer.Exit(USAGE) from error
-
-
-def _say(line: str, err: bool = False) -> None:
-    """Print a line without what a terminal would obey: names in it may be a stranger's."""
-    typer.echo(visible(line, keep="\n\t"), err=err)
 
 
 def _shown(path: Path) -> str:

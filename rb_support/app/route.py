@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rb_support.visible import visible
+from rb_support.app.words import in_words, say
 
 if TYPE_CHECKING:
     from rb_support.deploy import DeployedRouter
@@ -55,11 +53,11 @@ def fit(
     if queries < 1:
         raise typer.BadParameter(f"{queries} is no number of queries", param_hint="--queries")
     per_query = None if budget is None else budget / queries
-    with _in_words():
+    with in_words(USAGE, ValueError), _in_words():
         router = deploy.fit(Outcomes.read(table), kind, embedding=embedding, seed=seed)
         router = router.calibrate(budget=per_query, quality=quality, share=share, seed=seed)
         router.save(out)
-    _say(f"{_expected(router)}\n\nsaved in {out}")
+    say(f"{_expected(router)}\n\nsaved in {out}")
 
 
 def route(
@@ -114,23 +112,9 @@ def _expected(router: DeployedRouter) -> str:
     )
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
+def _in_words() -> AbstractContextManager[None]:
     from rb_support.deploy import RouterFileError
     from rb_support.embed import EmbeddingError
     from rb_support.outcomes import TableError
 
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: _say(f"Warning: {message}", err=True)
-            yield
-    except (TableError, RouterFileError, EmbeddingError, OSError, UnicodeDecodeError) as error:
-        _say(f"Error: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
-    except ValueError as error:
-        _say(f"Error: {error}", err=True)
-        raise typer.Exit(USAGE) from error
-
-
-def _say(text: str, err: bool = False) -> None:
-    typer.echo(visible(text, keep="\n\t"), err=err)
+    return in_words(UNUSABLE, TableError, RouterFileError, EmbeddingError, OSError, UnicodeDecodeError)

@@ -5,9 +5,6 @@ Exit codes: 0 the table can be used, 1 it cannot, 2 a wrong option.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,8 +13,8 @@ import pandas as pd
 import typer
 from tabulate import tabulate
 
+from rb_support.app.words import in_words, say
 from rb_support.outcomes import Outcomes, TableError, convert, wide
-from rb_support.visible import visible
 
 UNUSABLE, USAGE = 1, 2
 Unit = Literal["usd", "cents", "usd-per-1000-queries", "usd-per-million-queries"]
@@ -38,7 +35,7 @@ def check(file: File) -> None:
 
     Exit codes: 0 it can be used as it is, 1 it cannot.
     """
-    with _in_words():
+    with in_words(UNUSABLE, TableError, OSError):
         read = convert.read_any(file)
         problems = [] if "table" in read.record else wide.problems(read.frame, file.name)
         direct = file.suffix.lower() in (".csv", ".parquet")
@@ -48,11 +45,11 @@ def check(file: File) -> None:
                 f"{file.name} has our columns, but only .csv and .parquet are read directly: convert it"
             ]
         if problems:
-            _say("\n".join(f"* {problem}" for problem in problems))
-            _say(f"\nProblems: {len(problems)}. Its columns:\n\n{_columns(read.frame)}")
-            _say("\nSay where it has what: python -m rb_support table convert --help")
+            say("\n".join(f"* {problem}" for problem in problems))
+            say(f"\nProblems: {len(problems)}. Its columns:\n\n{_columns(read.frame)}")
+            say("\nSay where it has what: python -m rb_support table convert --help")
             raise typer.Exit(UNUSABLE)
-        _say(_found(Outcomes.read(file)))
+        say(_found(Outcomes.read(file)))
 
 
 @app.command("convert")
@@ -95,14 +92,14 @@ def convert_file(
         raise typer.BadParameter(f"{decimal!r} is no mark of decimals; give , or .", param_hint="--decimal")
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise typer.BadParameter(f"{out} ends in neither .parquet nor .csv", param_hint="OUT")
-    with _in_words():
+    with in_words(UNUSABLE, TableError, OSError):
         places: dict[str, Any] = {"prompt": prompt, "score": score, "cost": cost, "model": model}
         places |= {"task": task, "id": id_, "tokens_in": tokens_in, "tokens_out": tokens_out}
         card = convert.price_card(prices) if prices else None
         layout = convert.Layout(**places, scale=span, unit=unit, decimal=decimal, prices=card)  # type: ignore[arg-type]
         table = convert.convert(file, layout, missing=missing)
         (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
-    _say(f"{_found(table)}\n\nwritten as {out}")
+    say(f"{_found(table)}\n\nwritten as {out}")
 
 
 def _span(scale: str) -> tuple[float, float] | None:
@@ -145,18 +142,3 @@ def _columns(frame: pd.DataFrame) -> str:
             holds = f"text, such as {str(cells.iloc[0])[:40]!r}"
         rows.append((str(name)[:40], len(cells), holds))
     return tabulate(rows, ["column", "filled rows", "holds"], tablefmt="simple")
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: _say(f"Warning: {message}", err=True)
-            yield
-    except (TableError, OSError) as error:
-        _say(f"Error: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
-
-
-def _say(text: str, err: bool = False) -> None:
-    typer.echo(visible(text, keep="\n\t"), err=err)
