@@ -102,6 +102,15 @@ def test_what_is_promised_is_what_new_prompts_give():
     assert np.mean(naive) > 0
 
 
+def test_a_router_that_learnt_nothing_says_so(tmp_path):
+    blind = table()
+    rng = np.random.default_rng(1)
+    blind = Outcomes(blind.frame, rng.permutation(blind.quality), blind.cost, blind.models)
+    blind.to_parquet(tmp_path / "blind.parquet")
+    command = ["fit", str(tmp_path / "blind.parquet"), "--out", str(tmp_path / "r"), "--quality", "0.9"]
+    assert "nothing was learnt" in CliRunner().invoke(app, command).output
+
+
 def test_one_goal_is_given(routers):
     with pytest.raises(ValueError, match="exactly one"):
         routers["ridge"].calibrate()
@@ -162,6 +171,7 @@ def test_from_a_table_to_decisions_by_commands(tmp_path):
     (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS))
     asked = runner.invoke(app, ["route", str(folder), "--file", str(tmp_path / "prompts.txt")])
     assert [json.loads(line)["model"] for line in asked.output.splitlines()] == ["small", "large"]
+    assert "nothing was learnt" not in fitted.output
     assert runner.invoke(app, ["fit", str(mine), "--out", str(folder)]).exit_code == 2
     assert runner.invoke(app, ["route", str(tmp_path), "x"]).exit_code == 1
     assert runner.invoke(app, ["route", str(folder)]).exit_code == 2

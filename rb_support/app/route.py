@@ -85,6 +85,8 @@ def route(
 
 def _expected(router: DeployedRouter) -> str:
     """What a calibrated router is expected to give, and what the single models give, in lines."""
+    from rb_support.routers import knows_nothing
+
     setting = router.setting
     assert setting is not None
     (cost, c_low, c_high), (quality, q_low, q_high) = setting.usd_per_query, setting.quality
@@ -97,6 +99,13 @@ def _expected(router: DeployedRouter) -> str:
         for share, model in sorted(zip(setting.calls, router.models, strict=True), reverse=True)
         if share
     ]
+    learnt = (
+        ""
+        if not knows_nothing(router.predicted)
+        else (
+            "nothing was learnt: these prompts do not tell one model from another, so all go to the same one"
+        )
+    )
     reached = "" if setting.reached else " (NOT reached on the held-out rows: this is the nearest)"
     saved = f", {1 - cost / best_cost:.0%} less" if best_cost > cost else ""
     return "\n".join(
@@ -108,6 +117,7 @@ def _expected(router: DeployedRouter) -> str:
             f"  calls    {', '.join(calls)}",
             f"always {best}: {1000 * best_cost:.4g} USD, quality {best_quality:.3f}; the router costs "
             f"{1000 * cost:.4g} USD{saved}, quality {quality - best_quality:+.3f}",
+            *([learnt] if learnt else []),
         ]
     )
 
