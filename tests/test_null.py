@@ -1,8 +1,6 @@
 """On data without signal nobody wins; on data with a signal everybody finds it."""
 
 import dataclasses
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -93,11 +91,10 @@ def test_a_planted_signal_is_found_by_every_router():
 
 
 @pytest.fixture(scope="module")
-def real():
-    root = Path(os.environ.get("RB_DATA_DIR", "../shared/data"))
-    if not root.is_dir():
-        pytest.skip("no real rows at hand: set RB_DATA_DIR")
-    outcomes = load_outcomes("real")
+def real(shared_data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RB_DATA_DIR", str(shared_data))
+        outcomes = load_outcomes("real")
     return outcomes, embed_queries(outcomes, "tfidf")
 
 
