@@ -55,6 +55,32 @@ def test_vertices_on_an_edge_and_clock_times_are_no_difference(ours, tmp_path):
     assert told(ours, tmp_path, figure=curve(*middle), timed=99.0) == []
 
 
+def with_leads(heights=HEIGHTS, lead=0.1):
+    """Curves, and below them rows of leads, as Figure 4 has them."""
+    leads = curve()[["dataset", "router", "usd_per_query"]].assign(lead=[lead, -1e-16, 0.2, 0.3])
+    return pd.concat([curve(heights=heights), leads], ignore_index=True)
+
+
+def test_a_figure_of_curves_and_leads_is_compared_in_both(tmp_path):
+    first, second, third = (tmp_path / name for name in "abc")
+    made(first, figure=with_leads())
+    rounded = with_leads()
+    rounded["lead"] = rounded["lead"].replace(-1e-16, 0.0)
+    assert told(first / "simulated", second, figure=rounded) == []
+    [line] = told(first / "simulated", third, figure=with_leads(HEIGHTS + [0, 0.01, 0, 0]))
+    assert line.startswith("rb-fig3: MMLU, Oracle, quality at usd_per_query 0.0002")
+    [line] = told(first / "simulated", tmp_path / "d", figure=with_leads(lead=0.15))
+    assert line == "rb-fig3: column 'lead', row 1 (MMLU, Oracle): 0.1 against 0.15"
+
+
+def test_infinities_are_alike_and_hide_no_other_number(tmp_path):
+    first = tmp_path / "a"
+    made(first, table={"aiq": [np.inf, 0.62]})
+    assert told(first / "simulated", tmp_path / "b", table={"aiq": [np.inf, 0.62]}) == []
+    [line] = told(first / "simulated", tmp_path / "c", table={"aiq": [np.inf, 0.72]})
+    assert "0.62 against 0.72" in line
+
+
 def test_a_curve_that_moved_is_named_with_place_and_height(ours, tmp_path):
     higher = curve(heights=HEIGHTS + [0, 0.01, 0, 0])
     [line] = told(ours, tmp_path, figure=higher)

@@ -81,8 +81,15 @@ def differences(ours: Path, theirs: Path) -> list[Difference]:
 def _between(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Difference]:
     if list(ours.columns) != list(theirs.columns):
         return [Difference(item, "has other columns", list(ours.columns), list(theirs.columns))]
+    found: list[Difference] = []
     if {_COST, _QUALITY} < set(ours.columns) and item.startswith("rb-fig"):
-        return list(_curves(item, ours, theirs))
+        curves = (table[table[_QUALITY].notna()].dropna(axis=1, how="all") for table in (ours, theirs))
+        found = list(_curves(item, *curves))
+        ours, theirs = (table[table[_QUALITY].isna()].reset_index(drop=True) for table in (ours, theirs))
+    return found + _columns(item, ours, theirs)
+
+
+def _columns(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Difference]:
     if len(ours) != len(theirs):
         return [Difference(item, "has another number of rows", len(ours), len(theirs))]
     return [found for name in ours.columns if (found := _column(item, ours, theirs, name)) is not None]
@@ -107,7 +114,7 @@ def _curves(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Dif
     """Curves that differ: the points of one name, read as a piecewise linear function of cost."""
     names, tolerance = [c for c in ours.columns if c not in (_COST, _QUALITY)], TOLERANCE[repeats(item)]
     mine, other = (
-        {", ".join(map(str, name)): part for name, part in table.groupby(names, sort=False)}
+        {", ".join(map(str, name)): part for name, part in table.groupby(names, sort=False, dropna=False)}
         for table in (ours, theirs)
     )
     for name in sorted(mine.keys() ^ other.keys()):
@@ -142,6 +149,8 @@ def _verdicts(ours: Path, theirs: Path) -> Iterator[Difference]:
 
 def _apart(ours: Array, theirs: Array) -> Array:
     """Distance of each pair as a share of the largest number; 0 where both are missing, inf where one is."""
-    largest = np.nanmax(np.abs(theirs), initial=0.0) or 1.0
+    largest = np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0) or 1.0
     missing = np.isnan(ours).astype(int) + np.isnan(theirs)
-    return np.choose(missing, [np.abs(ours - theirs) / largest, np.inf, 0.0])
+    with np.errstate(invalid="ignore"):  # two infinities are alike, as `==` says
+        apart = np.where(ours == theirs, 0.0, np.abs(ours - theirs) / largest)
+    return np.choose(missing, [apart, np.inf, 0.0])

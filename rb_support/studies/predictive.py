@@ -136,7 +136,8 @@ class Comparison:
         frames = {}
         for name, each in samples.items():
             ends = dict(zip(("low", "high"), np.quantile(each, [0.025, 0.975], axis=0), strict=True))
-            frames[name] = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
+            frame = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
+            frames[name] = _without_rounding(frame)
         return _stacked(frames, "router")
 
     @property
