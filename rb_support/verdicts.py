@@ -102,13 +102,18 @@ def decide(
     else:
         verdict = "does not hold" if False in states else "undecided" if None in states else "holds"
     pending = [needed for state, needed in told if state is None]
-    if verdict != "undecided" or not all(pending):
+    if verdict != "undecided":
         return verdict, 0
-    return verdict, min(pending) if rule == "some above" else max(pending)
+    if rule == "some above":
+        return verdict, min(filter(None, pending), default=0)
+    return verdict, max(pending) if all(pending) else 0
 
 
 def _one(each: Estimate, rule: Rule, level: float, margin: float) -> tuple[bool | None, int]:
-    """Whether one estimate obeys a rule, and the queries that would tell; None if it cannot be told."""
+    """Whether one estimate obeys a rule, and the queries that would tell; None if it cannot be told.
+
+    No number of queries is known to lift a value above a floor that it lies below: that number is 0.
+    """
     if rule == "below":
         each = Estimate(-each.value, -each.high, -each.low, each.name, each.n)
         return _one(each, "above", -level, margin)
@@ -136,7 +141,8 @@ def _one(each: Estimate, rule: Rule, level: float, margin: float) -> tuple[bool 
         elif not exceeds(each.high, level, scale):
             state = False
         distance = abs(each.value - level)
-    return state, 0 if state is not None else _needed(each, distance)
+    lucky = each.low > level and each.value <= each.floor
+    return state, 0 if state is not None or lucky else _needed(each, distance)
 
 
 def _needed(each: Estimate, distance: float) -> int:

@@ -57,8 +57,9 @@ def test_none_above_asks_that_all_could_be_seen():
 
 def test_what_knowing_nothing_reaches_is_no_lead():
     lucky = Estimate(0.05, 0.03, 0.07, n=100, floor=0.06)
-    assert decide([lucky], "above")[0] == "undecided"
-    assert decide([lucky], "none above", margin=0.01)[0] == "undecided"
+    assert decide([lucky], "above") == ("undecided", 0)  # more queries need not lift it above the floor
+    assert decide([lucky], "none above", margin=0.01) == ("undecided", 0)
+    assert decide([lucky, COVERS], "some above") == ("undecided", 400)
     assert "knowing nothing 0.060" in lucky.words()
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from rb_support.embed import unit
 from rb_support.outcomes import Battles, PairScores, TableError
@@ -36,7 +38,7 @@ RUNS: Mapping[str, int] = {"SW ranking": 3, "Matrix factorization": 5}
 _MOST = 3000  # queries that a shuffled router is judged on
 _FOLDS = 5
 _BINS, _FEWEST = 5, 20
-_PENALTIES: Array = np.logspace(-3, 2, 6)  # of ridge, in mean eigenvalues of the vectors' covariance
+_PENALTIES = np.logspace(-1, 4, 11)
 
 
 def clean(
@@ -111,7 +113,7 @@ def yardsticks(tables: Mapping[str, PairScores], X: pd.DataFrame, *, seed: int =
 def cross_fitted(vectors: Array, gain: Array, prompts: Iterable[str], *, seed: int = 0) -> Array | None:
     """Predicted gains, each from a ridge regression that saw no query of the same fold, nor the same prompt.
 
-    The penalty of a fold is the one that predicts the next fold best, learnt on the others.
+    A fold's penalty is the one with the least error when each of the other folds' queries is left out.
 
     Parameters
     ----------
@@ -127,26 +129,9 @@ def cross_fitted(vectors: Array, gain: Array, prompts: Iterable[str], *, seed: i
     codes, distinct = pd.factorize(np.array(same_text(pd.Series(list(prompts))), dtype=object))
     if len(distinct) < 3:
         return None
-    folds = min(_FOLDS, len(distinct))
-    fold = (np.random.default_rng(seed).permutation(len(distinct)) % folds)[codes]
-    x, found = unit(np.asarray(vectors, dtype=float)), np.zeros(len(gain))
-    for part in range(folds):
-        judged, tuned = fold == part, fold == (part + 1) % folds
-        tried = _ridge(x[~judged & ~tuned], gain[~judged & ~tuned], x[tuned], _PENALTIES)
-        errors = ((tried - gain[tuned]) ** 2).mean(axis=1)
-        best = _PENALTIES[[int(np.argmin(errors.round(12)))]]
-        found[judged] = _ridge(x[~judged], gain[~judged], x[judged], best)[0]
-    return found
-
-
-def _ridge(x: Array, y: Array, asked: Array, penalties: Array) -> Array:
-    """(p, q) ridge predictions at asked vectors, one row a penalty, in mean eigenvalues."""
-    centre, mean = x.mean(axis=0), y.mean()
-    values, axes = np.linalg.eigh((x - centre).T @ (x - centre))
-    target = axes.T @ ((x - centre).T @ (y - mean))
-    scale = max(float(values.mean()), 1e-12)
-    weights = [axes @ (target / (np.maximum(values, 0) + penalty * scale)) for penalty in penalties]
-    return mean + np.stack(weights) @ (asked - centre).T
+    parts = GroupKFold(min(_FOLDS, len(distinct)), shuffle=True, random_state=seed)
+    x = unit(np.asarray(vectors, dtype=float))
+    return np.asarray(cross_val_predict(RidgeCV(_PENALTIES), x, gain, groups=codes, cv=parts))
 
 
 def dealt_anew(battles: Battles, rng: np.random.Generator) -> Battles:
