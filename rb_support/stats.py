@@ -104,10 +104,14 @@ def honest_aiqs(
     """
     block = _blocks(n, rng)
     pays, rows = _turns(systems, block, rng, halvings)
-    areas, counts = [], pays[:, block].sum(axis=1)
-    for turn, paying in enumerate(pays[:, block].astype(float)):
-        areas.append(_priced_together([systems[name](paying)[rows[name][turn]] for name in systems]))
-    return dict(zip(systems, np.average(areas, axis=0, weights=counts).tolist(), strict=True))
+    paying = pays[:, block].astype(float)
+    points = []
+    for name, system in systems.items():
+        most = max(map(len, rows[name]))  # a row that stands there twice adds no area
+        even = [np.pad(each, (most - len(each), 0), mode="edge") for each in rows[name]]
+        points.append(np.array([system(weights)[each] for weights, each in zip(paying, even, strict=True)]))
+    areas = np.average(_priced_together(points), axis=0, weights=paying.sum(axis=1))
+    return dict(zip(systems, areas.tolist(), strict=True))
 
 
 def bootstrap_honest_aiq(

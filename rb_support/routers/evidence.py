@@ -64,8 +64,13 @@ def chance_of_knowing_nothing(X: ArrayLike, quality: ArrayLike, *, seed: int = 0
     centred, outcomes = (part - part.mean(axis=0) for part in (vectors, scores))
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(outcomes)), *(rng.permutation(len(outcomes)) for _ in range(_DRAWS))]
-    told = np.array([np.sum((centred.T @ outcomes[order]) ** 2) for order in orders])
-    return float(np.mean(~exceeds(told[0], told)))
+    told = []
+    for some in np.array_split(orders, 10):  # one product for twenty of them
+        shuffled = outcomes[some].transpose(1, 0, 2).reshape(len(outcomes), -1)
+        covariances = (centred.T @ shuffled).reshape(-1, len(some), outcomes.shape[1])
+        told.append((covariances**2).sum(axis=(0, 2)))
+    first, *_ = sums = np.concatenate(told)
+    return float(np.mean(~exceeds(first, sums)))
 
 
 def knows_something(train: Outcomes, X: ArrayLike, *, seed: int = 0) -> bool:

@@ -92,12 +92,9 @@ class Comparison:
     def placebo_leads(self, name: str, *, rng: np.random.Generator, draws: int) -> Array:
         """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
         zeros = {zero: self.systems[zero] for zero in self._zeros}
-        leads = []
-        for _ in range(draws):
-            placed = zeros | {name: self.placebos[name](rng)}
-            areas = honest_aiqs(placed, len(self.test), rng=rng, halvings=8)
-            leads.append(areas.pop(name) - max(areas.values()))
-        return np.array(leads)
+        dealt = {f"{name}, draw {draw}": self.placebos[name](rng) for draw in range(draws)}
+        areas = honest_aiqs(zeros | dealt, len(self.test), rng=rng, halvings=8)
+        return np.array([areas[each] for each in dealt]) - max(areas[zero] for zero in zeros)
 
     def lead_curves(
         self, routers: Iterable[str], *, rng: np.random.Generator, draws: int = 40, steps: int = 32
