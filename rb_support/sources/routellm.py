@@ -22,6 +22,7 @@ WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 JUDGE_SCALE = (1.0, 10.0)
 LLAMA_31 = ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct")
 _NO_SCORE = -1.0
+_JUDGED = ["model", "question_id", "turn", "score", "judge"]
 _PRINTED = re.compile(
     r"^question: (?P<question_id>\d+), turn: (?P<turn>\d), model: (?P<model>[^,]+), "
     r"score: (?P<score>-?[\d.]+), "
@@ -85,7 +86,7 @@ def printed(located: Located) -> SourceRows:
     TableError : if a log holds no judgment of them, an answer is judged twice, or a score is off the scale.
     """
     frame = pd.concat([_printed_file(located, name) for name in located.names], ignore_index=True)
-    return SourceRows(frame.sort_values(["model", "question_id", "turn"], ignore_index=True), located.origin)
+    return SourceRows(frame.sort_values(_JUDGED[:3], ignore_index=True), located.origin)
 
 
 def _printed_file(located: Located, name: str) -> pd.DataFrame:
@@ -105,8 +106,13 @@ def commercial(located: Located) -> SourceRows:
     gave none), judge, called_model (the model that the router called; Martian does not say).
     """
     scores = judgments(located, "gpt-4_single.jsonl")
-    answers = pd.concat([_called(located, router) for router in ("martian", "unify")])
-    frame = scores.merge(answers, on=["model", "question_id"], how="left", validate="many_to_one")
+    needed, answers = ("question_id", "model_id"), []
+    for router in ("martian", "unify"):
+        rows = pd.DataFrame(read_records(located, f"{router}.jsonl", needed))[[*needed]].assign(model=router)
+        answers.append(
+            rows.rename(columns={"model_id": "called_model"}).replace({"called_model": {"router": None}})
+        )
+    frame = scores.merge(pd.concat(answers), on=["model", "question_id"], how="left", validate="many_to_one")
     return SourceRows(frame, located.origin)
 
 
@@ -117,24 +123,16 @@ def judgments(located: Located, name: str) -> pd.DataFrame:
     ------
     TableError : if a line is no judgment, or one answer is judged twice.
     """
-    columns = ["model", "question_id", "turn", "score", "judge"]
-    frame = pd.DataFrame(read_records(located, name, columns))[columns]
-    frame["judge"] = [" ".join(judge) for judge in frame["judge"]]
-    return _checked(frame, name)
+    frame = pd.DataFrame(read_records(located, name, _JUDGED))
+    return _checked(frame.assign(judge=frame["judge"].map(" ".join)), name)
 
 
 def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Judgments of a file, sorted, with NaN for no score; a row's number is its label and one."""
-    score, answer = frame["score"].astype(float).replace(_NO_SCORE, np.nan), ["model", "question_id", "turn"]
+    """Judgments of a file, sorted, with NaN for no score."""
+    score, answer = frame["score"].astype(float).replace(_NO_SCORE, np.nan), _JUDGED[:3]
     refuse(name, ~(score.between(*JUDGE_SCALE) | score.isna()), " has a score that is none from 1 to 10")
     refuse(name, frame.duplicated(answer), " judges an answer again")
-    return frame.assign(score=score).sort_values(answer, ignore_index=True)
-
-
-def _called(located: Located, router: str) -> pd.DataFrame:
-    rows = pd.DataFrame(read_records(located, f"{router}.jsonl", ("question_id", "model_id")))
-    called = [None if model == "router" else model for model in rows["model_id"]]
-    return pd.DataFrame({"model": router, "question_id": rows["question_id"], "called_model": called})
+    return frame.assign(score=score)[_JUDGED].sort_values(answer, ignore_index=True)
 
 
 def _answers(located: Located, name: str, task: str) -> pd.DataFrame:
