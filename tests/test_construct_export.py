@@ -21,8 +21,7 @@ from rb_support.construct.records import Answer, ConstructError, Model, Paramete
 from rb_support.construct.refusals import refusals_table
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
-from rb_support.construct.task_files import demo_tasks
-from rb_support.construct.tasks import queries_of
+from rb_support.construct.tasks import demo_tasks, queries_of
 from rb_support.load import load_outcomes
 from rb_support.outcomes import Outcomes
 from rb_support.paper import task_rows

@@ -32,13 +32,12 @@ from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
+from rb_support.construct.loopback import JUDGE, MODELS, SimulatedModel
 from rb_support.construct.plan import plan, worst_usd
 from rb_support.construct.records import CallError, ConstructError, Model, Parameters, Query, TryAgain, key_of
 from rb_support.construct.run import Budget, BudgetReached, Policy, run
-from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel
 from rb_support.construct.store import Store
-from rb_support.construct.task_files import demo_tasks
-from rb_support.construct.tasks import queries_of
+from rb_support.construct.tasks import demo_tasks, queries_of
 
 QUERIES = queries_of(demo_tasks(4))
 CALLS = sum(len(query.turns) for query in QUERIES)
@@ -79,7 +78,7 @@ WORKER = """
     from rb_support.construct.models import read_models
     from rb_support.construct.run import Policy, run
     from rb_support.construct.store import Store
-    from rb_support.construct.task_files import demo_tasks
+    from rb_support.construct.tasks import demo_tasks
     from rb_support.construct.tasks import queries_of
 
     cards, path, budget = sys.argv[1:]

@@ -199,8 +199,8 @@ def status(store: StoreOption = STORE) -> None:
 
 
 def _queries(tasks: str) -> list[Query]:
-    files = construct.task_files
-    return construct.tasks.queries_of(files.demo_tasks() if tasks == DEMO else files.read_tasks(tasks))
+    made = construct.tasks
+    return made.queries_of(made.demo_tasks() if tasks == DEMO else made.read_tasks(tasks))
 
 
 @contextmanager
