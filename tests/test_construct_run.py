@@ -189,16 +189,6 @@ def test_a_second_run_asks_only_for_what_is_missing(store: Store) -> None:
         assert set(server.chat.calls.values()) == {2}
 
 
-def test_empty_answers_are_failed_calls(store: Store) -> None:
-    queries, policy = QUERIES[:2], Policy(attempts=2, first_wait_s=0.005)
-    with serve(queries, models=[fast(silent=1.0)]) as server:
-        summary = run(queries, server.models(), store, policy=policy, progress=False)
-    assert (summary.state, summary.answers, summary.retries) == ("failed", 0, {"empty": 4})
-    assert store.answers().empty and len(store.failures()) == 2
-    assert store.charges()["note"].tolist() == ["empty"] * 4
-    assert server.chat.billed_usd <= store.spent_usd()
-
-
 def test_queries_that_come_twice_are_asked_once(store: Store) -> None:
     with serve(QUERIES, models=[fast()]) as server:
         assert ask(server, store, [*QUERIES, *QUERIES]).answers == CALLS

@@ -62,17 +62,12 @@ _NO_TEXT = {
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
 _COUNTS = {
-    "prompt": ("prompt_tokens", "input_tokens", "promptTokenCount"),
-    "answer": ("completion_tokens", "output_tokens", "candidatesTokenCount"),
-    "total": ("total_tokens", "totalTokenCount"),
-    "cached": (
-        "cached_tokens",
-        "cache_read_input_tokens",
-        "prompt_cache_hit_tokens",
-        "cachedContentTokenCount",
-    ),
-    "reasoning": ("reasoning_tokens", "thoughtsTokenCount"),
-    "created": ("cache_creation_input_tokens",),
+    "prompt": "prompt_tokens input_tokens promptTokenCount",
+    "answer": "completion_tokens output_tokens candidatesTokenCount",
+    "total": "total_tokens totalTokenCount",
+    "cached": "cached_tokens cache_read_input_tokens prompt_cache_hit_tokens cachedContentTokenCount",
+    "reasoning": "reasoning_tokens thoughtsTokenCount",
+    "created": "cache_creation_input_tokens",
 }
 """Names of the same number at different providers, the usual one first."""
 
@@ -118,17 +113,12 @@ class Connection:
         CallError : if another attempt would fail as well.
         """
         limit = "max_completion_tokens" if self.model.max_completion_tokens else "max_tokens"
-        asked: dict[str, Any] = {
-            "messages": [{"role": role, "content": text} for role, text in messages],
-            limit: parameters.max_tokens,
-            "temperature": parameters.temperature,
-            "seed": parameters.seed,
-            "stop": list(stop),
-        }
-        unsaid = {"temperature", "stop"} if self.model.fixed_temperature else set()
-        asked = {
-            name: value for name, value in asked.items() if value not in (None, []) and name not in unsaid
-        }
+        said = [{"role": role, "content": text} for role, text in messages]
+        asked: dict[str, Any] = {"messages": said, limit: parameters.max_tokens}
+        if not self.model.fixed_temperature:
+            asked |= {"temperature": parameters.temperature} | ({"stop": list(stop)} if stop else {})
+        if parameters.seed is not None:
+            asked["seed"] = parameters.seed
         try:
             async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
                 response = await self._send(asked)
@@ -307,7 +297,7 @@ def _counts(usage: Any) -> tuple[int, int, int, int] | None:
     flat |= usage
     told = []
     for names in _COUNTS.values():
-        count = next((flat[name] for name in names if flat.get(name) is not None), 0)
+        count = next((flat[name] for name in names.split() if flat.get(name) is not None), 0)
         if type(count) is not int or not 0 <= count <= MOST_TOKENS:
             return None
         told.append(count)

@@ -28,7 +28,7 @@ from rb_support.construct.plan import BYTES_PER_TOKEN, estimate, estimate_prompt
 from rb_support.construct.records import Messages, Model, Query, texts_of
 
 PATH = "/v1/chat/completions"
-QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
+_QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
 """Mark at the end of an open answer."""
 
 _SAYS = texts_of("phrases.toml")["simulated"]
@@ -46,8 +46,7 @@ class SimulatedModel:
     latency_s : seconds until it answers, in the mean.
     spread : seconds vary by this share of `latency_s` around it.
     verbosity : sentences around an answer.
-    refuses, echoes, silent : share of questions that it refuses, repeats, or answers with nothing (which is a
-        failed call).
+    refuses, echoes : share of questions that it refuses, or repeats.
     strengths : what is added to its skill for tasks whose name begins so.
     """
 
@@ -61,7 +60,6 @@ class SimulatedModel:
     verbosity: int = 1
     refuses: float = 0.02
     echoes: float = 0.02
-    silent: float = 0.0
     strengths: Mapping[str, float] = field(default_factory=dict)
 
     def card(self, url: str) -> Model:
@@ -226,14 +224,10 @@ def draw(*parts: object) -> random.Random:
 
 
 def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
-    """Answer of a model to one turn of a query whose reference it knows; may be empty."""
+    """Answer of a model to one turn of a query whose reference it knows."""
     rng = draw(seed, model.name, query.sample_id, turn)
     mood = rng.random()
-    if mood < model.silent:
-        return ""
-    mood -= max(
-        model.silent, 0.01
-    )  # a hundredth was silent once: seeds give the other answers that they gave
+    mood -= 0.01  # a hundredth was silent once: seeds give the other answers that they gave
     if 0 <= mood < model.refuses:
         return rng.choice(_SAYS["refusals"])
     if 0 <= mood < model.refuses + model.echoes:
@@ -254,7 +248,7 @@ def reply(prompt: str, seed: int) -> str:
     """
     if "<text>" in prompt and '"question"' in prompt:
         return _question(prompt, seed)
-    marks = [int(mark) for mark in QUALITY.findall(prompt)]
+    marks = [int(mark) for mark in _QUALITY.findall(prompt)]
     rng = draw(seed, "judge", prompt)
     if '"winner"' in prompt:
         favours_the_first = rng.random() < 0.1 or len(marks) < 2

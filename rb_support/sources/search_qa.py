@@ -74,16 +74,10 @@ def _about(questions: pd.DataFrame) -> pd.DataFrame:
     about = [_metadata(cell) for cell in questions["metadata"]]
     fault = ", field 'metadata': no dictionary with topic and answer_type"
     refuse(_QUESTIONS, [each is None for each in about], fault)
-    return pd.DataFrame(
-        {
-            "sample_id": questions.index.to_numpy(),
-            "dataset": SIMPLE_QA,
-            "task": "simple-qa",
-            "prompt": [whole(text) for text in questions["prompt"]],
-            "topic": [each[0] for each in about if each],
-            "answer_type": [each[1] for each in about if each],
-        }
-    )
+    frame = pd.DataFrame({"sample_id": questions.index, "dataset": SIMPLE_QA, "task": "simple-qa"})
+    frame["prompt"] = [whole(text) for text in questions["prompt"]]
+    frame[["topic", "answer_type"]] = about
+    return frame
 
 
 def _metadata(cell: object) -> tuple[str, str] | None:
