@@ -316,10 +316,8 @@ def position_bias(
     if not compared:
         raise ConstructError(f"no judged question is answered by both {' and '.join(pair)}; run them first")
     questions = [question for _, both in compared for question in both]
-    winners, rows = (
-        _verdicts(store, judge, questions, parse_winner, budget_usd=budget_usd, progress=False),
-        [],
-    )
+    winners = _verdicts(store, judge, questions, parse_winner, budget_usd=budget_usd, progress=False)
+    rows = []
     for name, both in compared:
         better = [
             {"A": first, "B": second, "tie": "tie", None: ""}[winners[question]]

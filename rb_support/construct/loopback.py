@@ -123,11 +123,8 @@ def serve(
 def listening(handler: type[ChatHandler], chat: Chat) -> Iterator[str]:
     """Base URL of a server in a thread of its own, which ends with the block."""
     application = Application([(PATH, handler, {"chat": chat})], log_function=lambda _: None)
-    sockets, stop, loop = (
-        bind_sockets(0, "127.0.0.1", backlog=1024),
-        asyncio.Event(),
-        asyncio.new_event_loop(),
-    )
+    sockets = bind_sockets(0, "127.0.0.1", backlog=1024)
+    stop, loop = asyncio.Event(), asyncio.new_event_loop()
 
     async def main() -> None:
         server = HTTPServer(application)

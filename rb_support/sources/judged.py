@@ -10,9 +10,9 @@ import pandas as pd
 from rb_support.answers import final_number, same_number
 from rb_support.catalog import GSM8K
 from rb_support.outcomes import Battles, TableError
+from rb_support.sources.files import Located
 from rb_support.sources.records import ModelScores, parsed, read_csv, read_records, refuse, whole
 from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
-from rb_support.sources.store import Located
 
 GOOD_ENOUGH = 4
 """Judge's score (1 to 5) from which, as this project reads it, Mixtral's answer is as good as GPT-4's."""

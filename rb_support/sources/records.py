@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.outcomes.files import parse_csv
 from rb_support.outcomes.table import Queries, Rows
-from rb_support.sources.store import Located
+from rb_support.sources.files import Located
 
 Record = dict[str, Any]
 

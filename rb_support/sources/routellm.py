@@ -14,8 +14,8 @@ import pandas as pd
 
 from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import PairScores, TableError
+from rb_support.sources.files import Located
 from rb_support.sources.records import SourceRows, read_csv, read_records, refuse
-from rb_support.sources.store import Located
 
 STRONG = "gpt-4-1106-preview"
 WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"

@@ -18,8 +18,8 @@ import pandas as pd
 
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.wide import ANSWER
+from rb_support.sources.files import Located
 from rb_support.sources.records import read_records, refuse, whole
-from rb_support.sources.store import Located
 
 SIMPLE_QA = "SimpleQA"
 GRADE, SEARCHED = "|grade", "|searched"

@@ -21,9 +21,9 @@ from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench, search_qa
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
+from rb_support.sources.files import Located, locate
 from rb_support.sources.records import ModelScores, SourceRows
 from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
-from rb_support.sources.store import Located, locate
 
 Shots = Literal["0shot", "5shot", "raw", "slice", "sample", "rag"]
 Table = TypeVar("Table", bound=Rows)
@@ -59,7 +59,7 @@ def load_routerbench(shots: Shots | None = None, *, allow_unverified: bool = Fal
     shots : "0shot", "5shot" or "raw" (the published pickles), "slice" (three tasks, 5-shot, as CSV), "sample"
         (365 rows of the 0-shot table) or "rag" (deleted from the Hub, other models; needs the flag); None
         takes the first at hand of 0-shot, 5-shot and slice.
-    allow_unverified : as `store.locate`: take a pickle that is not the published one as your own.
+    allow_unverified : as `files.locate`: take a pickle that is not the published one as your own.
 
     Raises
     ------

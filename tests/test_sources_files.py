@@ -23,8 +23,8 @@ from rb_support.sources import (
     SourceFile,
     at_hand,
     fetch,
+    files,
     locate,
-    store,
     verify,
 )
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
@@ -413,7 +413,7 @@ def test_an_unknown_hash_needs_the_flag_and_is_held_to(server: Server, cache: Pa
         fetch(made)
     assert server.asked == 0
     fetched = fetch(made, allow_unverified=True)
-    recorded = json.loads((cache / store.TRUSTED).read_text())
+    recorded = json.loads((cache / files.TRUSTED).read_text())
     assert recorded == {"one/a.txt": cache_module.digest(fetched.paths[0])}
     assert locate(made).hashes == fetched.hashes  # the flag is needed once
     assert [state.status for state in verify(made)] == ["verified"]
