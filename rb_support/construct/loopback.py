@@ -68,15 +68,10 @@ class SimulatedModel:
         return Model(self.name, url, self.name, *prices, context_tokens=16_384)
 
 
-MODELS = (
-    SimulatedModel("sim-large", 0.85, 10.0, 30.0, latency_s=0.05, verbosity=3, refuses=0.06),
-    SimulatedModel("sim-medium", 0.70, 1.0, 2.0, latency_s=0.03, verbosity=2, strengths={"mbpp": 0.15}),
-    SimulatedModel("sim-small", 0.55, 0.2, 0.2, latency_s=0.015, echoes=0.06, strengths={"grade": -0.2}),
-    SimulatedModel("sim-search", 0.60, 0.7, 2.8, 0.005, latency_s=0.06, strengths={"rag": 0.35}),
-)
+MODELS = tuple(SimulatedModel(**entry) for entry in _SAYS["models"])
 """Four models to show the pipeline with: large, medium, small, and one that searches for a fee a request."""
 
-JUDGE = SimulatedModel("sim-judge", 1.0, 5.0, 15.0, latency_s=0.03)
+JUDGE = SimulatedModel(**_SAYS["judge"])
 """A fifth one, to grade with."""
 
 
