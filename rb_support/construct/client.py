@@ -256,7 +256,7 @@ def read_reply(response: Any, model: Model, key: str = "", messages: Messages = 
         raise TryAgain("malformed", billed=True) from None
     if failed:
         code = error.get("code") if isinstance(error, dict) else None
-        raise _refusal(model, code if isinstance(code, int) else 0, _told(json.dumps(error or ""), key))
+        raise _refusal(model, code if isinstance(code, int) else 0, _one_line(json.dumps(error or ""), key))
     if blank and finish_reason in _SAID["no_text"]:
         raise CallError(f"{model.name}: {_SAID['no_text'][finish_reason]}", billed=True)
     if blank:
@@ -292,7 +292,7 @@ def _counts(usage: Any) -> tuple[int, int, int, int] | None:
     return prompt, max(answer, total - prompt), cached, reasoning
 
 
-def _told(text: str, key: str) -> str:
+def _one_line(text: str, key: str) -> str:
     """What an endpoint says of an error: decoded, on one line of up to 200 characters, without the key."""
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), ensure_ascii=False)
@@ -308,13 +308,13 @@ def _problem(model: Model, error: Exception, key: str) -> Exception:
     if "Timeout" in type(error).__name__:
         return TryAgain("timeout", billed=sent)
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        reason = f"its certificate is refused ({_told(str(cause), key)}); look at endpoint and clock"
+        reason = f"its certificate is refused ({_one_line(str(cause), key)}); look at endpoint and clock"
         return CallError(f"{model.name}: {reason}", whole_model=True)
     if not isinstance(status, int):  # whatever went wrong while sending or reading
         return TryAgain("cut" if sent else "no connection", billed=sent)
     headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", {})
     asked = re.fullmatch(r"\s*(\d*\.?\d+)\s*", headers.get("retry-after") or "")
-    says = _told(getattr(response, "text", "") or str(error), key)
+    says = _one_line(getattr(response, "text", "") or str(error), key)
     return _refusal(model, status, says, wait_s=float(asked[1]) if asked else 0.0, seen=True)
 
 

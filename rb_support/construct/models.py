@@ -88,7 +88,7 @@ def _model(number: int, entry: Any) -> Model:
         model = Model(**{"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
     except ValidationError as error:
-        says = "; ".join(map(_told, error.errors()))
+        says = "; ".join(map(_remedy, error.errors()))
     except ModelCardError as error:
         says = str(error)
     else:
@@ -105,7 +105,7 @@ def _refuse_keys(entry: Any) -> None:
             raise ModelCardError(f"{shown} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
 
 
-def _told(fault: ErrorDetails) -> str:
+def _remedy(fault: ErrorDetails) -> str:
     """What pydantic found wrong with a field, and the remedy. A text may be a key: none is shown."""
     name, value = str(fault["loc"][0]), fault["input"]
     if fault["type"] == "missing":

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from tqdm import tqdm
 
@@ -374,7 +374,7 @@ class _Asked:
             took_s, counts = time.perf_counter() - began, (reply.prompt_tokens, reply.answer_tokens)
             usd = model.cost(*counts, reply.cached_tokens, reply.reasoning_tokens)
             prices = json.dumps([*model.prices, model.fee_usd_per_request])
-            rest = {"latency_s": took_s, "cost_usd": usd, "asked_at": asked_at}
+            rest: dict[str, Any] = {"latency_s": took_s, "cost_usd": usd, "asked_at": asked_at}
             answer = Answer(**key._asdict(), **vars(reply), **rest, attempts=attempt, prices=prices)
             if answer.tokens_estimated:  # the table gets the guess, the budget the most that it can be
                 run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")

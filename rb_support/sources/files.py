@@ -188,17 +188,18 @@ class _Search:
     def _bar(self, error: OSError) -> None:
         self.barred[str(error.filename)] = str(error.strerror)
 
-    def _told(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
+    def _looked(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
         """What a function tells of a file, None if it may not look at it."""
         try:
             return tell(path)
         except OSError as error:
-            return self._bar(error)
+            self._bar(error)
+            return None
 
     def _named(self, file: SourceFile) -> list[Path]:
         """Files that lie where the registered name says."""
         places = [folder / file.name for folder in (data_dir(), downloads_dir()) if folder is not None]
-        return [place for place in places if self._told(Path.is_file, place)]
+        return [place for place in places if self._looked(Path.is_file, place)]
 
     def expected(self, file: SourceFile, wanted: bool = True) -> str | None:
         """Published hash, else that of the first use; None if there is none yet.
@@ -233,7 +234,7 @@ class _Search:
         named = self._named(file)
         other = self._everything if file.sha256 and not (self.in_place and named) else []
         for path in chain(named, other):
-            if self._told(Path.is_file, path) and file.fits(path.stat().st_size):
+            if self._looked(Path.is_file, path) and file.fits(path.stat().st_size):
                 yield path
 
     def find(self, file: SourceFile) -> tuple[Path, str] | None:
@@ -245,10 +246,10 @@ class _Search:
         """
         named = self._named(file)
         sha256 = self.expected(file, wanted=bool(named))
-        for path in self.candidates(file) if sha256 else ():
-            if self._told(digest, path) == sha256:
+        for path in self.candidates(file):
+            if sha256 and self._looked(digest, path) == sha256:
                 return path, sha256
-        if not named or not (other := self._told(digest, named[0])):
+        if not named or not (other := self._looked(digest, named[0])):
             return None
         if sha256 is None:  # from now on it is held to these bytes
             cache.remember(TRUSTED, file.name, other)

@@ -108,10 +108,9 @@ def commercial(located: Located) -> SourceRows:
     scores = judgments(located, "gpt-4_single.jsonl")
     needed, answers = ("question_id", "model_id"), []
     for router in ("martian", "unify"):
-        rows = pd.DataFrame(read_records(located, f"{router}.jsonl", needed))[[*needed]].assign(model=router)
-        answers.append(
-            rows.rename(columns={"model_id": "called_model"}).replace({"called_model": {"router": None}})
-        )
+        rows = pd.DataFrame(read_records(located, f"{router}.jsonl", needed))
+        called = pd.Series([None if model == "router" else model for model in rows["model_id"]], dtype=object)
+        answers.append(rows[["question_id"]].assign(model=router, called_model=called))
     frame = scores.merge(pd.concat(answers), on=["model", "question_id"], how="left", validate="many_to_one")
     return SourceRows(frame, located.origin)
 

@@ -76,8 +76,7 @@ def _about(questions: pd.DataFrame) -> pd.DataFrame:
     refuse(_QUESTIONS, [each is None for each in about], fault)
     frame = pd.DataFrame({"sample_id": questions.index, "dataset": SIMPLE_QA, "task": "simple-qa"})
     frame["prompt"] = [whole(text) for text in questions["prompt"]]
-    frame[["topic", "answer_type"]] = about
-    return frame
+    return frame.join(pd.DataFrame(about, columns=["topic", "answer_type"]))
 
 
 def _metadata(cell: object) -> tuple[str, str] | None:
