@@ -34,12 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-TasksOption = Annotated[
-    str, typer.Option("--tasks", help="Task file or folder of them; demo: built-in questions.")
-]
-ModelsOption = Annotated[
-    str, typer.Option("--models", help="Model card file; demo: simulated models on this machine.")
-]
+TasksOption = Annotated[str, typer.Option("--tasks", help="Task file or folder; demo: built-in questions.")]
+ModelsOption = Annotated[str, typer.Option("--models", help="Model card file; demo: simulated models.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="File that keeps every answer.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")]
@@ -89,9 +85,7 @@ def run(
     temperature: Temperature = 0.0,
     seed: Seed = None,
     attempts: Annotated[int, typer.Option(min=1, help="How often a call is tried.")] = 6,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that an attempt may take in all.")
-    ] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that an attempt may take.")] = 120.0,
     fsync: Annotated[bool, typer.Option("--fsync", help="Wait for the disk at each answer.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -114,9 +108,7 @@ def run(
 @app.command()
 def grade(
     store: StoreOption = STORE,
-    judge: Annotated[
-        str, typer.Option(help="Name in the model card file; open questions stay ungraded without one.")
-    ] = "",
+    judge: Annotated[str, typer.Option(help="Name of a card; without one, open questions wait.")] = "",
     models: ModelsOption = DEMO,
     budget: Budget = None,
     max_tokens: MaxTokens = 512,
