@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from rb_support.construct.loopback import serve
+from rb_support.construct.loopback import SimulatedModel, serve
 from rb_support.construct.records import Parameters, Query
 from rb_support.construct.run import run
-from rb_support.construct.simulated import SimulatedModel
 from rb_support.construct.store import Store
 
 GOAL = 1.5

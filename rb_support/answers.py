@@ -135,7 +135,7 @@ def final_number(text: str) -> str | None:
     if fields:
         return next(_numbers(fields[-1]), None)
     for form in (_TAGGED, _HASHES, _PHRASE, _HEADED, _BOXED):
-        told = [number for part in form.findall(clean) if (number := _told(part))]
+        told = [number for part in form.findall(clean) if (number := _first_number(part))]
         if told:
             return told[-1]
     return next(reversed([*_numbers(clean)]), None)
@@ -230,7 +230,7 @@ def _fields(text: str) -> list[str]:
     return [found["text"] if found["text"] is not None else found["bare"] for found in _FIELD.finditer(text)]
 
 
-def _told(part: str) -> str | None:
+def _first_number(part: str) -> str | None:
     """First number of a text that tells an answer; of an equation, the first after the last equals sign."""
     after = next(_numbers(part.rpartition("=")[2]), None)
     return after or next(_numbers(part), None)

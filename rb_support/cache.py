@@ -111,18 +111,15 @@ def locked(path: Path) -> Iterator[None]:
     ------
     SourceError : if the folder cannot be written.
     """
-    lock = FileLock(f"{path}.lock")
     try:
-        lock.acquire()
+        held = FileLock(f"{path}.lock").acquire()
     except OSError as error:
         raise SourceError(
             f"cache folder {path.parent} cannot be written ({error.strerror}); "
             "set RB_CACHE_DIR to a folder that can be"
         ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -104,9 +104,7 @@ def load_real_tasks() -> Outcomes:
 def _beside(first: Outcomes, second: Outcomes) -> Outcomes:
     """Rows of two real tables of the same models, one below the other."""
     frame = pd.concat([first.frame, second.frame], ignore_index=True)
-    quality, cost = (
-        np.vstack(parts) for parts in ((first.quality, second.quality), (first.cost, second.cost))
-    )
+    quality, cost = np.vstack([first.quality, second.quality]), np.vstack([first.cost, second.cost])
     held = [f"from {part.origin.name}: {', '.join(part.datasets)}" for part in (first, second)]
     files = (*first.origin.files, *second.origin.files)
     notes = (*held, *first.origin.notes, *second.origin.notes)

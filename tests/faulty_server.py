@@ -17,9 +17,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from rb_support.construct.loopback import Chat, ChatHandler, Server, listening
+from rb_support.construct.loopback import (
+    JUDGE,
+    MODELS,
+    Chat,
+    ChatHandler,
+    Server,
+    SimulatedModel,
+    draw,
+    listening,
+)
 from rb_support.construct.records import Query
-from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel, draw
 
 KINDS = ("429", "500", "cut", "half", "malformed", "usage")
 """Faults: too many requests, server error, connection cut before or within the answer, broken JSON, usage

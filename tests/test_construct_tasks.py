@@ -11,8 +11,7 @@ from rb_support.catalog import DATASETS
 from rb_support.construct import rag, tasks
 from rb_support.construct.grading import grade_exact
 from rb_support.construct.records import ConstructError
-from rb_support.construct.task_files import TaskError, demo_tasks, read_task, read_tasks, template
-from rb_support.construct.tasks import Row, Task
+from rb_support.construct.tasks import Row, Task, TaskError, demo_tasks, read_task, read_tasks, template
 
 TOWN = rag.Document("bridge", "The new footbridge of Ardenquay opened in March 2023.", date(2023, 3, 9))
 

@@ -303,7 +303,7 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
         r"gpt-4o_results\.jsonl: simple_qa_1 is graded 'D'.*fetch",
     ),
     ("search-qa", (_qa(ANSWERS, b"qa_1", b"qa_7"),), r"gpt-4o\.jsonl: no row for simple_qa_1 \(1 lacking\)"),
-    ("search-qa", (_qa(ANSWERS, b"qa_1", b"qa_0"),), r"gpt-4o\.jsonl: row 2 is simple_qa_0 again"),
+    ("search-qa", (_qa(ANSWERS, b"qa_1", b"qa_0"),), r"gpt-4o\.jsonl: row 2 is .?simple_qa_0.? again"),
     (
         "search-qa",
         (_qa("simple_qa_250.jsonl", b"'topic'", b"'tropic'"),),
@@ -339,7 +339,7 @@ def test_the_deleted_rag_rows_are_fetched_only_on_trust(
 ) -> None:
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("RB_DATA_DIR", raising=False)
-    monkeypatch.setattr("rb_support.sources.store.pooch.HTTPDownloader", Downloader)
+    monkeypatch.setattr("rb_support.sources.files.pooch.HTTPDownloader", Downloader)
     monkeypatch.setattr(Downloader, "body", assemble(old_frame(wide(), "2.0")))
     refused = CliRunner().invoke(app, ["fetch", "routerbench-rag"])
     assert (refused.exit_code, Downloader.asked) == (1, "")

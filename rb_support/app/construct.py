@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -17,13 +17,14 @@ import typer
 from rb_support import construct
 from rb_support.cache import write_atomically
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
+from rb_support.construct.run import Policy
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
 from rb_support.visible import visible
 
-FAILED, BUDGET, GIVEN_UP, INTERRUPTED = 1, 3, 4, 130
+FAILED, INTERRUPTED = 1, 130
 DEMO = "demo"
-CODES = {"done": 0, "budget": BUDGET, "failed": GIVEN_UP}
+CODES = {"done": 0, "budget": 3, "failed": 4}
 
 app = typer.Typer(
     help="Outcome tables from live models: plan, run, grade, export. "
@@ -33,12 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-TasksOption = Annotated[
-    str, typer.Option("--tasks", help="Task file or folder of them; demo: built-in questions.")
-]
-ModelsOption = Annotated[
-    str, typer.Option("--models", help="Model card file; demo: simulated models on this machine.")
-]
+TasksOption = Annotated[str, typer.Option("--tasks", help="Task file or folder; demo: built-in questions.")]
+ModelsOption = Annotated[str, typer.Option("--models", help="Model card file; demo: simulated models.")]
 StoreOption = Annotated[Path, typer.Option("--store", help="File that keeps every answer.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 for the likeliest answer.")]
@@ -68,7 +65,8 @@ def plan(
     """Dry run: what is missing, and what it would cost and take. Nothing is sent, nothing is written."""
     with _exit_codes():
         queries = _queries(tasks)
-        with _models(models, queries) as cards, _opened(store) as kept:
+        opened = Store(store, create=False) if store.is_file() else nullcontext()
+        with _models(models, queries) as cards, opened as kept:
             planned = construct.plan.plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
     _say(
@@ -87,9 +85,7 @@ def run(
     temperature: Temperature = 0.0,
     seed: Seed = None,
     attempts: Annotated[int, typer.Option(min=1, help="How often a call is tried.")] = 6,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that an attempt may take in all.")
-    ] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that an attempt may take.")] = 120.0,
     fsync: Annotated[bool, typer.Option("--fsync", help="Wait for the disk at each answer.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -97,12 +93,10 @@ def run(
     with _exit_codes():
         queries = _queries(tasks)
         with _models(models, queries) as cards, Store(store, fsync=fsync) as kept:
-            asked = Parameters(max_tokens, temperature, seed)
-            how: dict[str, Any] = {
-                "policy": construct.run.Policy(attempts, timeout_s=timeout),
-                "progress": not quiet,
-            }
-            summary = construct.run.run(queries, cards, kept, asked, budget_usd=budget, **how)
+            asked, policy = Parameters(max_tokens, temperature, seed), Policy(attempts, timeout_s=timeout)
+            summary = construct.run.run(
+                queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet
+            )
     took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
     _say(f"{summary.answers:,} answers in {took}")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
@@ -114,9 +108,7 @@ def run(
 @app.command()
 def grade(
     store: StoreOption = STORE,
-    judge: Annotated[
-        str, typer.Option(help="Name in the model card file; open questions stay ungraded without one.")
-    ] = "",
+    judge: Annotated[str, typer.Option(help="Name of a card; without one, open questions wait.")] = "",
     models: ModelsOption = DEMO,
     budget: Budget = None,
     max_tokens: MaxTokens = 512,
@@ -199,8 +191,8 @@ def status(store: StoreOption = STORE) -> None:
 
 
 def _queries(tasks: str) -> list[Query]:
-    files = construct.task_files
-    return construct.tasks.queries_of(files.demo_tasks() if tasks == DEMO else files.read_tasks(tasks))
+    made = construct.tasks
+    return made.queries_of(made.demo_tasks() if tasks == DEMO else made.read_tasks(tasks))
 
 
 @contextmanager
@@ -211,10 +203,6 @@ def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> It
         return
     with construct.loopback.serve(queries) as server:
         yield [*server.models(), server.judge()] if judge else server.models()
-
-
-def _opened(store: Path) -> Store | nullcontext[None]:
-    return Store(store, create=False) if store.is_file() else nullcontext()
 
 
 def _say(text: str, *, err: bool = False) -> None:

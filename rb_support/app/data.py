@@ -84,11 +84,8 @@ def path(
 def _row(source: Source) -> list[str]:
     here, count = sources.at_hand(source), len(source.files)
     shown = "yes" if here == count else f"{here} of {count}" if here else "no"
-    size = (
-        f"{'' if all(file.exact for file in source.files) else '~'}{source.size:,}"
-        if source.size
-        else "unknown"
-    )
+    rounded = not all(file.exact for file in source.files)
+    size = f"{'~' * rounded}{source.size:,}" if source.size else "unknown"
     return [source.name, str(count), size, shown, source.licence, source.title]
 
 

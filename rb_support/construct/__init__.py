@@ -1,9 +1,9 @@
 """Outcome tables from live models: prompts in, answers recorded first, then grades and a table.
 
 RouterBench section 4 and Appendices A and B. `records` holds what is passed around and what can go wrong. The
-steps are modules of their own: `tasks` and `task_files` (prompts), `models` (card file), `plan`, `store`
+steps are modules of their own: `tasks` (prompts and task files), `models` (card file), `plan`, `store`
 (SQLite), `client` (one attempt at one call), `run`, `loopback` (a server of simulated models), `rag`,
-`grading`, `judging`, `refusals` and `export`.
+`grading` (by matching and by a judge), `refusals` and `export`.
 """
 
 from rb_support.construct import export as export
@@ -15,5 +15,4 @@ from rb_support.construct import rag as rag
 from rb_support.construct import refusals as refusals
 from rb_support.construct import run as run
 from rb_support.construct import store as store
-from rb_support.construct import task_files as task_files
 from rb_support.construct import tasks as tasks

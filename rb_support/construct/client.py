@@ -34,6 +34,7 @@ from rb_support.construct.records import (
     Model,
     Parameters,
     TryAgain,
+    texts_of,
 )
 from rb_support.visible import visible
 
@@ -42,39 +43,14 @@ _NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 _AGAIN = {408, 409, 425, 429}
 _NOT_BILLED = {409, 425, 429, 500, 501, 503, 529}
 """Statuses that mean no answer was made. Others of 500 and more are a gateway's, behind which one may be."""
-_REMEDIES = {
-    400: "look at the parameters and at the prompt's length",
-    401: "the key is refused: look at the environment variable {variable}",
-    402: "the account has no money left",
-    403: "the key may not use this model: look at the account and at {variable}",
-    404: "look at endpoint and served_name in the model card",
-    413: "the prompt is too long",
-}
 _WHOLE_MODEL = {401, 402, 403, 404}
 _ECHOES_KEYS = {401, 403}
 _SHORTEST_KEY = 8
 """Shorter values, such as "EMPTY" for a local server, are no secrets and are left in texts."""
-_NO_TEXT = {
-    "length": "its answer was cut before the first word, perhaps while it thought; raise max_tokens",
-    "content_filter": "the endpoint's filter withheld the answer",
-    "sensitive": "the endpoint's filter withheld the answer",
-}
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
-_COUNTS = {
-    "prompt": ("prompt_tokens", "input_tokens", "promptTokenCount"),
-    "answer": ("completion_tokens", "output_tokens", "candidatesTokenCount"),
-    "total": ("total_tokens", "totalTokenCount"),
-    "cached": (
-        "cached_tokens",
-        "cache_read_input_tokens",
-        "prompt_cache_hit_tokens",
-        "cachedContentTokenCount",
-    ),
-    "reasoning": ("reasoning_tokens", "thoughtsTokenCount"),
-    "created": ("cache_creation_input_tokens",),
-}
-"""Names of the same number at different providers, the usual one first."""
+_SAID = texts_of("providers.toml")
+"""What providers say and how."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +94,12 @@ class Connection:
         CallError : if another attempt would fail as well.
         """
         limit = "max_completion_tokens" if self.model.max_completion_tokens else "max_tokens"
-        asked: dict[str, Any] = {
-            "messages": [{"role": role, "content": text} for role, text in messages],
-            limit: parameters.max_tokens,
-            "temperature": parameters.temperature,
-            "seed": parameters.seed,
-            "stop": list(stop),
-        }
-        unsaid = {"temperature", "stop"} if self.model.fixed_temperature else set()
-        asked = {
-            name: value for name, value in asked.items() if value not in (None, []) and name not in unsaid
-        }
+        said = [{"role": role, "content": text} for role, text in messages]
+        asked: dict[str, Any] = {"messages": said, limit: parameters.max_tokens}
+        if not self.model.fixed_temperature:
+            asked |= {"temperature": parameters.temperature} | ({"stop": list(stop)} if stop else {})
+        if parameters.seed is not None:
+            asked["seed"] = parameters.seed
         try:
             async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
                 response = await self._send(asked)
@@ -285,9 +256,9 @@ def read_reply(response: Any, model: Model, key: str = "", messages: Messages = 
         raise TryAgain("malformed", billed=True) from None
     if failed:
         code = error.get("code") if isinstance(error, dict) else None
-        raise _refusal(model, code if isinstance(code, int) else 0, _told(json.dumps(error or ""), key))
-    if blank and finish_reason in _NO_TEXT:
-        raise CallError(f"{model.name}: {_NO_TEXT[finish_reason]}", billed=True)
+        raise _refusal(model, code if isinstance(code, int) else 0, _one_line(json.dumps(error or ""), key))
+    if blank and finish_reason in _SAID["no_text"]:
+        raise CallError(f"{model.name}: {_SAID['no_text'][finish_reason]}", billed=True)
     if blank:
         raise TryAgain("empty", billed=True)
     counts = _counts(response.get("usage") or response.get("usageMetadata"))
@@ -306,7 +277,7 @@ def _counts(usage: Any) -> tuple[int, int, int, int] | None:
     flat = {name: count for part in usage.values() if isinstance(part, dict) for name, count in part.items()}
     flat |= usage
     told = []
-    for names in _COUNTS.values():
+    for names in _SAID["counts"].values():
         count = next((flat[name] for name in names if flat.get(name) is not None), 0)
         if type(count) is not int or not 0 <= count <= MOST_TOKENS:
             return None
@@ -321,7 +292,7 @@ def _counts(usage: Any) -> tuple[int, int, int, int] | None:
     return prompt, max(answer, total - prompt), cached, reasoning
 
 
-def _told(text: str, key: str) -> str:
+def _one_line(text: str, key: str) -> str:
     """What an endpoint says of an error: decoded, on one line of up to 200 characters, without the key."""
     with suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text), ensure_ascii=False)
@@ -337,13 +308,13 @@ def _problem(model: Model, error: Exception, key: str) -> Exception:
     if "Timeout" in type(error).__name__:
         return TryAgain("timeout", billed=sent)
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        reason = f"its certificate is refused ({_told(str(cause), key)}); look at endpoint and clock"
+        reason = f"its certificate is refused ({_one_line(str(cause), key)}); look at endpoint and clock"
         return CallError(f"{model.name}: {reason}", whole_model=True)
     if not isinstance(status, int):  # whatever went wrong while sending or reading
         return TryAgain("cut" if sent else "no connection", billed=sent)
     headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", {})
     asked = re.fullmatch(r"\s*(\d*\.?\d+)\s*", headers.get("retry-after") or "")
-    says = _told(getattr(response, "text", "") or str(error), key)
+    says = _one_line(getattr(response, "text", "") or str(error), key)
     return _refusal(model, status, says, wait_s=float(asked[1]) if asked else 0.0, seen=True)
 
 
@@ -355,7 +326,7 @@ def _refusal(model: Model, status: int, says: str, *, wait_s: float = 0.0, seen:
     says = "" if status in _ECHOES_KEYS else says
     if status < 300 or status in _AGAIN or status >= 500:
         return TryAgain(str(status) if status else "error", says, wait_s=wait_s, billed=billed)
-    remedy = _REMEDIES.get(status, "look at the endpoint in the model card")
+    remedy = _SAID["remedies"].get(str(status), "look at the endpoint in the model card")
     remedy = remedy.format(variable=model.key_variable or "key_variable of the model card")
     message = f"{model.name}: the endpoint answered {status}: {remedy}" + (
         f" (it says: {says})" if says else ""

@@ -18,9 +18,9 @@ import pandas as pd
 
 from rb_support.catalog import dataset_of_task
 from rb_support.construct.grading import grades_of, samples, summary, unscored
+from rb_support.construct.loopback import JUDGE, MODELS
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.refusals import tally
-from rb_support.construct.simulated import JUDGE, MODELS
 from rb_support.construct.store import Store
 from rb_support.outcomes import Kind, Origin, Outcomes
 from rb_support.outcomes.cells import TURN

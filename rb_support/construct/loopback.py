@@ -1,7 +1,10 @@
 """An OpenAI-compatible server on 127.0.0.1 with simulated models, for demos, tests and notebook 01.
 
 It answers `POST /v1/chat/completions` over HTTP. What a model says follows from the seed, the model and the
-prompt, so a repeated call gets the same answer.
+prompt alone, so a repeated call gets the same answer. The models are told the right answers. How often one
+hits them depends on its skill, on the task and on a difficulty that all models share. An open answer ends
+with its own quality, such as "[draft quality 7/10]": a simulated judge reads that mark, so that judge
+grading means something offline.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -20,10 +25,54 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from rb_support.construct.plan import BYTES_PER_TOKEN, estimate, estimate_prompt
-from rb_support.construct.records import Messages, Model, Query
-from rb_support.construct.simulated import JUDGE, MODELS, SimulatedModel, draw, reply, say
+from rb_support.construct.records import Messages, Model, Query, texts_of
 
 PATH = "/v1/chat/completions"
+_QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
+"""Mark at the end of an open answer."""
+
+_SAYS = texts_of("phrases.toml")["simulated"]
+
+
+@dataclass(frozen=True)
+class SimulatedModel:
+    """A model that exists only on loopback.
+
+    Attributes
+    ----------
+    name : its name, also its served name.
+    skill : share of questions that it can answer, about; in [0, 1].
+    price_in_usd_per_million, price_out_usd_per_million, fee_usd_per_request : as in `Model`.
+    latency_s : seconds until it answers, in the mean.
+    spread : seconds vary by this share of `latency_s` around it.
+    verbosity : sentences around an answer.
+    refuses, echoes : share of questions that it refuses, or repeats.
+    strengths : what is added to its skill for tasks whose name begins so.
+    """
+
+    name: str
+    skill: float
+    price_in_usd_per_million: float = 1.0
+    price_out_usd_per_million: float = 2.0
+    fee_usd_per_request: float = 0.0
+    latency_s: float = 0.02
+    spread: float = 0.5
+    verbosity: int = 1
+    refuses: float = 0.02
+    echoes: float = 0.02
+    strengths: Mapping[str, float] = field(default_factory=dict)
+
+    def card(self, url: str) -> Model:
+        """Model card on a server."""
+        prices = (self.price_in_usd_per_million, self.price_out_usd_per_million, self.fee_usd_per_request)
+        return Model(self.name, url, self.name, *prices, context_tokens=16_384)
+
+
+MODELS = tuple(SimulatedModel(**entry) for entry in _SAYS["models"])
+"""Four models to show the pipeline with: large, medium, small, and one that searches for a fee a request."""
+
+JUDGE = SimulatedModel(**_SAYS["judge"])
+"""A fifth one, to grade with."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +118,8 @@ def serve(
 def listening(handler: type[ChatHandler], chat: Chat) -> Iterator[str]:
     """Base URL of a server in a thread of its own, which ends with the block."""
     application = Application([(PATH, handler, {"chat": chat})], log_function=lambda _: None)
-    sockets, stop, loop = (
-        bind_sockets(0, "127.0.0.1", backlog=1024),
-        asyncio.Event(),
-        asyncio.new_event_loop(),
-    )
+    sockets = bind_sockets(0, "127.0.0.1", backlog=1024)
+    stop, loop = asyncio.Event(), asyncio.new_event_loop()
 
     async def main() -> None:
         server = HTTPServer(application)
@@ -162,3 +208,81 @@ def _name(messages: Messages) -> str:
     """Hash of what system and user say; the model's own answers follow from it."""
     said = [[role, text] for role, text in messages if role != "assistant"]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def draw(*parts: object) -> random.Random:
+    """Source of randomness that follows from these parts alone."""
+    return random.Random("|".join(map(str, parts)))
+
+
+def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
+    """Answer of a model to one turn of a query whose reference it knows."""
+    rng = draw(seed, model.name, query.sample_id, turn)
+    mood = rng.random()
+    mood -= 0.01  # a hundredth was silent once: seeds give the other answers that they gave
+    if 0 <= mood < model.refuses:
+        return rng.choice(_SAYS["refusals"])
+    if 0 <= mood < model.refuses + model.echoes:
+        return query.turns[turn].strip().splitlines()[-1]
+    difficulty = draw(seed, query.sample_id, "difficulty").random()
+    strength = sum(more for prefix, more in model.strengths.items() if query.task.startswith(prefix))
+    skill = min(max(model.skill + strength, 0.0), 1.0)
+    margin = skill - (difficulty + rng.random()) / 2
+    return _SAY[query.metric](model, query, turn, margin, rng)
+
+
+def reply(prompt: str, seed: int) -> str:
+    """Reply to a prompt that is no known query, as JSON.
+
+    A prompt that asks for a "question" about a text gets one. To answers that carry quality marks the reply
+    is a judge's: a prompt that speaks of a "winner" gets {"winner": "A", "B" or "tie"}, and one time in ten
+    whichever stands first. Any other gets {"score": 1 to 10}, the mean of the marks, one off now and then.
+    """
+    if "<text>" in prompt and '"question"' in prompt:
+        return _question(prompt, seed)
+    marks = [int(mark) for mark in _QUALITY.findall(prompt)]
+    rng = draw(seed, "judge", prompt)
+    if '"winner"' in prompt:
+        favours_the_first = rng.random() < 0.1 or len(marks) < 2
+        first, last = (1, 0) if favours_the_first else (marks[0], marks[-1])
+        return json.dumps({"winner": "A" if first > last else "B" if first < last else "tie"})
+    if not marks:
+        return json.dumps({"score": rng.choice((1, 1, 2))})
+    score = round(sum(marks) / len(marks)) + rng.choice((0, 0, 0, 0, -1, 1))
+    return json.dumps({"score": min(max(score, 1), 10)})
+
+
+def _question(prompt: str, seed: int) -> str:
+    """Question about the text between <text> and </text>, as JSON with "question" and "answer"."""
+    text = " ".join(prompt.partition("<text>")[2].partition("</text>")[0].split())
+    sentence = draw(seed, "question", text).choice([part for part in text.split(". ") if part] or ["Nothing"])
+    words = sentence.rstrip(".").split()
+    cut = max(len(words) - 3, 1)
+    question = f"How does this go on: {' '.join(words[:cut])} …?"
+    return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
+
+
+def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    wrong = [letter for letter in query.letters or "ABCD" if letter != query.reference]
+    letter = query.reference if margin > 0 else rng.choice(wrong)
+    said = rng.choice(_SAYS["letters"]).format(letter)
+    thoughts = " ".join(rng.sample(_SAYS["prose"], min(model.verbosity - 1, len(_SAYS["prose"]))))
+    return f"{thoughts}\n{said}".strip()
+
+
+def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    number = query.reference
+    if margin <= 0:
+        value = float(number.replace(",", "").strip("$ ") or 0)
+        number = f"{value + rng.choice((-2, -1, 1, 10)):g}"
+    return " ".join([*_SAYS["steps"][: model.verbosity], rng.choice(_SAYS["numbers"]).format(number)])
+
+
+def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+    quality = min(max(round(6 + 8 * margin), 1), 10)
+    sentences = rng.sample(_SAYS["prose"], min(1 + model.verbosity, len(_SAYS["prose"])))
+    known = [query.reference] if query.reference and margin > 0 else []
+    return "\n".join([*known, " ".join(sentences), f"[draft quality {quality}/10]"])
+
+
+_SAY = {"letter": _letter, "number": _number, "judge": _open}

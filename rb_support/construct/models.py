@@ -46,13 +46,11 @@ _KEY_TEXT = re.compile(
     r"|\beyJ[\w-]{20,}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])\b[A-Za-z0-9]{32,}\b"
 )
 _SET_VARIABLE = 'set an environment variable to the key and write its NAME: key_variable = "…_API_KEY"'
-_TYPES = {field.name: str(field.type) for field in fields(Model)}
+_TYPES = {field.name: str(field.type).removeprefix("Maybe") for field in fields(Model)}
 _REMEDIES = {
     "Usd": "{shown}; write a number of USD, 0 or more",
     "Count": "{shown}; write a whole number, 1 or more",
-    "str": "no text; write it in quotes",
-    "Text": "no text; write it in quotes",
-    "MaybeUsd": "{shown}; write a number of USD, 0 or more",
+    **dict.fromkeys(("str", "Text"), "no text; write it in quotes"),
     "Flag": "{shown}; write true or false",
     "Variable": f"no name of an environment variable; {_SET_VARIABLE}",
 }
@@ -88,7 +86,7 @@ def _model(number: int, entry: Any) -> Model:
         model = Model(**{"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
     except ValidationError as error:
-        says = "; ".join(map(_told, error.errors()))
+        says = "; ".join(map(_remedy, error.errors()))
     except ModelCardError as error:
         says = str(error)
     else:
@@ -105,7 +103,7 @@ def _refuse_keys(entry: Any) -> None:
             raise ModelCardError(f"{shown} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
 
 
-def _told(fault: ErrorDetails) -> str:
+def _remedy(fault: ErrorDetails) -> str:
     """What pydantic found wrong with a field, and the remedy. A text may be a key: none is shown."""
     name, value = str(fault["loc"][0]), fault["input"]
     if fault["type"] == "missing":

@@ -18,7 +18,6 @@ from rb_support.answers import without_thoughts
 from rb_support.construct.records import ConstructError, Query, texts_of
 from rb_support.construct.tasks import Row, Task
 
-KINDS = ("recent", "older", "specific")
 MAKING = "make-rag"
 """Begins the tasks of queries that ask for a question; these are no samples of a table."""
 

@@ -16,7 +16,6 @@ import pydantic.dataclasses
 from pydantic import Field
 
 OPENAI_COMPATIBLE = "openai-compatible"
-MILLION = 1e6
 
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 MaybeUsd = Usd | None
@@ -179,7 +178,7 @@ class Model:
         price_in, price_out, price_cached, price_thought = self.prices
         usd = prompt_tokens * price_in + answer_tokens * price_out
         usd += cached_tokens * (price_cached - price_in) + thought * (price_thought - price_out)
-        return self.fee_usd_per_request + usd / MILLION
+        return self.fee_usd_per_request + usd / 1e6
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple, NoReturn
 
 from tqdm import tqdm
@@ -28,6 +29,7 @@ from rb_support.construct.records import (
     CallError,
     ConstructError,
     Key,
+    Messages,
     Model,
     Parameters,
     Query,
@@ -236,26 +238,26 @@ class _Run:
         """Do all the work and tell how it went; the store is held."""
         began, before, told = time.perf_counter(), self.budget.spent_usd, self.summary
         number = self.store.start_run(self.parameters, self.budget.limit_usd)
-        short = ""
         try:
             await self._ask_all(queries, models, progress)
             told.state = "interrupted" if self.stop.is_set() else "failed" if told.failures else "done"
         except BudgetReached as reached:
-            told.state, short = "budget", str(reached)
-        except asyncio.CancelledError:
+            told.state, told.message = "budget", str(reached)
+        finally:
             self.store.end_run(number, told.state)
-            raise
-        self.store.end_run(number, told.state)
         told.total_usd = self.store.spent_usd()
         told.spent_usd, told.seconds = told.total_usd - before, time.perf_counter() - began
-        told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
-        if told.state == "budget":
+        if self.budget.limit_usd is not None and told.state == "budget":
             spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            within = "within" if told.total_usd <= (self.budget.limit_usd or 0.0) + SLACK else "over"
-            told.message = f"stopped {within} the budget: {spent}, and {short}; raise the budget to go on"
+            within = "within" if told.total_usd <= self.budget.limit_usd + SLACK else "over"
+            told.message = (
+                f"stopped {within} the budget: {spent}, and {told.message}; raise the budget to go on"
+            )
         elif told.state == "failed":
             many, such = len(told.failures), told.failures[0].reason
             told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
+        else:
+            told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
         told.message = ". ".join([told.message, *self.broken])
         told.failures.sort()
         return told
@@ -265,16 +267,13 @@ class _Run:
         workers = []
         async with AsyncExitStack() as stack:
             for model in models:
-                missing = {
-                    query: count
-                    for query in queries
-                    if (count := len(list(missing_turns(model, query, self.answered, self.parameters))))
-                }
+                turns = [(q, missing_turns(model, q, self.answered, self.parameters)) for q in queries]
+                missing = {query: calls for query, left in turns if (calls := len(list(left)))}
                 if not missing:
                     continue
                 name, calls = visible(model.name)[:40], sum(missing.values())
-                bar = tqdm(total=calls, desc=name, unit="call", disable=not progress)
-                asked, waiting = _Asked(self, model, stack.enter_context(bar)), iter(missing)
+                bar = stack.enter_context(tqdm(total=calls, desc=name, unit="call", disable=not progress))
+                asked, waiting = _Asked(self, model, bar), iter(missing)
                 if asked.connection:
                     stack.push_async_callback(asked.connection.close)
                 workers += [asked.work(waiting, n > 0) for n in range(min(model.concurrency, len(missing)))]
@@ -295,7 +294,6 @@ class _Asked:
 
     def __init__(self, run: _Run, model: Model, bar: tqdm[NoReturn]) -> None:
         self.run, self.model, self.bar = run, model, bar
-        self.prices = json.dumps([*model.prices, model.fee_usd_per_request])
         self.in_a_row = 0  # calls without an answer
         self.refused = ""  # why the model is asked no more
         self.tried = asyncio.Event()  # set after the first call, which is sent alone: it may break its limits
@@ -329,28 +327,33 @@ class _Asked:
 
     async def _call(self, query: Query, said: Sequence[str], key: Key) -> Answer | None:
         """Answer to one call, recorded; None if it was given up, which is recorded too, or the run stops."""
+        run, messages = self.run, query.conversation(said)
         try:
-            for attempt in range(1, self.run.policy.attempts + 1):
+            for attempt in count(1):
                 if self.refused or self.connection is None:
                     raise CallError(self.refused)
                 try:
-                    return await self._attempt(self.connection, query, said, key, attempt)
+                    return await self._attempt(self.connection, messages, query.stop, key, attempt)
                 except TryAgain as again:
-                    await self._wait(key, attempt, again)
+                    run.summary.retries[again.kind] += 1
+                    self._give_up(attempt, again)
+                    with suppress(TimeoutError):
+                        wait_s = run.policy.wait_s(key, attempt, again.wait_s)
+                        await asyncio.wait_for(run.stop.wait(), wait_s)
         except CallError as error:
-            self.run.store.put_failure(key, str(error))
-            self.run.summary.failures.append(Failure(key, str(error)))
+            run.store.put_failure(key, str(error))
+            run.summary.failures.append(Failure(key, str(error)))
             self.refused = str(error) if error.whole_model else self.refused
         finally:
             self.tried.set()
         return None
 
     async def _attempt(
-        self, connection: Connection, query: Query, said: Sequence[str], key: Key, attempt: int
+        self, connection: Connection, messages: Messages, stop: tuple[str, ...], key: Key, attempt: int
     ) -> Answer | None:
         """Charge budget and store with the most that an attempt can cost, send it, record the answer."""
-        run, messages, spent = self.run, query.conversation(said), 0.0
-        most, limit = worst_usd(self.model, messages, run.parameters), run.parameters.max_tokens
+        run, model, spent = self.run, self.model, 0.0
+        most, limit = worst_usd(model, messages, run.parameters), run.parameters.max_tokens
         await run.budget.reserve(most)
         try:
             if run.stop.is_set():
@@ -360,7 +363,7 @@ class _Asked:
             run.summary.attempts += 1
             asked_at, began = now(), time.perf_counter()
             try:
-                reply = await connection.ask(messages, run.parameters, query.stop)
+                reply = await connection.ask(messages, run.parameters, stop)
             except (TryAgain, CallError) as error:
                 if error.billed:
                     run.store.keep_charge(charge, getattr(error, "kind", "no text"))
@@ -368,12 +371,12 @@ class _Asked:
                     run.store.refund(charge)
                     spent = 0.0
                 raise
-            rest: dict[str, Any] = {"latency_s": time.perf_counter() - began, "asked_at": asked_at}
-            counts = (reply.prompt_tokens, reply.answer_tokens, reply.cached_tokens, reply.reasoning_tokens)
-            usd = self.model.cost(*counts)
-            rest |= {"attempts": attempt, "cost_usd": usd, "prices": self.prices}
-            answer = Answer(**key._asdict(), **vars(reply), **rest)
-            if reply.tokens_estimated:  # the table gets the guess, the budget the most that it can be
+            took_s, counts = time.perf_counter() - began, (reply.prompt_tokens, reply.answer_tokens)
+            usd = model.cost(*counts, reply.cached_tokens, reply.reasoning_tokens)
+            prices = json.dumps([*model.prices, model.fee_usd_per_request])
+            rest: dict[str, Any] = {"latency_s": took_s, "cost_usd": usd, "asked_at": asked_at}
+            answer = Answer(**key._asdict(), **vars(reply), **rest, attempts=attempt, prices=prices)
+            if answer.tokens_estimated:  # the table gets the guess, the budget the most that it can be
                 run.store.keep_charge(run.store.charge(key, max(most - usd, 0.0)), "tokens not told")
             else:
                 spent = usd
@@ -384,21 +387,15 @@ class _Asked:
         self.in_a_row = 0
         if run.budget.limit_usd is not None and usd and (spent > most + SLACK or counts[1] > limit):
             self.refused = (
-                f"{self.model.name}: its endpoint counts {counts[1]} tokens of answer (of at most {limit}), "
+                f"{model.name}: its endpoint counts {counts[1]} tokens of answer (of at most {limit}), "
                 f"{counts[0]} of prompt; no budget can hold with it, so it is asked no more"
             )
             run.broken.append(self.refused)
         return answer
 
-    async def _wait(self, key: Key, attempt: int, again: TryAgain) -> None:
-        """Wait until the next attempt, or until the run stops.
-
-        Raises
-        ------
-        CallError : if there is none; for the whole model if many calls have ended so in a row.
-        """
+    def _give_up(self, attempt: int, again: TryAgain) -> None:
+        """Raise CallError if another attempt is in vain, for all calls if many ended so in a row."""
         policy = self.run.policy
-        self.run.summary.retries[again.kind] += 1
         if attempt == (min(policy.attempts, _AT_MOST) if again.kind in _WITHOUT_TEXT else policy.attempts):
             self.in_a_row += 1
             reason = f"{self.model.name}: no answer after {attempt} attempts, the last ended with: {again}"
@@ -408,5 +405,3 @@ class _Asked:
         if again.wait_s > policy.longest_wait_s:
             wait = f"the endpoint asks to wait {again.wait_s:.0f} s; run again after that"
             raise CallError(f"{self.model.name}: {wait}")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.run.stop.wait(), policy.wait_s(key, attempt, again.wait_s))

@@ -36,6 +36,7 @@ from rb_support.construct.records import (
     Query,
     StoreBusyError,
     StoreError,
+    texts_of,
 )
 
 if sys.platform == "linux":
@@ -47,9 +48,6 @@ VERSION = 2
 """Of the tables. Version 1 had neither stops and letters nor prices, cached and thought tokens."""
 _RESTORE = "restore a copy, or begin another store"
 _KEY = ", ".join(Key._fields)
-_KEY_COLUMNS = (
-    "model TEXT NOT NULL, sample_id TEXT NOT NULL, turn INTEGER NOT NULL, parameters_digest TEXT NOT NULL"
-)
 _ANSWER = ", ".join(field.name for field in fields(Answer))
 _QUERY = ", ".join(field.name for field in fields(Query))
 _TURNS = TypeAdapter(tuple[str, ...])
@@ -57,33 +55,8 @@ _COLUMNS = """SELECT t.name, c.name, c.type, c."notnull" OR pk, dflt_value
 FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"""
 _STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master), page_size
 FROM pragma_application_id, pragma_user_version, pragma_page_size"""
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS queries (sample_id TEXT PRIMARY KEY, task TEXT NOT NULL, turns TEXT NOT NULL,
-    reference TEXT NOT NULL, metric TEXT NOT NULL, system TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '[]',
-    letters TEXT NOT NULL DEFAULT '');
-CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, card TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers ({_KEY_COLUMNS}, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
-    answer_tokens INTEGER NOT NULL, tokens_estimated INTEGER NOT NULL, latency_s REAL NOT NULL,
-    cost_usd REAL NOT NULL, finish_reason TEXT NOT NULL, asked_at TEXT NOT NULL, attempts INTEGER NOT NULL,
-    raw TEXT NOT NULL, charge INTEGER, cached_tokens INTEGER NOT NULL DEFAULT 0,
-    reasoning_tokens INTEGER NOT NULL DEFAULT 0, prices TEXT NOT NULL DEFAULT '', PRIMARY KEY ({_KEY}));
-CREATE TABLE IF NOT EXISTS grades ({_KEY_COLUMNS}, kind TEXT NOT NULL, score REAL NOT NULL,
-    parsed INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY ({_KEY}, kind));
-CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY, {_KEY_COLUMNS}, usd REAL NOT NULL,
-    note TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS failures ({_KEY_COLUMNS}, reason TEXT NOT NULL, failed_at TEXT NOT NULL,
-    PRIMARY KEY ({_KEY}));
-CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT,
-    parameters TEXT NOT NULL, budget_usd REAL, spent_usd REAL, state TEXT NOT NULL);
-CREATE TRIGGER IF NOT EXISTS answered AFTER INSERT ON answers BEGIN
-    DELETE FROM charges WHERE id = NEW.charge;
-    DELETE FROM failures WHERE ({_KEY}) = (NEW.model, NEW.sample_id, NEW.turn, NEW.parameters_digest);
-    END;
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
+_MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+_SCHEMA = f"BEGIN IMMEDIATE; {texts_of('schema.toml')['tables']} {_MARKS} COMMIT;"
 
 
 _DESCRIPTORS: dict[tuple[int, int], list[int]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,14 @@ import pandas as pd
 from rb_support.answers import final_number, same_number
 from rb_support.catalog import GSM8K
 from rb_support.outcomes import Battles, TableError
-from rb_support.sources.records import ModelScores, read_csv, read_records, whole
+from rb_support.sources.files import Located
+from rb_support.sources.records import ModelScores, parsed, read_csv, read_records, refuse, whole
 from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
-from rb_support.sources.store import Located
 
 GOOD_ENOUGH = 4
 """Judge's score (1 to 5) from which, as this project reads it, Mixtral's answer is as good as GPT-4's."""
 
 _GPT4_IN_ALPACA = "gpt4_1106_preview"
-_TIE = 0
-_UNSCORED = (None, -1)
 
 
 def alpaca_eval(located: Located) -> Battles:
@@ -39,10 +36,7 @@ def alpaca_eval(located: Located) -> Battles:
 def _alpaca_file(located: Located, name: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
     needed = ("instruction", "generator_1", "generator_2", "dataset", "preference", *also)
     rows = pd.DataFrame(read_records(located, name, needed))
-    other = rows["generator_1"] != _GPT4_IN_ALPACA
-    if other.any():
-        row = int(np.argmax(other)) + 1
-        raise TableError(f"{name}: row {row} is not judged against {_GPT4_IN_ALPACA}; fetch it anew")
+    refuse(name, rows["generator_1"] != _GPT4_IN_ALPACA, f" is not judged against {_GPT4_IN_ALPACA}")
     return pd.DataFrame(
         {
             "prompt": rows["instruction"],
@@ -78,15 +72,10 @@ def alpaca_eval_pair(located: Located) -> Battles:
 
 
 def _alpaca_pair_file(located: Located, name: str) -> pd.DataFrame:
-    rows = _alpaca_file(located, name, also=("annotator",))
-    share = rows["score"].replace(2.0 - _TIE, 0.5)
-    odd = ~(share.isin([0.0, 0.5, 1.0]) | share.isna()) | (rows["model_b"] != WEAK.split("/")[1])
-    if odd.any():
-        row = int(np.argmax(odd))
-        raise TableError(
-            f"{name}: row {row + 1} is no preference (0, 1, 1.5 or 2) between {_GPT4_IN_ALPACA} and "
-            f"{WEAK.split('/')[1]}; fetch the file anew"
-        )
+    rows, mixtral = _alpaca_file(located, name, also=("annotator",)), WEAK.split("/")[1]
+    share = rows["score"].replace(2.0, 0.5)  # a preference of 0 is a tie
+    odd = ~(share.isin([0.0, 0.5, 1.0]) | share.isna()) | (rows["model_b"] != mixtral)
+    refuse(name, odd, f" is no preference (0, 1, 1.5 or 2) between {_GPT4_IN_ALPACA} and {mixtral}")
     return rows.assign(score=share, model_b=WEAK, protocol=rows.pop("annotator"))
 
 
@@ -96,7 +85,8 @@ def arena(located: Located) -> Battles:
     Rows whose first turn is empty are dropped and counted.
     """
     frame = read_csv(located, "train.csv")
-    frame["prompt"] = [_first_turn(cell, row) for row, cell in enumerate(frame["prompt"], start=1)]
+    rows = enumerate(frame["prompt"], start=1)
+    frame["prompt"] = [_opening(parsed(cell, f"arena-55k: row {n}, column 'prompt':")) for n, cell in rows]
     empty = frame["prompt"].str.strip() == ""
     note = f"{int(empty.sum())} of {len(frame)} rows had an empty first turn and were dropped"
     columns = ["prompt", "model_a", "model_b", "winner_model_a", "winner_model_b", "winner_tie"]
@@ -105,17 +95,19 @@ def arena(located: Located) -> Battles:
     )
 
 
-def _first_turn(cell: str, row: int) -> str:
-    try:
-        turns: Any = json.loads(cell)
-    except (ValueError, RecursionError) as error:
-        raise TableError(
-            f"arena-55k: row {row}, column 'prompt': not a JSON list ({error}); fetch it anew"
-        ) from error
+def _opening(turns: Any) -> str:
+    """First turn of a conversation, empty if there is none."""
     match turns:
         case [str(first), *_]:
             return whole(first)
     return ""
+
+
+def _openings(turns: pd.Series, name: str) -> list[str]:
+    """First turn of each conversation of a file, which every one must have."""
+    prompts = [_opening(each) for each in turns]
+    refuse(name, [not prompt.strip() for prompt in prompts], ", field 'turns': no conversation in it")
+    return prompts
 
 
 def arena_battles(located: Located) -> Battles:
@@ -131,17 +123,12 @@ def arena_battles(located: Located) -> Battles:
     [name] = located.names
     needed = ("question_id", "model_a", "model_b", "winner", "tstamp", "turns")
     rows = pd.DataFrame(read_records(located, name, needed))
-    known = rows["winner"].isin([*_WINNERS])
-    if not known.all():
-        row = int(np.argmin(known))
-        raise TableError(
-            f"{name}: row {row + 1} has the winner {rows['winner'][row]!r}; known are {', '.join(_WINNERS)}: "
-            "fetch the file anew"
-        )
+    said = f" has the winner {{}} (known are {', '.join(_WINNERS)})"
+    refuse(name, ~rows["winner"].isin([*_WINNERS]), said, rows["winner"])
     frame = pd.DataFrame(
         {
             "sample_id": rows["question_id"],
-            "prompt": [_opening(turns, name, row) for row, turns in enumerate(rows["turns"], start=1)],
+            "prompt": _openings(rows["turns"], name),
             "model_a": rows["model_a"],
             "model_b": rows["model_b"],
             "winner": rows["winner"],
@@ -155,15 +142,6 @@ def arena_battles(located: Located) -> Battles:
 
 
 _WINNERS = ("model_a", "model_b", "tie", "tie (bothbad)")
-
-
-def _opening(turns: Any, name: str, row: int) -> str:
-    match turns:
-        case [str(first), *_] if first.strip():
-            return whole(first)
-    raise TableError(
-        f"{name}: row {row}, field 'turns': no conversation with a first turn; fetch the file anew"
-    )
 
 
 def arena_bench(located: Located) -> ModelScores:
@@ -186,7 +164,7 @@ def arena_bench(located: Located) -> ModelScores:
             "sample_id": asked.index,
             "dataset": "Arena-bench",
             "task": "arena-bench-v1",
-            "prompt": [_opening(turns, first, row) for row, turns in enumerate(asked["turns"], start=1)],
+            "prompt": _openings(asked["turns"], first),
         }
     )
     origin = located.origin.noting([f"answers that the judge gave no score, per model: {counted}"])
@@ -196,17 +174,13 @@ def arena_bench(located: Located) -> ModelScores:
 def _bench_file(located: Located, name: str, asked: pd.Index) -> tuple[str, pd.Series[float]]:
     """A file's model, and its score of each question."""
     rows = pd.DataFrame(read_records(located, name, ("question_id", "model", "score")))
-    score = pd.Series([np.nan if cell in _UNSCORED else cell for cell in rows["score"]], rows["question_id"])
+    score = pd.Series([np.nan if cell in (None, -1) else cell for cell in rows["score"]], rows["question_id"])
     numbers = pd.to_numeric(score, errors="coerce")
-    faults = {
-        "is of another model than the first": rows["model"] != rows["model"].iloc[0],
-        "scores a question again": rows["question_id"].duplicated(),
-        "scores a question that was not asked": ~rows["question_id"].isin(asked),
-        "has a score that is none from 1 to 10": ~(numbers.between(*JUDGE_SCALE) | score.isna()).to_numpy(),
-    }
-    for fault, where in faults.items():
-        if np.any(where):
-            raise TableError(f"{name}: row {int(np.argmax(where)) + 1} {fault}; fetch the file anew")
+    refuse(name, rows["model"] != rows["model"].iloc[0], " is of another model than the first")
+    refuse(name, rows["question_id"].duplicated(), " scores a question again")
+    refuse(name, ~rows["question_id"].isin(asked), " scores a question that was not asked")
+    off_scale = ~(numbers.between(*JUDGE_SCALE) | score.isna()).to_numpy()
+    refuse(name, off_scale, " has a score that is none from 1 to 10")
     return str(rows["model"].iloc[0]), numbers.astype(float).reindex(asked)
 
 
@@ -259,8 +233,7 @@ def zeroeval(located: Located) -> ModelScores:
 def _zeroeval_file(located: Located, name: str) -> pd.DataFrame:
     """Columns prompt, right and parsed, indexed by sample_id."""
     rows = pd.DataFrame(read_records(located, name, ("id", "question", "output", "answer")))
-    if rows["id"].duplicated().any():
-        twice = rows.loc[rows["id"].duplicated(), "id"].iloc[0]
+    for twice in rows.loc[rows["id"].duplicated(), "id"]:
         raise TableError(f"{name.removesuffix('.json')} answers {twice} twice; fetch its file anew")
     read = [final_number(texts[0]) for texts in rows["output"]]
     gold = rows["answer"].str.removeprefix("#").str.strip()

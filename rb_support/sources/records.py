@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.outcomes.files import parse_csv
 from rb_support.outcomes.table import Queries, Rows
-from rb_support.sources.store import Located
+from rb_support.sources.files import Located
 
 Record = dict[str, Any]
 
@@ -83,13 +83,13 @@ def read_records(located: Located, name: str, needed: Iterable[str]) -> list[Rec
     """
     data = located.read(name)
     if name.endswith(".json"):
-        records = _parsed(data, f"{name}:")
+        records = parsed(data, f"{name}:")
         if not isinstance(records, list):
             raise TableError(f"{name}: not a JSON list of records; fetch the file anew")
         rows = dict(enumerate(records, start=1))
     else:
         lines = enumerate(data.split(b"\n"), start=1)
-        rows = {row: _parsed(line, f"{name}: row {row} is") for row, line in lines if line.strip()}
+        rows = {row: parsed(line, f"{name}: row {row} is") for row, line in lines if line.strip()}
     for row, record in rows.items():
         if not isinstance(record, dict):
             raise TableError(f"{name}: row {row} is not a record; fetch the file anew")
@@ -99,11 +99,33 @@ def read_records(located: Located, name: str, needed: Iterable[str]) -> list[Rec
     return list(rows.values())
 
 
-def _parsed(data: bytes, what: str) -> Any:
+def parsed(data: bytes | str, what: str) -> Any:
+    """What a JSON text holds; TableError, which begins with `what`, if it is none."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise TableError(f"{what} not JSON ({error}); fetch the file anew") from error
+
+
+def refuse(name: str, where: ArrayLike, fault: str, cells: Any = ()) -> None:
+    """Refuse a file of which some rows are at fault.
+
+    Parameters
+    ----------
+    name : of the file.
+    where : (n,) True where a row is at fault; a row is counted from 1, or by its label if this is a Series.
+    fault : what is said after the row's number; {} stands for the row's cell.
+    cells : (n,) of which that cell is one.
+
+    Raises
+    ------
+    TableError : naming the first of these rows.
+    """
+    bad = np.flatnonzero(where)
+    if len(bad):
+        row = bad[0] if not isinstance(where, pd.Series) else where.index[bad[0]]
+        told = fault.format(*map(repr, list(cells)[bad[0] : bad[0] + 1]))
+        raise TableError(f"{name}: row {row + 1}{told}; fetch the file anew")
 
 
 def read_csv(located: Located, name: str) -> pd.DataFrame:

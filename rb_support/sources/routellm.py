@@ -14,16 +14,18 @@ import pandas as pd
 
 from rb_support.catalog import GSM8K, MMLU, MT_BENCH
 from rb_support.outcomes import PairScores, TableError
-from rb_support.sources.records import SourceRows, read_csv, read_records
-from rb_support.sources.store import Located
+from rb_support.sources.files import Located
+from rb_support.sources.records import SourceRows, read_csv, read_records, refuse
 
 STRONG = "gpt-4-1106-preview"
 WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 JUDGE_SCALE = (1.0, 10.0)
 LLAMA_31 = ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct")
 _NO_SCORE = -1.0
+_JUDGED = ["model", "question_id", "turn", "score", "judge"]
 _PRINTED = re.compile(
-    r"question: (?P<question>\d+), turn: (?P<turn>\d), model: (?P<model>[^,]+), score: (?P<score>-?[\d.]+), "
+    r"^question: (?P<question_id>\d+), turn: (?P<turn>\d), model: (?P<model>[^,]+), "
+    r"score: (?P<score>-?[\d.]+), "
     r"judge: \('(?P<judge>[^']+)', '(?P<prompt>[^']+)'\)"
 )
 
@@ -84,34 +86,17 @@ def printed(located: Located) -> SourceRows:
     TableError : if a log holds no judgment of them, an answer is judged twice, or a score is off the scale.
     """
     frame = pd.concat([_printed_file(located, name) for name in located.names], ignore_index=True)
-    return SourceRows(frame.sort_values(["model", "question_id", "turn"], ignore_index=True), located.origin)
+    return SourceRows(frame.sort_values(_JUDGED[:3], ignore_index=True), located.origin)
 
 
 def _printed_file(located: Located, name: str) -> pd.DataFrame:
     text = located.read(name).decode("utf-8", "replace")
-    lines = [(found, row) for row, line in enumerate(text.splitlines(), 1) if (found := _PRINTED.match(line))]
-    rows = [
-        {
-            "model": found["model"],
-            "question_id": int(found["question"]),
-            "turn": int(found["turn"]),
-            "score": float(found["score"]),
-            "judge": f"{found['judge']} {found['prompt']}",
-            "row": row,
-        }
-        for found, row in lines
-        if found["model"] in LLAMA_31
-    ]
-    if not rows:
+    found = pd.Series(text.splitlines()).str.extract(_PRINTED)
+    found = found[found["model"].isin(LLAMA_31)]
+    if found.empty:
         raise TableError(f"{name}: no line of it is a judgment of {' or '.join(LLAMA_31)}; fetch it anew")
-    frame = pd.DataFrame(rows)
-    frame["score"] = frame["score"].replace(_NO_SCORE, np.nan)
-    off = ~(frame["score"].between(*JUDGE_SCALE) | frame["score"].isna())
-    twice = frame.duplicated(["model", "question_id", "turn"])
-    for fault, where in (("has a score that is none from 1 to 10", off), ("judges an answer again", twice)):
-        if where.any():
-            raise TableError(f"{name}: row {frame['row'][int(np.argmax(where))]} {fault}; fetch it anew")
-    return frame.drop(columns="row")
+    found = found.astype({"question_id": int, "turn": int, "score": float})
+    return _checked(found.assign(judge=found["judge"] + " " + found.pop("prompt")), name)
 
 
 def commercial(located: Located) -> SourceRows:
@@ -121,8 +106,12 @@ def commercial(located: Located) -> SourceRows:
     gave none), judge, called_model (the model that the router called; Martian does not say).
     """
     scores = judgments(located, "gpt-4_single.jsonl")
-    answers = pd.concat([_called(located, router) for router in ("martian", "unify")])
-    frame = scores.merge(answers, on=["model", "question_id"], how="left", validate="many_to_one")
+    needed, answers = ("question_id", "model_id"), []
+    for router in ("martian", "unify"):
+        rows = pd.DataFrame(read_records(located, f"{router}.jsonl", needed))
+        called = pd.Series([None if model == "router" else model for model in rows["model_id"]], dtype=object)
+        answers.append(rows[["question_id"]].assign(model=router, called_model=called))
+    frame = scores.merge(pd.concat(answers), on=["model", "question_id"], how="left", validate="many_to_one")
     return SourceRows(frame, located.origin)
 
 
@@ -133,22 +122,16 @@ def judgments(located: Located, name: str) -> pd.DataFrame:
     ------
     TableError : if a line is no judgment, or one answer is judged twice.
     """
-    columns = ["model", "question_id", "turn", "score", "judge"]
-    frame = pd.DataFrame(read_records(located, name, columns))[columns]
-    frame["judge"] = [" ".join(judge) for judge in frame["judge"]]
-    frame["score"] = frame["score"].astype(float).replace(_NO_SCORE, np.nan)
-    twice = frame.duplicated(["model", "question_id", "turn"])
-    if twice.any():
-        raise TableError(
-            f"{name}: row {int(np.argmax(twice)) + 1} judges an answer again; fetch the file anew"
-        )
-    return frame.sort_values(["model", "question_id", "turn"], ignore_index=True)
+    frame = pd.DataFrame(read_records(located, name, _JUDGED))
+    return _checked(frame.assign(judge=frame["judge"].map(" ".join)), name)
 
 
-def _called(located: Located, router: str) -> pd.DataFrame:
-    rows = pd.DataFrame(read_records(located, f"{router}.jsonl", ("question_id", "model_id")))
-    called = [None if model == "router" else model for model in rows["model_id"]]
-    return pd.DataFrame({"model": router, "question_id": rows["question_id"], "called_model": called})
+def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Judgments of a file, sorted, with NaN for no score."""
+    score, answer = frame["score"].astype(float).replace(_NO_SCORE, np.nan), _JUDGED[:3]
+    refuse(name, ~(score.between(*JUDGE_SCALE) | score.isna()), " has a score that is none from 1 to 10")
+    refuse(name, frame.duplicated(answer), " judges an answer again")
+    return frame.assign(score=score)[_JUDGED].sort_values(answer, ignore_index=True)
 
 
 def _answers(located: Located, name: str, task: str) -> pd.DataFrame:
@@ -161,12 +144,7 @@ def _answers(located: Located, name: str, task: str) -> pd.DataFrame:
             found[f"{side}_response"] = frame[f"{model}_response"]
     for side, model in sides.items():
         found[side] = frame[model].map({"True": 1.0, "False": 0.0}).astype(float)
-        if found[side].isna().any():
-            row = int(np.argmax(found[side].isna()))
-            raise TableError(
-                f"{name}: row {row + 1}, column '{model}': {frame[model][row]!r} is neither True nor "
-                "False; fetch the file anew"
-            )
+        refuse(name, found[side].isna(), f", column '{model}': {{}} is neither True nor False", frame[model])
     return found
 
 

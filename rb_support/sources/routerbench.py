@@ -19,8 +19,8 @@ from rb_support.outcomes.cells import means_absent, strings
 from rb_support.outcomes.checks import Checks
 from rb_support.outcomes.wide import ANSWER, COST, KEYS, LONG, cost_columns, of_model, wide_of_long
 from rb_support.sources.errors import UnsafePickleError
+from rb_support.sources.files import Located
 from rb_support.sources.records import read_csv
-from rb_support.sources.store import Located
 from rb_support.sources.unpickle import read_frame
 
 _WIDE = (*KEYS, *MODELS, *(model + ANSWER for model in MODELS), *cost_columns(MODELS))

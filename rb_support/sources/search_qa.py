@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -17,8 +18,8 @@ import pandas as pd
 
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.wide import ANSWER
-from rb_support.sources.records import Record, read_records, whole
-from rb_support.sources.store import Located
+from rb_support.sources.files import Located
+from rb_support.sources.records import read_records, refuse, whole
 
 SIMPLE_QA = "SimpleQA"
 GRADE, SEARCHED = "|grade", "|searched"
@@ -70,30 +71,21 @@ def search_qa(located: Located) -> Outcomes:
 
 
 def _about(questions: pd.DataFrame) -> pd.DataFrame:
-    about = [_metadata(cell, row) for row, cell in enumerate(questions["metadata"], start=1)]
-    return pd.DataFrame(
-        {
-            "sample_id": questions.index.to_numpy(),
-            "dataset": SIMPLE_QA,
-            "task": "simple-qa",
-            "prompt": [whole(text) for text in questions["prompt"]],
-            "topic": [each["topic"] for each in about],
-            "answer_type": [each["answer_type"] for each in about],
-        }
-    )
+    about = [_metadata(cell) for cell in questions["metadata"]]
+    fault = ", field 'metadata': no dictionary with topic and answer_type"
+    refuse(_QUESTIONS, [each is None for each in about], fault)
+    frame = pd.DataFrame({"sample_id": questions.index, "dataset": SIMPLE_QA, "task": "simple-qa"})
+    frame["prompt"] = [whole(text) for text in questions["prompt"]]
+    return frame.join(pd.DataFrame(about, columns=["topic", "answer_type"]))
 
 
-def _metadata(cell: object, row: int) -> dict[str, str]:
-    try:
+def _metadata(cell: object) -> tuple[str, str] | None:
+    """Topic and kind of answer; None if a cell does not tell them."""
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         match ast.literal_eval(str(cell)):
             case {"topic": str(topic), "answer_type": str(kind)}:
-                return {"topic": topic, "answer_type": kind}
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
-    raise TableError(
-        f"{_QUESTIONS}: row {row}, field 'metadata': no dictionary with topic and answer_type; "
-        "fetch the file anew"
-    )
+                return topic, kind
+    return None
 
 
 def _answers(located: Located, system: str, asked: pd.Index) -> pd.DataFrame:
@@ -101,24 +93,16 @@ def _answers(located: Located, system: str, asked: pd.Index) -> pd.DataFrame:
     answers = _by_question(located, f"{_BEGIN}{system}.jsonl", ("response", "search_done"), asked)
     name = f"{_BEGIN}{system}{_END}"
     grades = _by_question(located, name, ("grade",), asked)["grade"]
-    odd = ~grades.isin(_GRADES).to_numpy()
-    if odd.any():
-        at = int(np.argmax(odd))
-        raise TableError(
-            f"{name}: {asked[at]} is graded {grades.iloc[at]!r}; grades are {', '.join(_GRADES)}: "
-            "fetch the file anew"
-        )
+    for question, grade in grades[~grades.isin(_GRADES)].items():
+        known = ", ".join(_GRADES)
+        raise TableError(f"{name}: {question} is graded {grade!r}, none of {known}; fetch the file anew")
     texts = [whole(str(text)) for text in answers["response"]]
     return answers.assign(response=texts, search_done=answers["search_done"].astype(bool), grade=grades)
 
 
 def _by_question(located: Located, name: str, fields: tuple[str, ...], asked: pd.Index) -> pd.DataFrame:
-    records: list[Record] = read_records(located, name, ("question_id", *fields))
-    frame = pd.DataFrame(records)[["question_id", *fields]]
-    twice = frame["question_id"].duplicated().to_numpy()
-    if twice.any():
-        row = int(np.argmax(twice))
-        raise TableError(f"{name}: row {row + 1} is {frame['question_id'][row]} again; fetch the file anew")
+    frame = pd.DataFrame(read_records(located, name, ("question_id", *fields)))[["question_id", *fields]]
+    refuse(name, frame["question_id"].duplicated(), " is {} again", frame["question_id"])
     frame = frame.set_index("question_id")
     lacking = asked.difference(frame.index)
     if len(lacking):

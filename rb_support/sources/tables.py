@@ -1,7 +1,7 @@
 """Published data as this project's tables, parsed once and kept in the cache.
 
-Nothing is downloaded unless asked for: without `download=True` a source that is not at hand raises
-`MissingSourceError`, which names the command that fetches it.
+Nothing is downloaded: a source that is not at hand raises `MissingSourceError`, which names the command that
+fetches it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench, search_qa
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
+from rb_support.sources.files import Located, locate
 from rb_support.sources.records import ModelScores, SourceRows
 from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
-from rb_support.sources.store import Located, fetch, locate
 
 Shots = Literal["0shot", "5shot", "raw", "slice", "sample", "rag"]
 Table = TypeVar("Table", bound=Rows)
@@ -51,9 +51,7 @@ _PARSED = "parsed.json"
 """Record in the cache: hashes of parsed tables."""
 
 
-def load_routerbench(
-    shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
-) -> Outcomes:
+def load_routerbench(shots: Shots | None = None, *, allow_unverified: bool = False) -> Outcomes:
     """RouterBench's outcome table, all its models; `origin.name` says which file it comes from.
 
     Parameters
@@ -61,8 +59,7 @@ def load_routerbench(
     shots : "0shot", "5shot" or "raw" (the published pickles), "slice" (three tasks, 5-shot, as CSV), "sample"
         (365 rows of the 0-shot table) or "rag" (deleted from the Hub, other models; needs the flag); None
         takes the first at hand of 0-shot, 5-shot and slice.
-    download : fetch what is not at hand (None: the 0-shot pickle, if none of the three is).
-    allow_unverified : as `store.locate`: take a pickle that is not the published one as your own.
+    allow_unverified : as `files.locate`: take a pickle that is not the published one as your own.
 
     Raises
     ------
@@ -70,57 +67,52 @@ def load_routerbench(
     SourceError : if a file is altered or unsafe.
     TableError : if a cell holds what it must not.
     """
-    located = locate_routerbench(shots, download=download, allow_unverified=allow_unverified)
+    located = locate_routerbench(shots, allow_unverified=allow_unverified)
     return _parsed_once(located, Outcomes, routerbench.load)
 
 
-def locate_routerbench(
-    shots: Shots | None = None, *, download: bool = False, allow_unverified: bool = False
-) -> Located:
+def locate_routerbench(shots: Shots | None = None, *, allow_unverified: bool = False) -> Located:
     """Files that `load_routerbench` would read, verified; parameters and errors are its own."""
     for choice in _PREFERRED if shots is None else ():
         try:
             return locate(f"routerbench-{choice}")
         except MissingSourceError:
             continue
-    find = fetch if download else locate
-    return find(f"routerbench-{shots or '0shot'}", allow_unverified=allow_unverified)
+    return locate(f"routerbench-{shots or '0shot'}", allow_unverified=allow_unverified)
 
 
-def load_pairs(name: str, *, decontaminate: bool = True, download: bool = False) -> PairScores:
+def load_pairs(name: str, *, decontaminate: bool = True) -> PairScores:
     """GPT-4 (strong) and Mixtral (weak) on one of RouteLLM's benchmarks (RouteLLM, section 5).
 
     Parameters
     ----------
     name : "routellm-mmlu", "routellm-gsm8k" or "routellm-mtbench" (scores from 1 to 10).
     decontaminate : leave out prompts that also stand in RouteLLM's training data.
-    download : fetch what is not at hand.
 
     Raises
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("scores of a pair of models", name, PairScores, download, decontaminate=decontaminate)
+    return _load("scores of a pair of models", name, PairScores, decontaminate=decontaminate)
 
 
-def load_battles(name: str, *, download: bool = False, allow_unverified: bool = False) -> Battles:
+def load_battles(name: str, *, allow_unverified: bool = False) -> Battles:
     """Battles between two models, judged by people or by GPT-4 (RouteLLM, section 4).
 
     Parameters
     ----------
     name : "alpaca-eval", "alpaca-eval-pair" (column protocol), "arena-battles" (columns sample_id, turns and
         date), "arena-55k" or "routellm-judge".
-    download : fetch what is not at hand.
     allow_unverified : take files whose hash nobody has published ("arena-55k").
 
     Raises
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("battles", name, Battles, download, allow_unverified)
+    return _load("battles", name, Battles, allow_unverified)
 
 
-def load_judgments(name: str, *, download: bool = False) -> SourceRows:
+def load_judgments(name: str) -> SourceRows:
     """GPT-4's scores of answers to MT-Bench, one row per model, question and turn.
 
     Columns: model, question_id, turn, score (1 to 10, NaN where the judge gave none), judge; for
@@ -129,16 +121,15 @@ def load_judgments(name: str, *, download: bool = False) -> SourceRows:
     Parameters
     ----------
     name : "mtbench-claude", "mtbench-llama31" or "routellm-commercial".
-    download : fetch what is not at hand.
 
     Raises
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("judgments", name, SourceRows, download)
+    return _load("judgments", name, SourceRows)
 
 
-def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> ModelScores:
+def load_graded(name: str = "zeroeval-gsm") -> ModelScores:
     """Answers of many models, graded: 1 where an answer is right, else 0, or a judge's score.
 
     ZeroEval's frame has a column `<model>|parsed` per model, False where no number could be read in the
@@ -148,16 +139,15 @@ def load_graded(name: str = "zeroeval-gsm", *, download: bool = False) -> ModelS
     ----------
     name : "zeroeval-gsm" (15 models on GSM8K's 1,319 test questions) or "arena-bench" (GPT-4's scores from 1
         to 10 of 14 models on 300 prompts of Chatbot Arena).
-    download : fetch what is not at hand.
 
     Raises
     ------
     UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("graded answers", name, ModelScores, download)
+    return _load("graded answers", name, ModelScores)
 
 
-def load_search_qa(*, download: bool = False) -> Outcomes:
+def load_search_qa() -> Outcomes:
     """250 SimpleQA questions to 17 systems: seven models, eight with a search tool, two Sonar models.
 
     The nearest public rows to RouterBench's RAG set. Quality is 1 where the answer was graded correct; costs
@@ -165,18 +155,14 @@ def load_search_qa(*, download: bool = False) -> Outcomes:
     per system `<system>|model_response`, `<system>|grade` (A correct, B incorrect, C not attempted) and
     `<system>|searched`.
 
-    Parameters
-    ----------
-    download : fetch what is not at hand.
-
     Raises
     ------
     MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    return _load("outcomes with web search", "search-qa", Outcomes, download)
+    return _load("outcomes with web search", "search-qa", Outcomes)
 
 
-def mtbench_scores(*, download: bool = False) -> ModelScores:
+def mtbench_scores() -> ModelScores:
     """GPT-4's scores (1 to 10) of six models on MT-Bench's 80 questions, mean of both turns.
 
     The models are GPT-4, Mixtral, Claude 3 Opus, Claude 3.5 Sonnet, which is not the Claude 3 Sonnet of
@@ -184,19 +170,18 @@ def mtbench_scores(*, download: bool = False) -> ModelScores:
     score for a turn. The frame has the prompt_turn_2 of `load_pairs("routellm-mtbench")`, the question's
     category, and contaminated, True where the question also stands in RouteLLM's training data.
 
-    Parameters
-    ----------
-    download : fetch what is not at hand.
-
     Raises
     ------
     MissingSourceError, SourceError, TableError : as `load_routerbench`.
     """
-    known = load_pairs("routellm-mtbench", decontaminate=False, download=download)
-    clean = load_pairs("routellm-mtbench", decontaminate=True, download=download)
-    others = [load_judgments(name, download=download) for name in ("mtbench-claude", "mtbench-llama31")]
+    known = load_pairs("routellm-mtbench", decontaminate=False)
+    clean = load_pairs("routellm-mtbench", decontaminate=True)
+    others = [load_judgments(name) for name in ("mtbench-claude", "mtbench-llama31")]
     numbers = known.frame["sample_id"].str.removeprefix("mtbench.").astype(int)
-    means = pd.concat([_turn_means(each.frame) for each in others], axis=1).reindex(numbers)
+    scored = pd.concat([each.frame for each in others])
+    turns = scored.pivot(index=["model", "question_id"], columns="turn", values="score")
+    means = turns[[1, 2]].mean(axis=1, skipna=False).unstack("model")
+    means = means.reindex(index=numbers, columns=scored["model"].unique())
     frame = known.frame[["sample_id", "dataset", "task", "prompt", "prompt_turn_2"]].assign(
         category=known.frame["task"].str.removeprefix("mtbench-"),
         contaminated=~known.frame["sample_id"].isin(clean.frame["sample_id"]),
@@ -209,20 +194,12 @@ def mtbench_scores(*, download: bool = False) -> ModelScores:
     return ModelScores(frame, (STRONG, WEAK, *means.columns), scores, origin, JUDGE_SCALE)
 
 
-def _turn_means(judgments: pd.DataFrame) -> pd.DataFrame:
-    """Mean of both turns by question_id, a column a model; NaN where a turn has no score."""
-    turns = judgments.pivot(index=["model", "question_id"], columns="turn", values="score")
-    return turns[[1, 2]].mean(axis=1, skipna=False).unstack("model")
-
-
-def _load(
-    what: str, name: str, table: type[Table], download: bool, allow_unverified: bool = False, **options: Any
-) -> Table:
+def _load(what: str, name: str, table: type[Table], allow_unverified: bool = False, **options: Any) -> Table:
     """Table of a source, if the source holds what is asked for."""
     parsers = {source: parse for source, (holds, parse) in _PARSERS.items() if holds == what}
     if name not in parsers:
         raise UnknownSourceError(f"source '{name}' holds no {what}; those that do: {', '.join(parsers)}")
-    located = (fetch if download else locate)(name, allow_unverified=allow_unverified)
+    located = locate(name, allow_unverified=allow_unverified)
     return _parsed_once(located, table, parsers[name], **options)
 
 

@@ -1,35 +1,28 @@
 """Frames out of pickles: a published file is read here, a stranger's in a child process with limits.
 
 `plain_pickle` runs nothing that a pickle asks for. What a pickle can do besides (crash the interpreter, hang,
-take all memory) ends with the child, which hands back Arrow.
+take all memory) ends with the child, which hands back what a plain table holds, to be read likewise.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from rb_support.cache import SourceError, stamp
 from rb_support.sources import plain_pickle
 from rb_support.sources.errors import AlteredFileError, UnsafePickleError
-from rb_support.sources.plain_pickle import NotATable
+from rb_support.sources.plain_pickle import Columns, NotATable
 
 MEMORY, SECONDS = 2**31, 10
 """Bytes and seconds that the child may take; each byte of the file adds 3, and half a microsecond."""
-
-Columns = tuple[list[Any], list[NDArray[Any]]]
 
 
 def read_frame(path: Path, *, sha256: str | None) -> pd.DataFrame:
@@ -83,7 +76,7 @@ def _read_apart(path: Path) -> Columns:
     size = path.stat().st_size
     memory, seconds = MEMORY + 3 * size, SECONDS + size // 2_000_000
     with TemporaryDirectory() as folder:
-        target = Path(folder) / "columns.arrow"
+        target = Path(folder) / "columns.pkl"
         script = [sys.executable, "-P", plain_pickle.__file__, *map(str, (path, target, memory, seconds))]
         alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
@@ -96,14 +89,5 @@ def _read_apart(path: Path) -> Columns:
         if done.returncode:
             kind, _, what = done.stderr.strip().rpartition("\n")[2].partition(": ")
             raise NotATable(what) if kind == "unsafe" else ValueError(what)
-        with pa.OSFile(str(target)) as source:
-            table = pa.ipc.open_file(source).read_all()
-    return list(map(json.loads, table.column_names)), list(map(_values, table.columns))
-
-
-def _values(column: pa.ChunkedArray) -> NDArray[Any]:
-    if not pa.types.is_dictionary(column.type):
-        return np.array(column.to_numpy())
-    texts = column.combine_chunks()
-    cells = np.array([*map(json.loads, texts.dictionary.to_pylist()), None], dtype=object)[:-1]
-    return cells[texts.indices.to_numpy()]
+        with target.open("rb") as written:
+            return plain_pickle.handed_back(written)

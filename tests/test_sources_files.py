@@ -23,8 +23,8 @@ from rb_support.sources import (
     SourceFile,
     at_hand,
     fetch,
+    files,
     locate,
-    store,
     verify,
 )
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
@@ -247,7 +247,7 @@ def test_a_sound_copy_in_the_cache_stands_in_for_an_altered_one(
 ) -> None:
     put(tmp_path / "mine", "one/a.txt", b"altered")
     monkeypatch.setenv("RB_DATA_DIR", str(tmp_path / "mine"))
-    located = fetch(source("made", _served(server)), progress=False)
+    located = fetch(source("made", _served(server)))
     assert located.paths == (cache / "files/one/a.txt",)
     assert (tmp_path / "mine/one/a.txt").read_bytes() == b"altered"
 
@@ -257,7 +257,7 @@ def test_an_altered_file_in_the_cache_is_fetched_again(server: Server, cache: Pa
     made = source("made", _served(server))
     with pytest.raises(AlteredFileError):
         locate(made)
-    assert fetch(made, progress=False).paths[0].read_bytes() == DATA
+    assert fetch(made).paths[0].read_bytes() == DATA
 
 
 def test_a_data_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_an_altered_file_is_found_out_whatever_its_time_says(tmp_path: Path, mon
 
 def test_what_is_at_hand_is_not_fetched(server: Server, data: Path) -> None:
     made = source("made", entry("one/a.txt", DATA), _served(server, "deep/er/b.txt"))
-    located = fetch(made, progress=False)
+    located = fetch(made)
     assert located.paths == (data / "one/a.txt", data / "one/a.txt")  # the second one by its hash
     assert server.asked == 0
 
@@ -318,7 +318,7 @@ def test_what_is_at_hand_is_not_fetched(server: Server, data: Path) -> None:
 def test_a_fetched_file_is_not_fetched_again(server: Server, cache: Path) -> None:
     made = source("made", _served(server, "deep/er/b.txt"))
     for _ in range(2):
-        assert fetch(made, progress=False).paths == (cache / "files/deep/er/b.txt",)
+        assert fetch(made).paths == (cache / "files/deep/er/b.txt",)
     assert server.asked == 1
 
 
@@ -331,16 +331,16 @@ def test_progress_is_shown_on_stderr(server: Server, capfd: pytest.CaptureFixtur
 
 def test_a_cut_download_is_tried_again(server: Server) -> None:
     server.cuts = 1
-    assert fetch(source("made", _served(server)), progress=False).paths[0].read_bytes() == DATA
+    assert fetch(source("made", _served(server))).paths[0].read_bytes() == DATA
     assert server.asked == 2
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_cut_download_leaves_nothing_and_starts_cleanly(server: Server, cache: Path, known: bool) -> None:
     made = source("made", _served(server, known=known))
-    server.cuts = 1
+    server.cuts = 2
     with pytest.raises(SourceError) as caught:
-        fetch(made, progress=False, retries=0, allow_unverified=True)
+        fetch(made, allow_unverified=True)
     for part in (
         "one/a.txt",
         f"http://127.0.0.1:{server.server_port}/one/a.txt",
@@ -349,7 +349,7 @@ def test_a_cut_download_leaves_nothing_and_starts_cleanly(server: Server, cache:
     ):
         assert part in str(caught.value)
     assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
-    assert fetch(made, progress=False, retries=0, allow_unverified=True).paths[0].read_bytes() == DATA
+    assert fetch(made, allow_unverified=True).paths[0].read_bytes() == DATA
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -357,7 +357,7 @@ def test_a_server_that_sends_too_much_is_left(server: Server, cache: Path, told:
     """Whether it says so beforehand or goes on for ever."""
     server.body, server.endless, server.told = DATA + bytes(10**7), not told, told
     with pytest.raises(SourceError, match="more than 512,000 bytes came, and no more were expected"):
-        fetch(source("made", _served(server)), progress=False, retries=0)
+        fetch(source("made", _served(server)))
     assert server.sent < 50 * 10**6
     assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
 
@@ -366,14 +366,14 @@ def test_a_server_that_sends_too_much_is_left(server: Server, cache: Path, told:
 def test_a_page_in_place_of_a_file_is_named(server: Server, cache: Path, size: int) -> None:
     server.body = b"\n <!DOCTYPE html><html><title>Sign in</title>" + b" " * size
     with pytest.raises(SourceError, match="an HTML page came, as a proxy or a login page sends it"):
-        fetch(source("made", _served(server)), progress=False, retries=0)
+        fetch(source("made", _served(server)))
     assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
 
 
 def test_what_a_killed_download_left_goes_at_the_next_start(server: Server, cache: Path) -> None:
     program = (
         "import sys; from sources_made import entry, source; from rb_support.sources import fetch\n"
-        f"fetch(source('made', entry('one/a.txt', bytes(9), {server.url!r})), progress=False)"
+        f"fetch(source('made', entry('one/a.txt', bytes(9), {server.url!r})))"
     )
     server.body, server.told, server.endless = b"\0", False, True
     server.pause = 60  # after the first byte
@@ -384,36 +384,36 @@ def test_what_a_killed_download_left_goes_at_the_next_start(server: Server, cach
         running.kill()
     assert [path for path in left if path.is_file()]
     server.body, server.told, server.endless, server.pause = DATA, True, False, 0
-    assert fetch(source("other", _served(server, "two/b.txt")), progress=False).paths[0].read_bytes() == DATA
+    assert fetch(source("other", _served(server, "two/b.txt"))).paths[0].read_bytes() == DATA
     assert sorted(path.name for path in (cache / "files").rglob("*") if path.is_file()) == ["b.txt"]
 
 
 def test_a_folder_in_place_of_a_download_is_put_aside(server: Server, cache: Path) -> None:
     put(cache / "files", "one/a.txt/within", b"x")
     with pytest.warns(UserWarning, match=r"a\.txt was damaged \(it is a folder\)"):
-        assert fetch(source("made", _served(server)), progress=False).paths[0].read_bytes() == DATA
+        assert fetch(source("made", _served(server))).paths[0].read_bytes() == DATA
 
 
 @pytest.mark.parametrize("body", [DATA[:-7], DATA[::-1]])
 def test_a_download_of_other_bytes_is_refused(server: Server, cache: Path, body: bytes) -> None:
     server.body = body
     with pytest.raises(SourceError, match="bytes came where 512,000" if len(body) != len(DATA) else "SHA256"):
-        fetch(source("made", _served(server)), progress=False, retries=0)
+        fetch(source("made", _served(server)))
     assert [path for path in (cache / "files").rglob("*") if path.is_file()] == []
 
 
 def test_an_address_where_nobody_answers(cache: Path) -> None:
     with pytest.raises(SourceError, match="a.txt could not be downloaded from http://127.0.0.1:9/a.txt"):
-        fetch(source("made", entry("a.txt", DATA)), progress=False, retries=0)
+        fetch(source("made", entry("a.txt", DATA)))
 
 
 def test_an_unknown_hash_needs_the_flag_and_is_held_to(server: Server, cache: Path) -> None:
     made = source("made", _served(server, known=False))
     with pytest.raises(UnverifiedFileError, match="--allow-unverified"):
-        fetch(made, progress=False)
+        fetch(made)
     assert server.asked == 0
-    fetched = fetch(made, progress=False, allow_unverified=True)
-    recorded = json.loads((cache / store.TRUSTED).read_text())
+    fetched = fetch(made, allow_unverified=True)
+    recorded = json.loads((cache / files.TRUSTED).read_text())
     assert recorded == {"one/a.txt": cache_module.digest(fetched.paths[0])}
     assert locate(made).hashes == fetched.hashes  # the flag is needed once
     assert [state.status for state in verify(made)] == ["verified"]

@@ -24,7 +24,6 @@ from rb_support.outcomes import Origin
 from rb_support.sources.errors import AlteredFileError, MissingSourceError, UnverifiedFileError
 from rb_support.sources.registry import SOURCES, Source, SourceFile
 
-TIMEOUT_SECONDS = 60
 TRUSTED = "trusted.json"
 """Record in the cache: hashes of files that were taken at their owner's word."""
 
@@ -119,20 +118,16 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     return Located(source, paths, hashes)
 
 
-def fetch(
-    name: str | Source, *, allow_unverified: bool = False, progress: bool = True, retries: int = 1
-) -> Located:
+def fetch(name: str | Source, *, allow_unverified: bool = False) -> Located:
     """Download what is not at hand into the cache, verify it, and return all files of the source.
 
     A download goes to a temporary file and is moved into place only when its size and sha256 agree, so
-    one that was cut leaves nothing behind and is simply started again.
+    one that was cut leaves nothing behind and is simply started again, once. A bar on stderr shows each.
 
     Parameters
     ----------
     name : of the source, or the source itself.
     allow_unverified : take a file whose hash nobody has published, and record its hash.
-    progress : show a bar per file on stderr.
-    retries : how often a broken download is tried again before giving up.
 
     Raises
     ------
@@ -150,9 +145,7 @@ def fetch(
             for left in downloads_dir().rglob(".*.part"):
                 left.unlink()
             for file in wanted():
-                if _expected(file) is None and not allow_unverified:
-                    raise UnverifiedFileError(_unverified(file, source.name))
-                _download(file, progress, retries)
+                _download(file, search.expected(file))
     return locate(source, allow_unverified=allow_unverified)
 
 
@@ -171,11 +164,6 @@ def at_hand(name: str | Source) -> int:
 
 def _source(name: str | Source) -> Source:
     return name if isinstance(name, Source) else SOURCES[name]
-
-
-def _expected(file: SourceFile) -> str | None:
-    """Published hash, else the one recorded when the file was first trusted."""
-    return file.sha256 or cache.read_record(TRUSTED).get(file.name)
 
 
 @dataclass
@@ -200,7 +188,7 @@ class _Search:
     def _bar(self, error: OSError) -> None:
         self.barred[str(error.filename)] = str(error.strerror)
 
-    def _told(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
+    def _looked(self, tell: Callable[[Path], Told], path: Path) -> Told | None:
         """What a function tells of a file, None if it may not look at it."""
         try:
             return tell(path)
@@ -210,8 +198,24 @@ class _Search:
 
     def _named(self, file: SourceFile) -> list[Path]:
         """Files that lie where the registered name says."""
-        folders = [folder for folder in (data_dir(), downloads_dir()) if folder is not None]
-        return [folder / file.name for folder in folders if self._told(Path.is_file, folder / file.name)]
+        places = [folder / file.name for folder in (data_dir(), downloads_dir()) if folder is not None]
+        return [place for place in places if self._looked(Path.is_file, place)]
+
+    def expected(self, file: SourceFile, wanted: bool = True) -> str | None:
+        """Published hash, else that of the first use; None if there is none yet.
+
+        Raises
+        ------
+        UnverifiedFileError : if the file is wanted all the same, and may not be taken on trust.
+        """
+        sha256 = file.sha256 or cache.read_record(TRUSTED).get(file.name)
+        if sha256 is None and wanted and not self.allow_unverified:
+            raise UnverifiedFileError(
+                f"no published sha256 is known for {file.name} ({file.address}); to take it on trust, run "
+                f"`{_FETCH} {self.owner} --allow-unverified` or pass allow_unverified=True: its hash is "
+                "recorded, and other bytes are refused from then on"
+            )
+        return sha256
 
     @cached_property
     def _everything(self) -> list[Path]:
@@ -230,7 +234,7 @@ class _Search:
         named = self._named(file)
         other = self._everything if file.sha256 and not (self.in_place and named) else []
         for path in chain(named, other):
-            if self._told(Path.is_file, path) and file.fits(path.stat().st_size):
+            if self._looked(Path.is_file, path) and file.fits(path.stat().st_size):
                 yield path
 
     def find(self, file: SourceFile) -> tuple[Path, str] | None:
@@ -240,21 +244,32 @@ class _Search:
         ------
         UnverifiedFileError, AlteredFileError : as `locate`.
         """
-        named, sha256 = self._named(file), _expected(file)
-        if sha256 is None and not self.allow_unverified and named:
-            raise UnverifiedFileError(_unverified(file, self.owner))
-        if sha256 is None:
-            if not named or not (sha256 := self._told(digest, named[0])):
-                return None
-            # taken at its owner's word, and held to these bytes from now on
-            cache.remember(TRUSTED, file.name, sha256)
-            return named[0], sha256
-        found = next((path for path in self.candidates(file) if self._told(digest, path) == sha256), None)
-        if found is None and named and (other := self._told(digest, named[0])):
-            if self.strangers and named[0].suffix == ".pkl":
-                return named[0], other
-            raise AlteredFileError(_altered(file, named[0], other, sha256, self.owner))
-        return (found, sha256) if found else None
+        named = self._named(file)
+        sha256 = self.expected(file, wanted=bool(named))
+        for path in self.candidates(file):
+            if sha256 and self._looked(digest, path) == sha256:
+                return path, sha256
+        if not named or not (other := self._looked(digest, named[0])):
+            return None
+        if sha256 is None:  # from now on it is held to these bytes
+            cache.remember(TRUSTED, file.name, other)
+        elif not (self.strangers and named[0].suffix == ".pkl"):
+            raise AlteredFileError(self._altered(file, named[0], other, sha256))
+        return named[0], other
+
+    def _altered(self, file: SourceFile, path: Path, found: str, expected: str) -> str:
+        """A file's bytes are not the published ones, or not those that were trusted at first use."""
+        if file.sha256 is None:
+            return (
+                f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on "
+                "trust; bring back those bytes, or, to trust the new ones, delete its line in "
+                f"{cache.cache_dir() / TRUSTED}"
+            )
+        return (
+            f"{path} is not the published {file.name}: it has {path.stat().st_size:,} bytes and sha256 "
+            f"{found}, expected are {_size(file)} bytes and sha256 {expected}; delete it, or run "
+            f"`{_FETCH} {self.owner}` for a sound copy in the cache"
+        )
 
     def state(self, file: SourceFile) -> FileState:
         try:
@@ -280,29 +295,28 @@ class _Sink(FileIO):
         return super().write(data)
 
 
-def _download(file: SourceFile, progress: bool, retries: int) -> None:
+def _download(file: SourceFile, expected: str | None) -> None:
     path = downloads_dir() / file.name
     if path.is_dir():
         cache.put_aside(path, "it is a folder")
-    for left in range(retries, -1, -1):
+    for again in (True, False):
         try:
             with written_whole(path) as part:
-                _receive(file, part, progress)
-            return
+                return _receive(file, part, expected)
         except (ValueError, OSError) as error:
-            if not left:
+            if not again:
                 raise SourceError(
                     f"{file.name} could not be downloaded from {file.address} ({error}); nothing was kept: "
                     "try again, or get the file by other means and set RB_DATA_DIR to its folder"
                 ) from error
 
 
-def _receive(file: SourceFile, part: Path, progress: bool) -> None:
+def _receive(file: SourceFile, part: Path, expected: str | None) -> None:
     """Download a file to a path; ValueError if other bytes come than were expected."""
     with _Sink(part, "wb") as sink:
         sink.most = file.most
-        pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(file.address, sink, None)
-    size, expected = part.stat().st_size, _expected(file)
+        pooch.HTTPDownloader(progressbar=True, timeout=60)(file.address, sink, None)
+    size = part.stat().st_size
     if not file.fits(size):
         raise ValueError(f"{size:,} bytes came where {_size(file)} were expected")
     if expected is not None and (found := digest(part)) != expected:
@@ -313,27 +327,3 @@ def _size(file: SourceFile) -> str:
     if not file.exact and not file.size:
         return f"at most {file.most:,}"
     return f"{'' if file.exact else 'about '}{file.size:,}"
-
-
-def _altered(file: SourceFile, path: Path, found: str, expected: str, owner: str) -> str:
-    """A file's bytes are not the published ones, or not those that were trusted at first use."""
-    if file.sha256 is None:
-        return (
-            f"{path} has sha256 {found}, but {file.name} had {expected} when it was first taken on trust; "
-            "bring back those bytes, or, to trust the new ones, delete its line in "
-            f"{cache.cache_dir() / TRUSTED}"
-        )
-    return (
-        f"{path} is not the published {file.name}: it has {path.stat().st_size:,} bytes and sha256 {found}, "
-        f"expected are {_size(file)} bytes and sha256 {expected}; delete it, or run `{_FETCH} {owner}` "
-        "for a sound copy in the cache"
-    )
-
-
-def _unverified(file: SourceFile, owner: str) -> str:
-    """No hash is known for a file."""
-    return (
-        f"no published sha256 is known for {file.name} ({file.address}); to take it on trust, run "
-        f"`{_FETCH} {owner} --allow-unverified` or pass allow_unverified=True: its hash is recorded, and "
-        "other bytes are refused from then on"
-    )
