@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from rb_support.outcomes import files
 from rb_support.outcomes.cells import means_absent
 from rb_support.outcomes.checks import TableError, refuse_unknown, shown
-from rb_support.outcomes.table import Origin, Outcomes
-from rb_support.outcomes.wide import COST, Missing
+from rb_support.outcomes.table import Origin, PartialOutcomes, table_of
+from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Missing
 
 Floats = NDArray[np.float64]
 Decimals = Literal["", ".", ","]
@@ -59,8 +59,10 @@ class Layout:
     scale : lowest and highest score, such as (1, 5); None if scores are 0 to 1, percent or yes and no.
     unit : of the costs, a key of `UNITS`.
     decimal : mark of decimals, "." or ","; empty if the cells themselves leave no doubt.
-    tokens_in, tokens_out : columns, or patterns, of the tokens of prompt and answer.
+    tokens_in, tokens_out : columns, or patterns, of the tokens of prompt and answer; their sum is kept.
     prices : model -> USD per million tokens in and out, as `price_card` reads them.
+    latency : column, or pattern, of what a call took.
+    latency_unit : "s" or "ms".
     """
 
     prompt: str
@@ -75,6 +77,8 @@ class Layout:
     tokens_in: str = ""
     tokens_out: str = ""
     prices: Mapping[str, tuple[float, float]] | None = None
+    latency: str = ""
+    latency_unit: Literal["s", "ms"] = "s"
 
 
 def read_any(path: Path) -> files.Read:
@@ -277,14 +281,14 @@ def price_card(path: Path) -> dict[str, tuple[float, float]]:
     )
 
 
-def convert(path: Path, layout: Layout, *, missing: Missing = "raise") -> Outcomes:
+def convert(path: Path, layout: Layout, *, missing: Missing | Literal["keep"] = "raise") -> PartialOutcomes:
     """Outcome table of a file laid out in its owner's way; the table's origin notes all that was done.
 
     Parameters
     ----------
     path : CSV in any dialect, .xlsx, JSON lines or Parquet.
     layout : where it has what.
-    missing : what becomes of a query with a missing score or cost, as in `Outcomes.from_wide`.
+    missing : what becomes of a query with a missing score or cost, as in `Outcomes.read`.
 
     Raises
     ------
@@ -297,8 +301,7 @@ def convert(path: Path, layout: Layout, *, missing: Missing = "raise") -> Outcom
     layout = replace(layout, decimal=layout.decimal or mark_of_file(frame))
     table, notes = (_long if layout.model else _wide)(frame, layout, name)
     origin = Origin("own", name, ((name, read.sha256),), (*read.notes, *dict.fromkeys(notes)))
-    build = Outcomes.from_long if layout.model else Outcomes.from_wide
-    return build(table, origin=origin, name=path.name, missing=missing)
+    return table_of(table, origin=origin, name=path.name, missing=missing)
 
 
 def _keys(frame: pd.DataFrame, layout: Layout, notes: list[str]) -> pd.DataFrame:
@@ -325,8 +328,9 @@ def _wide(frame: pd.DataFrame, layout: Layout, name: str) -> tuple[pd.DataFrame,
     for model in models:
         score, scored = numbers(frame[_named(layout.score, model)], name, layout.decimal)
         parts[model] = _rescaled(score, layout, name, _named(layout.score, model), notes)
-        parts[model + COST], paid = _cost(frame, layout, name, model, np.full(len(frame), model))
-        notes += [*scored, *paid]
+        parts[model + COST] = _cost(frame, layout, name, model, np.full(len(frame), model), notes)
+        notes += scored
+        parts |= _further(frame, layout, name, model)
     return pd.DataFrame(parts), notes
 
 
@@ -336,10 +340,34 @@ def _long(frame: pd.DataFrame, layout: Layout, name: str) -> tuple[pd.DataFrame,
     refuse_unknown([layout.score], list(frame.columns), name, "column")
     score, scored = numbers(frame[layout.score], name, layout.decimal)
     models = frame[layout.model].astype(str).to_numpy()
-    cost, paid = _cost(frame, layout, name, "", models)
+    cost = _cost(frame, layout, name, "", models, notes)
     values = _rescaled(score, layout, name, layout.score, notes)
-    notes += [*scored, *paid]
-    return keys.assign(model_name=models, performance=values, cost=cost), notes
+    notes += scored
+    further = {column[1:]: cells for column, cells in _further(frame, layout, name, "").items()}
+    return keys.assign(model_name=models, performance=values, cost=cost, **further), notes
+
+
+def _further(frame: pd.DataFrame, layout: Layout, name: str, model: str) -> dict[str, Floats]:
+    """Latency in seconds and tokens of one model's columns, or of every call, as far as there are any."""
+    found = {}
+    if layout.latency:
+        per = {"s": 1, "ms": 1000}[layout.latency_unit]
+        found[model + LATENCY] = _column(frame, layout, name, layout.latency, model) / per
+    if layout.tokens_in and layout.tokens_out:
+        found[model + TOKENS] = _tokens(frame, layout, name, model).sum(axis=1)
+    return found
+
+
+def _tokens(frame: pd.DataFrame, layout: Layout, name: str, model: str) -> Floats:
+    """(n, 2) tokens in and out."""
+    patterns = (layout.tokens_in, layout.tokens_out)
+    return np.column_stack([_column(frame, layout, name, pattern, model) for pattern in patterns])
+
+
+def _column(frame: pd.DataFrame, layout: Layout, name: str, pattern: str, model: str) -> Floats:
+    column = _named(pattern, model)
+    refuse_unknown([column], list(frame.columns), name, "column")
+    return numbers(frame[column], name, layout.decimal)[0]
 
 
 def _named(pattern: str, model: str) -> str:
@@ -380,26 +408,24 @@ def _rescaled(values: Floats, layout: Layout, name: str, column: str, notes: lis
 
 
 def _cost(
-    frame: pd.DataFrame, layout: Layout, name: str, model: str, models: NDArray[Any]
-) -> tuple[Floats, list[str]]:
-    """(n,) USD per query of one model's column, or of each row's model, and notes."""
+    frame: pd.DataFrame, layout: Layout, name: str, model: str, models: NDArray[Any], notes: list[str]
+) -> Floats:
+    """(n,) USD per query of one model's column, or of each row's model; what was done is added to notes."""
     if layout.cost:
         column = _named(layout.cost, model)
         refuse_unknown([column], list(frame.columns), name, "column")
         if layout.unit not in UNITS:
             raise TableError(f"the unit '{shown(layout.unit)}' is unknown; give one of {', '.join(UNITS)}")
-        values, notes = numbers(frame[column], name, layout.decimal)
-        changed = (
-            [f"costs in {layout.unit} were turned into USD per query"] if UNITS[layout.unit] != 1 else []
-        )
-        return values * UNITS[layout.unit], [*notes, *changed]
+        values, read = numbers(frame[column], name, layout.decimal)
+        notes += read
+        if UNITS[layout.unit] != 1:
+            notes.append(f"costs in {layout.unit} were turned into USD per query")
+        return values * UNITS[layout.unit]
     if not (layout.tokens_in and layout.tokens_out and layout.prices):
         raise TableError(
             f"{name}: no cost is named; give a column of costs, or tokens in and out with prices"
         )
-    columns = [_named(pattern, model) for pattern in (layout.tokens_in, layout.tokens_out)]
-    refuse_unknown(columns, list(frame.columns), name, "column")
     refuse_unknown(list(dict.fromkeys(models)), list(layout.prices), "prices", "model")
-    tokens = np.column_stack([numbers(frame[column], name, layout.decimal)[0] for column in columns])
+    notes.append("costs were made of tokens and prices per million")
     prices = np.array([layout.prices[each] for each in models])
-    return (tokens * prices).sum(axis=1) / 1e6, ["costs were made of tokens and prices per million"]
+    return (_tokens(frame, layout, name, model) * prices).sum(axis=1) / 1e6

@@ -20,8 +20,8 @@ from rb_support.outcomes.splits import same_text, train_mask
 from rb_support.visible import hidden
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
-UNIT, USD, SECONDS, LATENCY = "cost_unit", "USD", "s", "latency"
-_UNITS = {"seconds": SECONDS}
+UNIT, USD, SECONDS = "cost_unit", "USD", "s"
+_UNITS = {"seconds": SECONDS, "latency": SECONDS, "latency_s": SECONDS}
 Kind = Literal["simulated", "real", "own"]
 
 
@@ -320,8 +320,10 @@ class PartialOutcomes(Queries):
         checks.refuse_costs(cost, columns)
         if self.answered.all():
             checks.refuse_missing(cost, columns)
-        unit = SECONDS if by == LATENCY else by
-        return replace(self, frame=self.frame.assign(**{UNIT: unit}), cost=cost)
+        note = f"costs are '<model>|{by}'"
+        return replace(
+            self, frame=self.frame.assign(**{UNIT: by}), cost=cost, origin=self.origin.noting([note])
+        )
 
     def split(self, train_share: float = 0.7, *, seed: int | np.random.Generator) -> tuple[Self, Self]:
         """Split every task at random into a training and a test part, never parting equal prompts.
@@ -527,18 +529,32 @@ class Outcomes(PartialOutcomes):
         TableError : as `from_wide` and `from_long`, or if the file cannot be read or lacks one of `columns`.
         """
         path = Path(path)
-        read = files.read(path)
-        name = shown(path.name)
-        kind = PartialOutcomes if missing == "keep" else cls
+        read, name = files.read(path), shown(path.name)
         if "table" in read.record:
             partial = read.record["table"] == PartialOutcomes.__name__
             table = (PartialOutcomes if partial else cls)._of_file(read, path.name)
             table = table if models is None else table.select(models)
             if missing == "raise" and partial:
                 return cls(table.frame, table.quality, table.cost, table.models, table.origin)
-        else:
-            origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
-            frame = files.renamed(read.frame, columns or {}, name)
-            build = kind.from_long if "model_name" in frame.columns else kind.from_wide
-            table = build(frame, models=models, origin=origin, name=path.name, missing=missing)
-        return table.complete() if missing == "drop" or table.answered.all() else table
+            return table.complete() if missing == "drop" or table.answered.all() else table
+        origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
+        frame = files.renamed(read.frame, columns or {}, name)
+        return table_of(frame, models=models, origin=origin, name=path.name, missing=missing)
+
+
+def table_of(
+    frame: pd.DataFrame,
+    *,
+    models: Sequence[str] | None = None,
+    origin: Origin,
+    name: str,
+    missing: wide.Missing | Literal["keep"],
+) -> PartialOutcomes:
+    """Table from a wide or long frame, as its columns tell; an `Outcomes` unless a missing cell is kept.
+
+    Parameters are those of `Outcomes.from_wide` and `Outcomes.read`.
+    """
+    kind = PartialOutcomes if missing == "keep" else Outcomes
+    build = kind.from_long if "model_name" in frame.columns else kind.from_wide
+    table = build(frame, models=models, origin=origin, name=name, missing=missing)
+    return table.complete() if table.answered.all() else table

@@ -32,7 +32,7 @@ from rb_support.outcomes.checks import (
 )
 
 COST = "|total_cost"
-ANSWER = "|model_response"
+ANSWER, LATENCY, TOKENS = "|model_response", "|latency", "|total_tokens"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
@@ -124,7 +124,8 @@ def complete_rows(
 def problems(frame: pd.DataFrame, name: str) -> list[str]:
     """All that keeps a wide or long frame from being a table, a sentence each; none if it is one.
 
-    Of cells with one fault the first is named and the others are counted, column by column.
+    A missing cell does not: see `PartialOutcomes`. Of cells with one fault the first is named and the
+    others are counted, column by column.
     """
     try:
         frame = plain_frame(frame, name)
@@ -140,13 +141,8 @@ def problems(frame: pd.DataFrame, name: str) -> list[str]:
     if not long:
         checks.refuse_same_ids()
     for score, cost in [("performance", "cost")] if long else zip(models, cost_columns(models), strict=True):
-        quality, paid = checks.numbers([score]), checks.numbers([cost], truth=False)
-        checks.refuse_scores(quality, [score])
-        checks.refuse_costs(paid, [cost])
-        read = {score: quality, cost: paid}
-        for column, values in read.items():
-            absent = np.isnan(values).ravel() & np.array([means_absent(c) for c in frame[column]])
-            checks.refuse_missing(np.where(absent, np.nan, 0.0), [column], "fill it in or drop the row")
+        checks.refuse_scores(checks.numbers([score]), [score])
+        checks.refuse_costs(checks.numbers([cost], truth=False), [cost])
     return checks.problems
 
 
@@ -297,7 +293,8 @@ def long_frame(table: Parts) -> pd.DataFrame:
 def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Wide frame of a long one; cells and repeats are checked here, while row numbers are the file's.
 
-    A further column becomes `<model>|<column>` if it is `model_response` or varies within a sample.
+    A further column becomes `<model>|<column>` if it is `model_response`, `latency` or `total_tokens`, or
+    varies within a sample.
 
     Raises
     ------
@@ -323,7 +320,12 @@ def _pivot(frame: pd.DataFrame, values: Floats, sample: NDArray[Any]) -> pd.Data
     first = np.flatnonzero(~pd.Series(sample).duplicated().to_numpy())
     model, models = pd.factorize(frame["model_name"])
     rest = [column for column in frame.columns if column not in LONG]
-    ours = [c for c in rest if c == ANSWER[1:] or (frame.groupby(sample)[c].nunique(dropna=False) > 1).any()]
+    ours = [
+        column
+        for column in rest
+        if f"|{column}" in (ANSWER, LATENCY, TOKENS)
+        or (frame.groupby(sample)[column].nunique(dropna=False) > 1).any()
+    ]
     shared = frame[[*KEYS, *(c for c in rest if c not in ours)]].iloc[first].reset_index(drop=True)
     columns: dict[str, NDArray[Any]] = {}
     for j, owner in enumerate(models):
