@@ -317,28 +317,14 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _pivot(frame: pd.DataFrame, values: Floats, sample: NDArray[Any]) -> pd.DataFrame:
-    first = np.flatnonzero(~pd.Series(sample).duplicated().to_numpy())
-    model, models = pd.factorize(frame["model_name"])
     rest = [column for column in frame.columns if column not in LONG]
-    ours = [
-        column
-        for column in rest
-        if f"|{column}" in (ANSWER, LATENCY, TOKENS)
-        or (frame.groupby(sample)[column].nunique(dropna=False) > 1).any()
-    ]
-    shared = frame[[*KEYS, *(c for c in rest if c not in ours)]].iloc[first].reset_index(drop=True)
-    columns: dict[str, NDArray[Any]] = {}
-    for j, owner in enumerate(models):
-        rows = np.flatnonzero(model == j)
-        columns[owner] = _scatter(values[rows, 0], sample[rows], len(first), np.nan)
-        columns[owner + COST] = _scatter(values[rows, 1], sample[rows], len(first), np.nan)
-        for column in ours:
-            cells = frame[column].to_numpy(dtype=object)[rows]
-            columns[f"{owner}|{column}"] = _scatter(cells, sample[rows], len(first), None)
-    return pd.concat([shared, pd.DataFrame(columns)], axis=1)
-
-
-def _scatter(cells: NDArray[Any], at: NDArray[Any], n: int, blank: float | None) -> NDArray[Any]:
-    whole = np.full(n, blank, dtype=cells.dtype)
-    whole[at] = cells
-    return whole
+    varies = (frame[rest].groupby(sample).nunique(dropna=False) > 1).any()
+    ours = [column for column in rest if f"|{column}" in (ANSWER, LATENCY, TOKENS) or varies[column]]
+    shared = frame.drop(columns=[*ours, *LONG[3:]])[~pd.Series(sample).duplicated()]
+    cells = frame[ours].set_axis([f"|{column}" for column in ours], axis=1)
+    cells = pd.concat([pd.DataFrame({"": values[:, 0], COST: values[:, 1]}), cells], axis=1)
+    model, models = pd.factorize(frame["model_name"])
+    wide = cells.set_index([sample, model]).unstack()
+    wide = wide[[(kind, j) for j in range(len(models)) for kind in cells.columns]]
+    wide.columns = [f"{models[j]}{kind}" for kind, j in wide.columns]
+    return pd.concat([shared.reset_index(drop=True), wide], axis=1)
