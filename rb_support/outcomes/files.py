@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from rb_support.outcomes.checks import TableError, refuse_unknown, shown
 
 _KEY = b"rb_support"
 _LARGEST_RECORD = 10_000_000
+_AT_ONCE = 100_000
+"""Rows of a CSV file that are held as Python's own texts, several times larger than a frame's, at once."""
 _HEADER = re.compile(r'(?:"[^"]*"|[^"\r\n])*')
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -153,23 +156,30 @@ def frame_of(text: str, name: str, separator: str = ",") -> pd.DataFrame:
     """
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
-    rows: list[list[str]] = []
-    try:
-        rows.extend(filter(None, reader))
-    except csv.Error as error:
-        raise TableError(
-            f"{name}: row {len(rows)} (line {reader.line_num}) is not CSV ({error}); close every quote, "
-            'and write a quote inside quotes twice ("", not \\")'
-        ) from error
-    if not rows:
-        raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
-    for number, row in enumerate(rows):
-        if len(row) != len(rows[0]):
+    records, parts, done = filter(None, reader), list[pd.DataFrame](), 0
+    header: list[str] | None = None
+    while not parts or len(parts[-1]) == _AT_ONCE:
+        rows: list[list[str]] = []
+        try:
+            header = header or next(records, [])
+            rows.extend(islice(records, _AT_ONCE))
+        except csv.Error as error:
+            at = done + bool(header)
             raise TableError(
-                f"{name}: row {number} has {len(row)} fields, the header {len(rows[0])}; name every column, "
-                f"and put quotes around a cell that holds {SEPARATORS[separator]} or line ends"
-            )
-    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+                f"{name}: row {at + len(rows)} (line {reader.line_num}) is not CSV ({error}); "
+                'close every quote, and write a quote inside quotes twice ("", not \\")'
+            ) from error
+        if not header:
+            raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
+        for number, row in enumerate(rows, start=done + 1):
+            if len(row) != len(header):
+                raise TableError(
+                    f"{name}: row {number} has {len(row)} fields, the header {len(header)}; name every "
+                    f"column, and put quotes around a cell that holds {SEPARATORS[separator]} or line ends"
+                )
+        parts.append(pd.DataFrame(rows, columns=header, dtype=str))
+        done += len(rows)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _bare(cell: str) -> str:

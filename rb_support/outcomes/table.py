@@ -267,8 +267,10 @@ class PartialOutcomes(Queries):
         TableError : if there is none, naming the model that lacks most.
         """
         rows, notes = wide.complete_rows(self.quality, self.cost, self.models, self.origin.name)
-        part = self.take(rows)
-        return Outcomes(part.frame, part.quality, part.cost, part.models, part.origin.noting(notes))
+        part = self.take(rows) if notes else self
+        whole = object.__new__(Outcomes)  # the rows were checked when this table was made
+        whole._set(**vars(part) | {"origin": self.origin.noting(notes)})
+        return whole
 
     def _check_shapes(self) -> None:
         shape, name = (len(self.frame), len(self.models)), self.origin.name
