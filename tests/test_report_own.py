@@ -471,3 +471,9 @@ def test_a_cost_axis_says_what_costs_are(by: str | None, label: str, brief: str,
     assert min(ticks) <= costs.min() and max(ticks) > costs.max() / 2 and max(ticks) < 2 * costs.max()
     saved(figure, tmp_path)
     plt.close("all")
+    costs_table = pd.DataFrame({"model": table.models, "usd_per_query": table.points()[:, 0]})
+    report = Report("02_x", table.origin, folder=tmp_path)
+    kept = report.save_table(costs_table, "rb-tab-models", formats={"usd_per_query": ".6f"})
+    units = {"latency": "seconds_per_query", "$x": "$x_per_query", None: "usd_per_query"}
+    assert list(kept) == ["model", units[by]]
+    assert (tmp_path / "own" / "rb-tab-models.csv").read_text().startswith(f"model,{units[by]}")

@@ -21,6 +21,7 @@ from rb_support.visible import hidden
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
 UNIT, USD, SECONDS = "cost_unit", "USD", "s"
+_IN_UNIT = "costs are not in USD but in "
 _UNITS = {"seconds": SECONDS, "latency": SECONDS, "latency_s": SECONDS}
 Kind = Literal["simulated", "real", "own"]
 
@@ -45,6 +46,12 @@ class Origin:
     def noting(self, sentences: Iterable[str]) -> Origin:
         """Origin with these sentences added to its notes."""
         return replace(self, notes=(*self.notes, *sentences))
+
+    @property
+    def cost_unit(self) -> str:
+        """Unit of the costs: the one that a note names, else "USD"."""
+        named = [note.removeprefix(_IN_UNIT) for note in self.notes if note.startswith(_IN_UNIT)]
+        return named[-1] if named else USD
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Origin:
@@ -246,6 +253,8 @@ class PartialOutcomes(Queries):
         checks.refuse_costs(self.cost, wide.cost_columns(self.models))
         if self.frame.get(UNIT, pd.Series(USD)).nunique(dropna=False) > 1:
             raise TableError(f"{self.origin.name}: column '{UNIT}' names several units; costs need one")
+        if self.cost_unit != self.origin.cost_unit:
+            self._set(origin=self.origin.noting([_IN_UNIT + self.cost_unit]))
         return checks
 
     @property
@@ -255,9 +264,9 @@ class PartialOutcomes(Queries):
 
     @property
     def cost_unit(self) -> str:
-        """Unit of the costs: what the frame's column `cost_unit` says, such as "s", else "USD"."""
+        """Unit of the costs: what the frame's column `cost_unit` says, such as "s", else "USD"; noted."""
         unit = str(self.frame.get(UNIT, pd.Series(USD)).iloc[0])
-        return _UNITS.get(unit, unit)
+        return shown(_UNITS.get(unit, unit))
 
     def complete(self) -> Outcomes:
         """Rows that every model answered; the origin notes how many were dropped.
@@ -322,10 +331,7 @@ class PartialOutcomes(Queries):
         checks.refuse_costs(cost, columns)
         if self.answered.all():
             checks.refuse_missing(cost, columns)
-        note = f"costs are '<model>|{by}'"
-        return replace(
-            self, frame=self.frame.assign(**{UNIT: by}), cost=cost, origin=self.origin.noting([note])
-        )
+        return replace(self, frame=self.frame.assign(**{UNIT: by}), cost=cost)
 
     def split(self, train_share: float = 0.7, *, seed: int | np.random.Generator) -> tuple[Self, Self]:
         """Split every task at random into a training and a test part, never parting equal prompts.
