@@ -324,7 +324,7 @@ def _pivot(frame: pd.DataFrame, values: Floats, sample: NDArray[Any]) -> pd.Data
     cells = frame[ours].set_axis([f"|{column}" for column in ours], axis=1)
     cells = pd.concat([pd.DataFrame({"": values[:, 0], COST: values[:, 1]}), cells], axis=1)
     model, models = pd.factorize(frame["model_name"])
-    wide = cells.set_index([sample, model]).unstack()
-    wide = wide[[(kind, j) for j in range(len(models)) for kind in cells.columns]]
-    wide.columns = [f"{models[j]}{kind}" for kind, j in wide.columns]
-    return pd.concat([shared.reset_index(drop=True), wide], axis=1)
+    order = [(kind, j) for j in range(len(models)) for kind in cells.columns]
+    table = cells.assign(sample=sample, model=model).pivot(index="sample", columns="model")[order]
+    table = table.set_axis([f"{models[j]}{kind}" for kind, j in order], axis=1).reset_index(drop=True)
+    return pd.concat([shared.reset_index(drop=True), table], axis=1)
