@@ -171,7 +171,8 @@ def _missing(table: PartialOutcomes) -> list[str]:
         + ", ".join(f"{model} {count:,}" for count, model in lacks[:10] if count)
         + ")",
         f"complete rows: {len(whole):,} of {len(table):,}{which}",
-        "  bear it: each model's mean, and what ridge, KNN and MLP learn (each model from its own rows); "
+        "  bear it: each model's mean over what it was asked (comparable only if that did not hang on the "
+        "prompt), and what ridge, KNN and MLP learn, each model from its own rows; "
         '`Outcomes.read(FILE, missing="keep")` keeps them',
         "  take complete rows only: hull, AIQ, oracle, cascades, every comparison and calibration; "
         "`reproduce --data FILE --missing drop` takes these",

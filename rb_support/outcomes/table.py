@@ -309,7 +309,8 @@ class PartialOutcomes(Queries):
     def points(self) -> NDArray[np.float64]:
         """(m, 2) mean cost and mean quality of each model (RouterBench, section 3.1) over what it answered.
 
-        NaN for a model that answered nothing.
+        NaN for a model that answered nothing. Means over other rows compare models only if whom one asked did
+        not hang on the prompt.
         """
         sums = [np.nansum(part, axis=0) for part in (self.cost, self.quality)]
         with np.errstate(invalid="ignore"):

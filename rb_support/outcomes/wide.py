@@ -94,7 +94,7 @@ def parse_wide(
 
 def refuse_missing(checks: Checks, quality: Floats, cost: Floats, models: Sequence[str]) -> None:
     """Refuse a missing score or cost."""
-    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
+    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop', --missing drop)"
     checks.refuse_missing(quality, models, remedy)
     checks.refuse_missing(cost, cost_columns(models), remedy)
 
