@@ -59,6 +59,9 @@ def reproduce(
         list[str] | None,
         typer.Option(metavar="NAME=COLUMN", help="Own table: its name of the column NAME; repeatable."),
     ] = None,
+    cost: Annotated[
+        str, typer.Option(help="Own table: columns '<model>|COST' in place of dollars, such as latency.")
+    ] = "",
     scale: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     only: Only = None,
     jobs: Jobs = None,
@@ -80,6 +83,7 @@ def reproduce(
     from rb_support.app import reproduce as notebooks
 
     table = {"data": data, "models": models or (), "missing": missing, "columns": columns or ()}
+    table |= {"cost": cost}
     _run(notebooks.reproduce, only, jobs, out, **table, scale=scale, settings=set_ or (), force=force)
 
 

@@ -84,7 +84,7 @@ def test_options_are_handed_on(repository: Path, monkeypatch: pytest.MonkeyPatch
     assert handed == {
         "notebooks": repository / "notebooks", "data": "real", "scale": "full", "only": ["01", "02"],
         "jobs": 3, "settings": ["seed=1", "k=2"], "force": True, "figures": Path("o"),
-        "models": (), "missing": "raise", "columns": (),
+        "models": (), "missing": "raise", "columns": (), "cost": "",
     }  # fmt: skip
 
 

@@ -525,5 +525,5 @@ def test_a_table_of_seconds_says_seconds_on_its_cost_axis():
     table = simulate_outcomes(200)
     slow = replace(table, frame=table.frame.assign(cost_unit="seconds"))
     assert "USD" in oracle_figure(table).axes[0].get_xlabel()
-    assert oracle_figure(slow).axes[0].get_xlabel() == "mean latency (milliseconds per query)"
+    assert oracle_figure(slow).axes[0].get_xlabel() == "mean latency (seconds per query)"
     plt.close("all")

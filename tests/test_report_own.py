@@ -447,3 +447,33 @@ def test_little_is_drawn_as_it_is(case: str, tmp_path: Path) -> None:
     saved(fig, tmp_path)
     assert not any(word in words for words in words_of(fig) for word in ("nan", "None", "[]"))
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("by", "label", "brief"),
+    [
+        ("latency", "mean latency (seconds per query)", "seconds per query"),
+        ("$x", "mean $x (per query)", "per query"),
+        (None, "mean cost (USD per 1,000 queries)", "USD per 1,000 queries"),
+    ],
+)
+def test_a_cost_axis_says_what_costs_are(by: str | None, label: str, brief: str, tmp_path: Path) -> None:
+    table = own_table(3)
+    further = {f"{model}|{by}": 2.0 * (j + 1) for j, model in enumerate(table.models)}
+    if by is not None:
+        table = replace(table, frame=table.frame.assign(**further)).priced(by)
+    figure = oracle_figure(table)
+    assert [ax.get_xlabel() for ax in figure.axes] == [label] * 2
+    assert dataset_figure(table).axes[-1].get_xlabel() == brief
+    figure.draw_without_rendering()
+    ticks = [float(tick.get_text()) for tick in figure.axes[0].get_xticklabels()]
+    costs = table.points()[:, 0] * (1000 if by is None else 1)
+    assert min(ticks) <= costs.min() and max(ticks) > costs.max() / 2 and max(ticks) < 2 * costs.max()
+    saved(figure, tmp_path)
+    plt.close("all")
+    costs_table = pd.DataFrame({"model": table.models, "usd_per_query": table.points()[:, 0]})
+    report = Report("02_x", table.origin, folder=tmp_path)
+    kept = report.save_table(costs_table, "rb-tab-models", formats={"usd_per_query": ".6f"})
+    units = {"latency": "seconds_per_query", "$x": "$x_per_query", None: "usd_per_query"}
+    assert list(kept) == ["model", units[by]]
+    assert (tmp_path / "own" / "rb-tab-models.csv").read_text().startswith(f"model,{units[by]}")

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from rb_support.__main__ import app
-from rb_support.outcomes import Outcomes, TableError
+from rb_support.app.reproduce.own import read_own
+from rb_support.app.reproduce.plan import UsageError
+from rb_support.outcomes import Outcomes, PartialOutcomes, TableError
 from rb_support.outcomes.convert import Layout, convert, numbers, price_card, read_any
 
 WIDE = Layout(prompt="Question", score="{model} points", cost="{model} ct", scale=(1, 5), unit="cents")
@@ -188,5 +190,72 @@ def test_all_problems_are_said_at_once(tmp_path):
         "-1.0 is not a cost",
     ):
         assert words in checked.output
-    assert "column 'a': is missing" in checked.output and "'soon' is not a number" in checked.output
-    assert "Problems: 6" in checked.output
+    assert "'soon' is not a number" in checked.output and "is missing" not in checked.output
+    assert "Problems: 5" in checked.output
+
+
+def test_missing_cells_are_counted_with_what_bears_them(tmp_path):
+    lines = ["sample_id,prompt,eval_name,a,a|total_cost,b,b|total_cost,c,c|total_cost"]
+    lines += [f"{i},p{i},t,1,0.1,{i % 2},0.2,{'' if i % 4 else 1},0.3" for i in range(12)]
+    path = written(tmp_path, "\n".join(lines) + "\n", "mine.csv")
+    checked = run("check", path)
+    assert checked.exit_code == 0
+    for words in (
+        "missing: 9 of 36 answers (c 9)",
+        "complete rows: 3 of 12 (rows 1, 5, 9)",
+        "bear it: each model's mean",
+        "take complete rows only: hull, AIQ",
+        "--missing drop",
+        'missing="keep"',
+        "too few complete rows to judge on; without 'c' there are 12",
+    ):
+        assert words in checked.output
+    rows = [line.split() for line in checked.output.splitlines() if line[:2] in ("a ", "b ", "c ")]
+    assert rows == [["a", "100", "1", "12"], ["b", "200", "0.5", "12"], ["c", "300", "1", "3"]]
+    assert "missing" not in run("check", written(tmp_path, lines[0] + "\n" + lines[1], "whole.csv")).output
+
+
+def test_latency_and_tokens_are_kept_and_shown_and_may_be_the_cost(tmp_path):
+    text = "Q,m score,m usd,m ms,n score,n usd,n ms\na,1,0.5,250,0,0.1,1000\nb,0,0.5,750,1,0.1,\n"
+    sheet, out = written(tmp_path, text), tmp_path / "mine.parquet"
+    options = ["--prompt", "Q", "--score", "{model} score", "--cost", "{model} usd"]
+    made = run("convert", sheet, out, *options, "--latency", "{model} ms", "--latency-unit", "ms")
+    assert made.exit_code == 0 and "seconds" in made.output
+    table = Outcomes.read(out)
+    np.testing.assert_array_equal(table.frame[["m|latency", "n|latency"]], [[0.25, 1], [0.75, np.nan]])
+    with pytest.raises(TableError, match=r"row 2 .*'n\|latency'.* is missing"):
+        table.priced("latency")
+    with pytest.raises(TableError, match="column 'm|speed' is not in the table"):
+        table.priced("speed")
+    fast = table.take([0]).priced("latency")
+    assert (fast.cost_unit, table.cost_unit) == ("s", "USD") and fast.cost.tolist() == [[0.25, 1]]
+    for name in ("fast.parquet", "fast.csv"):
+        (fast.to_csv if name.endswith("csv") else fast.to_parquet)(tmp_path / name)
+        again = Outcomes.read(tmp_path / name)
+        assert again.cost_unit == "s" and again.cost.tolist() == [[0.25, 1]]
+        assert "s per query" in run("check", tmp_path / name).output
+    with pytest.raises(TableError, match="column 'cost_unit' names several units"):
+        Outcomes(table.frame.assign(cost_unit=["USD", "s"]), *(np.ones((2, 2)),) * 2, ("m", "n"))
+
+
+def test_a_log_keeps_its_tokens_and_latency(tmp_path):
+    calls = [
+        {"input": prompt, "model": model, "ok": True, "usd": 1, "took": 0.5, "in": 7, "out": tokens}
+        for prompt, model, tokens in [("a", "m", 3), ("b", "m", 4), ("a", "n", 5)]
+    ]
+    path = written(tmp_path, "\n".join(map(json.dumps, calls)), "calls.jsonl")
+    layout = Layout("input", "ok", "usd", "model", tokens_in="in", tokens_out="out", latency="took")
+    partial = convert(path, layout, missing="keep")
+    assert type(partial) is PartialOutcomes and partial.answered.tolist() == [[True, True], [True, False]]
+    assert partial.priced("total_tokens").cost[0].tolist() == [10, 12]
+    assert partial.priced("latency").points()[:, 0].tolist() == [0.5, 0.5]
+    assert convert(path, layout, missing="drop").priced("total_tokens").cost.tolist() == [[10, 12]]
+    one = convert(written(tmp_path, json.dumps(calls[:2]), "one.json"), layout)
+    assert one.frame["m|latency"].tolist() == [0.5, 0.5]  # though it varies within no sample
+
+
+def test_an_own_table_is_reproduced_by_latency(tmp_path):
+    text = "sample_id,prompt,eval_name,a,a|total_cost,a|latency\n1,p,t,1,0.1,2.5\n"
+    assert read_own(written(tmp_path, text, "mine.csv"), cost="latency").cost.tolist() == [[2.5]]
+    with pytest.raises(UsageError, match="column 'a|speed' is not in the table; did you mean"):
+        read_own(tmp_path / "mine.csv", cost="speed")

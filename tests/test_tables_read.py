@@ -17,7 +17,8 @@ import pytest
 
 from rb_support.catalog import dataset_of_task
 from rb_support.load import load_outcomes
-from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError
+from rb_support.outcomes import Battles, Origin, Outcomes, PairScores, TableError, files
+from rb_support.outcomes.checks import floats
 from rb_support.simulate import simulate_outcomes
 
 SEMICOLONS = str.maketrans(",.", ";,")
@@ -560,3 +561,28 @@ def test_only_published_tasks_belong_to_a_published_dataset(task: str, dataset: 
     assert dataset_of_task(task) == dataset
     got = Outcomes.from_wide(pd.DataFrame(columns(eval_name=[task, task])))
     assert got.datasets == (dataset,) and len(got) == 2
+
+
+def test_a_csv_file_is_read_in_pieces_as_it_is_at_once(monkeypatch):
+    """However many rows a piece has, frames are the same and a broken row keeps its number."""
+    text = "a,b\n" + "".join(f"{i},x\n" for i in range(6))
+    broken = {"7,x,y\n": "row 7 has 3 fields", '7,"x" y\n': r"row 7 \(line 8\) is not CSV"}
+    for at_once in (1, 2, 3, 6, 100):
+        monkeypatch.setattr(files, "_AT_ONCE", at_once)
+        frame = files.frame_of(text, "t.csv")
+        assert frame["a"].tolist() == list("012345") and frame.index.tolist() == list(range(6))
+        assert list(files.frame_of("a,b\n", "t.csv")) == ["a", "b"]
+        for row, said in broken.items():
+            with pytest.raises(TableError, match=said):
+                files.frame_of(text + row, "t.csv")
+        with pytest.raises(TableError, match=r"row 0 \(line 1\) is not CSV"):
+            files.frame_of('"a" b,c\n', "t.csv")
+
+
+def test_equal_cells_of_other_kinds_stay_apart():
+    """Only texts are asked about once: True is no cost, though it equals 1."""
+    column = pd.Series([1, True, "1", "1", None], dtype=object)
+    np.testing.assert_array_equal(floats(column, truth=False), [1, np.nan, 1, 1, np.nan])
+    np.testing.assert_array_equal(
+        floats(pd.Series(["0.5", None, "0.5"], dtype=str), True), [0.5, np.nan, 0.5]
+    )

@@ -14,9 +14,12 @@ import typer
 from tabulate import tabulate
 
 from rb_support.app.words import in_words, say
-from rb_support.outcomes import Outcomes, TableError, convert, wide
+from rb_support.outcomes import Outcomes, PartialOutcomes, TableError, convert, wide
+from rb_support.outcomes.checks import Checks
 
-UNUSABLE, USAGE = 1, 2
+UNUSABLE = 1
+FEW = 10
+"""Fewer complete rows than this are too few to judge on."""
 Unit = Literal["usd", "cents", "usd-per-1000-queries", "usd-per-million-queries"]
 
 app = typer.Typer(
@@ -33,23 +36,23 @@ File = Annotated[Path, typer.Argument(help="CSV of any kind, .xlsx, JSON lines o
 def check(file: File) -> None:
     """Say what a file holds, or all that keeps it from being used, with rows and columns.
 
-    Exit codes: 0 it can be used as it is, 1 it cannot.
+    Cells that are missing are counted; what bears them is said, and how to drop them.
+
+    Exit codes: 0 it can be used, 1 it cannot.
     """
     with in_words(UNUSABLE, TableError, OSError):
-        read = convert.read_any(file)
-        problems = [] if "table" in read.record else wide.problems(read.frame, file.name)
-        direct = file.suffix.lower() in (".csv", ".parquet")
-        problems += [f"{note}: `table convert` reads it" for note in read.notes] if not problems else []
-        if not direct and not problems:
-            problems = [
-                f"{file.name} has our columns, but only .csv and .parquet are read directly: convert it"
-            ]
-        if problems:
+        try:
+            say(_found(Outcomes.read(file, missing="keep")))
+        except TableError as error:
+            read = convert.read_any(file)
+            problems = [] if "table" in read.record else wide.problems(read.frame, file.name)
+            problems = (
+                problems or [f"{note}: `table convert` reads it" for note in read.notes] or [str(error)]
+            )
             say("\n".join(f"* {problem}" for problem in problems))
             say(f"\nProblems: {len(problems)}. Its columns:\n\n{_columns(read.frame)}")
             say("\nSay where it has what: python -m rb_support table convert --help")
-            raise typer.Exit(UNUSABLE)
-        say(_found(Outcomes.read(file)))
+            raise typer.Exit(UNUSABLE) from error
 
 
 @app.command("convert")
@@ -67,14 +70,21 @@ def convert_file(
     scale: Annotated[str, typer.Option(metavar="LOW-HIGH", help="Scale of the scores, such as 1-5.")] = "",
     unit: Annotated[Unit, typer.Option(help="Unit of the costs.")] = "usd",
     decimal: Annotated[str, typer.Option(help="Mark of decimals, if the file leaves doubt: , or .")] = "",
-    tokens_in: Annotated[str, typer.Option(help="Columns of the prompt's tokens, in place of costs.")] = "",
+    tokens_in: Annotated[
+        str, typer.Option(help="Columns of the prompt's tokens: kept, and with --prices in place of costs.")
+    ] = "",
     tokens_out: Annotated[str, typer.Option(help="Columns of the answer's tokens.")] = "",
     prices: Annotated[
         Path | None,
         typer.Option(help="CSV: model, price_in_usd_per_million, price_out_usd_per_million."),
     ] = None,
+    latency: Annotated[str, typer.Option(help="Columns of what a call took, such as '{model} s'.")] = "",
+    latency_unit: Annotated[Literal["s", "ms"], typer.Option(help="Unit of these.")] = "s",
     missing: Annotated[
-        Literal["raise", "drop"], typer.Option(help="What becomes of a query without a score or cost.")
+        Literal["raise", "drop", "keep"],
+        typer.Option(
+            help="A query without some score or cost: refused, dropped, or kept for means and fits."
+        ),
     ] = "raise",
 ) -> None:
     """Write a file as an outcome table, and say all that was done to it.
@@ -96,6 +106,7 @@ def convert_file(
         places: dict[str, Any] = {"prompt": prompt, "score": score, "cost": cost, "model": model}
         places |= {"task": task, "id": id_, "tokens_in": tokens_in, "tokens_out": tokens_out}
         card = convert.price_card(prices) if prices else None
+        places |= {"latency": latency, "latency_unit": latency_unit}
         layout = convert.Layout(**places, scale=span, unit=unit, decimal=decimal, prices=card)  # type: ignore[arg-type]
         table = convert.convert(file, layout, missing=missing)
         (table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet)(out)
@@ -112,21 +123,67 @@ def _span(scale: str) -> tuple[float, float] | None:
     return low, high
 
 
-def _found(table: Outcomes) -> str:
+def _found(table: PartialOutcomes) -> str:
     """What a table holds, in lines."""
-    free = f"; {int((table.cost == 0).sum()):,} calls cost nothing" if (table.cost == 0).any() else ""
+    unit, calls = table.cost_unit, int(table.answered.sum())
+    free = int((table.cost == 0).sum())
     lines = [
         f"{table.origin.name}: {len(table):,} queries x {len(table.models)} models",
         f"tasks: {', '.join(table.frame['task'].unique()[:10])}",
-        f"scores: {table.quality.min():g} to {table.quality.max():g}",
-        f"costs: {table.cost.min():.3g} to {table.cost.max():.3g} USD per query{free}",
-        *(f"* {note}" for note in table.origin.notes),
     ]
-    rows = [
-        (model, 1000 * cost, score) for model, (cost, score) in zip(table.models, table.points(), strict=True)
+    if calls:
+        low, high = np.nanmin(table.cost), np.nanmax(table.cost)
+        lines += [
+            f"scores: {np.nanmin(table.quality):g} to {np.nanmax(table.quality):g}",
+            f"costs: {low:.3g} to {high:.3g} {unit} per query"
+            + (f"; {free:,} calls cost nothing" if free else ""),
+        ]
+    lines += [f"* {note}" for note in table.origin.notes]
+    by = 1000 if unit == "USD" else 1
+    heads: dict[str, Any] = {
+        "model": table.models,
+        f"{unit} per {'1,000 queries' if by > 1 else 'query'}": by * table.points()[:, 0],
+    }
+    heads["mean score"] = table.points()[:, 1]
+    if not table.answered.all():
+        heads["answered"] = table.answered.sum(axis=0)
+    for kind, head in ((wide.LATENCY, "seconds"), (wide.TOKENS, "tokens")):
+        columns = [model + kind for model in table.models]
+        if set(columns) <= set(table.frame.columns):
+            try:
+                cells = Checks(table.frame, table.origin.name).numbers(columns, truth=False)
+                heads[head] = pd.DataFrame(cells).mean().to_numpy()
+            except TableError as error:
+                lines.append(f"* no --cost {kind[1:]}: {error}")
+    return "\n".join([*lines, *_missing(table)]) + "\n\n" + tabulate(heads, headers="keys", floatfmt=".4g")
+
+
+def _missing(table: PartialOutcomes) -> list[str]:
+    """What is missing, what bears that, and how to drop it; nothing of a complete table."""
+    absent = ~table.answered
+    if not absent.any():
+        return []
+    lacks = sorted(zip(absent.sum(axis=0).tolist(), table.models, strict=True), reverse=True)
+    whole = np.flatnonzero(~absent.any(axis=1))
+    which = f" (rows {', '.join(str(row + 1) for row in whole)})" if len(whole) < FEW else ""
+    lines = [
+        f"missing: {int(absent.sum()):,} of {absent.size:,} answers ("
+        + ", ".join(f"{model} {count:,}" for count, model in lacks[:10] if count)
+        + ")",
+        f"complete rows: {len(whole):,} of {len(table):,}{which}",
+        "  bear it: each model's mean over what it was asked (comparable only if that did not hang on the "
+        "prompt), and what ridge, KNN and MLP learn, each model from its own rows; "
+        '`Outcomes.read(FILE, missing="keep")` keeps them',
+        "  take complete rows only: hull, AIQ, oracle, cascades, every comparison and calibration; "
+        "`reproduce --data FILE --missing drop` takes these",
     ]
-    headers = ["model", "USD per 1,000 queries", "mean score"]
-    return "\n".join(lines) + "\n\n" + tabulate(rows, headers, floatfmt=".4g")
+    if len(whole) < FEW and len(table.models) > 1:
+        worst = lacks[0][1]
+        rest = (~absent[:, [model != worst for model in table.models]].any(axis=1)).sum()
+        lines.append(
+            f"* too few complete rows to judge on; without '{worst}' there are {int(rest):,} (--models)"
+        )
+    return lines
 
 
 def _columns(frame: pd.DataFrame) -> str:

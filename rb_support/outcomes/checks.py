@@ -155,8 +155,7 @@ class Checks:
 
     def _where(self, test: Callable[[Any], bool], columns: Sequence[str]) -> NDArray[np.bool_]:
         """(n, m) cells that a test is true of."""
-        cells = [self.frame[column].to_numpy(dtype=object) for column in columns]
-        return np.column_stack([np.fromiter(map(test, column), bool, len(column)) for column in cells])
+        return np.column_stack([of_cells(self.frame[column], test, bool) for column in columns])
 
 
 class Gathering(Checks):
@@ -228,4 +227,12 @@ def floats(column: pd.Series[Any], truth: bool) -> Floats:
     """(n,) numbers in a column's cells as `cells.number` reads them, NaN where there is none."""
     if column.dtype.kind in "iuf":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array([number(cell, truth) for cell in column.to_numpy(dtype=object)], dtype=np.float64)
+    return of_cells(column, lambda cell: number(cell, truth), np.float64)
+
+
+def of_cells(column: pd.Series[Any], function: Callable[[Any], Any], dtype: type) -> NDArray[Any]:
+    """(n,) values of a function of every cell; of a column of texts it is asked once for each text."""
+    if not isinstance(column.dtype, pd.StringDtype):  # 1 and True are other cells, though they are equal
+        return np.fromiter(map(function, column.to_numpy(dtype=object)), dtype, len(column))
+    code, texts = pd.factorize(column, use_na_sentinel=False)
+    return np.fromiter(map(function, np.asarray(texts, dtype=object)), dtype, len(texts))[code]

@@ -23,10 +23,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.outcomes import files
-from rb_support.outcomes.cells import means_absent
+from rb_support.outcomes.cells import means_absent, number
 from rb_support.outcomes.checks import TableError, refuse_unknown, shown
-from rb_support.outcomes.table import Origin, Outcomes
-from rb_support.outcomes.wide import COST, Missing
+from rb_support.outcomes.table import Origin, PartialOutcomes, table_of
+from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Missing
 
 Floats = NDArray[np.float64]
 Decimals = Literal["", ".", ","]
@@ -39,10 +39,9 @@ MODEL = "{model}"
 
 _PRICES = ("model", "price_in_usd_per_million", "price_out_usd_per_million")
 _SPACES = re.compile(r"(?<=\d)[\s\u00a0\u2007\u2009\u202f'’](?=\d)")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _TRUTH = {"true": 1.0, "yes": 1.0, "pass": 1.0, "correct": 1.0}
 _TRUTH |= {"false": 0.0, "no": 0.0, "fail": 0.0, "wrong": 0.0, "incorrect": 0.0}
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_LONG = {"": "performance", COST: "cost"}
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,10 @@ class Layout:
     scale : lowest and highest score, such as (1, 5); None if scores are 0 to 1, percent or yes and no.
     unit : of the costs, a key of `UNITS`.
     decimal : mark of decimals, "." or ","; empty if the cells themselves leave no doubt.
-    tokens_in, tokens_out : columns, or patterns, of the tokens of prompt and answer.
+    tokens_in, tokens_out : columns, or patterns, of the tokens of prompt and answer; their sum is kept.
     prices : model -> USD per million tokens in and out, as `price_card` reads them.
+    latency : column, or pattern, of what a call took.
+    latency_unit : "s" or "ms".
     """
 
     prompt: str
@@ -75,6 +76,8 @@ class Layout:
     tokens_in: str = ""
     tokens_out: str = ""
     prices: Mapping[str, tuple[float, float]] | None = None
+    latency: str = ""
+    latency_unit: Literal["s", "ms"] = "s"
 
 
 def read_any(path: Path) -> files.Read:
@@ -107,18 +110,10 @@ def _delimited(content: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
         text = rest
         notes.append(f"its first line '{shown(first.strip())}' was a spreadsheet's")
     header = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", header).count)
+    separator = max(files.SEPARATORS, key=re.sub(r'"[^"]*"', "", header).count)
     if separator != ",":
-        notes.append(f"its cells are separated by {_SEPARATORS[separator]}")
-    rows = files.rows_of(io.StringIO(text, newline=""), name, separator)
-    names = [cell.strip() for cell in rows[0]] if rows else []
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(names):
-            raise TableError(
-                f"{name}: row {number} has {len(row)} fields, the header {len(names)}; put quotes around a "
-                f"cell that holds {_SEPARATORS[separator]} or line ends"
-            )
-    return pd.DataFrame(rows[1:], columns=names, dtype=str), notes
+        notes.append(f"its cells are separated by {files.SEPARATORS[separator]}")
+    return files.frame_of(text, name, separator).rename(columns=str.strip), notes
 
 
 def _text(content: bytes) -> tuple[str, list[str]]:
@@ -133,25 +128,19 @@ def _text(content: bytes) -> tuple[str, list[str]]:
 
 def _json(content: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
     text, notes = _text(content)
-    try:
-        whole = json.loads(text) if text.lstrip()[:1] == "[" else None
-    except ValueError as error:
-        raise TableError(
-            f"{name}: not JSON ({error}); give a list of records, or one record a line"
-        ) from error
-    records = whole if isinstance(whole, list) else []
-    for number, line in enumerate([] if records else text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            raise TableError(
-                f"{name}: line {number} is not JSON ({error}); give one record a line"
-            ) from error
-    for number, record in enumerate(records, start=1):
+    whole = text.lstrip()[:1] == "["
+    records: list[Any] = []
+    for line, part in enumerate([text] if whole else text.split("\n"), start=1):
+        if part.strip():
+            try:
+                records += json.loads(part) if whole else [json.loads(part)]
+            except ValueError as error:
+                raise TableError(
+                    f"{name}: line {line} is not JSON ({error}); give one record a line, or a list of them"
+                ) from error
+    for at, record in enumerate(records, start=1):
         if not isinstance(record, dict):
-            raise TableError(f"{name}: record {number} is a {type(record).__name__}; give records with names")
+            raise TableError(f"{name}: record {at} is a {type(record).__name__}; give records with names")
     frame = pd.json_normalize(records)
     if any("." in column for column in map(str, frame.columns)):
         notes.append("records inside records are columns with a point, such as usage.total_tokens")
@@ -201,16 +190,13 @@ def numbers(column: pd.Series[Any], name: str, decimal: Decimals = "") -> tuple[
     mark = decimal or _mark(bare, where)
     other = "." if mark == "," else ","
     read = [cell.replace(other, "").replace(mark, ".") for cell in bare]
-    values = np.full(len(read), np.nan)
-    for row, (cell, text) in enumerate(zip(cells, read, strict=True)):
-        if not text:
-            continue
-        if _NUMBER.fullmatch(text) is None and text.lower() not in _TRUTH:
-            raise TableError(
-                f"{where}: row {row + 1} holds '{shown(cell)}', which is no number; correct it, or empty the "
-                "cell if nothing was measured"
-            )
-        values[row] = _TRUTH.get(text.lower()) if text.lower() in _TRUTH else float(text)
+    values = np.array([_TRUTH.get(text.lower(), number(text)) for text in read])
+    odd = np.flatnonzero(np.isnan(values) & (np.array(read) != ""))
+    if len(odd):
+        raise TableError(
+            f"{where}: row {odd[0] + 1} holds '{shown(cells[odd[0]])}', which is no number; correct it, or "
+            "empty the cell if nothing was measured"
+        )
     told = {
         "percent signs were read": any(percent),
         "decimal commas were read": mark == "," and any("," in cell for cell in cells),
@@ -277,14 +263,14 @@ def price_card(path: Path) -> dict[str, tuple[float, float]]:
     )
 
 
-def convert(path: Path, layout: Layout, *, missing: Missing = "raise") -> Outcomes:
+def convert(path: Path, layout: Layout, *, missing: Missing | Literal["keep"] = "raise") -> PartialOutcomes:
     """Outcome table of a file laid out in its owner's way; the table's origin notes all that was done.
 
     Parameters
     ----------
     path : CSV in any dialect, .xlsx, JSON lines or Parquet.
     layout : where it has what.
-    missing : what becomes of a query with a missing score or cost, as in `Outcomes.from_wide`.
+    missing : what becomes of a query with a missing score or cost, as in `Outcomes.read`.
 
     Raises
     ------
@@ -294,11 +280,18 @@ def convert(path: Path, layout: Layout, *, missing: Missing = "raise") -> Outcom
     frame = read.frame
     needed = [layout.prompt, layout.task, layout.id, layout.model]
     refuse_unknown([column for column in needed if column], list(frame.columns), name, "column")
-    layout = replace(layout, decimal=layout.decimal or mark_of_file(frame))
-    table, notes = (_long if layout.model else _wide)(frame, layout, name)
-    origin = Origin("own", name, ((name, read.sha256),), (*read.notes, *dict.fromkeys(notes)))
-    build = Outcomes.from_long if layout.model else Outcomes.from_wide
-    return build(table, origin=origin, name=path.name, missing=missing)
+    sheet = _Sheet(frame, replace(layout, decimal=layout.decimal or mark_of_file(frame)), name, [])
+    parts: dict[str, Any] = dict(_keys(frame, layout, sheet.notes))
+    if layout.model:
+        parts["model_name"] = frame[layout.model].astype(str)
+        measured = sheet.measured("", parts["model_name"])
+        parts |= {_LONG.get(kind, kind[1:]): cells for kind, cells in measured.items()}
+    else:
+        for model in _models(list(frame.columns), layout.score, name):
+            measured = sheet.measured(model, [model] * len(frame))
+            parts |= {model + kind: cells for kind, cells in measured.items()}
+    origin = Origin("own", name, ((name, read.sha256),), (*read.notes, *dict.fromkeys(sheet.notes)))
+    return table_of(pd.DataFrame(parts), origin=origin, name=path.name, missing=missing)
 
 
 def _keys(frame: pd.DataFrame, layout: Layout, notes: list[str]) -> pd.DataFrame:
@@ -318,32 +311,75 @@ def _keys(frame: pd.DataFrame, layout: Layout, notes: list[str]) -> pd.DataFrame
     return pd.DataFrame({"sample_id": ids, "prompt": prompt, "eval_name": task})
 
 
-def _wide(frame: pd.DataFrame, layout: Layout, name: str) -> tuple[pd.DataFrame, list[str]]:
-    notes: list[str] = []
-    parts: dict[str, Any] = dict(_keys(frame, layout, notes))
-    models = _models(list(frame.columns), layout.score, name)
-    for model in models:
-        score, scored = numbers(frame[_named(layout.score, model)], name, layout.decimal)
-        parts[model] = _rescaled(score, layout, name, _named(layout.score, model), notes)
-        parts[model + COST], paid = _cost(frame, layout, name, model, np.full(len(frame), model))
-        notes += [*scored, *paid]
-    return pd.DataFrame(parts), notes
+@dataclass(frozen=True)
+class _Sheet:
+    """A file's cells as its layout reads them; what was done to them is added to the notes."""
 
+    frame: pd.DataFrame
+    layout: Layout
+    name: str
+    notes: list[str]
 
-def _long(frame: pd.DataFrame, layout: Layout, name: str) -> tuple[pd.DataFrame, list[str]]:
-    notes: list[str] = []
-    keys = _keys(frame, layout, notes)
-    refuse_unknown([layout.score], list(frame.columns), name, "column")
-    score, scored = numbers(frame[layout.score], name, layout.decimal)
-    models = frame[layout.model].astype(str).to_numpy()
-    cost, paid = _cost(frame, layout, name, "", models)
-    values = _rescaled(score, layout, name, layout.score, notes)
-    notes += [*scored, *paid]
-    return keys.assign(model_name=models, performance=values, cost=cost), notes
+    def measured(self, model: str, models: Sequence[str]) -> dict[str, Floats]:
+        """Score, cost, latency and tokens of one model's columns, or of every row's model, by suffix."""
+        layout = self.layout
+        found = {"": self._score(model), COST: self._cost(model, models)}
+        if layout.latency:
+            found[LATENCY] = self._column(layout.latency, model) / {"s": 1, "ms": 1000}[layout.latency_unit]
+        if layout.tokens_in and layout.tokens_out:
+            found[TOKENS] = self._tokens(model).sum(axis=1)
+        return found
 
+    def _column(self, pattern: str, model: str) -> Floats:
+        column = pattern.replace(MODEL, model)
+        refuse_unknown([column], list(self.frame.columns), self.name, "column")
+        values, notes = numbers(self.frame[column], self.name, self.layout.decimal)
+        self.notes.extend(notes)
+        return values
 
-def _named(pattern: str, model: str) -> str:
-    return pattern.replace(MODEL, model)
+    def _tokens(self, model: str) -> Floats:
+        """(n, 2) tokens in and out."""
+        patterns = (self.layout.tokens_in, self.layout.tokens_out)
+        return np.column_stack([self._column(pattern, model) for pattern in patterns])
+
+    def _score(self, model: str) -> Floats:
+        """(n,) scores, brought to 0 to 1."""
+        values, (low, high) = self._column(self.layout.score, model), self.layout.scale or (0.0, 1.0)
+        if not low < high:
+            raise TableError(
+                f"the scale {low:g} to {high:g} has no span; give the lowest and the highest score"
+            )
+        odd = np.flatnonzero((values < low) | (values > high))
+        if len(odd):
+            raise TableError(
+                f"{self.name}: column '{shown(self.layout.score.replace(MODEL, model))}' runs from "
+                f"{np.nanmin(values):g} to {np.nanmax(values):g}, row {odd[0] + 1} lies outside {low:g} to "
+                f"{high:g}; say on what scale scores are (scale=(1, 5); on the command line --scale 1-5)"
+            )
+        if self.layout.scale:
+            self.notes.append(f"scores from {low:g} to {high:g} were brought to 0 to 1")
+        return (values - low) / (high - low)
+
+    def _cost(self, model: str, models: Sequence[str]) -> Floats:
+        """(n,) USD per query."""
+        layout = self.layout
+        if layout.cost:
+            if layout.unit not in UNITS:
+                raise TableError(
+                    f"the unit '{shown(layout.unit)}' is unknown; give one of {', '.join(UNITS)}"
+                )
+            values = self._column(layout.cost, model)
+            if UNITS[layout.unit] != 1:
+                self.notes.append(f"costs in {layout.unit} were turned into USD per query")
+            return values * UNITS[layout.unit]
+        if not (layout.tokens_in and layout.tokens_out and layout.prices):
+            raise TableError(
+                f"{self.name}: no cost is named; give a column of costs, or tokens in and out with prices"
+            )
+        refuse_unknown(list(dict.fromkeys(models)), list(layout.prices), "prices", "model")
+        self.notes.append("costs were made of tokens and prices per million")
+        prices = np.array([layout.prices[each] for each in models])
+        return (self._tokens(model) * prices).sum(axis=1) / 1e6
 
 
 def _models(columns: Sequence[str], pattern: str, name: str) -> list[str]:
@@ -360,46 +396,3 @@ def _models(columns: Sequence[str], pattern: str, name: str) -> list[str]:
         listed = ", ".join(map(shown, columns[:30]))
         raise TableError(f"{name}: no column is named like '{shown(pattern)}'; there are {listed}")
     return found
-
-
-def _rescaled(values: Floats, layout: Layout, name: str, column: str, notes: list[str]) -> Floats:
-    low, high = layout.scale or (0.0, 1.0)
-    if not low < high:
-        raise TableError(f"the scale {low:g} to {high:g} has no span; give the lowest and the highest score")
-    known = values[~np.isnan(values)]
-    if len(known) and (known.min() < low or known.max() > high):
-        row = int(np.flatnonzero((values < low) | (values > high))[0]) + 1
-        raise TableError(
-            f"{name}: column '{shown(column)}' runs from {known.min():g} to {known.max():g}, row {row} lies "
-            f"outside {low:g} to {high:g}; say on what scale scores are (scale=(1, 5); on the command line "
-            "--scale 1-5)"
-        )
-    if layout.scale:
-        notes.append(f"scores from {low:g} to {high:g} were brought to 0 to 1")
-    return (values - low) / (high - low)
-
-
-def _cost(
-    frame: pd.DataFrame, layout: Layout, name: str, model: str, models: NDArray[Any]
-) -> tuple[Floats, list[str]]:
-    """(n,) USD per query of one model's column, or of each row's model, and notes."""
-    if layout.cost:
-        column = _named(layout.cost, model)
-        refuse_unknown([column], list(frame.columns), name, "column")
-        if layout.unit not in UNITS:
-            raise TableError(f"the unit '{shown(layout.unit)}' is unknown; give one of {', '.join(UNITS)}")
-        values, notes = numbers(frame[column], name, layout.decimal)
-        changed = (
-            [f"costs in {layout.unit} were turned into USD per query"] if UNITS[layout.unit] != 1 else []
-        )
-        return values * UNITS[layout.unit], [*notes, *changed]
-    if not (layout.tokens_in and layout.tokens_out and layout.prices):
-        raise TableError(
-            f"{name}: no cost is named; give a column of costs, or tokens in and out with prices"
-        )
-    columns = [_named(pattern, model) for pattern in (layout.tokens_in, layout.tokens_out)]
-    refuse_unknown(columns, list(frame.columns), name, "column")
-    refuse_unknown(list(dict.fromkeys(models)), list(layout.prices), "prices", "model")
-    tokens = np.column_stack([numbers(frame[column], name, layout.decimal)[0] for column in columns])
-    prices = np.array([layout.prices[each] for each in models])
-    return (tokens * prices).sum(axis=1) / 1e6, ["costs were made of tokens and prices per million"]

@@ -9,8 +9,9 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +24,10 @@ from rb_support.outcomes.checks import TableError, refuse_unknown, shown
 
 _KEY = b"rb_support"
 _LARGEST_RECORD = 10_000_000
+_AT_ONCE = 100_000
+"""Rows of a CSV file that are held as Python's own texts, several times larger than a frame's, at once."""
 _HEADER = re.compile(r'(?:"[^"]*"|[^"\r\n])*')
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """Beginning of a cell that a spreadsheet would run, behind the apostrophes that keep it from that."""
 
@@ -60,7 +63,7 @@ def read(path: Path) -> Read:
     content = content_of(path)
     frame, notes = parse_csv(content, shown(path.name)), list[str]()
     if content.removeprefix(codecs.BOM_UTF8).startswith(b'"'):
-        guarded, frame = frame, frame.rename(columns=_bare).map(_bare)
+        guarded, frame = frame, _each(frame, _bare)
         if not frame.equals(guarded):
             notes.append("cells were read without the apostrophe that keeps a spreadsheet from running them")
     return Read(frame, {}, hashlib.sha256(content).hexdigest(), notes)
@@ -114,27 +117,22 @@ def parse_csv(content: bytes, name: str) -> pd.DataFrame:
     if "\0" in header:
         raise TableError(f"{name}: not a CSV file in UTF-8: UTF-16 or no text; save it again as CSV UTF-8")
     names = header.replace("|", "") if "," in header else header  # a model's columns have bars in them
-    separator = max(",", *_SEPARATORS, key=names.count)
+    separator = max(SEPARATORS, key=names.count)
     if separator != "," or header.startswith("sep="):
-        what = f"the header '{shown(header)}' is separated by {_SEPARATORS.get(separator)}"
+        what = f"the header '{shown(header)}' is separated by {SEPARATORS[separator]}"
         if header.startswith("sep="):
             what = f"line 1 '{shown(header)}' is a spreadsheet's, no header"
         raise TableError(
             f"{name}: {what}; save the table with commas, numbers with a point and no line before the header "
             "(in a spreadsheet: CSV UTF-8)"
         )
-    rows = rows_of(io.StringIO(text, newline=""), name)
-    if not rows:
-        raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
-    for number, row in enumerate(rows):
-        if len(row) != len(rows[0]):
-            raise TableError(
-                f"{name}: row {number} has {len(row)} fields, the header {len(rows[0])}; name every column, "
-                "and put quotes around a cell that holds commas or line ends"
-            )
-    if mark in text:
-        rows = [[cell.replace(mark, "\r") for cell in row] for row in rows]
-    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+    frame = frame_of(text, name)
+    return _each(frame, lambda cell: cell.replace(mark, "\r")) if mark in text else frame
+
+
+def _each(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Frame of texts, each of which and each column name is changed."""
+    return frame.rename(columns=change).map(change)
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -149,23 +147,39 @@ def _decoded(content: bytes, name: str) -> str:
         ) from error
 
 
-def rows_of(lines: Iterable[str], name: str, separator: str = ",") -> list[list[str]]:
-    """Records of a CSV text, header first, blank lines left out.
+def frame_of(text: str, name: str, separator: str = ",") -> pd.DataFrame:
+    """Texts of a CSV file's records, under its header; blank lines left out.
 
     Raises
     ------
-    TableError : naming the row that is not CSV.
+    TableError : naming the row that is not CSV, or that has more or fewer fields than the header.
     """
     csv.field_size_limit(sys.maxsize)
-    reader, rows = csv.reader(lines, strict=True, delimiter=separator), list[list[str]]()
-    try:
-        rows.extend(filter(None, reader))
-    except csv.Error as error:
-        raise TableError(
-            f"{name}: row {len(rows)} (line {reader.line_num}) is not CSV ({error}); close every quote, "
-            'and write a quote inside quotes twice ("", not \\")'
-        ) from error
-    return rows
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    records, parts, done = filter(None, reader), list[pd.DataFrame](), 0
+    header: list[str] | None = None
+    while not parts or len(parts[-1]) == _AT_ONCE:
+        rows: list[list[str]] = []
+        try:
+            header = header or next(records, [])
+            rows.extend(islice(records, _AT_ONCE))
+        except csv.Error as error:
+            at = done + bool(header)
+            raise TableError(
+                f"{name}: row {at + len(rows)} (line {reader.line_num}) is not CSV ({error}); "
+                'close every quote, and write a quote inside quotes twice ("", not \\")'
+            ) from error
+        if not header:
+            raise TableError(f"{name}: not a CSV file: it is empty; write a header and at least one row")
+        for number, row in enumerate(rows, start=done + 1):
+            if len(row) != len(header):
+                raise TableError(
+                    f"{name}: row {number} has {len(row)} fields, the header {len(header)}; name every "
+                    f"column, and put quotes around a cell that holds {SEPARATORS[separator]} or line ends"
+                )
+        parts.append(pd.DataFrame(rows, columns=header, dtype=str))
+        done += len(rows)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _bare(cell: str) -> str:

@@ -32,7 +32,7 @@ from rb_support.outcomes.checks import (
 )
 
 COST = "|total_cost"
-ANSWER = "|model_response"
+ANSWER, LATENCY, TOKENS = "|model_response", "|latency", "|total_tokens"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
@@ -57,7 +57,7 @@ def of_model(columns: Sequence[str], models: Sequence[str]) -> list[str]:
 
 
 def parse_wide(
-    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing
+    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing | Literal["keep"]
 ) -> tuple[Parts, list[str]]:
     """Check a wide frame and decode its prompts; with notes on dropped rows for the table's origin.
 
@@ -82,23 +82,50 @@ def parse_wide(
     chats = sum(map(is_chat, frame["prompt"].astype(str)))
     if chats:
         notes.append(f"prompts that were chat messages, of which the contents alone were taken: {chats}")
-    absent = np.isnan(quality).any(axis=1) | np.isnan(cost).any(axis=1)
-    if missing == "drop" and absent.any():
-        rows = np.flatnonzero(~absent)
-        about = about.iloc[rows]
-        Checks(about, name).need_columns(())
-        notes.append(f"rows dropped for a missing score or cost: {int(absent.sum())}")
-        return (about, quality[rows], cost[rows], chosen), notes
-    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
-    checks.refuse_missing(quality, chosen, remedy)
-    checks.refuse_missing(cost, cost_columns(chosen), remedy)
+    if missing == "raise":
+        refuse_missing(checks, quality, cost, chosen)
+    if missing == "drop":
+        rows, dropped = complete_rows(quality, cost, chosen, name)
+        if dropped:
+            about, quality, cost = about.iloc[rows], quality[rows], cost[rows]
+        notes += dropped
     return (about, quality, cost, chosen), notes
+
+
+def refuse_missing(checks: Checks, quality: Floats, cost: Floats, models: Sequence[str]) -> None:
+    """Refuse a missing score or cost."""
+    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop', --missing drop)"
+    checks.refuse_missing(quality, models, remedy)
+    checks.refuse_missing(cost, cost_columns(models), remedy)
+
+
+def complete_rows(
+    quality: Floats, cost: Floats, models: Sequence[str], name: str
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Rows in which no score and no cost is missing, and a note on the others if there are any.
+
+    Raises
+    ------
+    TableError : if there is no such row, naming the model that lacks most.
+    """
+    absent = np.isnan(quality) | np.isnan(cost)
+    rows = np.flatnonzero(~absent.any(axis=1))
+    if not len(rows):
+        most = int(absent.sum(axis=0).argmax())
+        raise TableError(
+            f"{shown(name)}: no row has a score and a cost of every model (row 1 lacks "
+            f"'{shown(models[absent[0].argmax()])}'); most are missing of '{shown(models[most])}', "
+            f"{absent[:, most].sum():,} of {len(absent):,}: leave it out (models=…) or fill it in"
+        )
+    gone = len(absent) - len(rows)
+    return rows, [f"rows dropped for a missing score or cost: {gone}"] if gone else []
 
 
 def problems(frame: pd.DataFrame, name: str) -> list[str]:
     """All that keeps a wide or long frame from being a table, a sentence each; none if it is one.
 
-    Of cells with one fault the first is named and the others are counted, column by column.
+    A missing cell does not: see `PartialOutcomes`. Of cells with one fault the first is named and the
+    others are counted, column by column.
     """
     try:
         frame = plain_frame(frame, name)
@@ -114,13 +141,8 @@ def problems(frame: pd.DataFrame, name: str) -> list[str]:
     if not long:
         checks.refuse_same_ids()
     for score, cost in [("performance", "cost")] if long else zip(models, cost_columns(models), strict=True):
-        quality, paid = checks.numbers([score]), checks.numbers([cost], truth=False)
-        checks.refuse_scores(quality, [score])
-        checks.refuse_costs(paid, [cost])
-        read = {score: quality, cost: paid}
-        for column, values in read.items():
-            absent = np.isnan(values).ravel() & np.array([means_absent(c) for c in frame[column]])
-            checks.refuse_missing(np.where(absent, np.nan, 0.0), [column], "fill it in or drop the row")
+        checks.refuse_scores(checks.numbers([score]), [score])
+        checks.refuse_costs(checks.numbers([cost], truth=False), [cost])
     return checks.problems
 
 
@@ -271,7 +293,8 @@ def long_frame(table: Parts) -> pd.DataFrame:
 def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Wide frame of a long one; cells and repeats are checked here, while row numbers are the file's.
 
-    A further column becomes `<model>|<column>` if it is `model_response` or varies within a sample.
+    A further column becomes `<model>|<column>` if it is `model_response`, `latency` or `total_tokens`, or
+    varies within a sample.
 
     Raises
     ------
@@ -294,23 +317,14 @@ def wide_of_long(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _pivot(frame: pd.DataFrame, values: Floats, sample: NDArray[Any]) -> pd.DataFrame:
-    first = np.flatnonzero(~pd.Series(sample).duplicated().to_numpy())
-    model, models = pd.factorize(frame["model_name"])
     rest = [column for column in frame.columns if column not in LONG]
-    ours = [c for c in rest if c == ANSWER[1:] or (frame.groupby(sample)[c].nunique(dropna=False) > 1).any()]
-    shared = frame[[*KEYS, *(c for c in rest if c not in ours)]].iloc[first].reset_index(drop=True)
-    columns: dict[str, NDArray[Any]] = {}
-    for j, owner in enumerate(models):
-        rows = np.flatnonzero(model == j)
-        columns[owner] = _scatter(values[rows, 0], sample[rows], len(first), np.nan)
-        columns[owner + COST] = _scatter(values[rows, 1], sample[rows], len(first), np.nan)
-        for column in ours:
-            cells = frame[column].to_numpy(dtype=object)[rows]
-            columns[f"{owner}|{column}"] = _scatter(cells, sample[rows], len(first), None)
-    return pd.concat([shared, pd.DataFrame(columns)], axis=1)
-
-
-def _scatter(cells: NDArray[Any], at: NDArray[Any], n: int, blank: float | None) -> NDArray[Any]:
-    whole = np.full(n, blank, dtype=cells.dtype)
-    whole[at] = cells
-    return whole
+    varies = (frame[rest].groupby(sample).nunique(dropna=False) > 1).any()
+    ours = [column for column in rest if f"|{column}" in (ANSWER, LATENCY, TOKENS) or varies[column]]
+    shared = frame.drop(columns=[*ours, *LONG[3:]])[~pd.Series(sample).duplicated()]
+    cells = frame[ours].set_axis([f"|{column}" for column in ours], axis=1)
+    cells = pd.concat([pd.DataFrame({"": values[:, 0], COST: values[:, 1]}), cells], axis=1)
+    model, models = pd.factorize(frame["model_name"])
+    order = [(kind, j) for j in range(len(models)) for kind in cells.columns]
+    table = cells.assign(sample=sample, model=model).pivot(index="sample", columns="model")[order]
+    table = table.set_axis([f"{models[j]}{kind}" for kind, j in order], axis=1).reset_index(drop=True)
+    return pd.concat([shared.reset_index(drop=True), table], axis=1)

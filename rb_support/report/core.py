@@ -166,6 +166,7 @@ class Report:
         item, kept = self._item(id, title), self._without_paper(frame)
         caption = f"{item.title}. {render.data_line(self.origin)} · {id}"
         seen = kept if view is None else self._without_paper(view)
+        formats = {self._in_unit(column): how for column, how in (formats or {}).items()}
         pages = render.shown(seen, formats).pages(id, caption)
         self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
         return seen
@@ -233,7 +234,13 @@ class Report:
 
     def _without_paper(self, frame: pd.DataFrame) -> pd.DataFrame:
         columns = [name for name in frame if isinstance(name, str) and render.PAPER_COLUMN.fullmatch(name)]
-        return frame.drop(columns=columns) if self._own else frame
+        return frame.drop(columns=columns).rename(columns=self._in_unit) if self._own else frame
+
+    def _in_unit(self, column: Any) -> Any:
+        """Name of a column of costs, with their unit where that is not USD."""
+        unit = self.origin.cost_unit
+        named = isinstance(column, str) and unit != "USD"
+        return column.replace("usd", {"s": "seconds"}.get(unit, unit)) if named else column
 
     def _item(self, id: str, title: str | None) -> Item:
         """The item of an id, under a title of its own if one is given."""

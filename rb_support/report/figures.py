@@ -16,7 +16,6 @@ from rb_support.frontier import Curve, Points, aiq, hull, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
     cost_axis,
-    cost_label,
     finite,
     label_ends,
     model_legend,
@@ -75,7 +74,7 @@ def mathematics_figure(
     middle.set_title("Non-decreasing hull")
     right.set_title("AIQ on a shared domain")
     for ax in (left, middle, right):
-        cost_axis(ax, cost_label(outcomes).partition("(")[2].rstrip(")"))
+        cost_axis(ax, outcomes.cost_unit, brief=True)
     model_legend(fig, outcomes.models)
     return fig
 
@@ -132,7 +131,7 @@ def plot_comparison(
         plot_curve(ax, comparison.points(name), name, router=name, until=until)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     ax.set_title(part_title(title, comparison.test))
-    cost_axis(ax, cost_label(comparison.test), log=log)
+    cost_axis(ax, comparison.test.cost_unit, log=log)
 
 
 def comparison_figure(
@@ -160,7 +159,7 @@ def comparison_figure(
             plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
             ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
         _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
-        cost_axis(lead, cost_label(comparisons[dataset].test))
+        cost_axis(lead, comparisons[dataset].test.cost_unit)
         lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
         for ax in (linear, *log):
             ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
@@ -258,7 +257,7 @@ def oracle_figure(*tables: Outcomes) -> Figure:
             plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
             plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
             _plot_models_and_oracle(ax, outcomes, oracle, 34)
-            cost_axis(ax, cost_label(outcomes), log=ax is right)
+            cost_axis(ax, outcomes.cost_unit, log=ax is right)
         left.set_title(
             _named(outcomes) if len(shown) > 1 else part_title("All queries", outcomes), fontsize=8.5
         )
@@ -283,11 +282,13 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
     ncols = 4 if len(parts) == 4 or len(parts) > 6 else 3
     fig, axes = panels_of(parts, ncols, most=8, deep=2, height=2.4 if len(parts) <= 3 else 1.8)
     for place, (name, pair) in enumerate(axes.items()):
-        part, label = parts[name], cost_label(outcomes).partition("(")[2].rstrip(")")
+        part = parts[name]
         for ax, log in zip(pair, (False, True), strict=True):
             plot_curve(ax, part.points(), ZERO, router=ZERO, until=part.points()[:, 0].max())
             _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 24)
-            cost_axis(ax, label if log and place + ncols >= len(axes) else "", log=log)
+            cost_axis(ax, part.cost_unit, brief=True, log=log)
+            if not log or place + ncols < len(axes):
+                ax.set_xlabel("")
         pair[0].set_title(part_title(name, part), fontsize=8)
         pair[1].set_title("the same, log cost", fontsize=7, fontweight="normal")
     fig.supylabel("mean quality", fontsize=8)
@@ -357,7 +358,7 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     if any(paper_rule(name) in comparison.systems for name in rates):
         ax.plot([], [], color=GREY, linestyle=_DASH, linewidth=1.2, label="paper's stopping rule")
     _plot_models_and_oracle(ax, comparison.test, oracle, 16)
-    cost_axis(ax, cost_label(comparison.test).partition("(")[2].rstrip(")"))
+    cost_axis(ax, comparison.test.cost_unit, brief=True)
     label_ends(ax, ends)
 
 

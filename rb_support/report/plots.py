@@ -24,11 +24,14 @@ from numpy.typing import ArrayLike
 
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
 from rb_support.frontier import Points, hull, hull_indices
-from rb_support.outcomes import Outcomes
 from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
 from rb_support.report.text import LegibleFigure, short
 
-COST_LABEL = "mean cost (USD per 1,000 queries)"
+_UNITS = {
+    "USD": ("mean cost", "USD per 1,000 queries", 1000),
+    "s": ("mean latency", "seconds per query", 1),
+}
+"""Unit of costs -> what an axis shows, in what, and that as a multiple of the unit per query."""
 NAMED = len(dict.fromkeys(MODELS + RAG_MODELS))
 """Of more models than the papers have, only those on a hull are named."""
 MOST_NAMES = 24
@@ -201,24 +204,27 @@ def label_ends(ax: Axes, labels: Mapping[str, tuple[float, Any]], *, size: float
         )
 
 
-def cost_axis(ax: Axes, label: str = COST_LABEL, *, log: bool = False) -> None:
+def cost_axis(ax: Axes, unit: str = "USD", *, brief: bool = False, log: bool = False) -> None:
     """Make the x axis one of mean cost: drawn in USD per query, read in USD per 1,000 queries.
 
-    Call it when all is drawn. For rows of panels, leave the label empty but in the last row, or call
-    `fig.supxlabel(COST_LABEL)` once.
+    RouterBench names latency as future work: of a table that is `priced` by it the axis is in seconds per
+    query, and of one priced by another column in that. Call it when all is drawn.
 
     Parameters
     ----------
-    label : of the axis.
+    unit : `cost_unit` of the table.
+    brief : label it with the unit alone.
     log : spread cheap models on a logarithm (see `log_axis`), as a second look. The first look is linear: a
         mixture of two models is straight there, and areas are what AIQ measures.
     """
+    what, per, times = _UNITS.get(unit, (f"mean {short(unit, 24)}", "per query", 1))
+    label = per if brief else f"{what} ({per})"
     ax.set_xlabel(label)
     if log:
         log_axis(ax, label)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{1000 * cost:.6g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{times * cost:.6g}"))
 
 
 def log_axis(ax: Axes, label: str = "") -> None:
@@ -246,17 +252,6 @@ def log_axis(ax: Axes, label: str = "") -> None:
     labels = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf))
     ax.xaxis.set_major_formatter(labels)
     ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def cost_label(outcomes: Outcomes) -> str:
-    """Label of `cost_axis`: USD per 1,000 queries, or milliseconds of a table whose cost is in seconds.
-
-    RouterBench names latency as future work; `rb_support.construct.export` writes such tables (column
-    `cost_unit`).
-    """
-    unit = outcomes.frame.get("cost_unit")
-    seconds = unit is not None and (unit == "seconds").all()
-    return "mean latency (milliseconds per query)" if seconds else COST_LABEL
 
 
 class _LogTicks(LogLocator):

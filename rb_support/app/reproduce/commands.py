@@ -29,6 +29,7 @@ def reproduce(
     models: Sequence[str] = (),
     missing: Missing = "raise",
     columns: Sequence[str] = (),
+    cost: str = "",
     scale: str = "quick",
     only: Sequence[str] = (),
     settings: Sequence[str] = (),
@@ -46,7 +47,7 @@ def reproduce(
     ----------
     notebooks : folder of the `NN_*.ipynb`.
     data : "simulated", "real", or the path of an outcome table, whose figures get a folder of their own.
-    models, missing, columns : how to read an own table, see `own.read_own`.
+    models, missing, columns, cost : how to read an own table, see `own.read_own`.
     scale : "quick" or "full".
     only : beginnings of the names of the notebooks to run; all if empty.
     settings : "name=value" for other parameters of the notebooks.
@@ -70,11 +71,13 @@ def reproduce(
         raise UsageError(f"--scale {scale}: it is one of {', '.join(plan.SCALES)}")
     table, place = None, Path(data)
     if data not in ("simulated", "real"):
-        table = read_own(Path(data), models, missing, columns)
+        table = read_own(Path(data), models, missing, columns, cost)
         place = store.folder_of(table.origin)
         data = str(build / "tables" / f"{place.name}.parquet")
-    elif models or columns or missing != "raise":
-        raise UsageError(f"--models, --missing and --columns are for an own table, not for --data {data}")
+    elif models or columns or cost or missing != "raise":
+        raise UsageError(
+            f"--models, --missing, --columns and --cost are for an own table, not for --data {data}"
+        )
     given = {"data": data, "scale": scale}
     runs = plan.plan_runs(found, build / "notebooks" / place, given=given, settings=settings, table=table)
     for sentence in plan.left_out(runs, settings):

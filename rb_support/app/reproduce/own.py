@@ -15,7 +15,11 @@ Missing = Literal["raise", "drop"]
 
 
 def read_own(
-    path: Path, models: Sequence[str] = (), missing: Missing = "raise", columns: Sequence[str] = ()
+    path: Path,
+    models: Sequence[str] = (),
+    missing: Missing = "raise",
+    columns: Sequence[str] = (),
+    cost: str = "",
 ) -> Outcomes:
     """Read and check a user's table, which is of kind "own" whatever a Parquet file says of itself.
 
@@ -25,6 +29,7 @@ def read_own(
     models : the models to keep; all if empty.
     missing : what becomes of a row that lacks a score or cost.
     columns : "NAME=COLUMN" texts: the file's own name of a column that the schema calls NAME.
+    cost : further columns to take as costs, such as latency; the dollars if empty.
 
     Raises
     ------
@@ -36,6 +41,7 @@ def read_own(
         raise UsageError(f"--columns {', '.join(columns)}: write NAME=COLUMN, such as eval_name=task")
     try:
         table = Outcomes.read(path, models=list(models) or None, missing=missing, columns=named)
+        table = table.priced(cost) if cost else table
         files = dict.fromkeys([(path.name, digest(path)), *table.origin.files])
     except (TableError, OSError) as error:
         raise UsageError(str(error)) from error
