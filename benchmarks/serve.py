@@ -1,8 +1,8 @@
 """What a served router adds to a request, and its memory over many.
 
 Client, router and endpoint are a process each. The same request goes to the endpoint directly and through
-the router, in turn, one at a time; the embedding is replaced by a constant there and timed apart. Goals: under
-2 ms more at the median, and memory that stays flat over 5,000 requests. On a busy machine look at the
+the router, in turn, one at a time; the embedding is replaced by a constant there and timed apart. Goals:
+under 2 ms more at the median, and memory that stays flat over 5,000 requests. On a busy machine look at the
 processor time.
 """
 
@@ -22,7 +22,7 @@ import psutil
 
 from rb_support import deploy
 from rb_support.construct import loopback
-from rb_support.construct.simulated import SimulatedModel
+from rb_support.construct.loopback import SimulatedModel
 from rb_support.deploy import server
 from rb_support.deploy.ledger import Ledger
 from rb_support.embed import encoder

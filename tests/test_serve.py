@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 
 from rb_support import deploy
 from rb_support.__main__ import app
+from rb_support.construct.loopback import SimulatedModel
 from rb_support.construct.records import CallError, Model
-from rb_support.construct.simulated import SimulatedModel
 from rb_support.deploy.ledger import Ledger, ServeError
 from rb_support.deploy.server import Limits, Proxy, serving
 
@@ -76,7 +76,7 @@ def metrics(client):
 
 def test_it_decides_as_the_saved_router_does_and_says_so(router, tmp_path):
     router.save(tmp_path / "router")
-    prompts = table(seed=5).frame["prompt"].tolist()[:40]
+    prompts = table(seed=5).frame["prompt"].tolist()[:15]
     with upstream(models=SIMULATED) as server:
         with served(deploy.load(tmp_path / "router"), cards(server.url), tmp_path) as client:
             for name, set_to in (("router", router), ("router-0.6", router.calibrate(quality=0.6))):
@@ -177,26 +177,25 @@ async def slow(writer):
     writer.close()
 
 
+FAULTS = [
+    ((429, "{}"), 429, "429", False),
+    ((500, "{}"), 502, "500", False),
+    ((504, "{}"), 502, "504", True),
+    ((401, "{}"), 502, "401", False),
+    ((400, '{"error": {"message": "too long"}}'), 400, "400", False),
+    (cut, 502, "cut", True),
+    (slow, 504, "timeout", True),
+]
+NO_ANSWERS = [((200, "four"), 502, "malformed", True), ({"error": "busy"}, 502, "malformed", True)]
+
+
 @pytest.mark.parametrize(
-    ("fault", "status", "kind", "billed"),
-    [
-        ((429, "{}"), 429, "429", False),
-        ((500, "{}"), 502, "500", False),
-        ((504, "{}"), 502, "504", True),
-        ((401, "{}"), 502, "401", False),
-        ((400, '{"error": {"message": "too long"}}'), 400, "400", False),
-        (cut, 502, "cut", True),
-        (slow, 504, "timeout", True),
-        ((200, "four"), 502, "malformed", True),
-        ({"error": "busy"}, 502, "malformed", True),
-    ],
+    ("stream", "fault", "status", "kind", "billed"),
+    [*((False, *fault) for fault in FAULTS + NO_ANSWERS), *((True, *fault) for fault in FAULTS)],
 )
-@pytest.mark.parametrize("stream", [False, True])
 def test_a_fault_is_told_counted_and_the_next_model_asked_if_that_is_wished(
-    router, tmp_path, fault, status, kind, billed, stream
+    router, tmp_path, stream, fault, status, kind, billed
 ):
-    if stream and (fault == (200, "four") or isinstance(fault, dict)):
-        pytest.skip("no stream")
     good = pieces("four", USAGE) if stream else completion("four")
     with scripted(lambda body: fault if body["model"] == "small" else good) as url:
         options = {"limits": Limits(timeout_s=0.5)}
@@ -205,7 +204,7 @@ def test_a_fault_is_told_counted_and_the_next_model_asked_if_that_is_wished(
                 ask(client, stream=stream)
             assert told.value.status_code == status and "small" in told.value.body["message"]
             counted = metrics(client)
-            assert counted[f'errors_total{{model="small",kind="{kind}"}}'] == 1
+            assert counted[f'errors_total{{kind="{kind}",model="small"}}'] == 1
             assert (counted["spent_usd"] > 0) == billed
             assert counted[f'refused_total{{status="{status}"}}'] == 1
         with served(router, cards(url), tmp_path, fallback=True, **options) as client:
@@ -420,17 +419,17 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
             ended.set()
 
     async def silent(writer):
-        await asyncio.sleep(1)
+        await asyncio.sleep(5)
 
-    with scripted(lambda body: endless if body.get("stream") else silent) as url:
+    with scripted(lambda body: endless if body.get("stream") else silent, writes_for_s=60) as url:
         with served(router, cards(url), tmp_path) as client:
             stream = client.chat.completions.create(model="router", messages=HI, stream=True)
             next(iter(stream))
             stream.close()
-            assert ended.wait(1.4)
+            assert ended.wait(30)
             with pytest.raises(openai.APITimeoutError):
-                ask(client, timeout=0.1)
-            until = time.monotonic() + 5
+                ask(client, timeout=1.5)
+            until = time.monotonic() + 30
             while metrics(client).get("disconnects_total", 0) < 2 and time.monotonic() < until:
                 time.sleep(0.01)
             counted = metrics(client)

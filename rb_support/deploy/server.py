@@ -12,28 +12,37 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 import re
 import socket
 import threading
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 import uvicorn
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    generate_latest,
+)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -47,35 +56,42 @@ from rb_support.embed import encoder
 from rb_support.outcomes.cells import TURN
 from rb_support.routers import decide
 
-Counts = defaultdict[tuple[str, ...], float]
-"""Numbers by name and labels."""
+_Kind = TypeVar("_Kind", Counter, Gauge, Histogram, Summary)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _ROUTER = re.compile(r"router(?:-(0\.\d{1,3}|1(?:\.0{1,3})?))?")
 """Few goals can be named, as each is calibrated once and kept."""
 _BATCH = 64
 _CALLERS_FAULT = {400, 413, 415, 422}
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _SENT_ON = {
     *("temperature", "top_p", "top_k", "min_p", "n", "stop", "seed", "presence_penalty", "logit_bias"),
     *("frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs", "response_format", "user"),
     *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity", "metadata", "stream"),
 }
 """Fields that are sent on. Others could add to the bill what prompt and answer do not, and are refused."""
-_METRICS = {
-    "calls": "counter Calls sent to a model.",
-    "errors": "counter Calls without an answer, by what went wrong.",
-    "fallbacks": "counter Requests handed on because this model had no answer.",
-    "refused": "counter Requests answered with an error, by its status.",
-    "usd": "counter USD charged since the server started.",
-    "latency_seconds": "summary Seconds of calls that were answered whole.",
-    "deciding_seconds": "summary Seconds of embedding and deciding, by batch.",
-    "decided": "counter Prompts that were embedded and decided.",
-    "disconnects": "counter Requests whose caller left before the end.",
-    "in_flight": "gauge Requests at work.",
-    "spent_usd": "gauge USD in the ledger, those of earlier runs included.",
-    "budget_usd": "gauge USD that the ledger may reach.",
-}
+
+
+class _Metrics:
+    """What the server counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def made(kind: type[_Kind], name: str, says: str, *labels: str) -> _Kind:
+            return kind(f"rb_router_{name}", says, labels, registry=self.registry)
+
+        self.calls = made(Counter, "calls", "Calls sent to a model.", "model")
+        self.errors = made(Counter, "errors", "Calls without an answer, by what went wrong.", "model", "kind")
+        self.fallbacks = made(Counter, "fallbacks", "Requests handed on for want of an answer.", "model")
+        self.refused = made(Counter, "refused", "Requests answered with an error, by its status.", "status")
+        self.usd = made(Counter, "usd", "USD of calls since the server started.", "model")
+        self.latency = made(Histogram, "latency_seconds", "Seconds of calls that were answered.", "model")
+        self.deciding = made(Summary, "deciding_seconds", "Seconds to embed and decide a batch of prompts.")
+        self.decided = made(Counter, "decided", "Prompts that were decided on.")
+        self.disconnects = made(Counter, "disconnects", "Requests whose caller left before the end.")
+        self.in_flight = made(Gauge, "in_flight", "Requests at work.")
+        self.spent = made(Gauge, "spent_usd", "USD in the ledger, those of earlier runs included.")
+        self.budget = made(Gauge, "budget_usd", "USD that the ledger may reach.")
 
 
 class _Refusal(Exception):
@@ -165,8 +181,8 @@ class _Decisions:
     Nothing is kept: the vectors of a user's prompts go into no cache.
     """
 
-    def __init__(self, router: DeployedRouter, counts: Counts) -> None:
-        self._router, self._counts, self._encode = router, counts, encoder(router.embedding)
+    def __init__(self, router: DeployedRouter, metrics: _Metrics) -> None:
+        self._router, self._metrics, self._encode = router, metrics, encoder(router.embedding)
         self._thread = ThreadPoolExecutor(1, "decide")
         self._waiting: list[tuple[str, str, asyncio.Future[list[_Choice]]]] = []
         self._work: asyncio.Task[None] | None = None
@@ -205,9 +221,8 @@ class _Decisions:
             first[rows] = decide(predicted[rows], router.mean_cost, willingness)
             score[rows] = willingness * predicted[rows] - router.mean_cost
         score[np.arange(len(first)), first] = np.inf
-        self._counts["deciding_seconds_sum",] += time.perf_counter() - began
-        self._counts["deciding_seconds_count",] += 1
-        self._counts["decided",] += len(prompts)
+        self._metrics.deciding.observe(time.perf_counter() - began)
+        self._metrics.decided.inc(len(prompts))
         named = list(zip(router.models, router.mean_cost.tolist(), strict=True))
         return [
             [_Choice(named[j][0], float(row[j]), named[j][1]) for j in order]
@@ -263,30 +278,39 @@ class Proxy:
         if any(map(_ROUTER.fullmatch, cards)):
             raise ServeError("a model card is named as the router is; give it another name")
         self.router, self.cards, self.ledger, self.limits, self.key = router, cards, ledger, limits, key
-        self.fallback, self.budget = fallback, Budget(budget_usd, sum(ledger.usd.values()))
-        self.counts: Counts = defaultdict(float)
-        self.decisions = _Decisions(router, self.counts)
+        self.free, self.fallback, self.budget = (
+            limits.concurrency,
+            fallback,
+            Budget(budget_usd, sum(ledger.usd.values())),
+        )
+        self.metrics = metrics = _Metrics()
+        metrics.spent.set_function(lambda: self.budget.spent_usd)
+        metrics.budget.set(math.inf if budget_usd is None else budget_usd)
+        self.decisions = _Decisions(router, metrics)
         self.connections = {name: Connection(card, limits.timeout_s) for name, card in cards.items()}
         self.slots = {name: asyncio.Semaphore(card.concurrency) for name, card in cards.items()}
         self.dearer: set[str] = set()  # models that have billed more than can be
-        self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of chat completions; a caller who leaves ends it."""
-        self.in_flight += 1
         try:
-            if self.in_flight > self.limits.concurrency:
-                raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
-            raw = await self._read(Request(scope, receive))
-            if not await _while_there(self._answer(raw, send), receive):
-                self.counts["disconnects",] += 1
-        except _Refusal as refusal:
-            self.counts["refused", str(refusal.status)] += 1
-            await refusal.response()(scope, receive, send)
+            with self.metrics.in_flight.track_inprogress(), self._slot():
+                raw = await self._read(Request(scope, receive))
+                if not await _while_there(self._answer(raw, send), receive):
+                    raise ClientDisconnect
         except ClientDisconnect:
-            self.counts["disconnects",] += 1
+            self.metrics.disconnects.inc()
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """One of the requests that may be at work at once."""
+        if not self.free:
+            raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
+        self.free -= 1
+        try:
+            yield
         finally:
-            self.in_flight -= 1
+            self.free += 1
 
     async def _read(self, request: Request) -> bytes:
         """Body of a request that may be asked."""
@@ -319,7 +343,7 @@ class Proxy:
             except _Refusal:
                 if following is None or not self.fallback:
                     raise
-                self.counts["fallbacks", choice.model] += 1
+                self.metrics.fallbacks.labels(choice.model).inc()
 
     async def _choices(self, asked: _Asked) -> list[_Choice]:
         if asked.model in self.cards:
@@ -364,23 +388,22 @@ class Proxy:
             spent, began = most, time.perf_counter()  # until it is known better
             try:
                 self.ledger.add(name, most)
-                self.counts["calls", name] += 1
+                self.metrics.calls.labels(name).inc()
                 async with aclosing(connection.forward(body)) as parts:
                     async for part in parts:
                         await self._in_time(answer.hand_on(part))
                 spent = most if answer.usd is None else answer.usd
-                self.counts["latency_seconds_sum", name] += time.perf_counter() - began
-                self.counts["latency_seconds_count", name] += 1
+                self.metrics.latency.labels(name).observe(time.perf_counter() - began)
                 if spent > most + SLACK and self.budget.limit_usd is not None:
                     self.dearer.add(name)
             except (TryAgain, CallError) as error:
                 spent = most if error.billed or answer.begun else 0.0
                 failed, kind = _refusal(error, name)
-                self.counts["errors", name, kind] += 1
+                self.metrics.errors.labels(name, kind).inc()
                 if not answer.begun:
                     raise failed from None
             finally:
-                self.counts["usd", name] += spent
+                self.metrics.usd.labels(name).inc(spent)
                 self.budget.settle(most, spent)
                 if spent != most:
                     self.ledger.add(name, spent - most)
@@ -408,24 +431,23 @@ class Proxy:
         goal = str(self.router.goal) if self.router.goal else None
         return JSONResponse({"status": "ok", "kind": self.router.kind, "goal": goal})
 
-    async def metrics(self, request: Request) -> Response:
-        """Counts in Prometheus' text form."""
-        counts = {**self.counts, ("in_flight",): self.in_flight, ("spent_usd",): self.budget.spent_usd}
-        if self.budget.limit_usd is not None:
-            counts["budget_usd",] = self.budget.limit_usd
-        lines = []
-        for metric, told in _METRICS.items():
-            kind, _, says = told.partition(" ")
-            name = f"rb_router_{metric}" + ("_total" if kind == "counter" else "")
-            lines += [f"# HELP {name} {says}", f"# TYPE {name} {kind}"]
-            labels = ("status",) if metric == "refused" else ("model", "kind")
-            for end in ("_sum", "_count") if kind == "summary" else ("",):
-                lines += [
-                    f"{name}{end}{_labels(labels, key[1:])} {value:.12g}"
-                    for key, value in sorted(counts.items())
-                    if key[0] == metric + end
-                ]
-        return PlainTextResponse("\n".join(lines) + "\n", media_type=None, headers={"content-type": _TEXT})
+    async def counted(self, request: Request) -> Response:
+        """Counts in Prometheus' form."""
+        return Response(generate_latest(self.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Errors, those of routes too, in OpenAI's form."""
+        if isinstance(error, HTTPException):
+            asked = f"{request.method} {request.url.path}"
+            told = {
+                404: (f"Unknown request URL: {asked}. Please check the URL for typos.", "unknown_url"),
+                405: (f"Not allowed to {asked}.", "method_not_supported"),
+            }
+            error = _Refusal(error.status_code, *told.get(error.status_code, (error.detail,)))
+        elif not isinstance(error, _Refusal):
+            error = _Refusal(500, "The server had an error while processing your request.")
+        self.metrics.refused.labels(error.status).inc()
+        return error.response()
 
     async def close(self) -> None:
         """Leave ledger, thread and connections."""
@@ -543,38 +565,6 @@ async def _while_there(work: Awaitable[None], receive: Receive) -> bool:
     return True
 
 
-def _labels(names: Sequence[str], values: Sequence[str]) -> str:
-    r"""Labels as Prometheus writes them.
-
-    >>> print(_labels(("model", "kind"), ('a "b"',)))
-    {model="a \"b\""}
-    """
-    coded = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
-    shown = ",".join(f'{name}="{value}"' for name, value in zip(names, coded, strict=False))
-    return f"{{{shown}}}" if shown else ""
-
-
-async def _no_such(request: Request, error: Exception) -> Response:
-    """Errors of a route, in OpenAI's form."""
-    assert isinstance(error, HTTPException)
-    method, path = request.method, request.url.path
-    told = {
-        404: (f"Unknown request URL: {method} {path}. Please check the URL for typos.", "unknown_url"),
-        405: (f"Not allowed to {method} on {path}.", "method_not_supported"),
-    }
-    message, code = told.get(error.status_code, (error.detail, None))
-    return _Refusal(error.status_code, message, code).response()
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, _Refusal)
-    return error.response()
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return _Refusal(500, "The server had an error while processing your request.").response()
-
-
 def application(proxy: Proxy, host: str = "127.0.0.1") -> Starlette:
     """The routes of a proxy; on loopback it answers to no other name, so that no web page can reach it."""
 
@@ -588,10 +578,10 @@ def application(proxy: Proxy, host: str = "127.0.0.1") -> Starlette:
             Route("/v1/chat/completions", proxy, methods=["POST"]),
             Route("/v1/models", proxy.models),
             Route("/health", proxy.health),
-            Route("/metrics", proxy.metrics),
+            Route("/metrics", proxy.counted),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)] if host in LOOPBACK else [],
-        exception_handlers={HTTPException: _no_such, _Refusal: _refused, Exception: _broken},
+        exception_handlers=dict.fromkeys((HTTPException, _Refusal, Exception), proxy.refused),
         lifespan=lifespan,
     )
 
@@ -625,15 +615,8 @@ def serving(proxy: Proxy) -> Iterator[str]:
 
 def _socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # by its protocol the event loop knows that it may send small packets at once, which saves 40 ms a request
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(2048)
-    except OSError:
-        made.close()
-        raise
+    made = socket.create_server((host, port), family=family, backlog=2048)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections too; else 40 ms a request
     return made
 
 
