@@ -150,18 +150,20 @@ class Connection:
         TryAgain : if it failed in a way that may pass.
         CallError : if it would fail again.
         """
-        parts = self._stream(asked) if asked.get("stream") else self._whole(asked)
+        parts, come = self._stream(asked) if asked.get("stream") else self._whole(asked), False
         async with aclosing(parts):
             while True:
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         part = await anext(parts)
                 except StopAsyncIteration:
-                    return
+                    if come:
+                        return
+                    problem: Exception = TryAgain("malformed", billed=True)
                 except Exception as error:
                     problem = _problem(self.model, error, self._key)
                 else:
-                    if isinstance(part, dict) and isinstance(part.get("choices"), list):
+                    if come := isinstance(part, dict) and isinstance(part.get("choices"), list):
                         yield part
                         continue
                     problem = TryAgain("malformed", billed=True)

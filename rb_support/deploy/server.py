@@ -278,11 +278,8 @@ class Proxy:
         if any(map(_ROUTER.fullmatch, cards)):
             raise ServeError("a model card is named as the router is; give it another name")
         self.router, self.cards, self.ledger, self.limits, self.key = router, cards, ledger, limits, key
-        self.free, self.fallback, self.budget = (
-            limits.concurrency,
-            fallback,
-            Budget(budget_usd, sum(ledger.usd.values())),
-        )
+        self.fallback, self.free = fallback, limits.concurrency
+        self.budget = Budget(budget_usd, sum(ledger.usd.values()))
         self.metrics = metrics = _Metrics()
         metrics.spent.set_function(lambda: self.budget.spent_usd)
         metrics.budget.set(math.inf if budget_usd is None else budget_usd)
@@ -335,11 +332,11 @@ class Proxy:
 
     async def _answer(self, raw: bytes, send: Send) -> None:
         """Ask the model that is chosen, and where it has no answer and that is wished, the next best."""
-        asked, body = _parsed(raw)
+        asked, body, text = _parsed(raw)
         choices = await self._choices(asked)
         for choice, following in zip(choices, [*choices[1:], None], strict=True):
             try:
-                return await self._ask(choice, asked, body, raw, send)
+                return await self._ask(choice, asked, body, text, send)
             except _Refusal:
                 if following is None or not self.fallback:
                     raise
@@ -358,9 +355,7 @@ class Proxy:
             raise _Refusal(400, "No text of a user to route by.", param="messages")
         return await self.decisions(prompt, share)
 
-    async def _ask(
-        self, choice: _Choice, asked: _Asked, body: dict[str, Any], raw: bytes, send: Send
-    ) -> None:
+    async def _ask(self, choice: _Choice, asked: _Asked, body: dict[str, Any], text: str, send: Send) -> None:
         """Ask one model within the budget, and hand its answer on as it comes.
 
         Raises
@@ -375,7 +370,7 @@ class Proxy:
         for unsaid in ("temperature", "stop") if card.fixed_temperature else ():
             body.pop(unsaid, None)
         # No tokenizer makes more than one token of a byte, and the body is longer than its texts.
-        messages = (("", raw.decode(errors="replace")), *[("", "")] * (len(asked.messages) - 1))
+        messages = (("", text), *[("", "")] * (len(asked.messages) - 1))
         most = worst_usd(card, messages, Parameters(limit * asked.n))
         answer, failed = _Answer(send, asked, choice, connection), None
         async with self.slots[name]:
@@ -513,16 +508,16 @@ class _Answer:
         await self.send({"type": "http.response.start", "status": 200, "headers": coded})
 
 
-def _parsed(raw: bytes) -> tuple[_Asked, dict[str, Any]]:
-    """What a request asks, and its fields to send on."""
+def _parsed(raw: bytes) -> tuple[_Asked, dict[str, Any], str]:
+    """What a request asks, its fields to send on, and these as they are sent."""
     try:
-        body = json.loads(raw)
-        if not isinstance(body, dict):
-            raise ValueError
-    except (ValueError, RecursionError):
+        body = {name: value for name, value in json.loads(raw).items() if value is not None}
+        sent = {name: value for name, value in body.items() if name in _SENT_ON | {"messages"}}
+        text = json.dumps(sent, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, AttributeError, RecursionError):  # no numbers and half characters are no JSON either
         message = "We could not parse the JSON body of your request: it must be an object in JSON."
         raise _Refusal(400, message) from None
-    body = {name: value for name, value in body.items() if value is not None}
     try:
         asked = _Asked.model_validate(body)
     except ValidationError as error:
@@ -533,7 +528,7 @@ def _parsed(raw: bytes) -> tuple[_Asked, dict[str, Any]]:
     if unknown:
         message = f"Unrecognized request argument supplied: {unknown[0]}"
         raise _Refusal(400, message, "unknown_parameter", unknown[0])
-    return asked, {name: value for name, value in body.items() if name in _SENT_ON | {"messages"}}
+    return asked, sent, text
 
 
 def _refusal(error: TryAgain | CallError, model: str) -> tuple[_Refusal, str]:
