@@ -444,29 +444,31 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
     assert counted["spent_usd"] > 2 * most  # what may be on the bill stays charged
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_sigterm_lets_what_is_at_work_end(router, tmp_path, stream):
+def test_sigterm_lets_what_is_at_work_end(router, tmp_path):
     router.save(tmp_path / "router")
-    say = pieces(*["x"] * 9, USAGE, wait_s=0.1) if stream else delayed(completion("x" * 9))
-    asked = threading.Event()
-    with scripted(lambda _: asked.set() or say) as url:
+    went = {stream: threading.Event() for stream in (False, True)}
+    says = {True: pieces(*["x"] * 9, USAGE, wait_s=0.1), False: delayed(completion("x" * 9))}
+    with scripted(
+        lambda body: went[stream := body.get("stream", False)].set() or says[stream], writes_for_s=60
+    ) as url:
         write_cards(tmp_path / "models.toml", url)
         process, address = command(tmp_path)
         http = openai.DefaultHttpxClient(trust_env=False)
         with openai.OpenAI(base_url=address, api_key="none", max_retries=0, http_client=http) as client:
-            with ThreadPoolExecutor(1) as thread:
-                answer = thread.submit(lambda: whole(ask(client, stream=stream).parse(), stream))
-                assert asked.wait(30)
+
+            def answered(stream):
+                return whole(ask(client, stream=stream).parse(), stream)
+
+            with ThreadPoolExecutor(2) as threads:
+                answers = [threads.submit(answered, stream) for stream in went]
+                assert all(arrived.wait(60) for arrived in went.values())
                 process.send_signal(signal.SIGTERM)
-                assert answer.result() == "x" * 9
-        assert process.wait(20) in (0, -signal.SIGTERM)
+                assert [answer.result() for answer in answers] == ["x" * 9] * 2
+        assert process.wait(60) in (0, -signal.SIGTERM)
     assert "Traceback" not in process.stderr.read()
-    kept = [
-        json.loads(line) for line in (tmp_path / "router" / "ledger.jsonl").read_bytes().split(b"\n") if line
-    ]
-    assert sum(charge["usd"] for charge in kept) == pytest.approx(
-        cards(url)[0].cost(*(10, 3) if stream else (100, 10))
-    )
+    left = Ledger(tmp_path / "router" / "ledger.jsonl")
+    assert left.usd["small"] == pytest.approx(cards(url)[0].cost(10, 3) + cards(url)[0].cost(100, 10))
+    left.close()
 
 
 def delayed(body):

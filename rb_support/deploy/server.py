@@ -379,7 +379,9 @@ class Proxy:
             try:
                 await self.budget.reserve(most)
             except BudgetReached as reached:
-                raise _Refusal(429, f"The budget is reached: {reached}.", "insufficient_quota") from None
+                left = (self.budget.limit_usd or 0.0) - self.budget.spent_usd
+                message = f"You exceeded the budget: {reached}, and ${max(left, 0.0):.6f} are left."
+                raise _Refusal(429, message, "insufficient_quota") from None
             spent, began = most, time.perf_counter()  # until it is known better
             try:
                 self.ledger.add(name, most)
