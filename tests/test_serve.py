@@ -77,22 +77,24 @@ def metrics(client):
 def test_it_decides_as_the_saved_router_does_and_says_so(router, tmp_path):
     router.save(tmp_path / "router")
     prompts = table(seed=5).frame["prompt"].tolist()[:15]
-    with upstream(models=SIMULATED) as server:
-        with served(deploy.load(tmp_path / "router"), cards(server.url), tmp_path) as client:
-            for name, set_to in (("router", router), ("router-0.6", router.calibrate(quality=0.6))):
-                answers = [ask(client, prompt, name) for prompt in prompts]
-                found = set_to.route(prompts)
-                assert [answer.headers["x-router-model"] for answer in answers] == found["model"].tolist()
-                assert [answer.parse().model for answer in answers] == found["model"].tolist()
-                for header, column in (("quality", "predicted_quality"), ("expected-usd", "expected_usd")):
-                    told = [float(answer.headers[f"x-router-{header}"]) for answer in answers]
-                    assert told == pytest.approx(found[column].tolist(), rel=1e-5)
-            assert found["model"].tolist() != router.route(prompts)["model"].tolist()  # goals differ
-            direct = ask(client, "add", "large")
-            assert direct.parse().model == "large" and "x-router-quality" not in direct.headers
-            listed = [model.id for model in client.models.list()]
-            assert listed == ["router", "small", "large"]
-            assert get(client, "/health").json()["goal"] == "95% of the best model's quality"
+    with (
+        upstream(models=SIMULATED) as server,
+        served(deploy.load(tmp_path / "router"), cards(server.url), tmp_path) as client,
+    ):
+        for name, set_to in (("router", router), ("router-0.6", router.calibrate(quality=0.6))):
+            answers = [ask(client, prompt, name) for prompt in prompts]
+            found = set_to.route(prompts)
+            assert [answer.headers["x-router-model"] for answer in answers] == found["model"].tolist()
+            assert [answer.parse().model for answer in answers] == found["model"].tolist()
+            for header, column in (("quality", "predicted_quality"), ("expected-usd", "expected_usd")):
+                told = [float(answer.headers[f"x-router-{header}"]) for answer in answers]
+                assert told == pytest.approx(found[column].tolist(), rel=1e-5)
+        assert found["model"].tolist() != router.route(prompts)["model"].tolist()  # goals differ
+        direct = ask(client, "add", "large")
+        assert direct.parse().model == "large" and "x-router-quality" not in direct.headers
+        listed = [model.id for model in client.models.list()]
+        assert listed == ["router", "small", "large"]
+        assert get(client, "/health").json()["goal"] == "95% of the best model's quality"
 
 
 def test_the_users_words_are_routed_by_and_nothing_else(router, tmp_path):
@@ -103,9 +105,11 @@ def test_the_users_words_are_routed_by_and_nothing_else(router, tmp_path):
         {"role": "assistant", "content": poems * 5},
         {"role": "user", "content": sums},
     ]
-    with scripted(lambda body: completion(json.dumps(body["messages"]))) as url:
-        with served(router, cards(url), tmp_path) as client:
-            answer = ask(client, chat)
+    with (
+        scripted(lambda body: completion(json.dumps(body["messages"]))) as url,
+        served(router, cards(url), tmp_path) as client,
+    ):
+        answer = ask(client, chat)
     expected = router.route([f"add\n\nnumber\n\n{sums}"])
     told = float(answer.headers["x-router-quality"])
     assert told == pytest.approx(expected["predicted_quality"].iloc[0], rel=1e-5)
@@ -136,33 +140,37 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 def test_a_streamed_answer_comes_in_pieces_and_is_charged_by_its_usage(router, tmp_path):
     bodies = []
     say = pieces("four", " and", USAGE, wait_s=0.01)
-    with scripted(lambda body: bodies.append(body) or say) as url:
-        with served(router, cards(url), tmp_path) as client:
-            found = list(client.chat.completions.create(model="router", messages=HI, stream=True))
-            assert [chunk.choices[0].delta.content for chunk in found] == ["four", " and"]
-            assert {chunk.model for chunk in found} == {"small"} and found[0].usage is None
-            told = list(
-                client.chat.completions.create(
-                    model="router", messages=HI, stream=True, stream_options={"include_usage": True}
-                )
+    with (
+        scripted(lambda body: bodies.append(body) or say) as url,
+        served(router, cards(url), tmp_path) as client,
+    ):
+        found = list(client.chat.completions.create(model="router", messages=HI, stream=True))
+        assert [chunk.choices[0].delta.content for chunk in found] == ["four", " and"]
+        assert {chunk.model for chunk in found} == {"small"} and found[0].usage is None
+        told = list(
+            client.chat.completions.create(
+                model="router", messages=HI, stream=True, stream_options={"include_usage": True}
             )
-            assert told[-1].usage.completion_tokens == 3
-            usd = 2 * cards(url)[0].cost(10, 3)
-            assert metrics(client)['usd_total{model="small"}'] == pytest.approx(usd)
+        )
+        assert told[-1].usage.completion_tokens == 3
+        usd = 2 * cards(url)[0].cost(10, 3)
+        assert metrics(client)['usd_total{model="small"}'] == pytest.approx(usd)
     assert bodies[0]["stream_options"] == {"include_usage": True}
 
 
 def test_an_answer_that_breaks_off_says_so_and_stays_charged_at_the_most(router, tmp_path):
     for broken in (pieces("four", {"error": {"message": "gone"}}), pieces("four", {"odd": 1}, end=b"")):
-        with scripted(lambda _: broken) as url:  # noqa: B023
-            with served(router, cards(url), tmp_path, fallback=True) as client:
-                before = metrics(client)["spent_usd"]
-                found = []
-                with pytest.raises(openai.APIError, match="no answer"):
-                    for chunk in client.chat.completions.create(model="router", messages=HI, stream=True):
-                        found.append(chunk.choices[0].delta.content)
-                assert found == ["four"]
-                assert metrics(client)["spent_usd"] - before > cards(url)[0].cost(0, 1024)
+        with (
+            scripted(lambda _: broken) as url,  # noqa: B023
+            served(router, cards(url), tmp_path, fallback=True) as client,
+        ):
+            before = metrics(client)["spent_usd"]
+            found = []
+            with pytest.raises(openai.APIError, match="no answer"):
+                for chunk in client.chat.completions.create(model="router", messages=HI, stream=True):
+                    found.append(chunk.choices[0].delta.content)
+            assert found == ["four"]
+            assert metrics(client)["spent_usd"] - before > cards(url)[0].cost(0, 1024)
 
 
 # Faults
@@ -307,18 +315,20 @@ def test_unknown_routes_methods_hosts_and_web_pages_are_refused(refusing):
 
 
 def test_more_requests_than_allowed_are_told_to_come_again(router, tmp_path):
-    with upstream(models=[replace(model, latency_s=0.3) for model in SIMULATED]) as server:
-        with served(router, cards(server.url), tmp_path, limits=Limits(concurrency=2)) as client:
+    with (
+        upstream(models=[replace(model, latency_s=0.3) for model in SIMULATED]) as server,
+        served(router, cards(server.url), tmp_path, limits=Limits(concurrency=2)) as client,
+    ):
 
-            def status(_):
-                try:
-                    return ask(client).http_response.status_code
-                except openai.APIStatusError as error:
-                    return error.status_code
+        def status(_):
+            try:
+                return ask(client).http_response.status_code
+            except openai.APIStatusError as error:
+                return error.status_code
 
-            with ThreadPoolExecutor(6) as threads:
-                found = sorted(threads.map(status, range(6)))
-            assert found[:2] == [200, 200] and set(found[2:]) <= {200, 503} and 503 in found
+        with ThreadPoolExecutor(6) as threads:
+            found = sorted(threads.map(status, range(6)))
+        assert found[:2] == [200, 200] and set(found[2:]) <= {200, 503} and 503 in found
 
 
 # Money
@@ -350,10 +360,12 @@ def test_the_budget_is_never_exceeded_over_several_runs(router, tmp_path):
 
 
 def test_what_nothing_pays_for_is_refused_as_openai_does(router, tmp_path):
-    with upstream(models=SIMULATED) as server:
-        with served(router, cards(server.url), tmp_path, budget_usd=1e-6) as client:
-            with pytest.raises(openai.RateLimitError) as told:
-                ask(client)
+    with (
+        upstream(models=SIMULATED) as server,
+        served(router, cards(server.url), tmp_path, budget_usd=1e-6) as client,
+        pytest.raises(openai.RateLimitError) as told,
+    ):
+        ask(client)
     assert told.value.code == told.value.type == "insufficient_quota"
     assert told.value.response.headers["x-should-retry"] == "false" and server.chat.calls.total() == 0
 
@@ -422,24 +434,22 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
     async def silent(writer):
         await asyncio.sleep(5)
 
-    with scripted(lambda body: endless if body.get("stream") else silent, writes_for_s=60) as url:
-        with served(router, cards(url), tmp_path) as client:
-            stream = client.chat.completions.create(model="router", messages=HI, stream=True)
-            next(iter(stream))
-            charges = [
-                json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines() if line
-            ]
-            assert (
-                sum(charge["usd"] for charge in charges) > most
-            )  # before it is known: a kill forgets nothing
-            stream.close()
-            assert ended.wait(30)
-            with pytest.raises(openai.APITimeoutError):
-                ask(client, timeout=1.5)
-            until = time.monotonic() + 30
-            while metrics(client).get("disconnects_total", 0) < 2 and time.monotonic() < until:
-                time.sleep(0.01)
-            counted = metrics(client)
+    with (
+        scripted(lambda body: endless if body.get("stream") else silent, writes_for_s=60) as url,
+        served(router, cards(url), tmp_path) as client,
+    ):
+        stream = client.chat.completions.create(model="router", messages=HI, stream=True)
+        next(iter(stream))
+        charges = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines() if line]
+        assert sum(charge["usd"] for charge in charges) > most  # before it is known: a kill forgets nothing
+        stream.close()
+        assert ended.wait(30)
+        with pytest.raises(openai.APITimeoutError):
+            ask(client, timeout=1.5)
+        until = time.monotonic() + 30
+        while metrics(client).get("disconnects_total", 0) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        counted = metrics(client)
     assert counted["disconnects_total"] == 2 and counted["in_flight"] == 0
     assert counted["spent_usd"] > 2 * most  # what may be on the bill stays charged
 
