@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -101,13 +101,16 @@ class WinRates:
     rate: Array
 
 
-def on_tables(rates: Iterable[WinRates], names: Iterable[str]) -> list[WinRates]:
+Told = TypeVar("Told", bound=WinRates)
+
+
+def on_tables(rates: Iterable[Told], names: Iterable[str]) -> list[Told]:
     """Win rates on some tables only, table by table in the order of the names."""
     told = list(rates)
     return [one for name in names for one in told if one.table == name]
 
 
-def by_table(rates: Iterable[WinRates]) -> dict[str, list[WinRates]]:
+def by_table(rates: Iterable[Told]) -> dict[str, list[Told]]:
     """Win rates by table, in the order in which tables first appear."""
     told = list(rates)
     return {name: on_tables(told, [name]) for name in dict.fromkeys(one.table for one in told)}
@@ -247,37 +250,41 @@ def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
     raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
 
 
-def resampled(
+@dataclass(frozen=True, eq=False)
+class Judged(WinRates):
+    """Win rates and what they are worth.
+
+    Attributes
+    ----------
+    metrics : apgr, cpt50, saving50 and so on, as `bootstrap_pairs` names them.
+    samples : (draws, metrics) the same on resamples of the queries.
+    """
+
+    metrics: Mapping[str, float]
+    samples: pd.DataFrame
+
+
+def judge(
     rates: Sequence[WinRates],
     *,
     rng: np.random.Generator,
     draws: int,
     targets: Sequence[float] = (0.5, 0.8),
-) -> list[tuple[dict[str, float], pd.DataFrame]]:
-    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples.
-
-    Routers judged on the same queries see the same resamples.
-    """
+) -> list[Judged]:
+    """`bootstrap_pairs` of routers; those judged on the same queries see the same resamples."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, one in enumerate(rates):
         groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(number)
-    found: dict[int, tuple[dict[str, float], pd.DataFrame]] = {}
+    found: dict[int, Judged] = {}
     for numbers in groups.values():
         pairs, told = rates[numbers[0]].pairs, {str(number): rates[number].rate for number in numbers}
         table, samples = bootstrap_pairs(
             told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
         )
-        rows = table.to_numpy().tolist()
-        metrics = (dict(zip(table.columns, row, strict=True)) for row in rows)
-        found |= dict(zip(numbers, zip(metrics, samples.values(), strict=True), strict=True))
+        for number in numbers:
+            metrics = table.loc[str(number)].to_dict()
+            found[number] = Judged(**vars(rates[number]), metrics=metrics, samples=samples[str(number)])
     return [found[number] for number in range(len(rates))]
-
-
-def known_interval(values: ArrayLike) -> tuple[float, float]:
-    """95% interval of the values that are not NaN; NaN without any."""
-    array = np.asarray(values, dtype=float)
-    known = array[~np.isnan(array)]
-    return interval(known) if len(known) else (np.nan, np.nan)
 
 
 def results(
@@ -312,18 +319,20 @@ def results(
         pairs = max((one.pairs for one in judged), key=len)
         head = {"benchmark": benchmark, "queries": len(pairs)}
         rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
-        drawn = resampled(judged, rng=rng, draws=draws)
-        learnt = [number for number, one in enumerate(judged) if one.training]
-        together = simultaneous_apgr([drawn[number] for number in learnt])
-        ends = dict(zip(learnt, together, strict=True))
-        for number, (one, (estimate, sample)) in enumerate(zip(judged, drawn, strict=True)):
+        told = judge(judged, rng=rng, draws=draws)
+        learnt = [one for one in told if one.training]
+        ends = iter(
+            together([one.metrics["apgr"] for one in learnt], [one.samples["apgr"] for one in learnt])
+        )
+        for one in told:
             found: dict[str, Any] = {**head, "queries": len(one.pairs)}
             found |= {"training": one.training, "router": one.router}
             for metric in METRICS:
-                low, high = known_interval(sample[metric])
-                if metric == "apgr" and number in ends:
-                    low, high = ends[number]
-                found |= {metric: estimate[metric], f"{metric}_low": low, f"{metric}_high": high}
+                known = one.samples[metric].dropna()
+                low, high = interval(known) if len(known) else (np.nan, np.nan)
+                if metric == "apgr" and one.training:
+                    low, high = next(ends)
+                found |= {metric: one.metrics[metric], f"{metric}_low": low, f"{metric}_high": high}
             found["shuffled"] = (floors or {}).get((benchmark, one.router), np.nan)
             rows.append(found)
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
@@ -331,19 +340,20 @@ def results(
     return table[[*columns, "shuffled"] if floors is not None else columns]
 
 
-def simultaneous_apgr(drawn: Sequence[tuple[dict[str, float], pd.DataFrame]]) -> list[tuple[float, float]]:
-    """Intervals of APGR of several routers that hold together, from what `resampled` gives of each."""
-    if not drawn:
+def together(values: Sequence[float], samples: Sequence[ArrayLike]) -> list[list[float]]:
+    """Low and high of k numbers, intervals that hold together.
+
+    Parameters
+    ----------
+    values : (k,) numbers.
+    samples : (k, draws) the same on resamples; those in which one is undefined, as APGR without a gap, are
+        left out.
+    """
+    if not len(values):
         return []
-    samples = np.column_stack([sample["apgr"].to_numpy(dtype=float) for _, sample in drawn])
-    ends = simultaneous([estimate["apgr"] for estimate, _ in drawn], without_gaps(samples))
-    return [(float(low), float(high)) for low, high in ends]
-
-
-def without_gaps(samples: Array) -> Array:
-    """(d, k) samples without the resamples in which a metric is undefined, such as APGR without a gap."""
-    known = ~np.isnan(samples).any(axis=1)
-    return samples[known] if known.any() else samples
+    drawn = np.column_stack(samples).astype(float)
+    known = ~np.isnan(drawn).any(axis=1)
+    return simultaneous(values, drawn[known] if known.any() else drawn).tolist()
 
 
 def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:

@@ -395,9 +395,9 @@ def pair_differences(
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
-    told = preference_study.resampled(rates, rng=rng, draws=draws)
-    mean = pd.Series([found["apgr"] for found, _ in told]).mean()
-    return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
+    judged = preference_study.judge(rates, rng=rng, draws=draws)
+    mean = pd.Series([one.metrics["apgr"] for one in judged]).mean()
+    return float(mean), np.mean([one.samples["apgr"] for one in judged], axis=0)
 
 
 def _gap(strong: Array, weak: Array) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,17 @@ from scipy.stats import norm
 from rb_support import paper
 from rb_support.catalog import canonical
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
-from rb_support.stats import simultaneous
 from rb_support.studies import overhead
 from rb_support.studies.audit import Chance, augmentation, differences
-from rb_support.studies.preference_study import WinRates, by_table, on_tables, resampled
+from rb_support.studies.preference_claims import BERT, CAUSAL, FACTORIZATION, SW, listed, resampled
+from rb_support.studies.preference_study import WinRates, by_table, judge, on_tables
 from rb_support.studies.savings import Prices, savings
 from rb_support.studies.transfer import Pairs, summary, testable
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
 Found = dict[str, Evidence | None]
-_FACTORIZATION, _CAUSAL, _BERT, _SW = "Matrix factorization", "Causal LM", "BERT", "SW ranking"
 _LARGE = 2.0  # "by far": so many times
+_SMALL = 0.004  # "no more than 0.4%"; of a clock's time no number is shown, which would differ at every run
 
 
 def met_in_training(experiment: Experiment, others: Pairs) -> list[str]:
@@ -68,24 +67,18 @@ def of_pairs(
     judged = on_tables(rates, [name for name, pair in others.items() if testable(pair)])
     if not judged:
         return trained
-    rows, samples = [], []
-    for table, competing in by_table(judged).items():
-        for one, (found, drawn) in zip(competing, resampled(competing, rng=rng, draws=draws), strict=True):
-            rows.append((f"{one.router}, {table}", found["apgr"], len(one.rate)))
-            samples.append(drawn["apgr"])
-    ends = simultaneous([value for _, value, _ in rows], np.transpose(samples))
-    above = [
-        Estimate(value, low, high, name, n)
-        for (name, value, n), (low, high) in zip(rows, ends.tolist(), strict=True)
-    ]
-    numbers = shift[["difference", "low", "high"]].to_numpy(dtype=float).tolist()
-    named = zip(numbers, shift["pair"], shift["queries"], strict=True)
-    alike = [Estimate(*_three(row), str(name), int(n)) for row, name, n in named]
+    told = [one for competing in by_table(judged).values() for one in judge(competing, rng=rng, draws=draws)]
+    above = resampled(
+        [f"{one.router}, {one.table}" for one in told],
+        [one.metrics["apgr"] for one in told],
+        [one.samples["apgr"] for one in told],
+        [len(one.rate) for one in told],
+    )
+    alike = listed(shift[["difference", "low", "high"]], shift["pair"], shift["queries"])
     saved = savings(judged, prices=prices, rng=rng, draws=draws, targets=(0.8,))
-    ratios = (1 / saved[["saving", "saving_high", "saving_low"]].to_numpy(dtype=float)).tolist()
-    tables = zip(ratios, saved["benchmark"].astype(str), strict=True)
-    calls = [Estimate(*_three(row), name, len(others[name])) for row, name in tables]
-    return trained | {"others-above": above, "comparable": alike or None, "half-the-calls": calls}
+    fewer = 1 / saved[["saving", "saving_high", "saving_low"]]
+    calls = listed(fewer, saved["benchmark"], [len(others[name]) for name in saved["benchmark"]])
+    return trained | {"others-above": above, "comparable": alike, "half-the-calls": calls}
 
 
 def of_maps(atlas: pd.DataFrame) -> Fact | None:
@@ -108,13 +101,11 @@ def of_savings(table6: pd.DataFrame, sizes: Mapping[str, int]) -> Found:
     sizes : queries of each benchmark.
     """
     half = table6[(table6["target"] == 0.5) & table6["saving"].notna()]
-    numbers = half[["saving", "saving_low", "saving_high"]].to_numpy(dtype=float).tolist()
-    named = zip(numbers, half["benchmark"].astype(str), strict=True)
-    ratios = [Estimate(*_three(row), name, sizes[name]) for row, name in named]
+    columns = ["saving", "saving_low", "saving_high"]
+    ratios = listed(half[columns], half["benchmark"], half["benchmark"].map(dict(sizes)))
     moved = (1 - table6["saving_full"] / table6["saving"]).abs().max()
-    counted = Fact(bool(moved < 0.1), f"counting it changes a ratio by at most {moved:.1%}")
-    known: Found = {"saves-everywhere": ratios or None, "saves-3.66": ratios or None}
-    return known | {"weak-cost": None if np.isnan(moved) else counted}
+    counted = None if np.isnan(moved) else exact(moved, "counting it changes a ratio by at most")
+    return {"saves-everywhere": ratios, "saves-3.66": ratios, "weak-cost": counted}
 
 
 def of_overhead(table7: pd.DataFrame, column: str, strong_price: float, tokens: float) -> Found:
@@ -129,16 +120,15 @@ def of_overhead(table7: pd.DataFrame, column: str, strong_price: float, tokens: 
     """
     printed = paper.routellm_overhead()["usd_per_million_requests"].max()
     dearest = overhead.share_of_generation(printed, strong_price, tokens)
-    rounded = f"{dearest:.2%}: above it, and equal to it only once rounded to one digit"
     ours = float(table7[column].max())
     speed = table7[table7["way"] == overhead.BATCH].set_index("router")["requests_per_second"]
-    others = speed.drop([overhead.ENCODER, _SW], errors="ignore").min()
-    slower = bool(_SW in speed and speed[_SW] < others / _LARGE)
+    others = speed.drop([overhead.ENCODER, SW], errors="ignore").min()
+    slower = bool(SW in speed and speed[SW] < others / _LARGE)
     said = "less than half as fast as any other" if slower else "not below half of the slowest other's speed"
     return {
         "gpt4-price": exact(strong_price, "USD per million tokens"),
-        "overhead-printed": Fact(dearest <= 0.004, rounded if dearest > 0.004 else f"{dearest:.2%}"),
-        "overhead-here": Fact(ours <= 0.004, f"measured {'below' if ours <= 0.004 else 'above'} that"),
+        "overhead-printed": exact(dearest, "share of the generation's cost"),
+        "overhead-here": Fact(ours <= _SMALL, f"measured {'below' if ours <= _SMALL else 'above'} that"),
         "sw-slowest": Fact(slower, said),
     }
 
@@ -151,18 +141,16 @@ def of_commercial(leads: pd.DataFrame, n: int) -> Found:
     leads : as `commercial.commercial_leads` gives it.
     n : questions that it rests on.
     """
-    best = leads[leads["router"].isin([_FACTORIZATION, _CAUSAL])]
-    if best.empty:
-        return {}
-    names = [f"{row.router} - {row.commercial}" for row in best.itertuples()]
-    found: Found = {}
-    for key, column in (("above-commercial", "lead"), ("fewer-than-commercial", "fewer")):
-        numbers = best[[column, f"{column}_low", f"{column}_high"]].to_numpy(dtype=float).tolist()
-        found[key] = [Estimate(*_three(row), name, n) for row, name in zip(numbers, names, strict=True)]
-    return found
+    best = leads[leads["router"].isin([FACTORIZATION, CAUSAL])]
+    names, sizes = best["router"] + " - " + best["commercial"], [n] * len(best)
+    columns = {"above-commercial": "lead", "fewer-than-commercial": "fewer"} if len(best) else {}
+    return {
+        key: listed(best[[column, f"{column}_low", f"{column}_high"]], names, sizes)
+        for key, column in columns.items()
+    }
 
 
-def of_new_models(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate] | None:
+def of_new_models(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate]:
     """What routing to a new model gains with the most labels, beside what knowing nothing reaches.
 
     Parameters
@@ -172,11 +160,9 @@ def of_new_models(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimat
     """
     most = table[table["labels"] == table["labels"].max()]
     wider = norm.ppf(1 - 0.025 / max(len(most), 1)) / norm.ppf(0.975)  # simultaneous over the tables
-    numbers = most[["gain", "low", "high", "placebo"]].to_numpy(dtype=float).tolist()
-    return [
-        Estimate(gain, gain + wider * (low - gain), gain + wider * (high - gain), name, sizes[name], placebo)
-        for (gain, low, high, placebo), name in zip(numbers, most["table"].astype(str), strict=True)
-    ] or None
+    gain = most[["gain"]].to_numpy(dtype=float)
+    intervals = np.hstack([gain, gain + wider * (most[["low", "high"]].to_numpy(dtype=float) - gain)])
+    return listed(intervals, most["table"], most["table"].map(dict(sizes)), most["placebo"])
 
 
 def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.DataFrame) -> Found:
@@ -191,63 +177,53 @@ def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
     known : chance by table.
     random : as `audit.random_rows` gives it.
     """
-    votes, judge, gold = ARENA, f"{ARENA} + {JUDGE}", f"{ARENA} + {GOLD}"
-    pairs = differences(numbers, known)
+    votes, judged, gold = ARENA, f"{ARENA} + {JUDGE}", f"{ARENA} + {GOLD}"
+    pairs = differences(numbers, known).dropna(subset="noise")
+    swapped = {"router": "other_router", "training": "other_training"}
+    swapped |= {there: here for here, there in swapped.items()}
+    both_ways = pd.concat([pairs, pairs.rename(columns=swapped).assign(difference=-pairs["difference"])])
 
     def areas(table: str, training: str, *routers: str) -> list[Estimate] | None:
-        rows = numbers[(numbers["table"] == table) & (numbers["training"] == training)]
         if table not in known:
             return None
-        reach = norm.ppf(1 - 0.025 / (numbers["table"] == table).sum()) * known[table].spread
-        named = rows[rows["router"].isin(routers)] if routers else rows
-        values = named[["router", "apgr"]].itertuples(index=False, name=None)
-        return [Estimate(v, v - reach, v + reach, name, known[table].n) for name, v in values]
+        mine = numbers[numbers["table"] == table]
+        reach = norm.ppf(1 - 0.025 / len(mine)) * known[table].spread
+        rows = mine[(mine["training"] == training) & mine["router"].isin(routers or mine["router"])]
+        intervals = rows[["apgr"]].to_numpy() + np.array([0.0, -reach, reach])
+        return listed(intervals, rows["router"], [known[table].n] * len(rows))
 
-    def gains(table: str) -> list[Estimate] | None:
-        rows = augmentation(pairs[(pairs["table"] == table) & pairs["noise"].notna()])
-        return [_difference(row, row["router"], known) for row in rows.to_dict("records")] or None
+    def gains(rows: pd.DataFrame, names: pd.Series[str]) -> list[Estimate]:
+        intervals = np.outer(rows["all_noise"], [0, -1, 1]) + rows[["difference"]].to_numpy()
+        return listed(intervals, names, [known[table].n for table in rows["table"]])
 
-    def best(table: str, training: str, router: str) -> list[Estimate] | None:
-        part = pairs[(pairs["table"] == table) & pairs["noise"].notna()]
-        part = part[(part["training"] == training) & (part["other_training"] == training)]
-        found = []
-        for row in part.to_dict("records"):
-            if row["other_router"] == router:
-                found.append(_difference(row, f"over {row['router']}", known))
-            elif row["router"] == router:
-                row["difference"] = -row["difference"]
-                found.append(_difference(row, f"over {row['other_router']}", known))
-        return found or None
+    def more_labels(table: str) -> list[Estimate]:
+        rows = augmentation(pairs[pairs["table"] == table])
+        return gains(rows, rows["router"])
+
+    def best(table: str, training: str, router: str) -> list[Estimate]:
+        trained = both_ways[["training", "other_training"]].eq(training).all(axis=1)
+        rows = both_ways[trained & both_ways["table"].eq(table) & both_ways["other_router"].eq(router)]
+        return gains(rows, "over " + rows["router"])
 
     llama = [name for name in known if name.startswith("Llama")]
     whole = random[(random["metric"] == "apgr") & (random["table"] == MT_BENCH)].to_dict("records")
     found: Found = {
-        "printed-votes-mtbench": areas(MT_BENCH, votes, _SW, _FACTORIZATION),
-        "printed-votes-mtbench-classifiers": areas(MT_BENCH, votes, _BERT, _CAUSAL),
+        "printed-votes-mtbench": areas(MT_BENCH, votes, SW, FACTORIZATION),
+        "printed-votes-mtbench-classifiers": areas(MT_BENCH, votes, BERT, CAUSAL),
         "printed-votes-mmlu": areas("MMLU", votes),
         "printed-votes-gsm8k": areas("GSM8K", votes),
-        "printed-judge-mtbench": areas(MT_BENCH, judge),
+        "printed-judge-mtbench": areas(MT_BENCH, judged),
         "printed-gold-mmlu": areas("MMLU", gold),
-        "printed-judge-gsm8k": areas("GSM8K", judge),
-        "printed-gain-mtbench": gains(MT_BENCH),
-        "printed-gain-mmlu": gains("MMLU"),
-        "printed-gain-gsm8k": gains("GSM8K"),
-        "printed-best-mtbench": best(MT_BENCH, judge, _FACTORIZATION),
-        "printed-best-gsm8k": best("GSM8K", judge, _CAUSAL),
-        "printed-table4-llama": areas(llama[0], judge) if llama else None,
+        "printed-judge-gsm8k": areas("GSM8K", judged),
+        "printed-gain-mtbench": more_labels(MT_BENCH),
+        "printed-gain-mmlu": more_labels("MMLU"),
+        "printed-gain-gsm8k": more_labels("GSM8K"),
+        "printed-best-mtbench": best(MT_BENCH, judged, FACTORIZATION),
+        "printed-best-gsm8k": best("GSM8K", judged, CAUSAL),
+        "printed-table4-llama": areas(llama[0], judged) if llama else None,
     }
     if whole and known.get(MT_BENCH):
         row = whole[0]
         words = f"printed ±{row['printed_half']:.2f}, one random order ±{row['one_order']:.2f}"
         found["printed-random"] = Fact(row["one_order"] <= row["printed_half"] + 0.005, words)
     return found
-
-
-def _difference(row: Mapping[Any, Any], name: str, known: Mapping[str, Chance]) -> Estimate:
-    value, noise = float(row["difference"]), float(row["all_noise"])
-    return Estimate(value, value - noise, value + noise, name, known[row["table"]].n)
-
-
-def _three(row: Sequence[float]) -> tuple[float, float, float]:
-    value, low, high = row
-    return value, low, high
