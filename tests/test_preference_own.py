@@ -15,7 +15,7 @@ from rb_support.pairs.metrics import has_gap
 from rb_support.preference import SWRanking
 from rb_support.preference.training_sets import load_experiment, own_experiment
 from rb_support.preference.win_model import WinModel
-from rb_support.report import audit_figure, new_model_figure
+from rb_support.report.call_figures import audit_figure, new_model_figure
 from rb_support.report.claims import check, claims_of
 from rb_support.studies import (
     audit,

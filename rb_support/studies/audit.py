@@ -23,6 +23,7 @@ from rb_support.pairs import random_apgr_spread, random_curves
 from rb_support.pairs.metrics import first_crossings
 from rb_support.preference.training_sets import MT_BENCH
 from rb_support.sources import load_pairs
+from rb_support.stats import interval
 from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table
 
 Array = NDArray[np.float64]
@@ -32,7 +33,6 @@ DRAWS = 100_000
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
 _LEVEL = 0.95
 _ROUNDED = 1e-9  # two APGRs as near as this are one
-_NAMES = {"Causal LLM": "Causal LM"}
 _TRAININGS = {"arena": "D_arena", "arena + judge": "D_arena + D_judge", "arena + gold": "D_arena + D_gold"}
 _SOURCES = {MT_BENCH: "routellm-mtbench", "MMLU": "routellm-mmlu", "GSM8K": "routellm-gsm8k"}
 
@@ -45,9 +45,7 @@ def published() -> pd.DataFrame:
     A row per router and training set of a table: table (benchmark, with another pair's name before it),
     training, router, apgr, cpt50, cpt80.
     """
-    printed = _printed()
-    routers = printed[printed["router"] != RANDOM].reset_index(drop=True)
-    return routers[["table", "training", "router", *METRICS]]
+    return of_results(_printed().drop(columns="benchmark"))
 
 
 def of_results(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +73,7 @@ def _printed() -> pd.DataFrame:
     rows = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)], ignore_index=True)
     other = rows["table"] == 4
     rows["table"] = rows["benchmark"].where(~other, rows["pair"] + " (" + rows["benchmark"] + ")")
-    return rows.replace({"router": _NAMES, "training": _TRAININGS})
+    return rows.replace({"training": _TRAININGS})
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +92,9 @@ class Chance:
     spread: float
     drawn: pd.DataFrame
 
-    def band(self, metric: str, level: float = _LEVEL) -> tuple[float, float]:
-        """Where a share `level` of random orders lies, half of the rest on either side."""
-        low, high = np.quantile(self.drawn[metric], [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+    def band(self, metric: str) -> tuple[float, float]:
+        """Where 95% of random orders lie, half of the rest on either side."""
+        return interval(self.drawn[metric], _LEVEL)
 
     def p_value(self, metric: str, value: float) -> float:
         """Two-sided p-value of a number: twice the smaller tail, itself counted in; NaN for NaN."""

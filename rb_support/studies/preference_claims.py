@@ -171,7 +171,7 @@ def listed(
     rows, known = np.asarray(intervals, dtype=float).tolist(), list(names)
     below = [-np.inf] * len(known) if floors is None else floors
     each = zip(rows, known, sizes, below, strict=True)
-    return [Estimate(*row, name, int(n), float(floor)) for row, name, n, floor in each]
+    return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
 def half_way(pairs: PairScores, rng: np.random.Generator, draws: int) -> Estimate:

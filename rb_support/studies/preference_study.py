@@ -282,7 +282,7 @@ def judge(
             told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
         )
         for number in numbers:
-            metrics = table.loc[str(number)].to_dict()
+            metrics = dict(zip(table.columns, table.loc[str(number)].tolist(), strict=True))
             found[number] = Judged(**vars(rates[number]), metrics=metrics, samples=samples[str(number)])
     return [found[number] for number in range(len(rates))]
 
@@ -429,9 +429,8 @@ def _in_words(value: float, low: float, high: float, printed: float, *, spec: st
 
 
 def printed_results(*numbers: int) -> pd.DataFrame:
-    """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
+    """RouteLLM's tables of these numbers, with `paper_` before the metrics."""
     printed = pd.concat([paper.routellm_results(number) for number in numbers])
-    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}})
     return printed.rename(columns={metric: f"paper_{metric}" for metric in METRICS})
 
 

@@ -71,14 +71,14 @@ def savings(
     for benchmark, routers in by_table(told).items():
         best = max(routers, key=lambda one: np.nan_to_num(one.metrics["apgr"], nan=-np.inf))
         head = {"benchmark": benchmark, "training": best.training, "router": best.router}
-        head |= {"apgr": best.metrics["apgr"]}
+        row = {**head, "apgr": best.metrics["apgr"]}
         score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
         for target in targets:
             fewest, most = np.clip(ends[target][told.index(best)], 1 / len(best.rate), 1.0)
             shares = np.array([best.metrics[cpt_name(target)], most, fewest], dtype=float)
-            row = _saved(shares, target, *prices[benchmark])
+            saved = _saved(shares, target, *prices[benchmark])
             quality = (target * score + (1 - target) * least) / (score or np.nan)
-            rows.append({**head, "target": target, **row, "quality_share": quality})
+            rows.append({**row, "target": target, **saved, "quality_share": quality})
     return pd.DataFrame(rows)
 
 

@@ -230,7 +230,7 @@ def augmented(experiment: Experiment, benchmark: str) -> str:
     return next((name for name in trainings if name.endswith(wanted)), trainings[-1])
 
 
-def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
+def transfer_map(win_rate: ArrayLike, tables: Pairs) -> pd.DataFrame:
     """APGR and CPT(50%) of one router on many pairs that answered the same queries.
 
     The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
@@ -240,12 +240,11 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     ----------
     win_rate : (n,) probability that the strong model wins, the same for every pair.
     tables : pairs on the same n queries.
-    level : share of random orders of the queries that the chance band of APGR covers.
 
     Returns
     -------
     A row per pair: pair, strong, weak, n, gap (in units of the score), apgr, cpt50 (NaN if never reached),
-    chance_low and chance_high (band of the random router, normal approximation) and outside, whether APGR
+    chance_low and chance_high (95% band of the random router, normal approximation) and outside, whether APGR
     lies out of it. NaN and False without a gap.
 
     Raises
@@ -264,7 +263,7 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     shares, gap = ends / len(rate), gain.mean(axis=1)
     spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
     recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
-    reach = float(norm.ppf((1 + level) / 2)) * spread
+    reach = float(norm.ppf(0.975)) * spread
     names = [(name, pair.strong_model, pair.weak_model, len(rate)) for name, pair in tables.items()]
     frame = pd.DataFrame(names, columns=["pair", "strong", "weak", "n"]).assign(
         gap=gap,

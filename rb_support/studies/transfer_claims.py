@@ -201,7 +201,7 @@ def of_audit(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
         return gains(rows, rows["router"])
 
     def best(table: str, training: str, router: str) -> list[Estimate]:
-        trained = both_ways[["training", "other_training"]].eq(training).all(axis=1)
+        trained = (both_ways["training"] == training) & (both_ways["other_training"] == training)
         rows = both_ways[trained & both_ways["table"].eq(table) & both_ways["other_router"].eq(router)]
         return gains(rows, "over " + rows["router"])
 
