@@ -47,8 +47,7 @@ from rb_support.report import (
     shown,
 )
 from rb_support.report import text as report_text
-from rb_support.report.call_figures import commercial_figure, transfer_figure
-from rb_support.report.preference_figures import routers_figure
+from rb_support.report.preference_figures import commercial_figure, routers_figure, transfer_figure
 from rb_support.report.render import render_csv, show_alike
 from rb_support.report.style import model_styles
 from rb_support.routers import KNNRouter, cascade_name, model_points

@@ -1,6 +1,5 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
-from rb_support.report.call_figures import labels_figure, plot_call_performance
 from rb_support.report.claims import Claim
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
@@ -14,6 +13,7 @@ from rb_support.report.figures import (
     plot_comparison,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.preference_figures import labels_figure, plot_call_performance
 from rb_support.report.render import shown
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from rb_support import paper
@@ -20,13 +20,13 @@ from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
 from rb_support.stats import bootstrap_weights, interval
 from rb_support.studies.preference_controls import LENGTH
-from rb_support.studies.preference_study import Judged, WinRates, judge, on_tables, together
+from rb_support.studies.preference_study import ROUTERS, Judged, WinRates, judge, listed, on_tables, resampled
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
 Array = NDArray[np.float64]
 Floors = Mapping[tuple[str, str], float]
+SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 
-SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
 _NEVER = {"apgr": np.nan, "cpt50": 1.0}
 """What a metric is where its target is never reached: CPT needs all calls then."""
 
@@ -136,42 +136,6 @@ def differences(pairs: Iterable[tuple[Judged, Judged]]) -> list[Estimate]:
     values = [new.metrics["apgr"] - old.metrics["apgr"] for new, old in two]
     samples = [new.samples["apgr"] - old.samples["apgr"] for new, old in two]
     return resampled(names, values, samples, [min(len(new.pairs), len(old.pairs)) for new, old in two])
-
-
-def resampled(
-    names: Sequence[str],
-    values: Sequence[float],
-    samples: Sequence[ArrayLike],
-    sizes: Sequence[int],
-    floors: Sequence[float] = (),
-) -> list[Estimate]:
-    """Estimates of k numbers whose intervals hold together; none if one is not known.
-
-    Parameters
-    ----------
-    names, values, samples, sizes : (k,) of each its name, value, (draws,) resamples and queries.
-    floors : (k,) what knowing nothing reaches.
-    """
-    if np.isnan(values).any():
-        return []
-    rows = zip(values, together(values, samples), names, sizes, floors or [-np.inf] * len(names), strict=True)
-    return [Estimate(value, low, high, name, n, floor) for value, (low, high), name, n, floor in rows]
-
-
-def listed(
-    intervals: ArrayLike, names: Iterable[str], sizes: Iterable[int], floors: Iterable[float] | None = None
-) -> list[Estimate]:
-    """Estimates of a table's rows.
-
-    Parameters
-    ----------
-    intervals : (k, 3) value, low and high of each row.
-    names, sizes, floors : (k,) of each its name, queries and what knowing nothing reaches.
-    """
-    rows, known = np.asarray(intervals, dtype=float).tolist(), list(names)
-    below = [-np.inf] * len(known) if floors is None else floors
-    each = zip(rows, known, sizes, below, strict=True)
-    return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
 def half_way(pairs: PairScores, rng: np.random.Generator, draws: int) -> Estimate:

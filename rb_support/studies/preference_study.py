@@ -26,9 +26,11 @@ from rb_support.preference.text_model import TextModel
 from rb_support.preference.training_sets import ALPACA, GOLD, JUDGE, Experiment, Naming
 from rb_support.preference.win_model import WinModel, fitted, kept_rates
 from rb_support.stats import interval, simultaneous
+from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 RANDOM = "Random"
+ROUTERS = SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
 
@@ -74,10 +76,10 @@ def candidates(
     both: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
     low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
     return {
-        "SW ranking": SWRanking(),
-        "Matrix factorization": MatrixFactorization(members=members, seed=seed),
-        "BERT": BertClassifier(steps=steps, **(both if full else both | low)),
-        "Causal LM": CausalClassifier(causal, steps=2 * steps, **both),
+        SW: SWRanking(),
+        FACTORIZATION: MatrixFactorization(members=members, seed=seed),
+        BERT: BertClassifier(steps=steps, **(both if full else both | low)),
+        CAUSAL: CausalClassifier(causal, steps=2 * steps, **both),
     }
 
 
@@ -271,20 +273,21 @@ def judge(
     draws: int,
     targets: Sequence[float] = (0.5, 0.8),
 ) -> list[Judged]:
-    """`bootstrap_pairs` of routers; those judged on the same queries see the same resamples."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, one in enumerate(rates):
-        groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(number)
+    """`bootstrap_pairs` of routers; those on the same queries of a table see the same resamples."""
     found: dict[int, Judged] = {}
-    for numbers in groups.values():
-        pairs, told = rates[numbers[0]].pairs, {str(number): rates[number].rate for number in numbers}
-        table, samples = bootstrap_pairs(
-            told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
-        )
-        for number in numbers:
-            metrics = dict(zip(table.columns, table.loc[str(number)].tolist(), strict=True))
-            found[number] = Judged(**vars(rates[number]), metrics=metrics, samples=samples[str(number)])
-    return [found[number] for number in range(len(rates))]
+    for competing in by_table(rates).values():
+        groups: dict[tuple[str, ...], list[WinRates]] = {}
+        for one in competing:
+            groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(one)
+        for alike in groups.values():
+            pairs, told = alike[0].pairs, {str(number): one.rate for number, one in enumerate(alike)}
+            table, samples = bootstrap_pairs(
+                told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
+            )
+            for one, values, sample in zip(alike, table.to_numpy().tolist(), samples.values(), strict=True):
+                metrics = dict(zip(table.columns, values, strict=True))
+                found[id(one)] = Judged(**vars(one), metrics=metrics, samples=sample)
+    return [found[id(one)] for one in rates]
 
 
 def results(
@@ -361,6 +364,42 @@ def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str
     if spread is None:
         return dict.fromkeys(_COLUMNS, np.nan)
     return dict(zip(_COLUMNS, spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True))
+
+
+def resampled(
+    names: Sequence[str],
+    values: Sequence[float],
+    samples: Sequence[ArrayLike],
+    sizes: Sequence[int],
+    floors: Sequence[float] = (),
+) -> list[Estimate]:
+    """Estimates of k numbers whose intervals hold together; none if one is not known.
+
+    Parameters
+    ----------
+    names, values, samples, sizes : (k,) of each its name, value, (draws,) resamples and queries.
+    floors : (k,) what knowing nothing reaches.
+    """
+    if np.isnan(values).any():
+        return []
+    rows = zip(values, together(values, samples), names, sizes, floors or [-np.inf] * len(names), strict=True)
+    return [Estimate(value, low, high, name, n, floor) for value, (low, high), name, n, floor in rows]
+
+
+def listed(
+    intervals: ArrayLike, names: Iterable[str], sizes: Iterable[int], floors: Iterable[float] | None = None
+) -> list[Estimate]:
+    """Estimates of a table's rows.
+
+    Parameters
+    ----------
+    intervals : (k, 3) value, low and high of each row.
+    names, sizes, floors : (k,) of each its name, queries and what knowing nothing reaches.
+    """
+    rows, known = np.asarray(intervals, dtype=float).tolist(), list(names)
+    below = [-np.inf] * len(known) if floors is None else floors
+    each = zip(rows, known, sizes, below, strict=True)
+    return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
 def beside_paper(table: pd.DataFrame) -> pd.DataFrame:

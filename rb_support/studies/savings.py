@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
 from rb_support.stats import simultaneous
-from rb_support.studies.preference_study import Judged, WinRates, by_table, judge, on_tables
+from rb_support.studies.preference_study import Judged, WinRates, by_table, judge, listed, on_tables
+from rb_support.verdicts import Evidence, exact
 
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
@@ -64,8 +65,7 @@ def savings(
     each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's); NaN
     what a model that costs or scores nothing leaves undefined.
     """
-    competing = by_table(rates).values()
-    told = [one for routers in competing for one in judge(routers, rng=rng, draws=draws, targets=targets)]
+    told = judge(list(rates), rng=rng, draws=draws, targets=targets)
     ends = {target: _all_at_once(told, cpt_name(target)) for target in targets}
     rows = []
     for benchmark, routers in by_table(told).items():
@@ -135,3 +135,19 @@ def _saved(shares: Array, target: float, strong_price: float, weak_price: float)
     for name, ratio in (("saving", calls), ("saving_full", full)):
         found |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio.tolist(), strict=True))
     return found
+
+
+def evidence(table6: pd.DataFrame, sizes: Mapping[str, int]) -> dict[str, Evidence]:
+    """Section 5.4: what the best routers save, with intervals that hold whichever router is picked.
+
+    Parameters
+    ----------
+    table6 : as `savings` gives it, at CPT(50%) and CPT(80%).
+    sizes : queries of each benchmark.
+    """
+    half = table6[(table6["target"] == 0.5) & table6["saving"].notna()]
+    columns = ["saving", "saving_low", "saving_high"]
+    ratios = listed(half[columns], half["benchmark"], half["benchmark"].map(dict(sizes)))
+    moved = (1 - table6["saving_full"] / table6["saving"]).abs().max()
+    counted: Evidence = [] if np.isnan(moved) else exact(moved, "counting it changes a ratio by at most")
+    return {"saves-everywhere": ratios, "saves-3.66": ratios, "weak-cost": counted}

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
+from rb_support.catalog import GSM8K, MMLU, MODELS, canonical, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
@@ -28,6 +28,8 @@ from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_sco
 from rb_support.stats import simultaneous
 from rb_support.studies import preference_study
 from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, on_tables
+from rb_support.studies.savings import Prices, savings
+from rb_support.verdicts import Evidence, Fact
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
@@ -402,3 +404,74 @@ def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) 
 def _gap(strong: Array, weak: Array) -> float:
     """Difference of the mean scores; 0 where it is nothing but rounding."""
     return float((strong - weak).mean()) if has_gap(strong, weak) else 0.0
+
+
+def met_in_training(experiment: Experiment, others: Pairs) -> list[str]:
+    """Models of other pairs that fight in the training battles, however they are spelt there.
+
+    Parameters
+    ----------
+    experiment : whose battles; its own pair does not count.
+    others : name -> scores of another pair.
+
+    Returns
+    -------
+    Canonical names, sorted.
+    """
+    fighters = {model for battles in experiment.training.values() for model in battles.models}
+    own = {canonical(experiment.strong), canonical(experiment.weak)}
+    outside = {canonical(model) for pair in others.values() for model in (pair.strong_model, pair.weak_model)}
+    return sorted(outside & {canonical(model) for model in fighters} - own)
+
+
+def evidence(
+    rates: Sequence[WinRates],
+    others: Pairs,
+    shift: pd.DataFrame,
+    met: Sequence[str],
+    *,
+    prices: Prices,
+    rng: np.random.Generator,
+    draws: int,
+) -> dict[str, Evidence]:
+    """Section 5.2: routers on other pairs. Pairs whose gap is too small are left out.
+
+    Parameters
+    ----------
+    rates : win rates on the other pairs, and on more.
+    others : name -> scores.
+    shift : as `pair_differences` gives it.
+    met : as `met_in_training` gives it.
+    prices : of each pair, as in `savings`.
+    rng, draws : of the resamples.
+    """
+    found: dict[str, Evidence] = {}
+    if others:
+        found["not-trained"] = Fact(not met, ", ".join(met) or "none is")
+    judged = on_tables(rates, [name for name, pair in others.items() if testable(pair)])
+    if not judged:
+        return found
+    told = preference_study.judge(judged, rng=rng, draws=draws)
+    above = preference_study.resampled(
+        [f"{one.router}, {one.table}" for one in told],
+        [one.metrics["apgr"] for one in told],
+        [one.samples["apgr"] for one in told],
+        [len(one.rate) for one in told],
+    )
+    alike = preference_study.listed(shift[["difference", "low", "high"]], shift["pair"], shift["queries"])
+    saved = savings(judged, prices=prices, rng=rng, draws=draws, targets=(0.8,))
+    fewer = 1 / saved[["saving", "saving_high", "saving_low"]]
+    sizes = [len(others[name]) for name in saved["benchmark"]]
+    calls = preference_study.listed(fewer, saved["benchmark"], sizes)
+    return found | {"others-above": above, "comparable": alike, "half-the-calls": calls}
+
+
+def most_pairs(atlas: pd.DataFrame) -> Fact | None:
+    """Whether routers hold for most pairs of models; None where no pair has a gap."""
+    found = summary(atlas)
+    if found.empty:
+        return None
+    better = found.groupby("benchmark")["better"].mean().min()
+    worse = found["worse"].max()
+    words = f"mean over routers {better:.0%} of pairs above chance at least; {worse:.0%} below at most"
+    return Fact(True if better > 0.5 else False if worse > 0.5 else None, words)
