@@ -6,8 +6,9 @@ blocks are learnt from and how. Learning is scikit-learn's; only the similarity-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -146,7 +147,10 @@ def gold_router(how: Candidate, questions: Questions, strong: ArrayLike, weak: A
         (name, ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough", columns[name])
         for name in how.reads
     ]
-    pipeline = make_pipeline(ColumnTransformer(blocks), _estimator(how, len(scores)))
+    given = dict(how.settings)
+    if how.method == "neighbours":
+        given["n_neighbors"] = min(given["n_neighbors"], len(scores))
+    pipeline = make_pipeline(ColumnTransformer(blocks), _ESTIMATORS[how.method](**given))
     return pipeline.fit(questions.X, scores if how.method == "logistic" else scores[:, 0] - scores[:, 1])
 
 
@@ -236,24 +240,14 @@ def _logistic(X: Array, score: Array, C: float) -> LogisticRegression | float:
     return LogisticRegression(C=C, max_iter=500).fit(rows[used], outcome[used], sample_weight=weight[used])
 
 
-def _estimator(how: Candidate, n: int) -> BaseEstimator:
-    given = dict(how.settings)
-    match how.method:
-        case "similar":
-            return SimilarityMean(**given)
-        case "neighbours":
-            given["n_neighbors"] = min(int(given["n_neighbors"]), n)
-            return KNeighborsRegressor(metric="cosine", **given)
-        case "prior":
-            return ShrunkenMeans(**given)
-        case "logistic":
-            return TwoLogistic(**given)
-        case "trees":
-            return ExtraTreesRegressor(random_state=0, **given)
-        case "boosting":
-            return HistGradientBoostingRegressor(random_state=0, early_stopping=False, **given)
-        case _:
-            raise ValueError(f"{how.method!r} has no estimator of its own")
+_ESTIMATORS: Mapping[Method, Callable[..., BaseEstimator]] = {
+    "similar": SimilarityMean,
+    "neighbours": partial(KNeighborsRegressor, metric="cosine"),
+    "prior": ShrunkenMeans,
+    "logistic": TwoLogistic,
+    "trees": partial(ExtraTreesRegressor, random_state=0),
+    "boosting": partial(HistGradientBoostingRegressor, random_state=0, early_stopping=False),
+}
 
 
 def _column(values: Iterable[str]) -> NDArray[np.object_]:

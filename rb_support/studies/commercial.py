@@ -48,7 +48,7 @@ def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
     return table.assign(
         judged=[part["score"].mean() for part in parts],
         score_clean=[part["score"].mean() for part in kept],
-        share_in_answers=[_named_gpt4(part["called_model"]) for part in parts],
+        share_in_answers=[part["called_model"].dropna().str.startswith("gpt-4").mean() for part in parts],
     )
 
 
@@ -104,11 +104,6 @@ def _lead(parts: Array, share: float) -> tuple[float, float]:
     reached = first_crossings(shares[None], curve[None], score)[0]
     needed = 1.0 if np.isnan(reached) else reached  # all calls, and still below
     return float(np.interp(share, shares, curve) - score), float(1 - needed / share)
-
-
-def _named_gpt4(called: pd.Series[str]) -> float:
-    named = called.dropna()
-    return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan
 
 
 def evidence(leads: pd.DataFrame, n: int) -> dict[str, Evidence]:

@@ -177,12 +177,15 @@ def trained(
     """
     routers: dict[tuple[str, str], Router] = {}
     for training in dict.fromkeys(trainings):
+        fought: dict[Naming, Battles] = {}
         for name, candidate in candidates.items():
             router: Any = deepcopy(candidate)
             naming: Naming = getattr(router, "naming", "classes")
             if naming == "tiers":
                 router.strong, router.weak = experiment.pair(naming)
-            battles = experiment.battles(training, naming)
+            if naming not in fought:
+                fought[naming] = experiment.battles(training, naming)
+            battles = fought[naming]
             fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
             fit(battles, _read(router, battles.frame["prompt"].tolist(), X))
             routers[training, name] = router
