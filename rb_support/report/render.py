@@ -20,7 +20,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import BboxBase
 from PIL import Image
 
 from rb_support.outcomes import Origin
@@ -69,33 +68,30 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
         FigureCanvasAgg(fig)  # letters are as wide on the bitmap as on any screen or page
         legible(fig)
         _add_footer(fig, item, origin)
-        page = fig.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
-        mpl.rcParams["figure.constrained_layout.use"] = False
-        fig.set_layout_engine(None)  # it is laid out: with any engine every file would be drawn twice
-        contents = {f".{kind}": _saved(fig, kind, page) for kind in _METADATA}
+        contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
         for ending, content in contents.items():
             if limit and len(content) > limit:
-                contents[ending] = _smaller(fig, ending[1:], page, limit)
+                contents[ending] = _smaller(fig, ending[1:], limit)
     fig.set_canvas(canvas)
     return contents
 
 
-def _saved(fig: Figure, kind: str, page: BboxBase, dpi: float | None = None) -> bytes:
+def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
     packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
     resolution = dpi or mpl.rcParams["savefig.dpi"]
-    fig.savefig(buffer, format=kind, bbox_inches=page, metadata=_METADATA[kind], dpi=resolution, **packed)
+    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution, **packed)
     return buffer.getvalue()
 
 
-def _smaller(fig: Figure, kind: str, page: BboxBase, limit: int) -> bytes:
+def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
     """A figure again, dense artists as pictures on its page, in a palette and, if need be, coarser pixels."""
     for points in fig.findobj(PathCollection):
         points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
     for line in fig.findobj(Line2D):
         line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
     for dpi in (140, 90, 60):
-        content = _saved(fig, kind, page, dpi)
+        content = _saved(fig, kind, dpi)
         if kind == "png":
             picture, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
             picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
