@@ -110,6 +110,8 @@ def aiq() -> pd.DataFrame:
 def routellm_results(table: int) -> pd.DataFrame:
     """RouteLLM Table 1, 2, 3 or 4: CPT(50%), CPT(80%) and improvement as fractions, APGR.
 
+    The causal LM classifier has one name here, "Causal LM", also where the paper prints "Causal LLM".
+
     Raises
     ------
     ValueError

@@ -9,7 +9,7 @@ from scipy.integrate import trapezoid
 from scores_made import scores_of
 
 from rb_support.pairs import random_apgr_spread, random_curves
-from rb_support.report import audit_figure
+from rb_support.report.preference_figures import audit_figure
 from rb_support.studies import audit
 
 FIVE = np.array([[1.0, 0.0], [0.5, 0.0], [1.0, 0.75], [0.0, 0.25], [1.0, 1.0]])

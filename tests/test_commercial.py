@@ -6,7 +6,7 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.pairs import threshold_sweep
-from rb_support.report import commercial_figure
+from rb_support.report.preference_figures import commercial_figure
 from rb_support.sources import load_pairs
 from rb_support.studies.commercial import commercial, commercial_leads
 from rb_support.studies.preference_study import WinRates

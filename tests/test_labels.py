@@ -10,11 +10,11 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.preference import SWRanking, gold_battles
 from rb_support.preference.gold import (
     Candidate,
-    GoldRouter,
     Reader,
     ShrunkenMeans,
     SimilarityMean,
     TwoLogistic,
+    gold_router,
 )
 from rb_support.preference.question_form import question_form
 from rb_support.studies import labels
@@ -125,7 +125,7 @@ def test_equal_prompts_are_validated_together(monkeypatch):
 
     monkeypatch.setattr(labels, "predicted", spy)
     labels.cross_validated(pool, SMALL, 0)
-    assert len(parts) == PLAN.choice.folds
+    assert len(parts) == PLAN.folds
     assert all((learnt.pairs.frame["prompt"].value_counts() == 2).all() for learnt in parts)
 
 
@@ -170,7 +170,7 @@ def test_few_labels_are_learnt_from(name, n):
     reader = Reader().fit(*read(pairs, X))
     pairs = pairs.take(np.arange(n))
     questions = reader.read(*read(pairs, X))
-    gain = GoldRouter(QUICK[name], QUICK).fit(questions, pairs.strong, pairs.weak).gain(questions)
+    gain = labels.predicted([name], labels.Labelled(pairs, questions), questions, SMALL)[name]
     assert gain.shape == (n,) and np.isfinite(gain).all()
 
 
@@ -178,7 +178,7 @@ def test_what_does_not_fit_is_refused():
     pairs, X = made(5)
     questions = Reader().fit(*read(pairs, X)).read(*read(pairs, X))
     with pytest.raises(ValueError, match="5 scores from 0 to 1"):
-        GoldRouter(PLAN.candidates[labels.PRIOR]).fit(questions, [7] * 5, [1] * 5)
+        gold_router(PLAN.candidates[labels.PRIOR], questions, [7] * 5, [1] * 5)
 
 
 def test_tables_too_small_or_without_a_gap_leave_a_sentence():

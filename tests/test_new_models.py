@@ -5,7 +5,7 @@ import pytest
 from scores_made import scores_of
 
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.report import new_model_figure
+from rb_support.report.preference_figures import new_model_figure
 from rb_support.studies import new_models
 
 

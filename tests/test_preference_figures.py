@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import PairScores
-from rb_support.report import calibration_figure, categories_figure, routers_figure
-from rb_support.report.preference_figures import _TRAININGS
+from rb_support.report.preference_figures import (
+    _TRAININGS,
+    calibration_figure,
+    categories_figure,
+    routers_figure,
+)
 from rb_support.studies.preference_study import WinRates, curve_table
 
 SETS = ["D_arena", "D_arena + D_judge"]

@@ -15,8 +15,8 @@ from rb_support.pairs.metrics import has_gap
 from rb_support.preference import SWRanking
 from rb_support.preference.training_sets import load_experiment, own_experiment
 from rb_support.preference.win_model import WinModel
-from rb_support.report import audit_figure, new_model_figure
 from rb_support.report.claims import check, claims_of
+from rb_support.report.preference_figures import audit_figure, new_model_figure
 from rb_support.studies import (
     audit,
     category_study,
@@ -28,7 +28,6 @@ from rb_support.studies import (
     preference_study,
     savings,
     transfer,
-    transfer_claims,
 )
 from rb_support.studies.preference_study import trained, win_rates
 
@@ -111,18 +110,18 @@ def walk(outcomes):
     }
     audit_figure(found["audit"], apart)
     audit.augmentation(apart), audit.agreement(rates)
-    evidence = transfer_claims.of_pairs(
+    evidence = transfer.evidence(
         rates,
         others,
         found["shift"],
-        transfer_claims.met_in_training(experiment, others),
+        transfer.met_in_training(experiment, others),
         prices=prices,
         rng=rng,
         draws=5,
     )
     sizes = {name: len(part) for name, part in benchmarks.items()}
-    evidence |= transfer_claims.of_savings(found["savings"], sizes)
-    evidence |= {"most-pairs": transfer_claims.of_maps(found["atlas"])}
+    evidence |= savings.evidence(found["savings"], sizes)
+    evidence |= {"most-pairs": transfer.most_pairs(found["atlas"])}
     several = new_models.tables(experiment, scores)
     gained = {
         name: new_models.leave_one_out(one, rng.normal(size=(len(one.frame), 4)), rng=rng, splits=1, draws=1)
@@ -131,9 +130,7 @@ def walk(outcomes):
     kept = new_models.summary(gained)
     new_model_figure(kept)
     plt.close("all")
-    evidence |= {
-        "new-models": transfer_claims.of_new_models(kept, {n: len(o.frame) for n, o in several.items()})
-    }
+    evidence |= {"new-models": new_models.evidence(kept, {n: len(o.frame) for n, o in several.items()})}
     assert len(check(claims_of("07_model_pair_transfer"), evidence, "own")) > 20
     first, training = next(iter(benchmarks)), next(iter(experiment.training))
     candidates, everything = {"SW ranking": SWRanking(), "Guess": Guess()}, {"SW ranking": 2}

@@ -368,9 +368,9 @@ def test_routers_on_the_same_queries_see_the_same_resamples():
         rates_of("B", "D", part, knowing[:200]),
         rates_of("C", "D", pairs, knowing),
     ]
-    drawn = preference_study.resampled(rates, rng=np.random.default_rng(0), draws=20)
-    pd.testing.assert_frame_equal(drawn[0][1], drawn[2][1])
-    assert not np.allclose(drawn[0][1]["apgr"], drawn[1][1]["apgr"])
+    drawn = preference_study.judge(rates, rng=np.random.default_rng(0), draws=20)
+    pd.testing.assert_frame_equal(drawn[0].samples, drawn[2].samples)
+    assert not np.allclose(drawn[0].samples["apgr"], drawn[1].samples["apgr"])
 
 
 def test_a_table_side_by_side_has_a_row_a_router():

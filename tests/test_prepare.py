@@ -16,7 +16,6 @@ from rb_support.preference.battle_sets import (
     nearest,
     prune_short,
     relabel,
-    similarity,
 )
 from rb_support.sources import load_pairs
 
@@ -165,7 +164,6 @@ def test_cosines_by_hand():
     train = np.array([[0.5, 0], [1, np.sqrt(3)]])
     cosines = np.cos(np.deg2rad([0, 30, 15]))
     assert nearest(tests, train) == pytest.approx(cosines)
-    assert similarity(tests, train) == pytest.approx(cosines.mean())
     assert decontaminate(tests, train).tolist() == [True, False, True]
     assert decontaminate(tests, train, threshold=0.97).tolist() == [True, False, False]
 

@@ -31,7 +31,6 @@ from rb_support.report import (
     ReportError,
     Versus,
     cascade_figure,
-    commercial_figure,
     comparison_figure,
     cost_axis,
     dataset_figure,
@@ -45,11 +44,10 @@ from rb_support.report import (
     plot_curve,
     plot_models,
     router_style,
-    routers_figure,
     shown,
-    transfer_figure,
 )
 from rb_support.report import text as report_text
+from rb_support.report.preference_figures import commercial_figure, routers_figure, transfer_figure
 from rb_support.report.render import render_csv, show_alike
 from rb_support.report.style import model_styles
 from rb_support.routers import KNNRouter, cascade_name, model_points

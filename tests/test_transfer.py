@@ -12,7 +12,7 @@ from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
 from rb_support.preference.training_sets import load_experiment
-from rb_support.report import transfer_figure
+from rb_support.report.preference_figures import transfer_figure
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies import transfer
 from rb_support.studies.preference_study import WinRates, benchmark_of, results

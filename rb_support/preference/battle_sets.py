@@ -166,6 +166,8 @@ def join_origins(origins: Sequence[Origin]) -> Origin:
 def nearest(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> Array:
     """Cosine similarity of each evaluation prompt to the training prompt nearest to it.
 
+    Their mean is the benchmark-dataset similarity score (RouteLLM eq. 14).
+
     Parameters
     ----------
     eval_vectors : (n, d) embeddings of evaluation prompts, of any length.
@@ -184,14 +186,6 @@ def nearest(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> Array:
     with config_context(working_memory=_MEMORY):
         distances = pairwise_distances_argmin_min(tests, train, metric="cosine")[1]
     return np.asarray(1 - distances)
-
-
-def similarity(eval_vectors: ArrayLike, train_vectors: ArrayLike) -> float:
-    """Benchmark-dataset similarity score (RouteLLM eq. 14): mean cosine to the nearest training prompt.
-
-    Parameters and errors are those of `nearest`.
-    """
-    return float(nearest(eval_vectors, train_vectors).mean())
 
 
 def decontaminate(eval_vectors: ArrayLike, train_vectors: ArrayLike, threshold: float = 0.95) -> Mask:

@@ -6,8 +6,9 @@ blocks are learnt from and how. Learning is scikit-learn's; only the similarity-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -75,9 +76,6 @@ class Questions:
     X: Array
     columns: Mapping[Block, slice]
 
-    def __len__(self) -> int:
-        return len(self.X)
-
     def take(self, rows: ArrayLike) -> Questions:
         """Some of the questions, by a mask or by places."""
         return Questions(self.X[np.asarray(rows)], self.columns)
@@ -127,52 +125,33 @@ class Reader:
         return Questions(np.hstack(list(blocks.values())), dict(zip(blocks, spans, strict=True)))
 
 
-class GoldRouter:
-    """Predicts how much the strong model gains on a question over the weak one.
+def gold_router(how: Candidate, questions: Questions, strong: ArrayLike, weak: ArrayLike) -> Pipeline:
+    """Learn from n labelled questions how much the strong model gains on one over the weak model.
 
     Parameters
     ----------
-    candidate : how to learn.
-    others : candidates by name, those of which a "mean" is made among them.
+    how : to learn; a "mean" is of what other candidates predict, and learns nothing itself.
+    questions : as a `Reader` gives them; `predict` takes the X of others.
+    strong, weak : (n,) score of each model, from 0 (wrong) to 1 (right).
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or a score lies outside of 0 and 1.
     """
-
-    def __init__(self, candidate: Candidate, others: Mapping[str, Candidate] | None = None) -> None:
-        self.candidate, self._others = candidate, others or {}
-
-    def fit(self, questions: Questions, strong: ArrayLike, weak: ArrayLike) -> GoldRouter:
-        """Learn from n labelled questions.
-
-        Parameters
-        ----------
-        questions : as a `Reader` gives them.
-        strong, weak : (n,) score of each model, from 0 (wrong) to 1 (right).
-
-        Raises
-        ------
-        ValueError
-            If the lengths differ or a score lies outside of 0 and 1.
-        """
-        scores = np.column_stack([strong, weak]).astype(float)
-        if len(scores) != len(questions) or not ((scores >= 0) & (scores <= 1)).all():
-            raise ValueError(f"give {len(questions)} scores from 0 to 1 of each model")
-        how = self.candidate
-        names = {name: self._others[name] for name in how.of}
-        self._members = [
-            GoldRouter(each, self._others).fit(questions, strong, weak) for each in names.values()
-        ]
-        if how.method != "mean":
-            self._pipeline = _pipeline(how, questions.columns, len(questions))
-            if how.method == "logistic":
-                self._pipeline.fit(questions.X, scores)
-            else:
-                self._pipeline.fit(questions.X, scores[:, 0] - scores[:, 1])
-        return self
-
-    def gain(self, questions: Questions) -> Array:
-        """(n,) predicted score of the strong model minus that of the weak one."""
-        if self._members:
-            return np.mean([member.gain(questions) for member in self._members], axis=0)
-        return np.asarray(self._pipeline.predict(questions.X), dtype=float)
+    scores = np.column_stack([strong, weak]).astype(float)
+    if len(scores) != len(questions.X) or not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError(f"give {len(questions.X)} scores from 0 to 1 of each model")
+    columns = questions.columns
+    blocks = [
+        (name, ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough", columns[name])
+        for name in how.reads
+    ]
+    given = dict(how.settings)
+    if how.method == "neighbours":
+        given["n_neighbors"] = min(given["n_neighbors"], len(scores))
+    pipeline = make_pipeline(ColumnTransformer(blocks), _ESTIMATORS[how.method](**given))
+    return pipeline.fit(questions.X, scores if how.method == "logistic" else scores[:, 0] - scores[:, 1])
 
 
 class TwoLogistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -261,33 +240,14 @@ def _logistic(X: Array, score: Array, C: float) -> LogisticRegression | float:
     return LogisticRegression(C=C, max_iter=500).fit(rows[used], outcome[used], sample_weight=weight[used])
 
 
-def _pipeline(how: Candidate, columns: Mapping[Block, slice], n: int) -> Pipeline:
-    """The blocks a candidate reads, and its estimator for n labels."""
-    blocks = [
-        (name, ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough", columns[name])
-        for name in how.reads
-    ]
-    return make_pipeline(ColumnTransformer(blocks), _estimator(how, n))
-
-
-def _estimator(how: Candidate, n: int) -> BaseEstimator:
-    given = dict(how.settings)
-    match how.method:
-        case "similar":
-            return SimilarityMean(**given)
-        case "neighbours":
-            given["n_neighbors"] = min(int(given["n_neighbors"]), n)
-            return KNeighborsRegressor(metric="cosine", **given)
-        case "prior":
-            return ShrunkenMeans(**given)
-        case "logistic":
-            return TwoLogistic(**given)
-        case "trees":
-            return ExtraTreesRegressor(random_state=0, **given)
-        case "boosting":
-            return HistGradientBoostingRegressor(random_state=0, early_stopping=False, **given)
-        case _:
-            raise ValueError(f"{how.method!r} has no estimator of its own")
+_ESTIMATORS: Mapping[Method, Callable[..., BaseEstimator]] = {
+    "similar": SimilarityMean,
+    "neighbours": partial(KNeighborsRegressor, metric="cosine"),
+    "prior": ShrunkenMeans,
+    "logistic": TwoLogistic,
+    "trees": partial(ExtraTreesRegressor, random_state=0),
+    "boosting": partial(HistGradientBoostingRegressor, random_state=0, early_stopping=False),
+}
 
 
 def _column(values: Iterable[str]) -> NDArray[np.object_]:

@@ -6,7 +6,7 @@ the names of the models that fought. None of the battles is on a query that a ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -178,14 +178,8 @@ def _parted(pool: PairScores, gold: int, rng: np.random.Generator) -> tuple[Pair
     return take_gold(pool, max(1, min(gold, int(_LARGEST_GOLD * len(pool)))), rng) or (pool, pool)
 
 
-def _renamed(battles: Battles, model: str, name: str) -> Battles:
-    sides = {side: {model: name} for side in ("model_a", "model_b")}
-    return replace(battles, frame=battles.frame.replace(sides))
-
-
-def _canonical(battles: Battles) -> Battles:
-    """Battles whose models have one name each, whatever the source's spelling."""
-    sides = {side: battles.frame[side].map(canonical) for side in (A, B)}
+def _renamed(battles: Battles, name: Callable[[str], str]) -> Battles:
+    sides = {side: battles.frame[side].map(name) for side in (A, B)}
     return replace(battles, frame=battles.frame.assign(**sides))
 
 
@@ -194,14 +188,14 @@ def _real(gold: int, rng: np.random.Generator) -> Experiment:
     labels, mmlu = _parted(pool, gold, rng)
     strong, weak = canonical(mmlu.strong_model), canonical(mmlu.weak_model)
     votes, pair, many = (
-        prune_short(_canonical(load_battles(name)))
+        prune_short(_renamed(load_battles(name), canonical))
         for name in ("arena-battles", "alpaca-eval-pair", "alpaca-eval")
     )
     bench = load_graded("arena-bench")
     both = [bench.models.index(name) for name in (mmlu.strong_model, mmlu.weak_model)]
     scored = bench.take(~np.isnan(bench.scores[:, both]).any(axis=1))
-    judged = join(pair, _canonical(gold_battles(scored.pair(mmlu.strong_model, mmlu.weak_model))))
-    right = _canonical(gold_battles(labels))
+    judged = join(pair, _renamed(gold_battles(scored.pair(mmlu.strong_model, mmlu.weak_model)), canonical))
+    right = _renamed(gold_battles(labels), canonical)
     benchmarks = {MT_BENCH: mt_bench, MMLU: mmlu, GSM8K: gsm8k}
     training = {
         ARENA: votes,
@@ -223,7 +217,7 @@ def _simulated(
     pool = pairs.of(MMLU)
     labels, mmlu = _parted(pool, gold, rng)
     votes = prune_short(simulate_arena(ARENA_BATTLES[scale], seed=seed))
-    arena = _renamed(votes, _MIXTRAL_IN_ARENA, weak)
+    arena = _renamed(votes, lambda name: weak if name == _MIXTRAL_IN_ARENA else name)
     judged = join(arena, simulate_judge(JUDGE_BATTLES[scale], seed=seed))
     benchmarks = {MT_BENCH: pairs.of(catalog.MT_BENCH), MMLU: mmlu, GSM8K: pairs.of(GSM8K)}
     right = join(arena, gold_battles(labels))

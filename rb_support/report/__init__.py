@@ -1,15 +1,6 @@
 """Figures, tables and checked claims with their provenance, in one look."""
 
-from rb_support.report.call_figures import (
-    audit_figure,
-    commercial_figure,
-    labels_figure,
-    new_model_figure,
-    plot_call_performance,
-    transfer_figure,
-)
 from rb_support.report.claims import Claim
-from rb_support.report.construction import construction_figure
 from rb_support.report.core import Report, Versus, beside
 from rb_support.report.figures import (
     cascade_figure,
@@ -22,7 +13,7 @@ from rb_support.report.figures import (
     plot_comparison,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
-from rb_support.report.preference_figures import calibration_figure, categories_figure, routers_figure
+from rb_support.report.preference_figures import labels_figure, plot_call_performance
 from rb_support.report.render import shown
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
@@ -32,22 +23,16 @@ __all__ = [
     "Report",
     "ReportError",
     "Versus",
-    "audit_figure",
     "beside",
-    "calibration_figure",
     "cascade_figure",
-    "categories_figure",
-    "commercial_figure",
     "comparison_figure",
     "forest_figure",
-    "construction_figure",
     "cost_axis",
     "dataset_figure",
     "labels_figure",
     "mathematics_figure",
     "model_legend",
     "model_style",
-    "new_model_figure",
     "oracle_figure",
     "panels",
     "plot_call_performance",
@@ -56,8 +41,6 @@ __all__ = [
     "plot_curve",
     "plot_models",
     "router_style",
-    "routers_figure",
     "shown",
-    "transfer_figure",
     "use_style",
 ]

@@ -1,19 +1,43 @@
-"""Figures of the preference study: routers by training set, held-out battles, categories."""
+"""Whole figures of the notebooks on preference routers: RouteLLM's, and those on labels, pairs and luck."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from rb_support.report.plots import model_legend, panels, say, sentence_figure
-from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, router_style
+from rb_support.outcomes import PairScores
+from rb_support.pairs import apgr, cpt, random_scores
+from rb_support.pairs.metrics import rounding
+from rb_support.report.plots import log_axis, model_legend, panels, panels_of, say, sentence_figure
+from rb_support.report.render import cell
+from rb_support.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    distinct,
+    router_style,
+)
 from rb_support.report.text import short
 
+_LINES = ("-", "--", ":")
+_LABEL_COLORS = (GREY, ORANGE, PURPLE, GREEN, BLUE, BLACK)
+_LOWEST, _HIGHEST = -0.25, 1.25
+_RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
+_TRAINING_LOOKS = (("o", BLUE), ("s", VERMILLION), ("^", GREEN), ("D", PURPLE))
+_COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
 _TRAININGS: tuple[dict[str, Any], ...] = (
     {"color": BLACK, "linestyle": "--"},
     {"color": BLUE, "linestyle": "-"},
@@ -22,6 +46,255 @@ _TRAININGS: tuple[dict[str, Any], ...] = (
     {"color": PURPLE, "linestyle": "-."},
     {"color": ORANGE, "linestyle": "-."},
 )
+
+
+def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float) -> None:
+    """Draw a router in the call-performance plane, APGR shaded, CPT(50%) marked (RouteLLM Figure 1, right).
+
+    Parameters
+    ----------
+    shares, scores : (k,) curve as `rb_support.pairs.threshold_sweep` gives it.
+    weak, strong : mean score of either model alone; where they are equal a sentence says so.
+    """
+    area, threshold = apgr(shares, scores, weak, strong), cpt(shares, scores, weak, strong, 0.5)
+    percent = 100 * np.asarray(shares, dtype=float)
+    if area is None:
+        same = abs(strong - weak) <= rounding(strong, weak)
+        why = "there is no gap to recover" if same else "the curve has one share of calls only"
+        say(ax, f"The models score {weak:.4g} and {strong:.4g}. No APGR can be shown: {why}.")
+    else:
+        ax.fill_between(percent, weak, np.asarray(scores, dtype=float), alpha=0.15, color=BLUE, linewidth=0)
+    ours, chance = ("", "") if area is None else (f", APGR {cell(area, '.2f')} (shaded)", ", APGR 0.50")
+    ax.plot(percent, scores, color=BLUE, label=f"router{ours}")
+    ax.plot([0, 100], [weak, strong], color=GREY, linestyle="--", label=f"random router{chance}")
+    if threshold is not None:
+        half, label = weak + 0.5 * (strong - weak), f"CPT(50%) = {threshold:.0%} of calls"
+        ax.plot([100 * threshold] * 2, [weak, half], color=GREEN, linestyle=":", linewidth=2, label=label)
+
+
+def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: float = 0.0) -> Figure:
+    """APGR against the number of golden labels: mean and standard deviation over draws of labels.
+
+    Parameters
+    ----------
+    curve : labels, seed, router, apgr, as `rb_support.studies.labels.learning_curve` gives them.
+    levels : horizontal lines, such as the paper's best APGR.
+    chance : standard deviation of APGR over random orders of the questions judged on; the grey band is where
+        95% of them lie.
+    """
+    if curve.empty:
+        return sentence_figure("There are too few golden labels for a learning curve.")
+    fig, (ax,) = panels(1, width=6.4, height=3.8)
+    ax.axhspan(0.5 - 1.96 * chance, 0.5 + 1.96 * chance, color=GREY, alpha=0.2, linewidth=0)
+    summary = curve.groupby(["router", "labels"])["apgr"].agg(["mean", "std"])
+    ends = []
+    for number, router in enumerate(dict.fromkeys(curve["router"])):
+        rows = summary.loc[router]
+        at = rows.index.to_numpy(dtype=float) * 1.03**number  # side by side, so that bars can be told apart
+        color, line = _LABEL_COLORS[number % len(_LABEL_COLORS)], _LINES[number % len(_LINES)]
+        ax.errorbar(at, rows["mean"], rows["std"].fillna(0), marker="o", markersize=3, color=color, ls=line)
+        ends.append((float(rows["mean"].iloc[-1]), f" {router}", color))
+    places = apart([end for end, *_ in ends], 0.045 * float(np.ptp(ax.get_ylim())))
+    for (_, name, color), y in zip(ends, places, strict=True):
+        if np.isfinite(y):
+            ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+    for label, level in levels.items():
+        ax.axhline(level, color=GREY, linestyle=":", linewidth=1)
+        right = ax.get_yaxis_transform()
+        ax.text(0.98, level, label, transform=right, ha="right", va="bottom", fontsize=7)
+    ax.set_xscale("log")
+    ax.set_xticks(sorted(set(curve["labels"])), [f"{n:,}" for n in sorted(set(curve["labels"]))])
+    ax.minorticks_off()
+    ax.set_xlabel("golden labels")
+    ax.set_ylabel("APGR (mean and sd over draws)")
+    return fig
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Places of labels moved upwards, in their order, until neighbours lie a gap apart; NaN stays.
+
+    >>> [round(place, 2) for place in apart([0.5, 0.7, 0.51], 0.1)]
+    [0.5, 0.7, 0.6]
+    """
+    moved, last = np.full(len(places), np.nan), -np.inf
+    for number in np.argsort(places):
+        if np.isfinite(places[number]):
+            moved[number] = last = max(places[number], last + gap)
+    return [float(place) for place in moved]
+
+
+def commercial_figure(
+    curves: pd.DataFrame, commercial: pd.DataFrame, pairs: PairScores, *, stretch: float = 1, title: str
+) -> Figure:
+    """RouteLLM's Figure 2: our routers' call-performance curves, and commercial routers as points.
+
+    Parameters
+    ----------
+    curves : columns router, share (of strong calls, a fraction) and score; a curve per router.
+    commercial : columns router, strong_share (a fraction) and score; may have no row. Its legend says that
+        scores are as printed, or from published judgments if it has a column score_clean.
+    pairs : scores of the pair on the curves' queries; random orders of them make the grey 95% band.
+    stretch : what a score of `pairs` is multiplied by to be one of the curves.
+    title : of the panel.
+    """
+    fig, (ax,) = panels(1, width=6.4, height=3.6)
+    shares = np.linspace(0, 1, 101)
+    line, deviation = (stretch * part for part in random_scores(pairs.strong, pairs.weak, shares))
+    band = 1.96 * deviation
+    ax.fill_between(100 * shares, line - band, line + band, color=GREY, alpha=0.2, linewidth=0)
+    ax.plot(100 * shares, line, label="Random (band: 95%)", **router_style("random"))
+    for name, curve in curves.groupby("router", sort=False):
+        ax.plot(
+            100 * curve["share"], curve["score"], label=str(name), **distinct(ax, router_style(str(name)))
+        )
+    points = commercial[["router", "strong_share", "score"]].itertuples(index=False, name=None)
+    scored = "published judgments" if "score_clean" in commercial else "as printed"
+    for (name, share, score), (marker, color) in zip(points, cycle(_COMMERCIAL)):
+        ax.scatter(100 * share, score, marker=marker, color=color, s=46, zorder=4, label=f"{name} ({scored})")
+    ax.set(title=title, xlabel="calls to the strong model (%)", ylabel="mean score")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return fig
+
+
+def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
+    """APGR of one router on every pair of models against the pair's gap, a panel per benchmark.
+
+    A grey bar is the band in which a router that knows nothing would lie on that pair. A filled point is
+    outside of it. A triangle points to where a pair lies beyond the axis.
+
+    Parameters
+    ----------
+    frame : rows of `rb_support.studies.transfer.transfer_map` with two more columns: benchmark, and
+        mark, the name of a pair to point out (else empty).
+    router : name for the label.
+    """
+    parts = {str(name): part for name, part in frame.groupby("benchmark", sort=False)}
+    if not parts:
+        return sentence_figure("There is no pair of models with a gap between them.")
+    rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
+    fig, axes = panels_of(parts, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
+    for name, (ax,) in axes.items():
+        _plot_pairs(ax, parts[name].dropna(subset="apgr"), rings)
+        ax.set_title(f"{short(name, 24)}\n{len(parts[name])} pairs, n = {parts[name]['n'].iloc[0]:,}")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel(f"APGR of {router}")
+    fig.supxlabel("gap between the models' mean scores", fontsize=8)
+    model_legend(fig, curves=drawn, ncol=3)
+    return fig
+
+
+def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
+    low, high = (part[end].clip(_LOWEST, _HIGHEST) for end in ("chance_low", "chance_high"))
+    ax.vlines(part["gap"], low, high, color=GREY, alpha=0.35, linewidth=1, label="chance, 95%")
+    ax.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
+    for outside, face, label in ((True, BLUE, "outside chance"), (False, "white", "within chance")):
+        shown = part[part["outside"] == outside]
+        dot: dict[str, Any] = {"s": 14, "color": face, "edgecolor": BLUE, "linewidth": 0.7}
+        inside = shown[shown["apgr"].between(_LOWEST, _HIGHEST)]
+        ax.scatter(inside["gap"], inside["apgr"], label=label, **dot)
+        for marker, beyond in (("v", shown["apgr"] < _LOWEST), ("^", shown["apgr"] > _HIGHEST)):
+            edge = shown.loc[beyond, "apgr"].clip(_LOWEST, _HIGHEST)
+            ax.scatter(shown.loc[beyond, "gap"], edge, marker=marker, **dot)
+    for name, color in rings.items():
+        row = part[part["mark"] == name]
+        x, y = row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST)
+        ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
+    log_axis(ax)
+    ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
+
+
+def audit_figure(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
+    """Printed APGR beside what random orders of the same queries reach, a panel per table.
+
+    Grey: 95% of random orders. A filled marker has p < .05 after Holm's correction for all numbers of its
+    table. The black bar is as long as the difference of two unrelated orders gets in 95% of cases.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.audit.audit` gives it; tables without scores are left out.
+    differences : as `rb_support.studies.audit.differences` gives it.
+    """
+    known = table[table["queries"] > 0]
+    parts = {str(name): part for name, part in known.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has numbers and scores to hold them against.")
+    routers = list(dict.fromkeys(known["router"]))
+    looks = dict(zip(dict.fromkeys(known["training"]), _TRAINING_LOOKS, strict=False))
+    wide = 2.2 + 1.6 * min(len(parts), 4)
+    fig, axes = panels_of(parts, 4, width=wide, height=2.4, sharex=True, sharey=True)
+    for name, (ax,) in axes.items():
+        part = parts[name]
+        _plot_audited(ax, part, routers, looks)
+        noise = differences.loc[differences["table"] == name, "noise"]
+        if len(noise):
+            ax.plot(
+                [0.5, 0.5 + noise.iloc[0]], [-0.75] * 2, color=BLACK, linewidth=2.5, solid_capstyle="butt"
+            )
+        ax.set_title(f"{fill(short(name, 40), 20)}\n(n = {part['queries'].iloc[0]:,})")
+        ax.set_xlabel("APGR")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_yticks(range(len(routers)), routers)
+    drawn[0].set_ylim(len(routers) - 0.5, -1.1)
+    drawn[0].plot([], [], color=BLACK, linewidth=2.5, label="difference of two random orders, 95%")
+    drawn[0].scatter([], [], marker="o", c="white", edgecolor=BLACK, label="hollow: p > .05 after Holm")
+    model_legend(fig, curves=drawn, ncol=2)
+    return fig
+
+
+def _plot_audited(
+    ax: Axes, part: pd.DataFrame, routers: Sequence[str], looks: Mapping[str, tuple[str, str]]
+) -> None:
+    low, high = part[["apgr_low", "apgr_high"]].iloc[0]
+    ax.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label="95% of random orders")
+    ax.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
+    for router, rows in part.groupby("router", sort=False):
+        ax.plot(rows["apgr"], [routers.index(str(router))] * len(rows), color=GREY, linewidth=0.7, zorder=2)
+    for training, (marker, color) in looks.items():
+        rows = part[part["training"] == training]
+        places = [routers.index(router) for router in rows["router"]]
+        faces = np.where(rows["apgr_holm"] < 0.05, color, "white").tolist()
+        ax.scatter(rows["apgr"], places, marker=marker, s=26, c=faces, edgecolor=color, linewidth=1, zorder=3)
+        ax.plot([], [], ls="none", marker=marker, color=color, label=str(training))
+
+
+def new_model_figure(table: pd.DataFrame) -> Figure:
+    """What routing to a new model gains over the pair's zero router, by its labels, a panel per table.
+
+    Bars span the 95% interval of the mean over models. Grey: where predictions dealt out at random lie, up to
+    their 97.5% quantile. Dashed: a regression that has all labels of the new model.
+
+    Parameters
+    ----------
+    table : as `rb_support.studies.new_models.summary` gives it.
+    """
+    parts = {str(name): part for name, part in table.groupby("table", sort=False)}
+    if not parts:
+        return sentence_figure("No table has enough rows and models to take one of them for a new one.")
+    fig, axes = panels_of(parts, 4, width=2.2 + 1.5 * min(len(parts), 4), height=2.6, sharey=True)
+    for name, (ax,) in axes.items():
+        part, full = parts[name], parts[name]["full"].iloc[0]
+        places = np.arange(len(part))
+        ax.axhspan(-part["placebo"].iloc[0], part["placebo"].iloc[0], color=GREY, alpha=0.25, linewidth=0)
+        ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
+        ax.axhline(full, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
+        reach = np.abs(part[["low", "high"]].to_numpy().T - part["gain"].to_numpy())
+        bars: dict[str, Any] = {
+            "color": BLUE,
+            "marker": "o",
+            "markersize": 4,
+            "capsize": 2,
+            "label": "new model's router",
+        }
+        ax.errorbar(places, part["gain"], np.nan_to_num(reach), **bars)
+        labels = ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]]
+        ax.set_xticks(places, labels)
+        ax.set_title(f"{short(name, 24)}\n({part['models'].iloc[0]} models)")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
+    drawn[0].set_ylabel("APGR above 0.5")
+    fig.supxlabel("labelled queries of the new model", fontsize=8)
+    model_legend(fig, curves=drawn, ncol=3)
+    return fig
 
 
 def routers_figure(curves: pd.DataFrame, trainings: Sequence[str]) -> Figure:

@@ -42,7 +42,7 @@ _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own d
 _LATEX = str.maketrans(
     {
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
+        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "\n": " "},
     }
 )
 
@@ -170,10 +170,6 @@ def _markdown(text: str) -> str:
     )
 
 
-def _latex(text: str) -> str:
-    return " ".join(text.translate(_LATEX).split("\n"))
-
-
 def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:
     """A table as a notebook shows it: every word of it, text to the left, no index of row numbers.
 
@@ -249,7 +245,7 @@ def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
     folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["e"] = lambda text: Markup(escape(text)) if html else _latex(text)
+    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
     return pages.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
 
 

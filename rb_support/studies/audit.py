@@ -21,18 +21,20 @@ from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import random_apgr_spread, random_curves
 from rb_support.pairs.metrics import first_crossings
-from rb_support.preference.training_sets import MT_BENCH
+from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH
 from rb_support.sources import load_pairs
-from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table
+from rb_support.stats import interval
+from rb_support.studies.preference_study import METRICS, RANDOM, ROUTERS, WinRates, by_table, listed
+from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
 DRAWS = 100_000
 """Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
 
+SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
 _LEVEL = 0.95
 _ROUNDED = 1e-9  # two APGRs as near as this are one
-_NAMES = {"Causal LLM": "Causal LM"}
 _TRAININGS = {"arena": "D_arena", "arena + judge": "D_arena + D_judge", "arena + gold": "D_arena + D_gold"}
 _SOURCES = {MT_BENCH: "routellm-mtbench", "MMLU": "routellm-mmlu", "GSM8K": "routellm-gsm8k"}
 
@@ -45,9 +47,7 @@ def published() -> pd.DataFrame:
     A row per router and training set of a table: table (benchmark, with another pair's name before it),
     training, router, apgr, cpt50, cpt80.
     """
-    printed = _printed()
-    routers = printed[printed["router"] != RANDOM].reset_index(drop=True)
-    return routers[["table", "training", "router", *METRICS]]
+    return of_results(_printed().drop(columns="benchmark"))
 
 
 def of_results(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def _printed() -> pd.DataFrame:
     rows = pd.concat([paper.routellm_results(number) for number in (1, 2, 3, 4)], ignore_index=True)
     other = rows["table"] == 4
     rows["table"] = rows["benchmark"].where(~other, rows["pair"] + " (" + rows["benchmark"] + ")")
-    return rows.replace({"router": _NAMES, "training": _TRAININGS})
+    return rows.replace({"training": _TRAININGS})
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +94,9 @@ class Chance:
     spread: float
     drawn: pd.DataFrame
 
-    def band(self, metric: str, level: float = _LEVEL) -> tuple[float, float]:
-        """Where a share `level` of random orders lies, half of the rest on either side."""
-        low, high = np.quantile(self.drawn[metric], [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+    def band(self, metric: str) -> tuple[float, float]:
+        """Where 95% of random orders lie, half of the rest on either side."""
+        return interval(self.drawn[metric], _LEVEL)
 
     def p_value(self, metric: str, value: float) -> float:
         """Two-sided p-value of a number: twice the smaller tail, itself counted in; NaN for NaN."""
@@ -297,3 +296,67 @@ def counted_otherwise(pair: PairScores) -> pd.DataFrame:
     ]
     rows = [(name, len(high), random_apgr_spread(high, low)) for name, high, low in ways]
     return pd.DataFrame(rows, columns=["counted", "queries", "spread"])
+
+
+def evidence(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.DataFrame) -> dict[str, Evidence]:
+    """Section 5.1 on the paper's own numbers, with the luck of its own questions.
+
+    An interval is the printed number and what random orders leave open around it, simultaneous over all
+    routers of the table; of a difference, the noise of two unrelated orders, for all of them at once.
+
+    Parameters
+    ----------
+    numbers : as `published` gives them.
+    known : chance by table.
+    random : as `random_rows` gives it.
+    """
+    votes, judged, gold = ARENA, f"{ARENA} + {JUDGE}", f"{ARENA} + {GOLD}"
+    pairs = differences(numbers, known).dropna(subset="noise")
+    swapped = {"router": "other_router", "training": "other_training"}
+    swapped |= {there: here for here, there in swapped.items()}
+    both_ways = pd.concat([pairs, pairs.rename(columns=swapped).assign(difference=-pairs["difference"])])
+
+    def areas(table: str, training: str, *routers: str) -> list[Estimate]:
+        if table not in known:
+            return []
+        mine = numbers[numbers["table"] == table]
+        reach = norm.ppf(1 - 0.025 / len(mine)) * known[table].spread
+        rows = mine[(mine["training"] == training) & mine["router"].isin(routers or mine["router"])]
+        intervals = rows[["apgr"]].to_numpy() + np.array([0.0, -reach, reach])
+        return listed(intervals, rows["router"], [known[table].n] * len(rows))
+
+    def gains(rows: pd.DataFrame, names: pd.Series[str]) -> list[Estimate]:
+        intervals = np.outer(rows["all_noise"], [0, -1, 1]) + rows[["difference"]].to_numpy()
+        return listed(intervals, names, [known[table].n for table in rows["table"]])
+
+    def more_labels(table: str) -> list[Estimate]:
+        rows = augmentation(pairs[pairs["table"] == table])
+        return gains(rows, rows["router"])
+
+    def best(table: str, training: str, router: str) -> list[Estimate]:
+        trained = (both_ways["training"] == training) & (both_ways["other_training"] == training)
+        rows = both_ways[trained & both_ways["table"].eq(table) & both_ways["other_router"].eq(router)]
+        return gains(rows, "over " + rows["router"])
+
+    llama = [name for name in known if name.startswith("Llama")]
+    whole = random[(random["metric"] == "apgr") & (random["table"] == MT_BENCH)].to_dict("records")
+    found: dict[str, Evidence] = {
+        "printed-votes-mtbench": areas(MT_BENCH, votes, SW, FACTORIZATION),
+        "printed-votes-mtbench-classifiers": areas(MT_BENCH, votes, BERT, CAUSAL),
+        "printed-votes-mmlu": areas("MMLU", votes),
+        "printed-votes-gsm8k": areas("GSM8K", votes),
+        "printed-judge-mtbench": areas(MT_BENCH, judged),
+        "printed-gold-mmlu": areas("MMLU", gold),
+        "printed-judge-gsm8k": areas("GSM8K", judged),
+        "printed-gain-mtbench": more_labels(MT_BENCH),
+        "printed-gain-mmlu": more_labels("MMLU"),
+        "printed-gain-gsm8k": more_labels("GSM8K"),
+        "printed-best-mtbench": best(MT_BENCH, judged, FACTORIZATION),
+        "printed-best-gsm8k": best("GSM8K", judged, CAUSAL),
+        "printed-table4-llama": areas(llama[0], judged) if llama else [],
+    }
+    if whole and known.get(MT_BENCH):
+        row = whole[0]
+        words = f"printed ±{row['printed_half']:.2f}, one random order ±{row['one_order']:.2f}"
+        found["printed-random"] = Fact(row["one_order"] <= row["printed_half"] + 0.005, words)
+    return found

@@ -48,12 +48,10 @@ def orders(rates: Iterable[WinRates], training: str, benchmark: str) -> pd.DataF
     three), spread (largest less smallest mean win rate of a category), apgr, and apgr_reversed.
     """
     rows = []
-    told = list(rates)
-    for router, part in categories(told, training, benchmark).groupby("router", sort=False):
-        (one,) = [r for r in told if (r.training, r.table, r.router) == (training, benchmark, router)]
-        spread = part["win_rate"].max() - part["win_rate"].min()
+    for one in [one for one in rates if (one.training, one.table) == (training, benchmark)]:
+        part = categories([one], training, benchmark)
         both = [area(sign * one.rate, one.pairs) for sign in (1, -1)]
-        rows.append((router, _rank(part["win_rate"], part["gap"]), spread, *both))
+        rows.append((one.router, _rank(part["win_rate"], part["gap"]), np.ptp(part["win_rate"]), *both))
     return pd.DataFrame(rows, columns=["router", "rank_correlation", "spread", "apgr", "apgr_reversed"])
 
 

@@ -13,7 +13,8 @@ from rb_support.pairs import threshold_sweep
 from rb_support.pairs.metrics import first_crossings
 from rb_support.sources import load_judgments
 from rb_support.stats import simultaneous
-from rb_support.studies.preference_study import WinRates
+from rb_support.studies.preference_study import CAUSAL, FACTORIZATION, WinRates, listed
+from rb_support.verdicts import Evidence
 
 Array = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
     return table.assign(
         judged=[part["score"].mean() for part in parts],
         score_clean=[part["score"].mean() for part in kept],
-        share_in_answers=[_named_gpt4(part["called_model"]) for part in parts],
+        share_in_answers=[part["called_model"].dropna().str.startswith("gpt-4").mean() for part in parts],
     )
 
 
@@ -105,6 +106,18 @@ def _lead(parts: Array, share: float) -> tuple[float, float]:
     return float(np.interp(share, shares, curve) - score), float(1 - needed / share)
 
 
-def _named_gpt4(called: pd.Series[str]) -> float:
-    named = called.dropna()
-    return float(named.str.startswith("gpt-4").mean()) if len(named) else np.nan
+def evidence(leads: pd.DataFrame, n: int) -> dict[str, Evidence]:
+    """Appendix E: two of our routers against the commercial ones; nothing without leads.
+
+    Parameters
+    ----------
+    leads : as `commercial_leads` gives it.
+    n : questions that it rests on.
+    """
+    best = leads[leads["router"].isin([FACTORIZATION, CAUSAL])]
+    names, sizes = best["router"] + " - " + best["commercial"], [n] * len(best)
+    columns = {"above-commercial": "lead", "fewer-than-commercial": "fewer"} if len(best) else {}
+    return {
+        key: listed(best[[column, f"{column}_low", f"{column}_high"]], names, sizes)
+        for key, column in columns.items()
+    }

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.outcomes.splits import hold_out, same_text
 from rb_support.pairs import apgr, bootstrap_pairs, random_apgr_spread, threshold_sweep
-from rb_support.preference.gold import Candidate, GoldRouter, Questions, Reader
+from rb_support.preference.gold import Candidate, Questions, Reader, gold_router
 from rb_support.preference.training_sets import take_gold
 from rb_support.stats import simultaneous
 from rb_support.verdicts import Estimate, Evidence
@@ -35,24 +35,6 @@ _SMALLEST_FITTED = 200
 _NORMAL = 1.96
 
 
-class Split(BaseModel):
-    """Which questions are kept apart: share `test` of all, drawn by `seed`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    test: float
-    seed: int
-
-
-class Choosing(BaseModel):
-    """How a candidate is chosen by its labels alone: by so many of `folds` as it takes to judge `judged`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folds: int
-    judged: int
-
-
 class Plan(BaseModel):
     """What was fixed beforehand: the only source of settings.
 
@@ -61,7 +43,8 @@ class Plan(BaseModel):
     baseline : name of the candidate that stood before.
     labels : sizes of the learning curve.
     draws : of labels, at each size for which the pool has so many.
-    split, choice : as their classes say.
+    test, seed : share of the questions that is kept apart, and the seed of that split.
+    folds, judged : a candidate is chosen by its labels alone with so many folds as it takes to judge so many.
     candidates : by name.
     """
 
@@ -70,8 +53,10 @@ class Plan(BaseModel):
     baseline: str
     labels: tuple[int, ...]
     draws: int
-    split: Split
-    choice: Choosing
+    test: float
+    seed: int
+    folds: int
+    judged: int
     candidates: Mapping[str, Candidate]
 
     def reading(self, subject: bool) -> list[str]:
@@ -125,8 +110,8 @@ def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple
     pairs : all questions with both scores.
     X : vectors by prompt.
     """
-    split = (plan or fixed_plan()).split
-    two = take_gold(pairs, int((1 - split.test) * len(pairs)), np.random.default_rng(split.seed))
+    plan = plan or fixed_plan()
+    two = take_gold(pairs, int((1 - plan.test) * len(pairs)), np.random.default_rng(plan.seed))
     if two is None or len(two[0]) < 2:
         return None
     seen = [
@@ -143,7 +128,7 @@ def predicted(names: Iterable[str], learnt: Labelled, asked: Questions, plan: Pl
     members = {name: plan.candidates[name].of or (name,) for name in names}
     alone = dict.fromkeys(one for some in members.values() for one in some)
     gains = {
-        name: GoldRouter(plan.candidates[name]).fit(learnt.questions, *learnt.scores).gain(asked)
+        name: gold_router(plan.candidates[name], learnt.questions, *learnt.scores).predict(asked.X)
         for name in alone
     }
     return {name: np.mean([gains[one] for one in some], axis=0) for name, some in members.items()}
@@ -163,12 +148,12 @@ def cross_validated(labels: Labelled, plan: Plan, seed: int) -> dict[str, float]
     labels : to learn from and to choose by; equal prompts are in one fold.
     seed : of the folds.
     """
-    names, how = list(plan.candidates), plan.choice
+    names = list(plan.candidates)
     code, distinct = pd.factorize(same_text(labels.pairs.frame["prompt"]))
-    fold = np.random.default_rng(seed).permutation(len(distinct))[code] % how.folds
-    if len(distinct) < 2 * how.folds:
+    fold = np.random.default_rng(seed).permutation(len(distinct))[code] % plan.folds
+    if len(distinct) < 2 * plan.folds:
         return dict.fromkeys(names, np.nan)
-    used = min(how.folds, int(np.ceil(how.judged / (len(labels.pairs) / how.folds))))
+    used = min(plan.folds, int(np.ceil(plan.judged / (len(labels.pairs) / plan.folds))))
     gains = {name: np.full(len(code), np.nan) for name in names}
     for held in range(used):
         out = fold == held

@@ -15,6 +15,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 from sklearn.cluster import KMeans
 
 from rb_support.catalog import GSM8K
@@ -29,7 +30,9 @@ from rb_support.preference.battle_sets import join_origins
 from rb_support.preference.training_sets import Experiment
 from rb_support.routers.decision import training_vectors
 from rb_support.sources import ModelScores
+from rb_support.studies.preference_study import listed
 from rb_support.studies.transfer import WIDEST_CHANCE
+from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
@@ -342,3 +345,18 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             rows.append((*told, placebo, full, mean / whole))
     columns = ["table", "models", "labels", "gain", "low", "high", "placebo", "full", "share"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def evidence(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate]:
+    """What routing to a new model gains with the most labels, beside what knowing nothing reaches.
+
+    Parameters
+    ----------
+    table : as `summary` gives it.
+    sizes : queries of each table.
+    """
+    most = table[table["labels"] == table["labels"].max()]
+    wider = norm.ppf(1 - 0.025 / max(len(most), 1)) / norm.ppf(0.975)  # simultaneous over the tables
+    gain = most[["gain"]].to_numpy(dtype=float)
+    intervals = np.hstack([gain, gain + wider * (most[["low", "high"]].to_numpy(dtype=float) - gain)])
+    return listed(intervals, most["table"], most["table"].map(dict(sizes)), most["placebo"])

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rb_support import embed
+from rb_support import embed, paper
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
-from rb_support.studies.preference_study import Router
+from rb_support.studies.preference_study import SW, Router
+from rb_support.verdicts import Evidence, Fact, exact
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
 _SECONDS, _MILLION = 3600, 1_000_000
@@ -127,3 +128,32 @@ def _seconds(route: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> flo
     start = perf_counter()
     route(texts)
     return perf_counter() - start
+
+
+_LARGE = 2.0  # "by far": so many times
+_SMALL = 0.004  # "no more than 0.4%"; of a clock's time no number is shown, which would differ at every run
+
+
+def evidence(table7: pd.DataFrame, column: str, strong_price: float, tokens: float) -> dict[str, Evidence]:
+    """Section 5.5: what routing takes; the paper's own table, and this machine's clock.
+
+    Parameters
+    ----------
+    table7 : measured, as `measure` gives it, with the share of the strong model's cost in `column`.
+    column : that column's name.
+    strong_price : USD per million of the strong model's tokens (App. D).
+    tokens : mean number of tokens of a call.
+    """
+    printed = paper.routellm_overhead()["usd_per_million_requests"].max()
+    dearest = share_of_generation(printed, strong_price, tokens)
+    ours = float(table7[column].max())
+    speed = table7[table7["way"] == BATCH].set_index("router")["requests_per_second"]
+    others = speed.drop([ENCODER, SW], errors="ignore").min()
+    slower = bool(SW in speed and speed[SW] < others / _LARGE)
+    said = "less than half as fast as any other" if slower else "not below half of the slowest other's speed"
+    return {
+        "gpt4-price": exact(strong_price, "USD per million tokens"),
+        "overhead-printed": exact(dearest, "share of the generation's cost"),
+        "overhead-here": Fact(ours <= _SMALL, f"measured {'below' if ours <= _SMALL else 'above'} that"),
+        "sw-slowest": Fact(slower, said),
+    }

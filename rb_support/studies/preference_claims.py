@@ -18,15 +18,15 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.battle_sets import nearest
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
-from rb_support.stats import bootstrap_weights, interval, simultaneous
+from rb_support.stats import bootstrap_weights, interval
 from rb_support.studies.preference_controls import LENGTH
-from rb_support.studies.preference_study import WinRates, on_tables, resampled, without_gaps
-from rb_support.verdicts import Estimate, Evidence, Fact
+from rb_support.studies.preference_study import ROUTERS, Judged, WinRates, judge, listed, on_tables, resampled
+from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
 Array = NDArray[np.float64]
 Floors = Mapping[tuple[str, str], float]
+SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 
-SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
 _NEVER = {"apgr": np.nan, "cpt50": 1.0}
 """What a metric is where its target is never reached: CPT needs all calls then."""
 
@@ -39,7 +39,7 @@ def evidence(
     rng: np.random.Generator,
     draws: int = 500,
 ) -> dict[str, Evidence]:
-    """Evidence for the statements on Tables 1 to 3.
+    """Evidence for the statements on Tables 1 to 3, all from the same resamples.
 
     Parameters
     ----------
@@ -52,126 +52,90 @@ def evidence(
     -------
     Claim -> estimates, their intervals simultaneous; none for a claim without such rows.
     """
+    judged = judge(rates, rng=rng, draws=draws)
 
-    def found(benchmark: str, ends: str, metric: str = "apgr", routers: Iterable[str] = ()) -> list[Estimate]:
-        here = _of(rates, benchmark, ends, routers)
-        return estimates(here, metric, floors, rng=rng, draws=draws)
+    def of(benchmark: str, ends: str, *routers: str) -> list[Judged]:
+        """Trained routers on a benchmark with the first training set whose name ends so."""
+        here = [one for one in on_tables(judged, [benchmark]) if one.training and one.training.endswith(ends)]
+        named = [one for one in here if not routers or one.router in routers]
+        return [one for one in named if one.training == here[0].training]
 
     def best(benchmark: str, router: str) -> Evidence:
-        here = _of(rates, benchmark, JUDGE)
-        ours = [one for one in here if one.router == router]
-        others = [one for one in here if one.router != router]
-        return differences([(one, other) for one in ours for other in others], rng=rng, draws=draws)
+        here = of(benchmark, JUDGE)
+        return differences((a, b) for a in here for b in here if a.router == router != b.router)
 
     def gain(benchmark: str, ends: str) -> Evidence:
-        old, new = (_of(rates, benchmark, ending) for ending in (ARENA, ends))
-        pairs = [(b, a) for a in old for b in new if a.router == b.router]
-        return differences(pairs, rng=rng, draws=draws)
+        old, new = of(benchmark, ARENA), of(benchmark, ends)
+        return differences((b, a) for a in old for b in new if a.router == b.router)
 
-    length = [one for one in rates if (one.table, one.router) == (GSM8K, LENGTH)]
-    trained = [one for one in on_tables(rates, [GSM8K]) if one.training]
-    levels = {"mt-level": MT_BENCH, "mmlu-level": MMLU, "gsm8k-level": GSM8K}
-    here = experiment.benchmarks
-    return {
-        "mt-votes": found(MT_BENCH, ARENA, routers=(SW, FACTORIZATION)),
-        "mt-votes-classifiers": found(MT_BENCH, ARENA, routers=(BERT, CAUSAL)),
-        "mt-votes-half": found(MT_BENCH, ARENA, "cpt50", [FACTORIZATION]),
-        "mmlu-votes": found(MMLU, ARENA),
-        "gsm8k-votes": found(GSM8K, ARENA),
-        "mt-judge": found(MT_BENCH, JUDGE),
-        "mmlu-gold": found(MMLU, f"{ARENA} + {GOLD}"),
-        "gsm8k-judge": found(GSM8K, JUDGE),
+    rules = [one for one in on_tables(judged, [GSM8K]) if one.router == LENGTH]
+    trained = [one for one in on_tables(judged, [GSM8K]) if one.training]
+    found = {
+        "mt-votes": areas(of(MT_BENCH, ARENA, SW, FACTORIZATION), floors),
+        "mt-votes-classifiers": areas(of(MT_BENCH, ARENA, BERT, CAUSAL), floors),
+        "mt-votes-half": calls(of(MT_BENCH, ARENA, FACTORIZATION)),
+        "mmlu-votes": areas(of(MMLU, ARENA), floors),
+        "gsm8k-votes": areas(of(GSM8K, ARENA), floors),
+        "mt-judge": areas(of(MT_BENCH, JUDGE), floors),
+        "mmlu-gold": areas(of(MMLU, f"{ARENA} + {GOLD}"), floors),
+        "gsm8k-judge": areas(of(GSM8K, JUDGE), floors),
         "mt-judge-gain": gain(MT_BENCH, JUDGE),
         "mmlu-gold-gain": gain(MMLU, f"{ARENA} + {GOLD}"),
         "gsm8k-judge-gain": gain(GSM8K, JUDGE),
         "mt-judge-best": best(MT_BENCH, FACTORIZATION),
         "gsm8k-judge-best": best(GSM8K, CAUSAL),
-        "gsm8k-judge-fewer": found(GSM8K, JUDGE, "cpt50", [CAUSAL]),
-        "mmlu-gold-fewer": found(MMLU, f"{ARENA} + {GOLD}", "cpt50"),
-        "mt-judge-75": [_saved(each) for each in found(MT_BENCH, JUDGE, "cpt50")],
-        **{key: half_way(here[name], rng, draws) for key, name in levels.items() if name in here},
-        "alpaca-below": found(MT_BENCH, ALPACA, routers=(SW, FACTORIZATION)),
-        "length-gsm8k": differences(
-            [(one, rule) for rule in length for one in trained], rng=rng, draws=draws
-        ),
+        "gsm8k-judge-fewer": calls(of(GSM8K, JUDGE, CAUSAL)),
+        "mmlu-gold-fewer": calls(of(MMLU, f"{ARENA} + {GOLD}")),
+        "mt-judge-75": [
+            Estimate(1 - 2 * each.value, 1 - 2 * each.high, 1 - 2 * each.low, each.name, each.n)
+            for each in calls(of(MT_BENCH, JUDGE))
+        ],
+        "alpaca-below": areas(of(MT_BENCH, ALPACA, SW, FACTORIZATION), floors),
+        "length-gsm8k": differences((one, rule) for rule in rules for one in trained),
     }
+    levels = {"mt-level": MT_BENCH, "mmlu-level": MMLU, "gsm8k-level": GSM8K}
+    here = {key: experiment.benchmarks[name] for key, name in levels.items() if name in experiment.benchmarks}
+    return found | {key: half_way(pairs, rng, draws) for key, pairs in here.items()}
 
 
-def _of(rates: Iterable[WinRates], benchmark: str, ends: str, routers: Iterable[str] = ()) -> list[WinRates]:
-    """Trained routers on a benchmark with the first training set whose name ends so."""
-    here = [one for one in on_tables(rates, [benchmark]) if one.training.endswith(ends) and one.training]
-    named = set(routers)
-    return [one for one in here if one.training == here[0].training and (not named or one.router in named)]
-
-
-def estimates(
-    rates: Sequence[WinRates],
-    metric: str,
-    floors: Floors,
-    *,
-    rng: np.random.Generator,
-    draws: int,
-) -> list[Estimate]:
-    """A metric of several routers on one benchmark, with intervals that hold together; none without a gap.
+def areas(judged: Sequence[Judged], floors: Floors) -> list[Estimate]:
+    """APGR of several routers, with intervals that hold together; none without a gap.
 
     Parameters
     ----------
-    rates : win rates.
-    metric : "apgr" or "cpt50", which is 1 where half of the gap is never recovered.
+    judged : routers on one benchmark.
     floors : APGR that knowing nothing reaches.
-    rng, draws : of the resamples.
     """
-    drawn = resampled(rates, rng=rng, draws=draws) if rates else []
-    names = [f"{one.router}, {one.training}, {one.table}" for one in rates]
-    lows = [floors.get((one.table, one.router), -np.inf) if metric == "apgr" else -np.inf for one in rates]
-    values = [float(np.nan_to_num(found[metric], nan=_NEVER[metric])) for found, _ in drawn]
-    samples = [np.nan_to_num(sample[metric].to_numpy(dtype=float), nan=_NEVER[metric]) for _, sample in drawn]
-    return _together(names, values, samples, [len(one.pairs) for one in rates], lows)
+    return _estimates(judged, "apgr", [floors.get((one.table, one.router), -np.inf) for one in judged])
 
 
-def differences(
-    pairs: Sequence[tuple[WinRates, WinRates]], *, rng: np.random.Generator, draws: int
-) -> list[Estimate]:
+def calls(judged: Sequence[Judged]) -> list[Estimate]:
+    """CPT(50%) of several routers as `areas` has their APGR; 1 where half of the gap is never recovered."""
+    return _estimates(judged, "cpt50")
+
+
+def _estimates(judged: Sequence[Judged], metric: str, floors: Sequence[float] = ()) -> list[Estimate]:
+    names = [f"{one.router}, {one.training}, {one.table}" for one in judged]
+    values = [float(np.nan_to_num(one.metrics[metric], nan=_NEVER[metric])) for one in judged]
+    samples = [np.nan_to_num(one.samples[metric], nan=_NEVER[metric]) for one in judged]
+    return resampled(names, values, samples, [len(one.pairs) for one in judged], floors)
+
+
+def differences(pairs: Iterable[tuple[Judged, Judged]]) -> list[Estimate]:
     """APGR of the first less that of the second, paired where both were judged on the same queries.
 
     Parameters
     ----------
-    pairs : win rates on one benchmark; intervals of all pairs hold together.
-    rng, draws : of the resamples.
+    pairs : routers on one benchmark; intervals of all pairs hold together.
     """
-    if not pairs:
-        return []
-    every = list({id(one): one for pair in pairs for one in pair}.values())
-    drawn = dict(zip(map(id, every), resampled(every, rng=rng, draws=draws), strict=True))
-    names, values, samples, sizes = [], [], [], []
-    for new, old in pairs:
-        (a, a_samples), (b, b_samples) = drawn[id(new)], drawn[id(old)]
-        names.append(f"{new.router} less {old.router}" if new.router != old.router else new.router)
-        if old.training == "":
-            names[-1] = f"{new.router}, {new.training}"
-        values.append(a["apgr"] - b["apgr"])
-        samples.append((a_samples["apgr"] - b_samples["apgr"]).to_numpy(dtype=float))
-        sizes.append(min(len(new.pairs), len(old.pairs)))
-    return _together(names, values, samples, sizes, [-np.inf] * len(pairs))
-
-
-def _together(
-    names: Sequence[str],
-    values: Sequence[float],
-    samples: Sequence[Array],
-    sizes: Sequence[int],
-    floors: Sequence[float],
-) -> list[Estimate]:
-    if not names or np.isnan(values).any():
-        return []
-    ends = simultaneous(values, without_gaps(np.column_stack(samples)))
-    rows = zip(names, values, ends.tolist(), sizes, floors, strict=True)
-    return [Estimate(value, low, high, name, n, floor) for name, value, (low, high), n, floor in rows]
-
-
-def _saved(each: Estimate) -> Estimate:
-    """Share of random's calls that a CPT(50%) saves."""
-    return Estimate(1 - 2 * each.value, 1 - 2 * each.high, 1 - 2 * each.low, each.name, each.n)
+    two = list(pairs)
+    names = []
+    for new, old in two:
+        other = f" less {old.router}" if new.router != old.router else ""
+        names.append(new.router + (other if old.training else f", {new.training}"))
+    values = [new.metrics["apgr"] - old.metrics["apgr"] for new, old in two]
+    samples = [new.samples["apgr"] - old.samples["apgr"] for new, old in two]
+    return resampled(names, values, samples, [min(len(new.pairs), len(old.pairs)) for new, old in two])
 
 
 def half_way(pairs: PairScores, rng: np.random.Generator, draws: int) -> Estimate:
@@ -205,35 +169,25 @@ def similarities(
         asked = X.loc[queries.frame["prompt"]].to_numpy()
         for training, battles in experiment.training.items():
             near[name, training] = nearest(asked, X.loc[battles.frame["prompt"].unique()].to_numpy())
-    rows = [(*key, float(values.mean())) for key, values in near.items()]
-    table = pd.DataFrame(rows, columns=["benchmark", "training", "similarity"])
-    means = {
-        key: (
-            float(values.mean()),
-            bootstrap_weights(len(values), draws, rng) @ values / len(values),
-            len(values),
-        )
-        for key, values in near.items()
-        if key[1] == ARENA
-    }
-    first = means.get((MT_BENCH, ARENA))
-    others = [name for name in (MMLU, GSM8K) if (name, ARENA) in means] if first else []
-    names, values, samples, sizes = [], [], [], []
-    for name in others:
-        value, drawn, n = means[name, ARENA]
-        names.append(f"MT Bench less {name}")
-        values.append(first[0] - value if first else np.nan)
-        samples.append(first[1] - drawn if first else drawn)
-        sizes.append(min(n, first[2]) if first else n)
-    nearer = _together(names, values, samples, sizes, [-np.inf] * len(names))
-    wanted = {MT_BENCH: JUDGE, MMLU: GOLD, GSM8K: JUDGE}
-    grown = []
-    for name, label in wanted.items():
-        more = near.get((name, f"{ARENA} + {label}"))
-        if more is not None:
-            value = float(more.mean() - near[name, ARENA].mean())
-            grown.append(Estimate(value, value, value, name))
-    return table, {"mt-nearest": nearer, "augmented-nearer": grown}
+    mean = {key: float(values.mean()) for key, values in near.items()}
+    table = pd.DataFrame([(*key, value) for key, value in mean.items()])
+    votes = {name: values for (name, training), values in near.items() if training == ARENA}
+    drawn = {name: bootstrap_weights(len(v), draws, rng) @ v / len(v) for name, v in votes.items()}
+    others = [name for name in (MMLU, GSM8K) if {name, MT_BENCH} <= votes.keys()]
+    nearer = resampled(
+        [f"MT Bench less {name}" for name in others],
+        [mean[MT_BENCH, ARENA] - mean[name, ARENA] for name in others],
+        [drawn[MT_BENCH] - drawn[name] for name in others],
+        [min(len(votes[MT_BENCH]), len(votes[name])) for name in others],
+    )
+    labels = {name: f"{ARENA} + {label}" for name, label in ((MT_BENCH, JUDGE), (MMLU, GOLD), (GSM8K, JUDGE))}
+    grown = [
+        exact(mean[name, label] - mean[name, ARENA], name)
+        for name, label in labels.items()
+        if (name, label) in mean
+    ]
+    columns = ["benchmark", "training", "similarity"]
+    return table.set_axis(columns, axis=1), {"mt-nearest": nearer, "augmented-nearer": grown}
 
 
 def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
@@ -254,13 +208,12 @@ def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
     return Fact(bool(rank > 0) if luck < 0.05 else None, words)
 
 
-def tier_table(battles: Battles, tiers: int = TIERS) -> pd.DataFrame:
-    """Models rated by battles (Bradley-Terry), parted into tiers, beside Appendix A's.
+def tier_table(battles: Battles) -> pd.DataFrame:
+    """Models rated by battles (Bradley-Terry), parted into ten tiers, beside Appendix A's.
 
     Parameters
     ----------
-    battles : of a training set.
-    tiers : number of tiers; fewer if there are fewer different ratings.
+    battles : of a training set; with fewer different ratings there are fewer tiers.
 
     Returns
     -------
@@ -268,7 +221,7 @@ def tier_table(battles: Battles, tiers: int = TIERS) -> pd.DataFrame:
     (missing where Appendix A does not list the model under any of its names).
     """
     ratings = bradley_terry(battles)
-    ours = assign_tiers(ratings, min(tiers, len(set(ratings.values()))))
+    ours = assign_tiers(ratings, min(TIERS, len(set(ratings.values()))))
     listed = paper.routellm_tiers()
     theirs = dict(zip(listed["model"].map(canonical), listed["tier"], strict=True))
     table = pd.DataFrame(
@@ -289,8 +242,5 @@ def same_tiers(table: pd.DataFrame) -> Fact | None:
 
 def held_out_gains(losses: pd.DataFrame) -> list[Estimate]:
     """Gains of log loss over the base rate, as `preference_controls.log_losses` gives them, in nats."""
-    columns = ["gain", "low", "high", "router", "training", "prompts"]
-    return [
-        Estimate(gain, low, high, f"{router}, {training}", prompts)
-        for gain, low, high, router, training, prompts in losses[columns].itertuples(index=False, name=None)
-    ]
+    names = losses["router"] + ", " + losses["training"]
+    return listed(losses[["gain", "low", "high"]], names, losses["prompts"])

@@ -42,7 +42,7 @@ _PENALTIES = np.logspace(-1, 4, 11)
 
 
 def clean(
-    experiment: Experiment, X: pd.DataFrame, *, discard: bool = True, threshold: float = 0.95
+    experiment: Experiment, X: pd.DataFrame, *, discard: bool = True
 ) -> tuple[Experiment, pd.DataFrame]:
     """Discard the queries that stand in some training set, nearly or fully (RouteLLM App. B).
 
@@ -54,7 +54,6 @@ def clean(
     experiment : training data and benchmarks.
     X : embeddings by prompt, as `preference_study.embed_prompts` gives them.
     discard : False counts them and keeps them.
-    threshold : cosine from which on a query is contaminated.
 
     Returns
     -------
@@ -66,7 +65,7 @@ def clean(
     for name, queries in experiment.benchmarks.items():
         asked = X.loc[queries.frame["prompt"]].to_numpy()
         sets = {t: X.loc[b.frame["prompt"].unique()].to_numpy() for t, b in experiment.training.items()}
-        hits = {training: decontaminate(asked, known, threshold) for training, known in sets.items()}
+        hits = {training: decontaminate(asked, known) for training, known in sets.items()}
         leaked = np.any(list(hits.values()), axis=0)
         out = leaked if discard and not leaked.all() else np.zeros(len(queries), dtype=bool)
         kept[name] = queries.take(~out)
@@ -223,15 +222,15 @@ def held_out_battles(
     candidates: Mapping[str, Router],
     X: pd.DataFrame,
     *,
-    share: float = 0.2,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What routers say of battles that were held out of their training (RouteLLM sec. 5 holds out 5,000).
+    """What routers say of a fifth of the battles, held out of their training (RouteLLM sec. 5: of 5,000).
+
+    Equal prompts are never parted.
 
     Parameters
     ----------
     experiment, candidates, X : as in `preference_study.trained`.
-    share : of a training set's battles to hold out, never parting equal prompts.
     seed : of the draw.
 
     Returns
@@ -243,7 +242,7 @@ def held_out_battles(
     frames = [pd.DataFrame(columns=_BATTLE_COLUMNS)]
     for training, battles in experiment.training.items():
         try:
-            parts = hold_out(battles, int(share * len(battles)), rng=np.random.default_rng(seed))
+            parts = hold_out(battles, len(battles) // 5, rng=np.random.default_rng(seed))
             known, held = (
                 replace(experiment, training={training: part}).battles(training, "classes") for part in parts
             )

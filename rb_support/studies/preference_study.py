@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,11 @@ from rb_support.preference.text_model import TextModel
 from rb_support.preference.training_sets import ALPACA, GOLD, JUDGE, Experiment, Naming
 from rb_support.preference.win_model import WinModel, fitted, kept_rates
 from rb_support.stats import interval, simultaneous
+from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 RANDOM = "Random"
+ROUTERS = SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
 GRID = 101
 """Points of a curve in a figure's data: every percent of strong calls."""
 
@@ -74,10 +76,10 @@ def candidates(
     both: dict[str, Any] = {"max_length": tokens, "seed": seed, "device": device}
     low: dict[str, Any] = {"layers": 1, "pooling": "mean", "train_words": False, "learning_rate": 5e-4}
     return {
-        "SW ranking": SWRanking(),
-        "Matrix factorization": MatrixFactorization(members=members, seed=seed),
-        "BERT": BertClassifier(steps=steps, **(both if full else both | low)),
-        "Causal LM": CausalClassifier(causal, steps=2 * steps, **both),
+        SW: SWRanking(),
+        FACTORIZATION: MatrixFactorization(members=members, seed=seed),
+        BERT: BertClassifier(steps=steps, **(both if full else both | low)),
+        CAUSAL: CausalClassifier(causal, steps=2 * steps, **both),
     }
 
 
@@ -101,13 +103,16 @@ class WinRates:
     rate: Array
 
 
-def on_tables(rates: Iterable[WinRates], names: Iterable[str]) -> list[WinRates]:
+Told = TypeVar("Told", bound=WinRates)
+
+
+def on_tables(rates: Iterable[Told], names: Iterable[str]) -> list[Told]:
     """Win rates on some tables only, table by table in the order of the names."""
     told = list(rates)
     return [one for name in names for one in told if one.table == name]
 
 
-def by_table(rates: Iterable[WinRates]) -> dict[str, list[WinRates]]:
+def by_table(rates: Iterable[Told]) -> dict[str, list[Told]]:
     """Win rates by table, in the order in which tables first appear."""
     told = list(rates)
     return {name: on_tables(told, [name]) for name in dict.fromkeys(one.table for one in told)}
@@ -172,12 +177,15 @@ def trained(
     """
     routers: dict[tuple[str, str], Router] = {}
     for training in dict.fromkeys(trainings):
+        fought: dict[Naming, Battles] = {}
         for name, candidate in candidates.items():
             router: Any = deepcopy(candidate)
             naming: Naming = getattr(router, "naming", "classes")
             if naming == "tiers":
                 router.strong, router.weak = experiment.pair(naming)
-            battles = experiment.battles(training, naming)
+            if naming not in fought:
+                fought[naming] = experiment.battles(training, naming)
+            battles = fought[naming]
             fit = partial(fitted, router) if isinstance(router, WinModel) else router.fit
             fit(battles, _read(router, battles.frame["prompt"].tolist(), X))
             routers[training, name] = router
@@ -247,37 +255,42 @@ def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
     raise ValueError(f"{name!r} is of none of the benchmarks {', '.join(known)}; end it with one in brackets")
 
 
-def resampled(
+@dataclass(frozen=True, eq=False)
+class Judged(WinRates):
+    """Win rates and what they are worth.
+
+    Attributes
+    ----------
+    metrics : apgr, cpt50, saving50 and so on, as `bootstrap_pairs` names them.
+    samples : (draws, metrics) the same on resamples of the queries.
+    """
+
+    metrics: Mapping[str, float]
+    samples: pd.DataFrame
+
+
+def judge(
     rates: Sequence[WinRates],
     *,
     rng: np.random.Generator,
     draws: int,
     targets: Sequence[float] = (0.5, 0.8),
-) -> list[tuple[dict[str, float], pd.DataFrame]]:
-    """`bootstrap_pairs` of routers on one table: of each its metrics, and (draws, metrics) on resamples.
-
-    Routers judged on the same queries see the same resamples.
-    """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, one in enumerate(rates):
-        groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(number)
-    found: dict[int, tuple[dict[str, float], pd.DataFrame]] = {}
-    for numbers in groups.values():
-        pairs, told = rates[numbers[0]].pairs, {str(number): rates[number].rate for number in numbers}
-        table, samples = bootstrap_pairs(
-            told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
-        )
-        rows = table.to_numpy().tolist()
-        metrics = (dict(zip(table.columns, row, strict=True)) for row in rows)
-        found |= dict(zip(numbers, zip(metrics, samples.values(), strict=True), strict=True))
-    return [found[number] for number in range(len(rates))]
-
-
-def known_interval(values: ArrayLike) -> tuple[float, float]:
-    """95% interval of the values that are not NaN; NaN without any."""
-    array = np.asarray(values, dtype=float)
-    known = array[~np.isnan(array)]
-    return interval(known) if len(known) else (np.nan, np.nan)
+) -> list[Judged]:
+    """`bootstrap_pairs` of routers; those on the same queries of a table see the same resamples."""
+    found: dict[int, Judged] = {}
+    for competing in by_table(rates).values():
+        groups: dict[tuple[str, ...], list[WinRates]] = {}
+        for one in competing:
+            groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(one)
+        for alike in groups.values():
+            pairs, told = alike[0].pairs, {str(number): one.rate for number, one in enumerate(alike)}
+            table, samples = bootstrap_pairs(
+                told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
+            )
+            for one, values, sample in zip(alike, table.to_numpy().tolist(), samples.values(), strict=True):
+                metrics = dict(zip(table.columns, values, strict=True))
+                found[id(one)] = Judged(**vars(one), metrics=metrics, samples=sample)
+    return [found[id(one)] for one in rates]
 
 
 def results(
@@ -312,18 +325,20 @@ def results(
         pairs = max((one.pairs for one in judged), key=len)
         head = {"benchmark": benchmark, "queries": len(pairs)}
         rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
-        drawn = resampled(judged, rng=rng, draws=draws)
-        learnt = [number for number, one in enumerate(judged) if one.training]
-        together = simultaneous_apgr([drawn[number] for number in learnt])
-        ends = dict(zip(learnt, together, strict=True))
-        for number, (one, (estimate, sample)) in enumerate(zip(judged, drawn, strict=True)):
+        told = judge(judged, rng=rng, draws=draws)
+        learnt = [one for one in told if one.training]
+        ends = iter(
+            together([one.metrics["apgr"] for one in learnt], [one.samples["apgr"] for one in learnt])
+        )
+        for one in told:
             found: dict[str, Any] = {**head, "queries": len(one.pairs)}
             found |= {"training": one.training, "router": one.router}
             for metric in METRICS:
-                low, high = known_interval(sample[metric])
-                if metric == "apgr" and number in ends:
-                    low, high = ends[number]
-                found |= {metric: estimate[metric], f"{metric}_low": low, f"{metric}_high": high}
+                known = one.samples[metric].dropna()
+                low, high = interval(known) if len(known) else (np.nan, np.nan)
+                if metric == "apgr" and one.training:
+                    low, high = next(ends)
+                found |= {metric: one.metrics[metric], f"{metric}_low": low, f"{metric}_high": high}
             found["shuffled"] = (floors or {}).get((benchmark, one.router), np.nan)
             rows.append(found)
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
@@ -331,19 +346,20 @@ def results(
     return table[[*columns, "shuffled"] if floors is not None else columns]
 
 
-def simultaneous_apgr(drawn: Sequence[tuple[dict[str, float], pd.DataFrame]]) -> list[tuple[float, float]]:
-    """Intervals of APGR of several routers that hold together, from what `resampled` gives of each."""
-    if not drawn:
+def together(values: Sequence[float], samples: Sequence[ArrayLike]) -> list[list[float]]:
+    """Low and high of k numbers, intervals that hold together.
+
+    Parameters
+    ----------
+    values : (k,) numbers.
+    samples : (k, draws) the same on resamples; those in which one is undefined, as APGR without a gap, are
+        left out.
+    """
+    if not len(values):
         return []
-    samples = np.column_stack([sample["apgr"].to_numpy(dtype=float) for _, sample in drawn])
-    ends = simultaneous([estimate["apgr"] for estimate, _ in drawn], without_gaps(samples))
-    return [(float(low), float(high)) for low, high in ends]
-
-
-def without_gaps(samples: Array) -> Array:
-    """(d, k) samples without the resamples in which a metric is undefined, such as APGR without a gap."""
-    known = ~np.isnan(samples).any(axis=1)
-    return samples[known] if known.any() else samples
+    drawn = np.column_stack(samples).astype(float)
+    known = ~np.isnan(drawn).any(axis=1)
+    return simultaneous(values, drawn[known] if known.any() else drawn).tolist()
 
 
 def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
@@ -351,6 +367,42 @@ def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str
     if spread is None:
         return dict.fromkeys(_COLUMNS, np.nan)
     return dict(zip(_COLUMNS, spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True))
+
+
+def resampled(
+    names: Sequence[str],
+    values: Sequence[float],
+    samples: Sequence[ArrayLike],
+    sizes: Sequence[int],
+    floors: Sequence[float] = (),
+) -> list[Estimate]:
+    """Estimates of k numbers whose intervals hold together; none if one is not known.
+
+    Parameters
+    ----------
+    names, values, samples, sizes : (k,) of each its name, value, (draws,) resamples and queries.
+    floors : (k,) what knowing nothing reaches.
+    """
+    if np.isnan(values).any():
+        return []
+    rows = zip(values, together(values, samples), names, sizes, floors or [-np.inf] * len(names), strict=True)
+    return [Estimate(value, low, high, name, n, floor) for value, (low, high), name, n, floor in rows]
+
+
+def listed(
+    intervals: ArrayLike, names: Iterable[str], sizes: Iterable[int], floors: Iterable[float] | None = None
+) -> list[Estimate]:
+    """Estimates of a table's rows.
+
+    Parameters
+    ----------
+    intervals : (k, 3) value, low and high of each row.
+    names, sizes, floors : (k,) of each its name, queries and what knowing nothing reaches.
+    """
+    rows, known = np.asarray(intervals, dtype=float).tolist(), list(names)
+    below = [-np.inf] * len(known) if floors is None else floors
+    each = zip(rows, known, sizes, below, strict=True)
+    return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
 def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
@@ -419,9 +471,8 @@ def _in_words(value: float, low: float, high: float, printed: float, *, spec: st
 
 
 def printed_results(*numbers: int) -> pd.DataFrame:
-    """RouteLLM's tables of these numbers, with our names of routers and `paper_` before the metrics."""
+    """RouteLLM's tables of these numbers, with `paper_` before the metrics."""
     printed = pd.concat([paper.routellm_results(number) for number in numbers])
-    printed = printed.replace({"router": {"Causal LLM": "Causal LM"}})
     return printed.rename(columns={metric: f"paper_{metric}" for metric in METRICS})
 
 

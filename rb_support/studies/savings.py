@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
 from rb_support.stats import simultaneous
-from rb_support.studies.preference_study import WinRates, by_table, on_tables, resampled
+from rb_support.studies.preference_study import Judged, WinRates, by_table, judge, listed, on_tables
+from rb_support.verdicts import Evidence, exact
 
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
@@ -64,37 +65,27 @@ def savings(
     each saving with its `_low` and `_high`, and quality_share (the score there over the strong model's); NaN
     what a model that costs or scores nothing leaves undefined.
     """
-    told = {
-        name: (competing, resampled(competing, rng=rng, draws=draws, targets=targets))
-        for name, competing in by_table(rates).items()
-    }
+    told = judge(list(rates), rng=rng, draws=draws, targets=targets)
     ends = {target: _all_at_once(told, cpt_name(target)) for target in targets}
     rows = []
-    for benchmark, (competing, found) in told.items():
-        areas = np.array([metrics["apgr"] for metrics, _ in found])
-        place = int(np.where(np.isnan(areas), -np.inf, areas).argmax())
-        best = competing[place]
+    for benchmark, routers in by_table(told).items():
+        best = max(routers, key=lambda one: np.nan_to_num(one.metrics["apgr"], nan=-np.inf))
         head = {"benchmark": benchmark, "training": best.training, "router": best.router}
+        row = {**head, "apgr": best.metrics["apgr"]}
         score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
         for target in targets:
-            fewest, most = np.clip(ends[target][benchmark][place], 1 / len(best.rate), 1.0)
-            shares = np.array([found[place][0][cpt_name(target)], most, fewest], dtype=float)
-            row = _saved(shares, target, *prices[benchmark])
+            fewest, most = np.clip(ends[target][told.index(best)], 1 / len(best.rate), 1.0)
+            shares = np.array([best.metrics[cpt_name(target)], most, fewest], dtype=float)
+            saved = _saved(shares, target, *prices[benchmark])
             quality = (target * score + (1 - target) * least) / (score or np.nan)
-            rows.append({**head, "apgr": areas[place], "target": target, **row, "quality_share": quality})
+            rows.append({**row, "target": target, **saved, "quality_share": quality})
     return pd.DataFrame(rows)
 
 
-def _all_at_once(
-    told: Mapping[str, tuple[Sequence[WinRates], Sequence[tuple[dict[str, float], pd.DataFrame]]]],
-    metric: str,
-) -> dict[str, Array]:
-    """Simultaneous intervals of a metric over all routers: benchmark -> (routers, 2)."""
-    every = [each for _, found in told.values() for each in found]
-    values = [metrics[metric] for metrics, _ in every]
-    ends = simultaneous(values, np.column_stack([samples[metric] for _, samples in every]))
-    places = np.cumsum([len(found) for _, found in told.values()])[:-1]
-    return dict(zip(told, np.split(ends, places), strict=True))
+def _all_at_once(judged: Sequence[Judged], metric: str) -> Array:
+    """(routers, 2) simultaneous intervals of a metric."""
+    samples = np.column_stack([one.samples[metric] for one in judged])
+    return simultaneous([one.metrics[metric] for one in judged], samples)
 
 
 def calibration_table(
@@ -144,3 +135,19 @@ def _saved(shares: Array, target: float, strong_price: float, weak_price: float)
     for name, ratio in (("saving", calls), ("saving_full", full)):
         found |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio.tolist(), strict=True))
     return found
+
+
+def evidence(table6: pd.DataFrame, sizes: Mapping[str, int]) -> dict[str, Evidence]:
+    """Section 5.4: what the best routers save, with intervals that hold whichever router is picked.
+
+    Parameters
+    ----------
+    table6 : as `savings` gives it, at CPT(50%) and CPT(80%).
+    sizes : queries of each benchmark.
+    """
+    half = table6[(table6["target"] == 0.5) & table6["saving"].notna()]
+    columns = ["saving", "saving_low", "saving_high"]
+    ratios = listed(half[columns], half["benchmark"], half["benchmark"].map(dict(sizes)))
+    moved = (1 - table6["saving_full"] / table6["saving"]).abs().max()
+    counted: Evidence = [] if np.isnan(moved) else exact(moved, "counting it changes a ratio by at most")
+    return {"saves-everywhere": ratios, "saves-3.66": ratios, "weak-cost": counted}

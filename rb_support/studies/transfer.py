@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.catalog import GSM8K, MMLU, MODELS, short_name
+from rb_support.catalog import GSM8K, MMLU, MODELS, canonical, short_name
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
@@ -28,6 +28,8 @@ from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_sco
 from rb_support.stats import simultaneous
 from rb_support.studies import preference_study
 from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, on_tables
+from rb_support.studies.savings import Prices, savings
+from rb_support.verdicts import Evidence, Fact
 
 Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
@@ -230,7 +232,7 @@ def augmented(experiment: Experiment, benchmark: str) -> str:
     return next((name for name in trainings if name.endswith(wanted)), trainings[-1])
 
 
-def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.DataFrame:
+def transfer_map(win_rate: ArrayLike, tables: Pairs) -> pd.DataFrame:
     """APGR and CPT(50%) of one router on many pairs that answered the same queries.
 
     The queries are sorted once, and all pairs are summed in that order: exactly what `threshold_sweep`,
@@ -240,12 +242,11 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     ----------
     win_rate : (n,) probability that the strong model wins, the same for every pair.
     tables : pairs on the same n queries.
-    level : share of random orders of the queries that the chance band of APGR covers.
 
     Returns
     -------
     A row per pair: pair, strong, weak, n, gap (in units of the score), apgr, cpt50 (NaN if never reached),
-    chance_low and chance_high (band of the random router, normal approximation) and outside, whether APGR
+    chance_low and chance_high (95% band of the random router, normal approximation) and outside, whether APGR
     lies out of it. NaN and False without a gap.
 
     Raises
@@ -264,7 +265,7 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs, level: float = 0.95) -> pd.
     shares, gap = ends / len(rate), gain.mean(axis=1)
     spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
     recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
-    reach = float(norm.ppf((1 + level) / 2)) * spread
+    reach = float(norm.ppf(0.975)) * spread
     names = [(name, pair.strong_model, pair.weak_model, len(rate)) for name, pair in tables.items()]
     frame = pd.DataFrame(names, columns=["pair", "strong", "weak", "n"]).assign(
         gap=gap,
@@ -395,11 +396,82 @@ def pair_differences(
 
 
 def _mean_apgr(rates: Sequence[WinRates], rng: np.random.Generator, draws: int) -> tuple[float, Array]:
-    told = preference_study.resampled(rates, rng=rng, draws=draws)
-    mean = pd.Series([found["apgr"] for found, _ in told]).mean()
-    return float(mean), np.mean([samples["apgr"] for _, samples in told], axis=0)
+    judged = preference_study.judge(rates, rng=rng, draws=draws)
+    mean = pd.Series([one.metrics["apgr"] for one in judged]).mean()
+    return float(mean), np.mean([one.samples["apgr"] for one in judged], axis=0)
 
 
 def _gap(strong: Array, weak: Array) -> float:
     """Difference of the mean scores; 0 where it is nothing but rounding."""
     return float((strong - weak).mean()) if has_gap(strong, weak) else 0.0
+
+
+def met_in_training(experiment: Experiment, others: Pairs) -> list[str]:
+    """Models of other pairs that fight in the training battles, however they are spelt there.
+
+    Parameters
+    ----------
+    experiment : whose battles; its own pair does not count.
+    others : name -> scores of another pair.
+
+    Returns
+    -------
+    Canonical names, sorted.
+    """
+    fighters = {model for battles in experiment.training.values() for model in battles.models}
+    own = {canonical(experiment.strong), canonical(experiment.weak)}
+    outside = {canonical(model) for pair in others.values() for model in (pair.strong_model, pair.weak_model)}
+    return sorted(outside & {canonical(model) for model in fighters} - own)
+
+
+def evidence(
+    rates: Sequence[WinRates],
+    others: Pairs,
+    shift: pd.DataFrame,
+    met: Sequence[str],
+    *,
+    prices: Prices,
+    rng: np.random.Generator,
+    draws: int,
+) -> dict[str, Evidence]:
+    """Section 5.2: routers on other pairs. Pairs whose gap is too small are left out.
+
+    Parameters
+    ----------
+    rates : win rates on the other pairs, and on more.
+    others : name -> scores.
+    shift : as `pair_differences` gives it.
+    met : as `met_in_training` gives it.
+    prices : of each pair, as in `savings`.
+    rng, draws : of the resamples.
+    """
+    found: dict[str, Evidence] = {}
+    if others:
+        found["not-trained"] = Fact(not met, ", ".join(met) or "none is")
+    judged = on_tables(rates, [name for name, pair in others.items() if testable(pair)])
+    if not judged:
+        return found
+    told = preference_study.judge(judged, rng=rng, draws=draws)
+    above = preference_study.resampled(
+        [f"{one.router}, {one.table}" for one in told],
+        [one.metrics["apgr"] for one in told],
+        [one.samples["apgr"] for one in told],
+        [len(one.rate) for one in told],
+    )
+    alike = preference_study.listed(shift[["difference", "low", "high"]], shift["pair"], shift["queries"])
+    saved = savings(judged, prices=prices, rng=rng, draws=draws, targets=(0.8,))
+    fewer = 1 / saved[["saving", "saving_high", "saving_low"]]
+    sizes = [len(others[name]) for name in saved["benchmark"]]
+    calls = preference_study.listed(fewer, saved["benchmark"], sizes)
+    return found | {"others-above": above, "comparable": alike, "half-the-calls": calls}
+
+
+def most_pairs(atlas: pd.DataFrame) -> Fact | None:
+    """Whether routers hold for most pairs of models; None where no pair has a gap."""
+    found = summary(atlas)
+    if found.empty:
+        return None
+    better = found.groupby("benchmark")["better"].mean().min()
+    worse = found["worse"].max()
+    words = f"mean over routers {better:.0%} of pairs above chance at least; {worse:.0%} below at most"
+    return Fact(True if better > 0.5 else False if worse > 0.5 else None, words)
