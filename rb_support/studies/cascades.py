@@ -28,6 +28,7 @@ from rb_support.stats import (
     interval,
     joined,
 )
+from rb_support.studies.best_model import lead_over_best_model
 from rb_support.studies.pilot import oracle_rows
 from rb_support.studies.predictive import ZERO, Comparison, estimates, held_out
 from rb_support.verdicts import Estimate
@@ -285,7 +286,7 @@ def evidence(
     for name, comparison in comparisons.items():
         n, numbers = len(comparison.test), []
         for weights in (np.ones(n), *bootstrap_weights(n, draws, rng)):
-            lead = min(comparison.lead_over_best_model(cascade_name(rate), weights) for rate in low)
+            lead = min(lead_over_best_model(comparison, cascade_name(rate), weights) for rate in low)
             reach = oracle_reach(comparison, weights)
             falls = [largest_fall(comparison, rate, weights) for rate in error_rates.tolist()]
             paid = Cascade.on(comparison.test).system([np.inf])(weights)[0, 0]
