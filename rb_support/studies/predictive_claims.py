@@ -11,7 +11,7 @@ import pandas as pd
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MBPP, MMLU, WINOGRANDE
 from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.predictive import PLACEBO, ZERO, ZERO_TRAINED, Comparison, estimates
-from rb_support.verdicts import Estimate, Evidence, Fact
+from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
 
 def evidence(
@@ -46,15 +46,15 @@ def evidence(
     }
     least = {name: comparison.oracle_lead for name, comparison in comparisons.items()}
     near = min(least, key=lambda name: least[name])
-    words = "; ".join(
-        f"{row.Index} {row.aiq_above:.0%} of draws, {row.aiq:+.4f}" for row in lucky.itertuples()
-    )
     return found | {
         "none-leads": estimates(theirs),
         "oracle": Fact(least[near] > 0, f"smallest lead in quality {least[near]:.3f}, on {near}"),
         "best-model": _over_best(comparisons, papers, rng),
         "away": [replace(each, floor=-np.inf) for each in estimates(away[away["router"].isin(papers)])],
-        "luck": Fact(bool((lucky["aiq_above"] > 0.5).all()), words),
+        "luck": [
+            exact(row["aiq_above"], f"{name} {row['aiq']:+.4f} in the mean, above zero")
+            for name, row in lucky.iterrows()
+        ],
         "placebo": estimates(table[table["router"] == PLACEBO]),
         "ours-lead": estimates(ours),
         "ours-not-below": [replace(each, floor=-np.inf) for each in estimates(ours)],
