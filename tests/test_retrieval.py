@@ -259,7 +259,7 @@ def test_sequence_holds_every_two_step_decision(percent, wtp):
 
 def test_columns_must_divide_into_retrievers():
     test = outcomes_of(np.zeros((2, 4)), COST)
-    with pytest.raises(ValueError, match="3 retrievers"):
+    with pytest.raises(ValueError, match="reshape"):
         in_sequence(np.zeros((2, 4)), COST, 3, test)
 
 

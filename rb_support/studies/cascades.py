@@ -47,12 +47,6 @@ def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) ->
     return {ZERO: model_points(outcomes), **simulated}
 
 
-def paper_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
-    """The cascade by the paper's stopping rule at some judge error rates, named by `paper_rule`."""
-    cascade, grid = Cascade.on(outcomes, stopping="paper"), budget_grid(outcomes.cost, steps)
-    return {paper_rule(cascade_name(rate)): cascade.system(grid, rate) for rate in error_rates.tolist()}
-
-
 def paper_rule(name: str) -> str:
     """Name of a cascade that stops by the paper's rule."""
     return f"{name}, paper's rule"
@@ -71,8 +65,9 @@ def study(
     steps : budgets.
     """
     systems = error_systems(outcomes, error_rates, steps=steps)
-    both = error_rates[(error_rates == error_rates[0]) | (error_rates == 0.2)]
-    systems |= paper_systems(outcomes, both, steps=steps)
+    paper, grid = Cascade.on(outcomes, stopping="paper"), budget_grid(outcomes.cost, steps)
+    for rate in error_rates[(error_rates == error_rates[0]) | (error_rates == 0.2)].tolist():
+        systems[paper_rule(cascade_name(rate))] = paper.system(grid, rate)
     if scores is None:
         return Comparison(outcomes, systems)
     table, builders = np.asarray(scores, dtype=float), {JUDGED: _at_half, JUDGED_ANY: _at_every_threshold}
@@ -80,7 +75,7 @@ def study(
         name: lambda rng, build=build: build(outcomes, dealt_out(table, rng), steps)
         for name, build in builders.items()
     }
-    systems |= judged_systems(outcomes, table, steps=steps)
+    systems |= {name: build(outcomes, table, steps) for name, build in builders.items()}
     return Comparison(outcomes, systems, placebos)
 
 
@@ -91,23 +86,17 @@ def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
     return joined(cascade.system([np.inf], error_rate) for cascade in every)
 
 
-def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
-    """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
-
-    The second has no budget per query; thresholds whose cascade costs more than the dearest model in the
-    mean are left out, as who can pay that would call the model; if all do, the lowest is kept.
-    """
-    return {
-        JUDGED: _at_half(outcomes, scores, steps),
-        JUDGED_ANY: _at_every_threshold(outcomes, scores, steps),
-    }
-
-
 def _at_half(outcomes: Outcomes, scores: ArrayLike, steps: int) -> System:
+    """Cascades by a real judge's scores over all budgets."""
     return Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
 
 
 def _at_every_threshold(outcomes: Outcomes, scores: ArrayLike, _: int) -> System:
+    """Cascades by a real judge's scores at all thresholds, with no budget per query.
+
+    Thresholds whose cascade costs more than the dearest model in the mean are left out, as who can pay that
+    would call the model; if all do, the lowest is kept.
+    """
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()

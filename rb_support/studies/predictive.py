@@ -314,7 +314,12 @@ def out_of_domain(
 
 
 def compare(
-    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    routers: Mapping[str, PredictiveRouter],
+    *,
+    order: ArrayLike | None = None,
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
@@ -323,6 +328,8 @@ def compare(
     train, test : outcome tables with the same models.
     X : embeddings indexed by sample_id, as `embed_queries` gives them.
     routers : name -> router with `fit` and `predict`.
+    order : permutation of the training queries' embeddings, after which nothing is to be learnt: a lead that
+        is left then is one of the method, not of the queries.
 
     Returns
     -------
@@ -330,35 +337,10 @@ def compare(
     rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
     mean training cost.
     """
-    return _trained(train, test, X, np.arange(len(train)), routers)
-
-
-def compare_shuffled(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
-    *,
-    rng: np.random.Generator,
-) -> Comparison:
-    """`compare` of the same routers with the training queries' embeddings permuted: nothing is to be learnt.
-
-    A lead that is left then is one of the method, not of the queries.
-    """
-    return _trained(train, test, X, rng.permutation(len(train)), routers)
-
-
-def _trained(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    order: NDArray[np.intp],
-    routers: Mapping[str, PredictiveRouter],
-) -> Comparison:
-    """Comparison of routers fitted on training rows whose embeddings come in an order."""
-    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    known = known if order is None else known[order]
     every = {**routers, PLACEBO: PlaceboRouter()}
-    predicted = {name: each.fit(train, X_train[order]).predict(X_test) for name, each in every.items()}
+    predicted = {name: each.fit(train, known).predict(asked) for name, each in every.items()}
     return compare_predictions(train, test, predicted)
 
 

@@ -175,18 +175,8 @@ def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Ou
     Returns
     -------
     System with a point for every willingness to pay at which a decision changes.
-
-    Raises
-    ------
-    ValueError
-        If the columns do not divide into r retrievers, or are not those of the test table.
     """
     table = np.asarray(predicted, dtype=float)
-    if table.shape != test.quality.shape or retrievers < 1 or table.shape[1] % retrievers:
-        raise ValueError(
-            f"predictions {table.shape} for outcomes {test.quality.shape} and {retrievers} retrievers: the "
-            "shapes must agree, and every retriever must have as many columns"
-        )
     quality = table.reshape(len(table), retrievers, -1)
     costs = np.asarray(cost, dtype=float).reshape(retrievers, -1)
     first = lambda_path(quality.mean(axis=2), costs.mean(axis=1))
