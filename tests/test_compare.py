@@ -17,7 +17,7 @@ from rb_support.stats import (
     mean_points,
     turns,
 )
-from rb_support.studies.best_model import cost_to_reach, lead_over_best_model
+from rb_support.studies.best_model import cost_to_reach, leads_over_best_model
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
@@ -168,8 +168,13 @@ def test_curves_hold_what_a_figure_shows(parts):
 def test_leads(parts):
     """Models (1, q0), (4, q1): the zero router is the dear model at its cost, so its lead is nothing."""
     comparison = compare(*parts, {"KNN": KNNRouter(20)})
-    assert lead_over_best_model(comparison, ZERO) == pytest.approx(0)
-    assert lead_over_best_model(comparison, "KNN") > 0.05
+    leads = leads_over_best_model(comparison, [ZERO, "KNN"], rng=np.random.default_rng(0), draws=50)
+    assert leads[ZERO].value == pytest.approx(0)
+    assert leads["KNN"].value > 0.05 and leads["KNN"].low > leads["KNN"].floor
+    wide = leads_over_best_model(
+        comparison, [ZERO, "KNN"], rng=np.random.default_rng(0), draws=50, level=0.999
+    )
+    assert wide["KNN"].low < leads["KNN"].low
     best = max(comparison.points(name)[:, 1].max() for name in comparison.systems)
     assert (
         comparison.oracle_lead == pytest.approx(comparison.oracle[1] - best) and comparison.oracle_lead >= 0

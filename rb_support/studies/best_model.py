@@ -36,20 +36,13 @@ def best_model(points: Array) -> int:
     return int(min(np.flatnonzero(~exceeds(quality.max(), quality)), key=lambda model: cost[model]))
 
 
-def lead_over_best_model(comparison: Comparison, name: str, weights: Array | None = None) -> float:
-    """Quality of a system at the best single model's mean cost, minus that model's quality, at face value.
-
-    Parameters
-    ----------
-    weights : (n,) of the test queries, as a bootstrap draws them; all alike if None.
-    """
-    models = model_points(comparison.test)(weights)
-    cost, quality = models[best_model(models)]
-    return float(Curve(comparison.systems[name](weights)).at(cost) - quality)
-
-
 def leads_over_best_model(
-    comparison: Comparison, names: Iterable[str], *, rng: np.random.Generator, draws: int = 500
+    comparison: Comparison,
+    names: Iterable[str],
+    *,
+    rng: np.random.Generator,
+    draws: int = 500,
+    level: float = 0.95,
 ) -> dict[str, Estimate]:
     """Quality above the best single model's, at its cost, nothing of it chosen on the queries that pay.
 
@@ -61,6 +54,7 @@ def leads_over_best_model(
     names : systems, looked at together.
     rng : of halvings, resamples and placebos.
     draws : resamples of the queries, choices kept.
+    level : probability that all intervals cover; more where several comparisons are looked at.
 
     Returns
     -------
@@ -78,7 +72,9 @@ def leads_over_best_model(
     drawn = bootstrap_weights(len(each), draws, rng) * parts.sizes
     value, samples = parts.sizes @ each / n, drawn @ each / drawn.sum(axis=1, keepdims=True)
     found = {}
-    for name, middle, (low, high) in zip(names, value.tolist(), simultaneous(value, samples), strict=True):
+    for name, middle, (low, high) in zip(
+        names, value.tolist(), simultaneous(value, samples, level), strict=True
+    ):
         blind, floor = comparison.placebos.get(name), -np.inf
         if blind is not None:
             luck = [parts.sizes @ leads({name: blind(rng)})[:, 0] / n for _ in range(PLACEBOS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from rb_support.stats import (
     interval,
     joined,
 )
-from rb_support.studies.best_model import lead_over_best_model
+from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.pilot import oracle_rows
 from rb_support.studies.predictive import ZERO, Comparison, estimates, held_out
 from rb_support.verdicts import Estimate
@@ -260,7 +261,7 @@ def evidence(
     error_rates : of the simulated judges.
     rng, draws : of the bootstrap over queries.
     """
-    low = [rate for rate in error_rates.tolist() if rate <= 0.1]
+    low, apart = [rate for rate in error_rates.tolist() if rate <= 0.1], rng.spawn(1)[0]
     rows = {
         "low-error-leads": [cascade_name(rate) for rate in low],
         "error-03-trails": [cascade_name(0.3)],
@@ -273,15 +274,18 @@ def evidence(
     ]
     level = 1 - 0.05 / len(comparisons)
     for name, comparison in comparisons.items():
+        names = rows["low-error-leads"]
+        leads = leads_over_best_model(comparison, names, rng=apart, draws=draws, level=level)
+        best = [replace(each, name=f"{name}, {router}") for router, each in leads.items()]
+        found.setdefault("above-best-model", []).extend(best)
         n, numbers = len(comparison.test), []
         for weights in (np.ones(n), *bootstrap_weights(n, draws, rng)):
-            lead = min(lead_over_best_model(comparison, cascade_name(rate), weights) for rate in low)
             reach = oracle_reach(comparison, weights)
             falls = [largest_fall(comparison, rate, weights) for rate in error_rates.tolist()]
             paid = Cascade.on(comparison.test).system([np.inf])(weights)[0, 0]
             times = weights @ comparison.test.cost.sum(axis=1) / n / paid if paid else np.nan
-            numbers.append((lead, reach["share"], reach["gap"], max(falls), times))
-        keys = ("above-best-model", "near-oracle", "like-oracle", "rises-with-budget", "rerank-dear")
+            numbers.append((reach["share"], reach["gap"], max(falls), times))
+        keys = ("near-oracle", "like-oracle", "rises-with-budget", "rerank-dear")
         for key, (value, *drawn) in zip(keys, np.transpose(numbers).tolist(), strict=True):
             found.setdefault(key, []).append(Estimate(value, *interval(drawn, level), name, n))
     return found

@@ -65,8 +65,10 @@ def _over_best(
     comparisons: Mapping[str, Comparison], papers: Sequence[str], rng: np.random.Generator
 ) -> list[Estimate]:
     """Cross-fitted leads over the best single model at its cost."""
+    level = 1 - 0.05 / len(comparisons)
     leads = {
-        name: leads_over_best_model(one, papers, rng=rng, draws=200) for name, one in comparisons.items()
+        name: leads_over_best_model(one, papers, rng=rng, draws=200, level=level)
+        for name, one in comparisons.items()
     }
     return [
         replace(each, name=f"{router} on {name}")
