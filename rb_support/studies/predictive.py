@@ -319,7 +319,7 @@ def compare(
     X: pd.DataFrame,
     routers: Mapping[str, PredictiveRouter],
     *,
-    order: ArrayLike | None = None,
+    order: NDArray[np.int64] | None = None,
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
