@@ -418,6 +418,9 @@ def test_evidence_has_an_estimate_for_every_dataset(table):
     )
     assert found.keys() <= claims_of("04_cascading_simulation").keys()
     assert {each.name for each in found["near-oracle"]} == {"a", "b"} and len(found["low-error-leads"]) == 4
+    assert [each.name for each in found["above-best-model"]] == [
+        f"{name}, {cascade_name(rate)}" for name in ("a", "b") for rate in (0, 0.1)
+    ]
     (whole, few) = found["rerank-dear"]
     unlimited = Cascade.on(table).system([np.inf])(None)[0, 0]
     assert whole.value == pytest.approx(table.cost.sum(axis=1).mean() / unlimited)

@@ -47,22 +47,10 @@ CONSTANT = "a zero router"
 """What a router is whose predictions do not vary with the query."""
 PLACEBOS = 24
 """How many times a router's predictions are dealt out anew to see what luck alone reaches."""
-LEADS = {
-    "minus_zero": ("minus_zero_low", "minus_zero_high"),
-    "honest_minus_zero": ("honest_low", "honest_high"),
-}
-"""Differences of an AIQ table and the ends of their simultaneous intervals."""
-COLUMNS = [
-    "dataset",
-    "router",
-    "aiq",
-    "aiq_low",
-    "aiq_high",
-    "minus_zero",
-    *LEADS["minus_zero"],
-    "aiq_honest",
-]
-COLUMNS += ["honest_minus_zero", *LEADS["honest_minus_zero"], "placebo_high", "n", "finding"]
+COLUMNS = ["dataset", "router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low"]
+COLUMNS += ["minus_zero_high", "aiq_honest", "honest_minus_zero", "honest_low", "honest_high"]
+COLUMNS += ["placebo_high", "n", "finding"]
+"""Columns of an AIQ table, as `Comparison.table` says."""
 FORMATS = dict.fromkeys(COLUMNS[2:-2], ".4f")
 """How the numbers of an AIQ table are shown."""
 SMALL = {MMLU: 138, HELLASWAG: 90, GSM8K: 78}
@@ -134,10 +122,8 @@ class Comparison:
         placebo, the median of its draws and the range of the middle 95% of them.
         """
         low, high = shared_domain(*(self.points(name) for name in self.systems))
-        costs, chosen = (
-            low + (high - low) * np.linspace(0, 1, steps) ** 2,
-            {name: self.systems[name] for name in [ZERO, *routers]},
-        )
+        costs = low + (high - low) * np.linspace(0, 1, steps) ** 2
+        chosen = {name: self.systems[name] for name in [ZERO, *routers]}
 
         def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
             heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
@@ -218,9 +204,10 @@ def aiq_table(
     }
     measured = {name: _measured(repeats, rng, draws) for name, repeats in parts.items()}
     table = stacked({name: rows for name, (rows, *_) in measured.items()}, "dataset")
-    for side, (column, ends) in enumerate(LEADS.items(), start=1):
+    leads = {"minus_zero": "minus_zero", "honest_minus_zero": "honest"}
+    for side, (column, name) in enumerate(leads.items(), start=1):
         samples = np.hstack([each[side] for each in measured.values()])
-        table[list(ends)] = simultaneous(table[column], samples)
+        table[[f"{name}_low", f"{name}_high"]] = simultaneous(table[column], samples)
     table[list(FORMATS)] = _without_rounding(table[list(FORMATS)])
     return table.assign(finding=[_finding(row) for _, row in table.iterrows()])[COLUMNS]
 
