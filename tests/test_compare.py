@@ -17,7 +17,7 @@ from rb_support.stats import (
     mean_points,
     turns,
 )
-from rb_support.studies.best_model import cost_to_reach, leads_over_best_model
+from rb_support.studies.best_model import cost_to_reach, leads_over_best_model, reach_view
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
@@ -236,6 +236,13 @@ def test_lucky_policies_reach_the_best_models_quality_at_face_value_only():
     assert rows.loc[[ZERO, "knows"], "honest_share_of_cost"].tolist() == pytest.approx([1.0, 0.5])
     assert rows.loc["lucky", "honest_share_of_quality"] < 0.93
     assert (rows["honest_low"] <= rows["honest_share_of_cost"]).all()
+    view = reach_view(found).set_index("router")
+    assert view.loc["knows"].tolist() == [
+        "100% of the quality",
+        "0.500 [0.500, 0.500]",
+        "0.500 [0.500, 0.500]",
+        "1.000 [1.000, 1.000]",
+    ]
 
 
 def test_who_does_not_reach_the_quality_calls_the_best_model():

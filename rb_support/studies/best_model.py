@@ -184,3 +184,18 @@ def reach_table(
     return stacked(
         {name: cost_to_reach(each, names, rng=rng) for name, each in comparisons.items()}, "dataset"
     )
+
+
+def reach_view(table: pd.DataFrame) -> pd.DataFrame:
+    """`cost_to_reach` or `reach_table` as a reader wants it: a cell for each number with its interval."""
+    kinds = {
+        "cost, at face value": ["share_of_cost", "low", "high"],
+        "cost, cross-fitted": ["honest_share_of_cost", "honest_low", "honest_high"],
+        "quality kept, cross-fitted": ["honest_share_of_quality", "quality_low", "quality_high"],
+    }
+    head = table[[name for name in ("dataset", "router") if name in table]]
+    view = head.assign(aim=table["share_of_quality"].map("{:.0%} of the quality".format))
+    for name, columns in kinds.items():
+        numbers = table[columns].to_numpy().tolist()
+        view[name] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in numbers]
+    return view
