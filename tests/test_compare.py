@@ -239,6 +239,7 @@ def test_lucky_policies_reach_the_best_models_quality_at_face_value_only():
     view = reach_view(found).set_index("router")
     assert view.loc["knows"].tolist() == [
         "100% of the quality",
+        "0.500000",
         "0.500 [0.500, 0.500]",
         "0.500 [0.500, 0.500]",
         "1.000 [1.000, 1.000]",

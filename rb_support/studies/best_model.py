@@ -195,6 +195,7 @@ def reach_view(table: pd.DataFrame) -> pd.DataFrame:
     }
     head = table[[name for name in ("dataset", "router") if name in table]]
     view = head.assign(aim=table["share_of_quality"].map("{:.0%} of the quality".format))
+    view["USD per query"] = table["usd_per_query"].map("{:.6f}".format)
     for name, columns in kinds.items():
         numbers = table[columns].to_numpy().tolist()
         view[name] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in numbers]
