@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import aiq, chosen, exceeds, priced, shared_domain
+from rb_support.frontier import Part, aiq, chosen, exceeds, priced, shared_domain
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 System = Callable[[ArrayLike | None], Array]
 """A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points.
 
@@ -102,9 +104,9 @@ def honest_aiqs(
     rng : of the halvings.
     halvings : how many; fewer leave more of a split's luck in.
     """
-    block = _blocks(n, rng)
-    pays, rows = _turns(systems, block, rng, halvings)
-    paying = pays[:, block].astype(float)
+    parts = turns(n, rng, halvings)
+    rows = _hulls(systems, parts)
+    paying = parts.pays[:, parts.block].astype(float)
     points = []
     for name, system in systems.items():
         most = max(map(len, rows[name]))  # a row that stands there twice adds no area
@@ -123,11 +125,10 @@ def bootstrap_honest_aiq(
     sides, however often it is drawn: the interval is one of the price of policies that are given. All systems
     see the same halvings and resamples. Parameters and returns are those of `bootstrap_aiq`.
     """
-    block = _blocks(n, rng)
-    pays, rows = _turns(systems, block, rng, HALVINGS)
-    sizes, parts = np.bincount(block), np.arange(block.max() + 1)[:, None] == block
+    parts = turns(n, rng)
+    rows, sizes, pays = _hulls(systems, parts), parts.sizes, parts.pays
     used = {name: np.unique(np.concatenate(each)) for name, each in rows.items()}
-    totals = {name: np.stack([systems[name](part)[used[name]] for part in parts]) for name in systems}
+    totals = {name: parts.totals(systems[name], used[name]) for name in systems}
     drawn = np.vstack([np.ones(len(sizes)), bootstrap_weights(len(sizes), draws, rng)]) * sizes
     areas = np.zeros((len(drawn), len(systems)))
     for turn, paying in enumerate(pays):
@@ -142,37 +143,121 @@ def bootstrap_honest_aiq(
     return estimates, pd.DataFrame(found[1:], columns=list(systems))
 
 
-def _blocks(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Random block of each of n queries, (n,): its own, or of more than `BLOCKS` one of so many."""
-    return rng.permutation(n) % min(n, BLOCKS)
+def blocks(n: int, rng: np.random.Generator, most: int = BLOCKS) -> NDArray[np.int64]:
+    """Random block of each of n queries, (n,): its own, or of more than `most` one of so many."""
+    return rng.permutation(n) % min(n, most)
 
 
-def _turns(
-    systems: Mapping[str, System], block: NDArray[np.int64], rng: np.random.Generator, halvings: int
-) -> tuple[NDArray[np.bool_], dict[str, list[NDArray[np.intp]]]]:
-    """Which blocks pay in each turn, (2 halvings, blocks), and what rows the others choose in it.
+def halves(count: int, rng: np.random.Generator, halvings: int = HALVINGS) -> tuple[Rows, Rows]:
+    """Random halves of the queries, of which one chooses and the other pays; then they swap.
 
-    A system's rows end with the two that are cheapest and dearest on all queries.
+    Parameters
+    ----------
+    count : queries, or `blocks` of them. One alone chooses and pays.
+    rng : of the halvings.
+    halvings : how many.
+
+    Returns
+    -------
+    chooses, pays : (2 halvings, count) masks, a row for each turn. An odd one chooses in the first turns.
+
+    >>> chooses, pays = halves(5, np.random.default_rng(0), halvings=3)
+    >>> chooses.sum(axis=1).tolist(), bool((chooses == ~pays).all())
+    ([3, 3, 3, 2, 2, 2], True)
     """
-    count = block.max() + 1
     if count == 1:
-        pays = chooses = np.ones((1, 1), dtype=bool)
-    else:
-        half = np.array([rng.permutation(count) < count // 2 for _ in range(halvings)])
-        pays, chooses = np.concatenate([half, ~half]), np.concatenate([~half, half])
+        return np.ones((1, 1), dtype=bool), np.ones((1, 1), dtype=bool)
+    half = np.array([rng.permutation(count) < count // 2 for _ in range(halvings)])
+    return np.concatenate([~half, half]), np.concatenate([half, ~half])
+
+
+class Turns(NamedTuple):
+    """Which queries choose and which pay, turn by turn.
+
+    Attributes
+    ----------
+    block : (n,) block of each query.
+    chooses, pays : (turns, blocks) masks.
+    """
+
+    block: NDArray[np.int64]
+    chooses: Rows
+    pays: Rows
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Queries of each block, (blocks,)."""
+        return np.bincount(self.block)
+
+    def paid(self, prices: Array) -> Array:
+        """Mean of (turns, blocks, ...) over the turns in which a block pays, (blocks, ...).
+
+        Weighted by the blocks' sizes, or by those of a resample of blocks, it gives means over the queries.
+        """
+        total = np.einsum("tb,tb...->b...", self.pays, prices)
+        return np.asarray((total.T / self.pays.sum(axis=0)).T)
+
+    def totals(self, system: System, rows: NDArray[np.intp]) -> Array:
+        """Some of a system's points on each block, (blocks, rows, 2)."""
+        parts = np.arange(self.pays.shape[1])[:, None] == self.block
+        return np.stack([system(part)[rows] for part in parts])
+
+
+def turns(n: int, rng: np.random.Generator, halvings: int = HALVINGS, most: int = BLOCKS) -> Turns:
+    """Turns of n queries in at most so many blocks, halved at random (see `blocks`, `halves`)."""
+    block = blocks(n, rng, most)
+    return Turns(block, *halves(int(block.max()) + 1, rng, halvings))
+
+
+def cross_fitted(
+    systems: Mapping[str, System],
+    choose: Callable[[Mapping[str, Array]], Mapping[str, Sequence[Part]]],
+    parts: Turns,
+) -> Array:
+    """Cost and quality of what one half of the queries chooses, as the other half pays for it.
+
+    Parameters
+    ----------
+    systems : name -> points as a function of query weights.
+    choose : from every system's points (k, 2) on the choosing half to the mixture of its policies to use.
+    parts : who chooses and who pays.
+
+    Returns
+    -------
+    (turns, blocks, systems, 2) mean USD per query and quality of what is chosen in each turn on each block.
+    Only the blocks that pay in that turn tell it honestly: see `Turns.paid`.
+    """
+    choosing = parts.chooses[:, parts.block].astype(float)
+    mixtures = [choose({name: system(half) for name, system in systems.items()}) for half in choosing]
+    paid = []
+    for name, system in systems.items():
+        used = np.unique([part.row for mixture in mixtures for part in mixture[name]])
+        shares = np.zeros((len(mixtures), len(used)))
+        for turn, mixture in enumerate(mixtures):
+            for part in mixture[name]:
+                shares[turn, np.searchsorted(used, part.row)] += part.probability
+        paid.append(np.einsum("tr,brs->tbs", shares, parts.totals(system, used)))
+    return np.stack(paid, axis=2)
+
+
+def _hulls(systems: Mapping[str, System], parts: Turns) -> dict[str, list[NDArray[np.intp]]]:
+    """What rows of each system the choosing blocks mix in each turn.
+
+    They end with the two that are cheapest and dearest on all queries.
+    """
     every = {name: system(None)[:, 0] for name, system in systems.items()}
     ends = {name: [cost.argmin(), cost.argmax()] for name, cost in every.items()}
     rows: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}
-    for weights in chooses[:, block].astype(float):
+    for weights in parts.chooses[:, parts.block].astype(float):
         points = {name: system(weights) for name, system in systems.items()}
         cheapest = min(float(each[:, 0].min()) for each in points.values())
         for name, each in points.items():
             rows[name].append(np.append(chosen(each, cheapest), ends[name]))
-    return pays, rows
+    return rows
 
 
 def _priced_together(points: Sequence[Array]) -> Array:
-    """Areas (..., systems) of points (..., k, 2) as `_turns` chose them, on the domain that they share."""
+    """Areas (..., systems) of points (..., k, 2) as `_hulls` chose them, on the domain that they share."""
     costs = np.concatenate([each[..., 0] for each in points], axis=-1)
     low, high = costs.min(axis=-1), costs.max(axis=-1)
     return np.stack([priced(each[..., :-2, :], low, high) for each in points], axis=-1)

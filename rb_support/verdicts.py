@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from rb_support.frontier import exceeds
+from rb_support.outcomes import Kind
 
 Verdict = Literal["holds", "does not hold", "undecided", "no data", "by construction"]
 Rule = Literal["above", "below", "about", "some above", "none above", "is so"]
@@ -59,10 +60,12 @@ class Fact:
     ----------
     holds : whether it is so; None if this data cannot tell.
     words : what was found.
+    data : kind of data it was seen on, where that is not the report's own.
     """
 
     holds: bool | None
     words: str
+    data: Kind | None = None
 
 
 Evidence = Estimate | Fact | Sequence[Estimate]

@@ -383,7 +383,7 @@ def test_the_study_on_a_simulated_table(table):
     even = cascades.judge_error_study(table, rates, rng=np.random.default_rng(0), draws=20)
     assert 0 < even["break_even_low"] <= even["break_even"] <= even["break_even_high"] < 0.5
     assert even["bend_low"] <= even["bend"] <= even["bend_high"] < 0  # AIQ falls fastest at first
-    systems = cascades.error_systems(table, rates) | cascades.judged_systems(table, table.quality)
+    systems = cascades.study(table, rates, table.quality).systems
     areas = Comparison(table, systems).aiq()
     assert areas[cascades.JUDGED] == pytest.approx(areas[cascade_name(0)])  # the truth as a judge
     assert areas[cascades.JUDGED_ANY] <= areas[cascade_name(0)] + 1e-9
@@ -418,6 +418,9 @@ def test_evidence_has_an_estimate_for_every_dataset(table):
     )
     assert found.keys() <= claims_of("04_cascading_simulation").keys()
     assert {each.name for each in found["near-oracle"]} == {"a", "b"} and len(found["low-error-leads"]) == 4
+    assert [each.name for each in found["above-best-model"]] == [
+        f"{name}, {cascade_name(rate)}" for name in ("a", "b") for rate in (0, 0.1)
+    ]
     (whole, few) = found["rerank-dear"]
     unlimited = Cascade.on(table).system([np.inf])(None)[0, 0]
     assert whole.value == pytest.approx(table.cost.sum(axis=1).mean() / unlimited)
@@ -494,7 +497,7 @@ def test_cascades_for_a_learned_judge_are_chosen_on_training_rows():
     rows = made_answers(400)
     X = pd.DataFrame(np.random.default_rng(1).normal(size=(400, 3)), index=rows.frame["sample_id"])
     train, test = rows.split(seed=0)
-    train_scores, test_scores = judged_split(train, test, X, folds=3)
+    train_scores, test_scores = judged_split(train, test, X)
     assert train_scores.shape == train.quality.shape and test_scores.shape == test.quality.shape
     points = learned_cascades(train, train_scores, test, test_scores)(None)
     exact = expected(
@@ -508,11 +511,11 @@ def test_cascades_for_a_learned_judge_are_chosen_on_training_rows():
 
 def test_judges_of_a_simulated_table(table):
     X = embed_queries(table, "tfidf", progress=False)
-    scores = cross_judged(table, X, folds=3)
+    scores = cross_judged(table, X)
     assert scores.shape == table.quality.shape and ((scores >= 0) & (scores <= 1)).all()
     blind = np.minimum((table.quality > 0.5).mean(axis=0), 1 - (table.quality > 0.5).mean(axis=0)).mean()
     assert judge_error(scores, table.quality) < blind + 0.02
-    assert (cross_judged(table, X, folds=3) == scores).all()
+    assert (cross_judged(table, X) == scores).all()
 
 
 def test_one_sided_answers_and_no_answers():
@@ -520,7 +523,7 @@ def test_one_sided_answers_and_no_answers():
     bare = rows.frame[["sample_id", "dataset", "task", "prompt"]]
     always = Outcomes(bare, np.ones((12, 2)), rows.cost, rows.models, rows.origin)
     X = np.eye(12)
-    assert (cross_judged(always, X, folds=3) == 1).all()
+    assert (cross_judged(always, X) == 1).all()
 
 
 def test_answers_of_made_files_of_the_published_form_can_be_judged(tmp_path, monkeypatch):

@@ -4,10 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rb_support.frontier import aiq, shared_domain
+from rb_support.frontier import Part, aiq, shared_domain
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.routers import KNNRouter, RidgeRouter
-from rb_support.stats import bootstrap_aiq, bootstrap_weights, interval
+from rb_support.routers import KNNRouter, RidgeRouter, model_points
+from rb_support.simulate import simulate_outcomes
+from rb_support.stats import (
+    bootstrap_aiq,
+    bootstrap_weights,
+    cross_fitted,
+    halves,
+    interval,
+    mean_points,
+    turns,
+)
+from rb_support.studies.best_model import cost_to_reach, leads_over_best_model, reach_view
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
@@ -16,8 +26,10 @@ from rb_support.studies.predictive import (
     aiq_table,
     compare,
     compare_predictions,
+    cross_validated,
     curve_table,
     repeat_splits,
+    small_tasks,
 )
 
 
@@ -156,8 +168,13 @@ def test_curves_hold_what_a_figure_shows(parts):
 def test_leads(parts):
     """Models (1, q0), (4, q1): the zero router is the dear model at its cost, so its lead is nothing."""
     comparison = compare(*parts, {"KNN": KNNRouter(20)})
-    assert comparison.lead_over_best_model(ZERO) == pytest.approx(0)
-    assert comparison.lead_over_best_model("KNN") > 0.05
+    leads = leads_over_best_model(comparison, [ZERO, "KNN"], rng=np.random.default_rng(0), draws=50)
+    assert leads[ZERO].value == pytest.approx(0)
+    assert leads["KNN"].value > 0.05 and leads["KNN"].low > leads["KNN"].floor
+    wide = leads_over_best_model(
+        comparison, [ZERO, "KNN"], rng=np.random.default_rng(0), draws=50, level=0.999
+    )
+    assert wide["KNN"].low < leads["KNN"].low
     best = max(comparison.points(name)[:, 1].max() for name in comparison.systems)
     assert (
         comparison.oracle_lead == pytest.approx(comparison.oracle[1] - best) and comparison.oracle_lead >= 0
@@ -170,3 +187,107 @@ def test_tables_of_several_datasets(parts):
     table = aiq_table(both, rng=np.random.default_rng(0), draws=10)
     assert table["dataset"].tolist() == ["A"] * 4 + ["B"] * 4
     assert table.columns[0] == "dataset" == curve_table(both).columns[0]
+
+
+def test_intervals_of_several_datasets_hold_at_once(parts):
+    """Whoever looks at two tables is lucky more often than with one, so that intervals are wider."""
+    train, test, X = parts
+    found = compare(train, test, X, {"KNN": KNNRouter(5)})
+    alone = found.table(rng=np.random.default_rng(0), draws=300)
+    both = aiq_table({"A": found, "B": found}, rng=np.random.default_rng(0), draws=300).head(len(alone))
+    np.testing.assert_allclose(both["honest_minus_zero"], alone["honest_minus_zero"])
+    wide, narrow = (rows["honest_high"] - rows["honest_low"] for rows in (both, alone))
+    assert (wide[2:].to_numpy() > narrow[2:].to_numpy()).all()
+
+
+# Who chooses and who pays
+
+
+def test_every_query_pays_as_often_as_it_chooses():
+    chooses, pays = halves(7, np.random.default_rng(0), halvings=4)
+    assert (chooses == ~pays).all() and pays.sum(axis=0).tolist() == [4] * 7
+    assert [each.tolist() for each in halves(1, np.random.default_rng(0))] == [[[True]], [[True]]]
+
+
+def test_cross_fitting_prices_what_the_other_half_chooses():
+    """The best of two policies on one query is the worse one on the other: what is paid is 0, not 1."""
+    cost, quality = np.ones((2, 2)), np.eye(2)
+
+    def best(points):
+        return {"s": [Part(int(points["s"][:, 1].argmax()), "", 1.0)]}
+
+    parts = turns(2, np.random.default_rng(0))
+    prices = cross_fitted({"s": mean_points(cost, quality)}, best, parts)
+    assert prices.shape == (32, 2, 1, 2) and prices[..., 1].mean() == 0.5
+    assert parts.paid(prices).tolist() == [[[1.0, 0.0]]] * 2
+
+
+def test_lucky_policies_reach_the_best_models_quality_at_face_value_only():
+    """Two hundred blind policies at half the cost: the best is as good as the model, and then is not."""
+    rng = np.random.default_rng(5)
+    scores = (rng.permutation(120) < 84)[:, None].astype(float)
+    blind = mean_points(np.full((120, 200), 0.5), (rng.random((120, 200)) < 0.6).astype(float))
+    knows = mean_points(np.full((120, 1), 0.5), scores)
+    systems = {ZERO: model_points(table(scores, [1.0])), "lucky": blind, "knows": knows}
+    found = cost_to_reach(Comparison(table(scores, [1.0]), systems), systems, [1.0], rng=rng, draws=50)
+    rows = found.set_index("router")
+    assert rows["share_of_cost"].tolist() == pytest.approx([1.0, 0.5, 0.5])
+    assert rows.loc[[ZERO, "knows"], "honest_share_of_quality"].tolist() == pytest.approx([1.0, 1.0])
+    assert rows.loc[[ZERO, "knows"], "honest_share_of_cost"].tolist() == pytest.approx([1.0, 0.5])
+    assert rows.loc["lucky", "honest_share_of_quality"] < 0.93
+    assert (rows["honest_low"] <= rows["honest_share_of_cost"]).all()
+    view = reach_view(found).set_index("router")
+    assert view.loc["knows"].tolist() == [
+        "100% of the quality",
+        "0.500000",
+        "0.500 [0.500, 0.500]",
+        "0.500 [0.500, 0.500]",
+        "1.000 [1.000, 1.000]",
+    ]
+
+
+def test_who_does_not_reach_the_quality_calls_the_best_model():
+    scores = np.ones((20, 1))
+    systems = {ZERO: model_points(table(scores, [2.0])), "bad": mean_points(np.ones((20, 1)), 0 * scores)}
+    comparison = Comparison(table(scores, [2.0]), systems)
+    rows = cost_to_reach(comparison, ["bad"], [1.0], rng=np.random.default_rng(0), draws=10).iloc[0]
+    assert np.isinf(rows["share_of_cost"])
+    assert rows[["honest_share_of_cost", "honest_share_of_quality"]].tolist() == [1.0, 1.0]
+
+
+# Few rows
+
+
+def test_cross_validation_judges_every_query_by_routers_of_the_other_folds(parts):
+    train, _, X = parts
+    found = cross_validated(train, X, {"KNN": KNNRouter(20)}, seed=0)
+    assert found.test is train and list(found.systems) == [ZERO, ZERO_TRAINED, "KNN", PLACEBO]
+    runs = [found, cross_validated(train, X, {"KNN": KNNRouter(20)}, seed=1)]
+    rows = aiq_table({"A": runs}, rng=np.random.default_rng(0), draws=100).set_index("router")
+    assert rows.loc["KNN", "finding"] == "leads" != rows.loc[PLACEBO, "finding"]
+    assert rows.loc["KNN", "n"] == len(train)
+    assert rows.loc["KNN", "aiq"] == pytest.approx(np.mean([run.aiq()["KNN"] for run in runs]))
+
+
+def test_own_labels_tell_nothing_of_a_query_that_is_left_out():
+    """Neighbour one is the query itself: a router that had seen it would know all."""
+    rng = np.random.default_rng(0)
+    outcomes = table(rng.integers(0, 2, (200, 2)).astype(float), [1.0, 1.0])
+    X = pd.DataFrame(rng.normal(size=(200, 3)), index=outcomes.frame["sample_id"])
+    found = cross_validated(outcomes, X, {"KNN": KNNRouter(1)}, seed=0)
+    assert found.points("KNN")[-1, 1] < 0.65 < 0.7 < found.oracle[1]
+
+
+def test_tasks_of_few_rows():
+    found = small_tasks(simulate_outcomes(6000), rng=np.random.default_rng(0))
+    assert {name: len(part) for name, part in found.items()} == {"MMLU": 138, "HellaSwag": 90, "GSM8K": 78}
+    assert small_tasks(table(np.eye(2), [1.0, 2.0]), rng=np.random.default_rng(0)) == {}
+
+
+def test_real_tasks_of_few_rows_are_those_of_the_sample(shared_data, monkeypatch):
+    from rb_support.load import load_outcomes
+
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    found = small_tasks(load_outcomes("real"), rng=np.random.default_rng(0))
+    assert {name: len(part) for name, part in found.items()} == {"MMLU": 138, "HellaSwag": 90, "GSM8K": 78}
+    assert {part.origin.kind for part in found.values()} == {"real"}

@@ -35,7 +35,7 @@ from rb_support.routers import (
 )
 from rb_support.routers.chains import Chain
 from rb_support.stats import in_standard_errors
-from rb_support.studies import cascades, dataset, luck, pilot, predictive
+from rb_support.studies import best_model, cascades, dataset, luck, pilot, predictive, predictive_claims
 
 ABOUT_NOTHING = 1e-17
 RATES = np.array([0.0, 0.2, 0.5])
@@ -123,10 +123,13 @@ def test_predictive_studies_run_on_any_table(table, seed):
         assert np.isfinite(lucky).all(axis=None)
         curves = predictive.lead_curves(found, routers, rng=rng)
         assert np.isfinite(curves[["lead", "low", "high"]]).all(axis=None)
-        assert (
-            predictive.reach_table(found, [predictive.ZERO, *routers], rng=rng)["usd_per_query"] >= 0
-        ).all()
-        told = predictive.evidence(areas, areas.head(0), found, lucky, ["KNN"], rng=rng)
+        reach = best_model.reach_table(found, [predictive.ZERO, *routers], rng=rng)
+        assert (reach["usd_per_query"] >= 0).all() and not np.isinf(reach["honest_share_of_cost"]).any()
+        if table.frame["prompt"].nunique() > 1:
+            runs = [predictive.cross_validated(table, vectors(table), routers, seed=each) for each in (0, 1)]
+            few = predictive.aiq_table({"mine": runs}, rng=rng, draws=5)
+            assert np.isfinite(few[["honest_minus_zero", "honest_low", "honest_high"]]).all(axis=None)
+        told = predictive_claims.evidence(areas, areas.head(0), found, lucky, areas, ["KNN"], rng=rng)
         assert told.keys() == claims_of("03_predictive_routers").keys()
         assert predictive.cautions({"mine": (train, test)})
         assert np.isfinite(predictive.curve_table(found)["quality"]).all()

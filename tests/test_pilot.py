@@ -8,6 +8,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.report.claims import claims_of
 from rb_support.routers import model_points
 from rb_support.simulate import simulate_outcomes
+from rb_support.studies.best_model import cost_to_reach
 from rb_support.studies.pilot import (
     MISTRAL,
     NOBODY,
@@ -21,7 +22,7 @@ from rb_support.studies.pilot import (
     share_two_to_five,
     task_means,
 )
-from rb_support.studies.predictive import ZERO, Comparison, cost_to_reach
+from rb_support.studies.predictive import ZERO, Comparison
 
 
 @pytest.fixture

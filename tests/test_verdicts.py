@@ -86,6 +86,7 @@ def test_a_claim_says_what_would_decide_it():
     assert claim.check([ABOVE], "real")["verdict"] == "holds"
     assert claim.check([ABOVE], "simulated")["verdict"] == "by construction"
     assert claim.check(Fact(np.bool_(False), "3 of 5"), "real")["verdict"] == "does not hold"
+    assert claim.check(Fact(True, "seen elsewhere", "own"), "real")["data"] == "own"
 
 
 def test_evidence_for_no_claim_is_refused():

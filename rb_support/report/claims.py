@@ -51,7 +51,7 @@ class Claim(BaseModel):
 
     def check(self, evidence: Evidence | None, kind: Kind) -> dict[str, str]:
         """The row of `claims.csv` that says how the statement stands on this evidence."""
-        kind = self.data or kind
+        kind = (evidence.data if isinstance(evidence, Fact) else None) or self.data or kind
         ours, verdict, queries = self._judged(evidence)
         if self.assumed and kind == "simulated" and verdict in ("holds", "does not hold"):
             verdict = "by construction"

@@ -15,11 +15,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rb_support.outcomes import Outcomes
+from rb_support.routers.evidence import FOLDS, folds
 
 Array = NDArray[np.float64]
 
@@ -78,7 +79,7 @@ class LearnedJudge:
         return np.concatenate([query, answers], axis=2)
 
 
-def cross_judged(outcomes: Outcomes, X: ArrayLike, *, folds: int = 5, seed: int = 0) -> Array:
+def cross_judged(outcomes: Outcomes, X: ArrayLike, *, seed: int = 0) -> Array:
     """Scores of learned judges for every answer, each by a judge that never saw the question.
 
     Where all prompts are equal, judges have seen the question, but no answer of that row; one single row is
@@ -88,32 +89,27 @@ def cross_judged(outcomes: Outcomes, X: ArrayLike, *, folds: int = 5, seed: int 
     ----------
     outcomes : n queries.
     X : (n, d) embeddings of the queries, in the order of the rows.
-    folds : judges trained at most, each on all rows but its fold; equal prompts share a fold.
-    seed : of the folds.
+    seed : of the folds (see `evidence.folds`).
     """
     vectors, scores = np.asarray(X), np.empty(outcomes.quality.shape)
-    order = np.argsort(outcomes.cost.mean(axis=0), kind="stable").tolist()
-    prompts, rows = outcomes.frame["prompt"], np.arange(len(outcomes))
-    groups = prompts if prompts.nunique() > 1 else rows
-    if len(outcomes) < 2:
-        return LearnedJudge(order).fit(outcomes, vectors).scores(outcomes, vectors)
-    parts = GroupKFold(min(folds, len(np.unique(groups))), shuffle=True, random_state=seed)
-    for train, test in parts.split(vectors, groups=groups):
+    order, rows = np.argsort(outcomes.cost.mean(axis=0), kind="stable").tolist(), np.arange(len(outcomes))
+    parts = folds(outcomes, seed=seed)
+    if not parts:
+        parts = list(KFold(min(FOLDS, len(rows))).split(rows)) if len(rows) > 1 else [(rows, rows)]
+    for train, test in parts:
         judge = LearnedJudge(order).fit(outcomes.take(train), vectors[train])
         scores[test] = judge.scores(outcomes.take(test), vectors[test])
     return scores
 
 
-def judged_split(
-    train: Outcomes, test: Outcomes, X: pd.DataFrame, *, folds: int = 5, seed: int = 0
-) -> tuple[Array, Array]:
+def judged_split(train: Outcomes, test: Outcomes, X: pd.DataFrame, *, seed: int = 0) -> tuple[Array, Array]:
     """Scores to choose a cascade by and scores to evaluate it with, both by judges of the training rows.
 
     Parameters
     ----------
     train, test : outcome tables with the same models.
     X : embeddings indexed by sample_id, as `embed_queries` gives them.
-    folds, seed : of `cross_judged`, which judges the training rows.
+    seed : of `cross_judged`, which judges the training rows.
 
     Returns
     -------
@@ -121,7 +117,7 @@ def judged_split(
     """
     X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
     judge = LearnedJudge().fit(train, X_train)
-    return cross_judged(train, X_train, folds=folds, seed=seed), judge.scores(test, X_test)
+    return cross_judged(train, X_train, seed=seed), judge.scores(test, X_test)
 
 
 def judge_error(scores: ArrayLike, quality: ArrayLike, threshold: float = 0.5) -> float:

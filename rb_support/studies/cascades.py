@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from rb_support.stats import (
     interval,
     joined,
 )
+from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.pilot import oracle_rows
 from rb_support.studies.predictive import ZERO, Comparison, estimates, held_out
 from rb_support.verdicts import Estimate
@@ -44,12 +46,6 @@ def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) ->
     cascade, grid = Cascade.on(outcomes), budget_grid(outcomes.cost, steps)
     simulated = {cascade_name(rate): cascade.system(grid, rate) for rate in error_rates.tolist()}
     return {ZERO: model_points(outcomes), **simulated}
-
-
-def paper_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
-    """The cascade by the paper's stopping rule at some judge error rates, named by `paper_rule`."""
-    cascade, grid = Cascade.on(outcomes, stopping="paper"), budget_grid(outcomes.cost, steps)
-    return {paper_rule(cascade_name(rate)): cascade.system(grid, rate) for rate in error_rates.tolist()}
 
 
 def paper_rule(name: str) -> str:
@@ -70,8 +66,9 @@ def study(
     steps : budgets.
     """
     systems = error_systems(outcomes, error_rates, steps=steps)
-    both = error_rates[(error_rates == error_rates[0]) | (error_rates == 0.2)]
-    systems |= paper_systems(outcomes, both, steps=steps)
+    paper, grid = Cascade.on(outcomes, stopping="paper"), budget_grid(outcomes.cost, steps)
+    for rate in error_rates[(error_rates == error_rates[0]) | (error_rates == 0.2)].tolist():
+        systems[paper_rule(cascade_name(rate))] = paper.system(grid, rate)
     if scores is None:
         return Comparison(outcomes, systems)
     table, builders = np.asarray(scores, dtype=float), {JUDGED: _at_half, JUDGED_ANY: _at_every_threshold}
@@ -79,7 +76,7 @@ def study(
         name: lambda rng, build=build: build(outcomes, dealt_out(table, rng), steps)
         for name, build in builders.items()
     }
-    systems |= judged_systems(outcomes, table, steps=steps)
+    systems |= {name: build(outcomes, table, steps) for name, build in builders.items()}
     return Comparison(outcomes, systems, placebos)
 
 
@@ -90,23 +87,17 @@ def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
     return joined(cascade.system([np.inf], error_rate) for cascade in every)
 
 
-def judged_systems(outcomes: Outcomes, scores: ArrayLike, *, steps: int = 40) -> dict[str, System]:
-    """Cascades by a real judge's scores, cheapest first: over all budgets, and over all thresholds.
-
-    The second has no budget per query; thresholds whose cascade costs more than the dearest model in the
-    mean are left out, as who can pay that would call the model; if all do, the lowest is kept.
-    """
-    return {
-        JUDGED: _at_half(outcomes, scores, steps),
-        JUDGED_ANY: _at_every_threshold(outcomes, scores, steps),
-    }
-
-
 def _at_half(outcomes: Outcomes, scores: ArrayLike, steps: int) -> System:
+    """Cascades by a real judge's scores over all budgets."""
     return Cascade.on(outcomes, scores=scores).system(budget_grid(outcomes.cost, steps))
 
 
 def _at_every_threshold(outcomes: Outcomes, scores: ArrayLike, _: int) -> System:
+    """Cascades by a real judge's scores at all thresholds, with no budget per query.
+
+    Thresholds whose cascade costs more than the dearest model in the mean are left out, as who can pay that
+    would call the model; if all do, the lowest is kept.
+    """
     thresholds = np.linspace(0, 0.95, 39)
     every = [Cascade.on(outcomes, scores=scores, threshold=t).system([np.inf]) for t in thresholds]
     limit = outcomes.points()[:, 0].max()
@@ -270,7 +261,7 @@ def evidence(
     error_rates : of the simulated judges.
     rng, draws : of the bootstrap over queries.
     """
-    low = [rate for rate in error_rates.tolist() if rate <= 0.1]
+    low, apart = [rate for rate in error_rates.tolist() if rate <= 0.1], rng.spawn(1)[0]
     rows = {
         "low-error-leads": [cascade_name(rate) for rate in low],
         "error-03-trails": [cascade_name(0.3)],
@@ -283,15 +274,18 @@ def evidence(
     ]
     level = 1 - 0.05 / len(comparisons)
     for name, comparison in comparisons.items():
+        names = rows["low-error-leads"]
+        leads = leads_over_best_model(comparison, names, rng=apart, draws=draws, level=level)
+        best = [replace(each, name=f"{name}, {router}") for router, each in leads.items()]
+        found.setdefault("above-best-model", []).extend(best)
         n, numbers = len(comparison.test), []
         for weights in (np.ones(n), *bootstrap_weights(n, draws, rng)):
-            lead = min(comparison.lead_over_best_model(cascade_name(rate), weights) for rate in low)
             reach = oracle_reach(comparison, weights)
             falls = [largest_fall(comparison, rate, weights) for rate in error_rates.tolist()]
             paid = Cascade.on(comparison.test).system([np.inf])(weights)[0, 0]
             times = weights @ comparison.test.cost.sum(axis=1) / n / paid if paid else np.nan
-            numbers.append((lead, reach["share"], reach["gap"], max(falls), times))
-        keys = ("above-best-model", "near-oracle", "like-oracle", "rises-with-budget", "rerank-dear")
+            numbers.append((reach["share"], reach["gap"], max(falls), times))
+        keys = ("near-oracle", "like-oracle", "rises-with-budget", "rerank-dear")
         for key, (value, *drawn) in zip(keys, np.transpose(numbers).tolist(), strict=True):
             found.setdefault(key, []).append(Estimate(value, *interval(drawn, level), name, n))
     return found

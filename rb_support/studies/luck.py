@@ -15,7 +15,7 @@ from rb_support.catalog import ARC, DATASETS, HELLASWAG, MMLU, OTHER, WINOGRANDE
 from rb_support.outcomes import Outcomes
 from rb_support.routers import oracle
 from rb_support.stats import bootstrap_weights, interval
-from rb_support.verdicts import Estimate, Evidence, Fact
+from rb_support.verdicts import Estimate, Evidence, exact
 
 Array = NDArray[np.float64]
 
@@ -145,7 +145,7 @@ def evidence(
     rng, draws : of the bootstrap over queries.
     """
     four = 1 - (1 - guess_rate(MMLU)) ** 11
-    words = f"of eleven on four choices {four:.3f}, on two {1 - (1 - guess_rate(WINOGRANDE)) ** 11:.4f}"
+    words = f"of eleven on two choices {1 - (1 - guess_rate(WINOGRANDE)) ** 11:.4f}, on four"
     known, together = [], []
     level = 1 - 0.05 / len(outcomes.datasets)
     for name, row in table.drop(index="all").iterrows():
@@ -158,8 +158,11 @@ def evidence(
         p = shares @ right
         value, *drawn = shares @ count**2 - (shares @ count) ** 2 - (p * (1 - p)).sum(axis=1)
         together.append(Estimate(float(value), *interval(drawn, level), str(name), n))
-    facts = {"guessers-look-perfect": Fact(four >= 0.95, words)}
-    return {**facts, "oracle-knows-more": known, "right-together": together}
+    return {
+        "guessers-look-perfect": exact(four, words),
+        "oracle-knows-more": known,
+        "right-together": together,
+    }
 
 
 def solved_by(outcomes: Outcomes) -> pd.DataFrame:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.catalog import ARC, GSM8K, HELLASWAG, MBPP, MMLU, WINOGRANDE
-from rb_support.frontier import Curve, exceeds, hull, shared_domain
+from rb_support.catalog import GSM8K, HELLASWAG, MMLU
+from rb_support.frontier import Curve, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
+from rb_support.outcomes.splits import same_text
 from rb_support.routers import (
     PlaceboRouter,
     PredictiveRouter,
@@ -22,6 +24,7 @@ from rb_support.routers import (
     mean_cost,
     model_points,
 )
+from rb_support.sources import load_routerbench
 from rb_support.stats import (
     System,
     aiqs,
@@ -33,7 +36,7 @@ from rb_support.stats import (
     simultaneous,
 )
 from rb_support.studies.pilot import oracle_rows
-from rb_support.verdicts import Estimate, Evidence, Fact
+from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
@@ -44,12 +47,14 @@ CONSTANT = "a zero router"
 """What a router is whose predictions do not vary with the query."""
 PLACEBOS = 24
 """How many times a router's predictions are dealt out anew to see what luck alone reaches."""
-FORMATS = dict.fromkeys(
-    ("aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low", "minus_zero_high", "aiq_honest")
-    + ("honest_minus_zero", "honest_low", "honest_high", "placebo_high"),
-    ".4f",
-)
+COLUMNS = ["dataset", "router", "aiq", "aiq_low", "aiq_high", "minus_zero", "minus_zero_low"]
+COLUMNS += ["minus_zero_high", "aiq_honest", "honest_minus_zero", "honest_low", "honest_high"]
+COLUMNS += ["placebo_high", "n", "finding"]
+"""Columns of an AIQ table, as `Comparison.table` says."""
+FORMATS = dict.fromkeys(COLUMNS[2:-2], ".4f")
 """How the numbers of an AIQ table are shown."""
+SMALL = {MMLU: 138, HELLASWAG: 90, GSM8K: 78}
+"""Rows of the public 0-shot sample of the datasets of which no other public rows are at hand."""
 FEW = 10
 """Test rows below which a bootstrap interval is warned of."""
 
@@ -91,7 +96,7 @@ class Comparison:
 
     def placebo_leads(self, name: str, *, rng: np.random.Generator, draws: int) -> Array:
         """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
-        zeros = {zero: self.systems[zero] for zero in self._zeros}
+        zeros = {zero: self.systems[zero] for zero in self.zeros}
         dealt = {f"{name}, draw {draw}": self.placebos[name](rng) for draw in range(draws)}
         areas = honest_aiqs(zeros | dealt, len(self.test), rng=rng, halvings=8)
         return np.array([areas[each] for each in dealt]) - max(areas[zero] for zero in zeros)
@@ -114,10 +119,8 @@ class Comparison:
         placebo, the median of its draws and the range of the middle 95% of them.
         """
         low, high = shared_domain(*(self.points(name) for name in self.systems))
-        costs, chosen = (
-            low + (high - low) * np.linspace(0, 1, steps) ** 2,
-            {name: self.systems[name] for name in [ZERO, *routers]},
-        )
+        costs = low + (high - low) * np.linspace(0, 1, steps) ** 2
+        chosen = {name: self.systems[name] for name in [ZERO, *routers]}
 
         def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
             heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
@@ -135,22 +138,12 @@ class Comparison:
             ends = dict(zip(("low", "high"), np.quantile(each, [0.025, 0.975], axis=0), strict=True))
             frame = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
             frames[name] = _without_rounding(frame)
-        return _stacked(frames, "router")
+        return stacked(frames, "router")
 
     @property
-    def _zeros(self) -> list[str]:
+    def zeros(self) -> list[str]:
+        """The zero routers among the systems."""
         return [name for name in (ZERO, ZERO_TRAINED) if name in self.systems]
-
-    def lead_over_best_model(self, name: str, weights: Array | None = None) -> float:
-        """Quality of a system at the best single model's mean cost, minus that model's quality.
-
-        Parameters
-        ----------
-        weights : (n,) of the test queries, as a bootstrap draws them; all alike if None.
-        """
-        models = model_points(self.test)(weights)
-        cost, quality = max(models.tolist(), key=lambda point: (point[1], -point[0]))
-        return float(Curve(self.systems[name](weights)).at(cost)) - quality
 
     @property
     def oracle_lead(self) -> float:
@@ -163,7 +156,7 @@ class Comparison:
         parts |= {name: point[None] for name, point in zip(self.test.models, self.test.points(), strict=True)}
         parts["Oracle"] = self.oracle[None]
         columns = ["usd_per_query", "quality"]
-        return _stacked({name: pd.DataFrame(p, columns=columns) for name, p in parts.items()}, "router")
+        return stacked({name: pd.DataFrame(p, columns=columns) for name, p in parts.items()}, "router")
 
     def table(self, *, rng: np.random.Generator, draws: int = 1000) -> pd.DataFrame:
         """AIQ as the paper defines it and honest AIQ (see `honest_aiq`), and how far above the zero router.
@@ -182,50 +175,87 @@ class Comparison:
         quantile of the honest lead of placebos with the row's spread; NaN without one. n: test queries.
         finding: "leads" if the honest lead is above placebo_high and its interval excludes zero.
         """
-        estimates, samples = bootstrap_aiq(self.systems, len(self.test), rng=rng, draws=draws)
-        honest, priced = bootstrap_honest_aiq(self.systems, len(self.test), rng=rng, draws=draws)
-        table = pd.DataFrame({"aiq": estimates})
-        table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in estimates]
-        _add_leads(table, "minus_zero", ["minus_zero_low", "minus_zero_high"], ZERO, estimates, samples)
-        table["aiq_honest"] = honest
-        rival = max(self._zeros, key=lambda zero: honest[zero])
-        _add_leads(table, "honest_minus_zero", ["honest_low", "honest_high"], rival, honest, priced)
-        reached = {
-            name: float(np.quantile(self.placebo_leads(name, rng=rng, draws=PLACEBOS), 0.975))
-            for name in self.placebos
-        }
-        # Dealt out, what is constant stays what it is.
-        reached |= {name: float(table["honest_minus_zero"][name]) for name in self.constant}
-        table["placebo_high"] = pd.Series(reached, dtype=float)
-        table = _without_rounding(table).assign(n=len(self.test))
-        table["finding"] = [self._finding(str(name), row) for name, row in table.iterrows()]
-        return table.rename_axis("router").reset_index()
-
-    def _finding(self, name: str, row: pd.Series[float]) -> str:
-        """What a row of the table says of its router."""
-        if name in self._zeros:
-            return "zero"
-        if name in self.constant:
-            return f"{CONSTANT}: predicts the same for every query"
-        if row["honest_high"] < 0:
-            return "behind zero"
-        known = (
-            not row["honest_minus_zero"] <= row["placebo_high"]
-        )  # NaN: there is nothing to hold it against
-        return "leads" if row["honest_low"] > 0 and known else "no lead shown"
+        return aiq_table({"": self}, rng=rng, draws=draws).drop(columns="dataset")
 
 
-def _add_leads(
-    table: pd.DataFrame,
-    column: str,
-    ends: list[str],
-    rival: str,
-    estimates: Mapping[str, float],
-    samples: pd.DataFrame,
-) -> None:
-    """Add each system's distance to a rival, and its simultaneous interval, to a table."""
-    table[column] = pd.Series(estimates) - estimates[rival]
-    table[ends] = simultaneous(table[column], samples.sub(samples[rival], axis=0))
+def aiq_table(
+    comparisons: Mapping[str, Comparison | Sequence[Comparison]],
+    *,
+    rng: np.random.Generator,
+    draws: int = 1000,
+) -> pd.DataFrame:
+    """`Comparison.table` of every dataset, one below the other, with a column `dataset` first.
+
+    Intervals of differences hold for all rows of all datasets at once.
+
+    Parameters
+    ----------
+    comparisons : dataset -> its systems; or several such, trained in other ways and judged on the same
+        queries, as by repeated cross-validation, of which the row is the mean. Resamples are then dealt out
+        to the repeats, so that an interval covers other queries and another division into folds, as one run
+        of cross-validation meets them; placebos are pooled likewise.
+    rng, draws : as of `Comparison.table`.
+    """
+    parts = {
+        name: [each] if isinstance(each, Comparison) else list(each) for name, each in comparisons.items()
+    }
+    measured = {name: _measured(repeats, rng, draws) for name, repeats in parts.items()}
+    table = stacked({name: rows for name, (rows, *_) in measured.items()}, "dataset")
+    leads = {"minus_zero": "minus_zero", "honest_minus_zero": "honest"}
+    for side, (column, name) in enumerate(leads.items(), start=1):
+        samples = np.hstack([each[side] for each in measured.values()])
+        table[[f"{name}_low", f"{name}_high"]] = simultaneous(table[column], samples)
+    table[list(FORMATS)] = _without_rounding(table[list(FORMATS)])
+    return table.assign(finding=[_finding(row) for _, row in table.iterrows()])[COLUMNS]
+
+
+def _measured(
+    repeats: Sequence[Comparison], rng: np.random.Generator, draws: int
+) -> tuple[pd.DataFrame, Array, Array]:
+    """Rows of an AIQ table without the intervals of differences, and samples of both differences."""
+    test, zeros, each = repeats[0].test, repeats[0].zeros, -(-draws // len(repeats))
+    runs = [
+        (
+            *bootstrap_aiq(one.systems, len(test), rng=rng, draws=each),
+            *bootstrap_honest_aiq(one.systems, len(test), rng=rng, draws=each),
+        )
+        for one in repeats
+    ]
+    values, drawn, fair, paid = zip(*runs, strict=True)
+    samples, priced = (pd.concat(some, ignore_index=True).iloc[:draws] for some in (drawn, paid))
+    table = pd.DataFrame({"aiq": pd.DataFrame(values).mean(), "aiq_honest": pd.DataFrame(fair).mean()})
+    table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in table.index]
+    rival = max(zeros, key=lambda zero: table["aiq_honest"][zero])
+    table["minus_zero"] = table["aiq"] - table["aiq"][ZERO]
+    table["honest_minus_zero"] = table["aiq_honest"] - table["aiq_honest"][rival]
+    constant = frozenset.intersection(*(one.constant for one in repeats))
+    states = dict.fromkeys(constant, CONSTANT) | dict.fromkeys(zeros, "zero")
+    table["placebo_high"] = pd.Series({name: _placebo_high(repeats, name, rng) for name in table.index})
+    # Dealt out, what is constant stays what it is.
+    table.loc[list(constant), "placebo_high"] = table["honest_minus_zero"]
+    pairs = (samples, ZERO), (priced, rival)
+    above, honest = (some.sub(some[name], axis=0).to_numpy() for some, name in pairs)
+    table = table.assign(n=len(test), state=[states.get(name, "") for name in table.index])
+    return table.rename_axis("router").reset_index(), above, honest
+
+
+def _placebo_high(repeats: Sequence[Comparison], name: str, rng: np.random.Generator) -> float:
+    """97.5% quantile of the honest leads of a router's placebos; NaN if it has none."""
+    each = -(-PLACEBOS // len(repeats))
+    leads = [one.placebo_leads(name, rng=rng, draws=each) for one in repeats if name in one.placebos]
+    return float(np.quantile(np.concatenate(leads), 0.975)) if leads else np.nan
+
+
+def _finding(row: pd.Series[Any]) -> str:
+    """What a row of an AIQ table says of its router."""
+    if row["state"] == CONSTANT:
+        return f"{CONSTANT}: predicts the same for every query"
+    if row["state"]:
+        return str(row["state"])
+    if row["honest_high"] < 0:
+        return "behind zero"
+    known = not row["honest_minus_zero"] <= row["placebo_high"]  # NaN: there is nothing to hold it against
+    return "leads" if row["honest_low"] > 0 and known else "no lead shown"
 
 
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
@@ -268,7 +298,12 @@ def out_of_domain(
 
 
 def compare(
-    train: Outcomes, test: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter]
+    train: Outcomes,
+    test: Outcomes,
+    X: pd.DataFrame,
+    routers: Mapping[str, PredictiveRouter],
+    *,
+    order: NDArray[np.int64] | None = None,
 ) -> Comparison:
     """Fit routers on the training rows and follow each along its whole lambda path on the test rows.
 
@@ -277,6 +312,8 @@ def compare(
     train, test : outcome tables with the same models.
     X : embeddings indexed by sample_id, as `embed_queries` gives them.
     routers : name -> router with `fit` and `predict`.
+    order : permutation of the training queries' embeddings, after which nothing is to be learnt: a lead that
+        is left then is one of the method, not of the queries.
 
     Returns
     -------
@@ -284,35 +321,10 @@ def compare(
     rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
     mean training cost.
     """
-    return _trained(train, test, X, np.arange(len(train)), routers)
-
-
-def compare_shuffled(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
-    *,
-    rng: np.random.Generator,
-) -> Comparison:
-    """`compare` of the same routers with the training queries' embeddings permuted: nothing is to be learnt.
-
-    A lead that is left then is one of the method, not of the queries.
-    """
-    return _trained(train, test, X, rng.permutation(len(train)), routers)
-
-
-def _trained(
-    train: Outcomes,
-    test: Outcomes,
-    X: pd.DataFrame,
-    order: NDArray[np.intp],
-    routers: Mapping[str, PredictiveRouter],
-) -> Comparison:
-    """Comparison of routers fitted on training rows whose embeddings come in an order."""
-    X_train, X_test = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    known = known if order is None else known[order]
     every = {**routers, PLACEBO: PlaceboRouter()}
-    predicted = {name: each.fit(train, X_train[order]).predict(X_test) for name, each in every.items()}
+    predicted = {name: each.fit(train, known).predict(asked) for name, each in every.items()}
     return compare_predictions(train, test, predicted)
 
 
@@ -335,6 +347,55 @@ def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str,
         if name not in constant
     }
     return Comparison(test, systems, placebos, constant)
+
+
+def small_tasks(outcomes: Outcomes, *, rng: np.random.Generator) -> dict[str, Outcomes]:
+    """Tasks with so few rows that every one of them has to be judged on: `SMALL`.
+
+    Of real data those of which only the 0-shot sample has rows; of simulated data as many rows of them, drawn
+    by `rng`, so that what few rows can tell is seen beside what many do; of an own table none.
+    """
+    kind = outcomes.origin.kind
+    table = load_routerbench("sample").select(outcomes.models) if kind == "real" else outcomes
+    names = [] if kind == "own" else [name for name in SMALL if name in table.datasets]
+    parts = {name: table.of(name) for name in names if kind != "real" or name not in outcomes.datasets}
+    return {name: part.take(rng.permutation(len(part))[: SMALL[name]]) for name, part in parts.items()}
+
+
+def prompt_folds(outcomes: Outcomes, folds: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+    """(n,) mask of each fold's queries; equal prompts share a fold."""
+    code = np.unique(same_text(outcomes.frame["prompt"]), return_inverse=True)[1]
+    fold = (np.random.default_rng(seed).permutation(code.max() + 1) % folds)[code]
+    return (fold == each for each in np.unique(fold))
+
+
+def cross_validated(
+    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], *, folds: int = 5, seed: int
+) -> Comparison:
+    """`compare` where 30% of the rows would be too few: every query is judged, by routers of the other folds.
+
+    Decisions weigh quality, learnt on the other folds, against mean costs over all queries.
+
+    Parameters
+    ----------
+    folds : equal prompts share one; there must be two different prompts.
+    seed : of the folds.
+    """
+    every: dict[str, PredictiveRouter] = {**routers, PLACEBO: PlaceboRouter()}
+    predicted = {name: np.zeros(outcomes.quality.shape) for name in every}
+    means, varied = np.zeros(outcomes.quality.shape), set()
+    for held in prompt_folds(outcomes, folds, seed):
+        train, test = outcomes.take(~held), outcomes.take(held)
+        known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+        for name, router in every.items():
+            predicted[name][held] = guess = router.fit(train, known).predict(asked)
+            varied |= set() if knows_nothing(guess) else {name}
+        means[held] = train.quality.mean(axis=0)
+    found = compare_predictions(outcomes, outcomes, predicted)
+    trained = lambda_path(means, mean_cost(outcomes)).on(outcomes.quality, outcomes.cost)
+    placebos = {name: draw for name, draw in found.placebos.items() if name in varied}
+    systems, constant = {**found.systems, ZERO_TRAINED: trained}, frozenset(set(every) - varied)
+    return replace(found, systems=systems, placebos=placebos, constant=constant)
 
 
 def luck(
@@ -388,64 +449,21 @@ def repeat_splits(
     return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
 
 
-def aiq_table(
-    comparisons: Mapping[str, Comparison], *, rng: np.random.Generator, draws: int = 1000
-) -> pd.DataFrame:
-    """`Comparison.table` of every dataset, one below the other, with a column `dataset` first."""
-    return _stacked({name: each.table(rng=rng, draws=draws) for name, each in comparisons.items()}, "dataset")
-
-
 def lead_curves(
     comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
 ) -> pd.DataFrame:
     """`Comparison.lead_curves` of every dataset, one below the other, with a column `dataset` first."""
     names = list(routers)
-    return _stacked({name: each.lead_curves(names, rng=rng) for name, each in comparisons.items()}, "dataset")
+    return stacked({name: each.lead_curves(names, rng=rng) for name, each in comparisons.items()}, "dataset")
 
 
 def curve_table(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """`Comparison.curves` of every dataset, one below the other, with a column `dataset` first."""
-    return _stacked({name: each.curves() for name, each in comparisons.items()}, "dataset")
+    return stacked({name: each.curves() for name, each in comparisons.items()}, "dataset")
 
 
-def cost_to_reach(
-    comparison: Comparison,
-    routers: Iterable[str],
-    shares: Sequence[float] = (0.95, 1.0),
-    *,
-    rng: np.random.Generator,
-    draws: int = 200,
-) -> pd.DataFrame:
-    """What each router costs where it reaches a share of the best single model's quality.
-
-    The best model is chosen anew in each resample, so that the interval pays for the choice. Routers are
-    taken at face value, by their hull on the test rows: hold them against the placebo's row.
-
-    Returns
-    -------
-    A row per router and share: router, share_of_quality, usd_per_query, share_of_cost (of the best model's),
-    low, high (95% of share_of_cost). A router that does not reach it costs an infinity.
-    """
-    models, names = model_points(comparison.test), list(routers)
-    every = [None, *bootstrap_weights(len(comparison.test), draws, rng)]
-    usd, part = np.empty((2, len(every), len(names), len(shares)))
-    for place, weights in enumerate(every):
-        cost, quality = max(models(weights).tolist(), key=lambda point: (point[1], -point[0]))
-        for column, name in enumerate(names):
-            corners = hull(comparison.systems[name](weights))
-            wanted = quality * np.asarray(shares)
-            # Rounding must not put the best model out of its own reach.
-            reached = np.where(exceeds(wanted, corners[-1, 1]), np.inf, wanted)
-            costs = np.interp(reached, corners[:, 1], corners[:, 0], right=np.inf)
-            usd[place, column] = np.where(np.isfinite(reached), np.minimum(costs, corners[-1, 0]), np.inf)
-        part[place] = usd[place] / cost if cost else np.nan
-    low, high = np.quantile(part[1:], [0.025, 0.975], axis=0, method="closest_observation")
-    index = pd.MultiIndex.from_product([names, shares], names=["router", "share_of_quality"])
-    columns = {"usd_per_query": usd[0], "share_of_cost": part[0], "low": low, "high": high}
-    return pd.DataFrame({name: each.ravel() for name, each in columns.items()}, index=index).reset_index()
-
-
-def _stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+def stacked(parts: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """Tables one below the other, with a first column that says which is which."""
     return pd.concat(parts, names=[name, None]).reset_index(name).reset_index(drop=True)
 
 
@@ -468,65 +486,3 @@ def estimates(rows: pd.DataFrame) -> list[Estimate]:
         same = str(row["finding"]).startswith(CONSTANT)  # which is known, not measured
         found.append(Estimate(lead, low, high, name, 0 if same else row["n"], floor))
     return found
-
-
-def reach_table(
-    comparisons: Mapping[str, Comparison], routers: Iterable[str], *, rng: np.random.Generator
-) -> pd.DataFrame:
-    """`cost_to_reach` of every dataset, one below the other, with a column `dataset` first."""
-    names = list(routers)
-    return _stacked(
-        {name: cost_to_reach(each, names, rng=rng) for name, each in comparisons.items()}, "dataset"
-    )
-
-
-def evidence(
-    table: pd.DataFrame,
-    away: pd.DataFrame,
-    comparisons: Mapping[str, Comparison],
-    lucky: pd.DataFrame,
-    papers: Sequence[str],
-    *,
-    rng: np.random.Generator,
-) -> dict[str, Evidence]:
-    """What notebook 03 found, by the keys of its claims.
-
-    Parameters
-    ----------
-    table, away : AIQ tables in and out of domain.
-    comparisons : dataset -> the systems of `table`.
-    lucky : of `luck`.
-    papers : names of the routers that are the paper's; the others but zero and placebo are ours.
-    rng : of the bootstrap of leads over the best model.
-    """
-    theirs = table[table["router"].isin(papers)]
-    ours = table[~table["router"].isin([ZERO, ZERO_TRAINED, PLACEBO, *papers])]
-    found: dict[str, Evidence] = {
-        f"papers-{name.lower()}": estimates(theirs[theirs["dataset"] == name])
-        for name in (MMLU, WINOGRANDE, HELLASWAG, GSM8K, ARC, MBPP)
-    }
-    least = {name: comparison.oracle_lead for name, comparison in comparisons.items()}
-    near = min(least, key=lambda name: least[name])
-    words = "; ".join(
-        f"{row.Index} {row.aiq_above:.0%} of draws, {row.aiq:+.4f}" for row in lucky.itertuples()
-    )
-    return found | {
-        "none-leads": estimates(theirs),
-        "oracle": Fact(least[near] > 0, f"smallest lead in quality {least[near]:.3f}, on {near}"),
-        "best-model": [each for one in comparisons.values() for each in _over_best(one, papers, rng)],
-        "away": [replace(each, floor=-np.inf) for each in estimates(away[away["router"].isin(papers)])],
-        "luck": Fact(bool((lucky["aiq_above"] > 0.5).all()), words),
-        "placebo": estimates(table[table["router"] == PLACEBO]),
-        "ours-lead": estimates(ours),
-        "ours-not-below": [replace(each, floor=-np.inf) for each in estimates(ours)],
-    }
-
-
-def _over_best(comparison: Comparison, routers: Sequence[str], rng: np.random.Generator) -> list[Estimate]:
-    """Quality of routers above the best model's at its cost; the best is chosen anew in each resample."""
-    weights = bootstrap_weights(len(comparison.test), 200, rng)
-    whole = [comparison.lead_over_best_model(name) for name in routers]
-    drawn = [[comparison.lead_over_best_model(name, each) for name in routers] for each in weights]
-    names = [f"{name} on {', '.join(comparison.test.datasets)}" for name in routers]
-    bounds = zip(names, whole, *simultaneous(whole, drawn).T.tolist(), strict=True)
-    return [Estimate(value, low, high, name, len(comparison.test)) for name, value, low, high in bounds]
