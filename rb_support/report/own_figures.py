@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from rb_support.deploy import DeployedRouter
+from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
     cost_axis,
@@ -23,22 +23,20 @@ from rb_support.report.plots import (
 )
 from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, router_style
 from rb_support.report.text import short
-from rb_support.studies.own_savings import BEST, EQUAL, MIXED, OVER_EQUAL, ROUTED, Savings
+from rb_support.studies.own_savings import BEST, EQUAL, LUCK, MIXED, OVER_EQUAL, ROUTED, Savings
 from rb_support.studies.predictive import PLACEBO, ZERO
 
 _MARKS = ("D", "s", "^", "v", "P")
 
 
-def frontier_figure(
-    outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[str, DeployedRouter]
-) -> Figure:
+def frontier_figure(outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[str, Setting]) -> Figure:
     """Models, blind mixture and router: cost on the left linear, on the right logarithmic.
 
     Parameters
     ----------
     outcomes : whose models are the points and whose hull is the blind mixture.
     curves : `own_outcomes.honest_curves`.
-    settings : goal -> calibrated router, each a mark with its 95% intervals on held-out rows.
+    settings : goal -> setting, each a mark with its 95% intervals.
     """
     fig, axes = panels(2, 2, height=3.4, sharey=True)
     for ax in axes:
@@ -49,8 +47,8 @@ def frontier_figure(
             ax.plot(cost, rows["quality"], label=label, zorder=2.5, **look)
         plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=outcomes.points()[:, 0].max())
         plot_models(ax, outcomes.points(), outcomes.models)
-        for marker, (goal, router) in zip(_MARKS, settings.items(), strict=False):
-            _plot_setting(ax, router, goal, marker)
+        for marker, (goal, setting) in zip(_MARKS, settings.items(), strict=False):
+            _plot_setting(ax, setting, goal, marker)
         cost_axis(ax, cost_label(outcomes), log=ax is axes[1])
     axes[0].set_title(part_title("Your models and router", outcomes), fontsize=8.5)
     axes[1].set_title("the same, log cost", fontsize=8.5, fontweight="normal")
@@ -59,10 +57,7 @@ def frontier_figure(
     return fig
 
 
-def _plot_setting(ax: Axes, router: DeployedRouter, goal: str, marker: str) -> None:
-    setting = router.setting
-    if setting is None:
-        return
+def _plot_setting(ax: Axes, setting: Setting, goal: str, marker: str) -> None:
     (cost, *across), (quality, *up) = setting.usd_per_query, setting.quality
     look = {"color": BLACK, "linewidth": 0.8, "zorder": 4}
     ax.plot(across, [quality, quality], **look)
@@ -74,8 +69,8 @@ def _plot_setting(ax: Axes, router: DeployedRouter, goal: str, marker: str) -> N
 def savings_figure(saved: Savings) -> Figure:
     """The month's bill under each way to call the models, and what of the difference can be claimed.
 
-    Left: bills with their 95% intervals. Right: savings with simultaneous intervals; 97.5% of routers that know
-    nothing stay below the grey bar.
+    Left: bills with their 95% intervals. Right: savings with simultaneous intervals; 97.5% of
+    routers that know nothing stay below the grey bar.
     """
     fig, (left, right) = panels(2, 2, height=2.6)
     rows = saved.table.set_index("what")
@@ -97,13 +92,8 @@ def savings_figure(saved: Savings) -> Figure:
         right.plot([row["low"], row["high"]], [place, place], linewidth=1.2, **look)
         right.plot(row["usd_per_month"], place, "o", markersize=5, **look)
         if what == OVER_EQUAL:
-            right.plot(
-                [saved.floor] * 2,
-                [int(str(place)) - 0.3, int(str(place)) + 0.3],
-                color=GREY,
-                linewidth=3,
-                alpha=0.6,
-            )
+            bar = {"color": GREY, "linewidth": 3, "alpha": 0.6}
+            right.plot([saved.usd(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
     labels = ["router over the best model", "mixture over the best model", "router over a mixture as good"]
     right.set_yticks(range(3), labels)
     right.axvline(0, color=GREY, linestyle="--", linewidth=1)

@@ -46,7 +46,7 @@ def company_log(n: int = 2_000, *, seed: int = 0) -> Outcomes:
 
     Returns
     -------
-    Outcomes with a task for every kind of prompt and the further columns hard (whether its wording says so) and
+    Outcomes with a task for every kind of prompt and the further columns hard (as its wording says) and
     read_tokens.
 
     Raises

@@ -9,18 +9,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support import deploy
+from rb_support.deploy.calibration import calibrate
 from rb_support.deploy.router import MADE, Kind
 from rb_support.embed import BUNDLED, embed
 from rb_support.frontier import chosen, hull_indices
 from rb_support.load import ROWS, Scale, load_outcomes
-from rb_support.outcomes import Outcomes
-from rb_support.routers import lambda_path, mean_cost, model_points
+from rb_support.outcomes import Outcomes, TableError
+from rb_support.routers import lambda_path, model_points
 from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
-from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, simultaneous
-from rb_support.studies.own_savings import random_halves, routed_rows
-from rb_support.studies.predictive import PLACEBO, ZERO, ZERO_TRAINED, Comparison, compare_predictions
-from rb_support.verdicts import Estimate
+from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
+from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, Judged, Savings, routed_rows
+from rb_support.studies.predictive import (
+    PLACEBO,
+    ZERO,
+    ZERO_TRAINED,
+    Comparison,
+    compare_predictions,
+    estimates,
+)
+from rb_support.verdicts import Estimate, Evidence
 
 Array = NDArray[np.float64]
 
@@ -42,44 +50,27 @@ def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) 
     return load_outcomes(data, scale=scale, seed=seed, missing="drop")
 
 
-def fit(table: Outcomes, kind: Kind, *, seed: int = 0) -> deploy.DeployedRouter:
-    """A router fitted on all rows, whose held-out predictions are out of fold, so that all rows judge it too.
-
-    `deploy.fit` keeps 30% of the rows apart; on a small table that leaves few to set a router by.
-    """
-    vectors = embed(table.frame["prompt"].tolist(), BUNDLED)
-    return deploy.DeployedRouter(
-        kind=kind,
-        predictor=MADE[kind](seed=seed).fit(table, vectors),
-        embedding=BUNDLED,
-        models=table.models,
-        mean_cost=mean_cost(table),
-        held_out=table,
-        predicted=out_of_fold(table, kind, seed=seed),
-        origin=table.origin,
-    )
-
-
-def out_of_fold(table: Outcomes, kind: Kind, *, seed: int = 0, part: int = 1) -> Array:
-    """Quality that routers predict for rows that they have not seen, (n, m): five folds, prompts kept whole.
+def judge(table: Outcomes, kind: Kind, *, seed: int = 0, part: int = 1, shuffled: bool = False) -> Judged:
+    """What routers of a kind predict for rows that they have not seen: five folds, equal prompts in one.
 
     Parameters
     ----------
     part : each fold's router learns from one in so many of the rows that it may see.
+    shuffled : deal the prompts out to the rows at random, so that there is nothing to learn.
     """
     vectors, rng = embed(table.frame["prompt"].tolist(), BUNDLED), np.random.default_rng(seed)
-    every = np.arange(len(table))
-    predicted = np.empty(table.quality.shape)
-    for seen, left in folds(table, seed=seed) or [(every, every)]:
+    vectors = rng.permutation(vectors) if shuffled else vectors
+    predicted, every = np.empty(table.quality.shape), np.arange(len(table))
+    for seen, left in folds(table, seed=seed) or [(every, every)]:  # of one prompt alone there are none
         some = rng.permutation(seen)[: max(len(seen) // part, 1)]
         router = MADE[kind](seed=seed).fit(table.take(some), vectors[some])
         predicted[left] = router.predict(vectors[left])
-    return predicted
+    return Judged(table, predicted)
 
 
-def compared(routers: Mapping[str, deploy.DeployedRouter]) -> Comparison:
+def compared(routers: Mapping[str, Judged]) -> Comparison:
     """Routers of one table beside the blind mixture, on all of its rows."""
-    table = next(iter(routers.values())).held_out
+    table = next(iter(routers.values())).table
     return compare_predictions(table, table, {name: router.predicted for name, router in routers.items()})
 
 
@@ -98,13 +89,13 @@ def verdict(rows: pd.DataFrame, kind: str) -> str:
 
 
 def model_values(
-    router: deploy.DeployedRouter, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 300
+    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 300
 ) -> pd.DataFrame:
     """What each model is worth to the blind mixture and to the router: what is lost without it.
 
     Parameters
     ----------
-    router : of `fit`; of more than `MOST` models, so many are looked at.
+    router : of `judge`; of more than `MOST` models, so many are looked at.
     goal : share of the best single model's quality that is to be kept.
     queries : a month.
     rng, draws : of halvings and resamples.
@@ -116,7 +107,7 @@ def model_values(
     at the goal; NaN where the goal is out of reach without the model), each with _low and _high, simultaneous
     over models, keeps_goal (share of halves of the rows) and finding.
     """
-    table, predicted = router.held_out, router.predicted
+    table, predicted = router.table, router.predicted
     n, points = len(table), table.points()
     order = np.lexsort((points[:, 0], -points[:, 1]))
     looked = [int(j) for j in dict.fromkeys([*hull_indices(points).tolist(), *order.tolist()])][:MOST]
@@ -140,7 +131,7 @@ def model_values(
         quality, cost = table.quality[:, kept], table.cost[:, kept]
         if blind:
             return model_points(table.select([table.models[column] for column in kept]))
-        return lambda_path(predicted[:, kept], mean_cost(table)[kept]).on(quality, cost)
+        return lambda_path(predicted[:, kept], router.cost[kept]).on(quality, cost)
 
     for name in ("mixture", "router"):
         systems = {str(j): without(j, name == "mixture") for j in (None, *looked)}
@@ -148,10 +139,10 @@ def model_values(
         lost = areas["None"] - np.array([areas[str(j)] for j in looked])
         samples = drawn[["None"]].to_numpy() - drawn[[str(j) for j in looked]].to_numpy()
         values[name], values[[f"{name}_low", f"{name}_high"]] = lost, simultaneous(lost, samples)
-    halves = random_halves(n, rng)
+    turns = halves(n, rng)
 
     def spent(without: Sequence[int]) -> tuple[Array, float]:
-        rows, reached = routed_rows(predicted, table, goal, halves, without)
+        rows, reached = routed_rows(router, goal, turns, without)
         return queries * rows[:, 0], reached
 
     every, (whole, _) = [spent([j]) for j in looked], spent([])
@@ -164,6 +155,32 @@ def model_values(
     return values.assign(finding=np.select(states, ["worth having", "can go"], "cannot be told"))
 
 
+def worth_view(values: pd.DataFrame) -> pd.DataFrame:
+    """`model_values` as they are read, each number with its interval."""
+    view = pd.DataFrame({"model": values["model"], "USD per 1,000": values["usd_per_query"] * 1000})
+    view = view.assign(quality=values["quality"], **{"on the hull": values["on_hull"].map("{:.0%}".format)})
+    if "router" in values:
+        view["the mixture loses"] = _with_interval(values, "mixture", "+.4f")
+        view["the router loses"] = _with_interval(values, "router", "+.4f")
+        view["extra, USD a month"] = _with_interval(values, "extra_usd", "+,.0f", "goal out of reach")
+    return view.assign(finding=values["finding"])
+
+
+def _with_interval(rows: pd.DataFrame, name: str, spec: str, without: str = "") -> list[str]:
+    """A column with its interval, such as "+0.012 [+0.003, +0.021]"."""
+    columns = rows[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+    return [
+        without if np.isnan(value) else f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
+        for value, low, high in columns
+    ]
+
+
+def told(values: pd.DataFrame) -> str:
+    """Which models are worth having, in a sentence for each finding."""
+    named = values.groupby("finding", sort=False)["model"].agg(", ".join)
+    return "\n".join(f"{finding}: {models}" for finding, models in named.items())
+
+
 def worth(values: pd.DataFrame, rows: int) -> list[Estimate]:
     """What the router loses without each model, as evidence."""
     if "router" not in values:
@@ -173,57 +190,62 @@ def worth(values: pd.DataFrame, rows: int) -> list[Estimate]:
 
 
 def settings(
-    router: deploy.DeployedRouter,
-    queries: int,
-    *,
-    budget: float,
-    quality: float,
-    share: float,
-    seed: int = 0,
-) -> dict[str, deploy.DeployedRouter]:
-    """The router set to a month's budget, to a share of the best quality, and to a share of dear calls.
+    router: Judged, queries: int, *, budget: float, quality: float, share: float, seed: int = 0
+) -> dict[str, deploy.Setting]:
+    """Settings for a month's budget, for a share of the best model's quality, and for a share of dear calls.
 
     Parameters
     ----------
+    router : all of its rows choose and, by halves, judge.
+    queries : a month.
     budget : USD a month; 0 takes half of what the best single model would cost.
+    quality : share of the best single model's quality to be reached.
+    share : share of calls to the dearest model, at most.
+    seed : of halvings and resamples.
     """
-    cost, best = router.held_out.points().T
+    table = router.table
+    cost, best = table.points().T
     usd = budget or queries * float(cost[np.lexsort((cost, -best))[0]]) / 2
-    dearest = router.models[int(np.argmax(router.mean_cost))]
+    goals = {
+        f"{usd:,.0f} USD a month": deploy.Goal(budget=usd / queries),
+        f"{quality:.0%} of the best quality": deploy.Goal(quality=quality),
+        f"{share:.0%} of calls to {table.models[int(np.argmax(cost))]}": deploy.Goal(share=share),
+    }
     return {
-        f"{usd:,.0f} USD a month": router.calibrate(budget=usd / queries, seed=seed),
-        f"{quality:.0%} of the best quality": router.calibrate(quality=quality, seed=seed),
-        f"{share:.0%} of calls to {dearest}": router.calibrate(share=share, seed=seed),
+        name: calibrate(router.predicted, router.cost, table, goal, rng=np.random.default_rng(seed))
+        for name, goal in goals.items()
     }
 
 
-def settings_table(calibrated: Mapping[str, deploy.DeployedRouter], queries: int) -> pd.DataFrame:
+def settings_table(chosen: Mapping[str, deploy.Setting], table: Outcomes, queries: int) -> pd.DataFrame:
     """What each setting is to give on new prompts.
 
     Returns
     -------
-    A row per goal: goal, reached (on these rows), usd_per_month, quality, each with _low and _high,
-    of_best (share of the best model's quality), calls and willingness_to_pay (USD per unit of quality).
+    A row per goal: goal, reached (on these rows), usd_per_month, quality, each with _low and _high, of_best
+    (share of the best model's quality), calls and willingness_to_pay (USD per unit of quality).
     """
-    rows = []
-    for goal, router in calibrated.items():
-        setting = router.setting
-        assert setting is not None
+    rows, best = [], float(table.points()[:, 1].max())
+    for goal, setting in chosen.items():
         row: dict[str, object] = {"goal": goal, "reached": setting.reached}
-        for name, scale, values in (
-            ("usd_per_month", queries, setting.usd_per_query),
-            ("quality", 1, setting.quality),
-        ):
-            row |= {
-                f"{name}{end}": scale * value
-                for end, value in zip(("", "_low", "_high"), values, strict=True)
-            }
-        best = router.held_out.points()[:, 1].max()
-        shares = sorted(zip(setting.calls, router.models, strict=True), key=lambda each: -each[0])
+        measured = {"usd_per_month": (queries, setting.usd_per_query), "quality": (1, setting.quality)}
+        for name, (scale, values) in measured.items():
+            ends = zip(("", "_low", "_high"), values, strict=True)
+            row |= {f"{name}{end}": scale * value for end, value in ends}
+        shares = sorted(zip(setting.calls, table.models, strict=True), key=lambda each: -each[0])
         calls = ", ".join(f"{share:.0%} {model}" for share, model in shares if share >= 0.005)
         row |= {"of_best": setting.quality[0] / best if best else np.nan, "calls": calls}
         rows.append(row | {"willingness_to_pay": setting.willingness_to_pay})
     return pd.DataFrame(rows)
+
+
+def settings_view(rows: pd.DataFrame) -> pd.DataFrame:
+    """`settings_table` as it is read, each number with its interval."""
+    usd, quality = _with_interval(rows, "usd_per_month", ",.0f"), _with_interval(rows, "quality", ".3f")
+    view = pd.DataFrame({"goal": rows["goal"], "USD a month": usd, "quality": quality})
+    view["of the best"] = rows["of_best"].map("{:.1%}".format)
+    reached = np.where(rows["reached"], "", "out of reach; this is the nearest")
+    return view.assign(calls=rows["calls"], **({"note": reached} if not rows["reached"].all() else {}))
 
 
 def honest_curves(
@@ -237,14 +259,13 @@ def honest_curves(
     the placebo's median of draws with their middle 95%.
     """
     n, systems = len(comparison.test), comparison.systems
-    halves = random_halves(n, rng, 8)
+    chooses, pays = halves(n, rng, 8)
     cost = comparison.test.points()[:, 0]
     low, high = float(cost.min()), float(cost.max())
     costs = low + (high - low) * np.linspace(0, 1, steps) ** 2
 
     def heights(system: System, samples: Array) -> Array:
-        rows = [chosen(system(half), low) for half in halves]
-        pays = 1 - halves if len(halves) > 1 else halves
+        rows = [chosen(system(half), low) for half in chooses]
         found, counted = np.zeros((len(samples), steps)), (samples @ pays.T).T
         for picked, paying, counts in zip(rows, pays, counted, strict=True):
             for place, weights in enumerate(samples * paying):
@@ -281,10 +302,49 @@ def learning_curve(
     """
     n = len(table)
     parts = [part for part in (16, 8, 4, 2, 1) if part == 1 or n // part >= 20]
-    predicted = {str(part): out_of_fold(table, kind, seed=seed, part=part) for part in parts}
+    predicted = {str(part): judge(table, kind, seed=seed, part=part).predicted for part in parts}
     systems = compare_predictions(table, table, predicted).systems
     areas, drawn = bootstrap_honest_aiq(systems, n, rng=rng, draws=draws)
     leads = pd.Series(areas)[list(predicted)] - areas[ZERO]
     ends = simultaneous(leads, drawn[list(predicted)].sub(drawn[ZERO], axis=0))
     sizes = [max(n * 4 // 5 // part, 1) for part in parts]
     return pd.DataFrame({"rows": sizes, "lead": leads.to_numpy(), "low": ends[:, 0], "high": ends[:, 1]})
+
+
+def deployed(
+    table: Outcomes, kind: Kind, goal: float, *, seed: int = 0
+) -> tuple[deploy.DeployedRouter | None, str]:
+    """A router that can be saved, set to a share of the best model's quality, and what it is to give.
+
+    None of a table whose prompts leave nothing to set it by; the sentence says so.
+    """
+    try:
+        router = deploy.fit(table, kind, seed=seed).calibrate(quality=goal, seed=seed)
+    except TableError as error:
+        return None, f"No router can be set and saved here: {error}."
+    assert router.setting is not None
+    (quality, low, high), rows = router.setting.quality, router.setting.rows
+    usd = 1000 * router.setting.usd_per_query[0]
+    told = f"{kind}, set to {router.goal}: {usd:.3g} USD per 1,000 prompts, quality {quality:.3f} "
+    return router, f"{told}[{low:.3f}, {high:.3f}] on {rows:,} held-out rows."
+
+
+def evidence(
+    rows: pd.DataFrame, control: pd.DataFrame, values: pd.DataFrame, saved: Savings
+) -> dict[str, Evidence]:
+    """What notebook 08 found, by the keys of its claims.
+
+    Parameters
+    ----------
+    rows, control : AIQ tables of routers, and of one whose prompts were shuffled.
+    values : of `model_values`.
+    saved : of `savings`.
+    """
+    own, shuffled = (part[~part["router"].isin([ZERO, ZERO_TRAINED])] for part in (rows, control))
+    return {
+        "a-router-leads": estimates(own),
+        "saves-over-best": saved.estimate(OVER_BEST, saved.usd(RUNS)),
+        "pays-for-itself": saved.estimate(OVER_EQUAL, saved.usd(RUNS)),
+        "every-model": worth(values, saved.rows),
+        "shuffled": estimates(shuffled),
+    }

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support.deploy import DeployedRouter
 from rb_support.frontier import exceeds, hull, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.routers import dealt_out, lambda_path, mean_cost, model_points
-from rb_support.stats import bootstrap_weights, interval, simultaneous
+from rb_support.stats import Rows, bootstrap_weights, halves, interval, simultaneous
 from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
-HALVINGS, PLACEBOS = 16, 24
+PLACEBOS = 24
 SECONDS, USD_PER_HOUR = 0.05, 0.2
 """What embedding a prompt is taken to need, and what an hour of such a machine costs: assumptions of ours."""
 RUNNING = SECONDS * USD_PER_HOUR / 3600
@@ -38,54 +38,71 @@ OVER_EQUAL = "saved by the router over a mixture as good"
 LUCK, RUNS = "the same, 97.5% of placebos", "running the router, assumed"
 
 
-def random_halves(n: int, rng: np.random.Generator, halvings: int = HALVINGS) -> Array:
-    """0/1 weights of random halves and their complements, (2 halvings, n); of one row alone, all of it."""
-    if n < 2:
-        return np.ones((1, n))
-    first = np.array([rng.permutation(n) < n // 2 for _ in range(halvings)])
-    return np.concatenate([first, ~first]).astype(float)
+FORMATS = {"usd_per_month": ",.2f", "low": ",.2f", "high": ",.2f"}
+FORMATS |= dict.fromkeys(("quality", "quality_low", "quality_high"), ".3f")
+"""How the numbers of a table of savings are shown."""
+
+
+def dollars(usd: float) -> str:
+    """A sum as it is read: whole dollars, of few of them two digits."""
+    return f"{usd:,.0f}" if abs(usd) >= 10 else f"{usd:.2g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A router by what it predicts for every row of a table, each predicted by a fold that had not seen it.
+
+    Attributes
+    ----------
+    table : n rows.
+    predicted : (n, m) quality.
+    """
+
+    table: Outcomes
+    predicted: Array
+
+    @property
+    def cost(self) -> Array:
+        """What it expects of a call, (m,) USD: each model's mean."""
+        return mean_cost(self.table)
 
 
 def routed_rows(
-    predicted: Array,
-    table: Outcomes,
-    goal: float,
-    halves: Array,
-    without: Sequence[int] = (),
+    router: Judged, goal: float, turns: tuple[Rows, Rows], without: Sequence[int] = ()
 ) -> tuple[Array, float]:
     """Cost and quality of every row as a router's settings chosen on other rows call it.
 
     Parameters
     ----------
-    predicted : (n, m) quality that the router predicts for each row, not having seen it.
-    table : the n rows.
+    router : its predictions for n rows.
     goal : share of the best single model's quality to be reached, at the lowest willingness to pay.
-    halves : (h, n) of `random_halves`; the rows that do not choose pay.
+    turns : of `stats.halves`: who chooses and who pays.
     without : columns of models that may not be called; the goal stays that of all models.
 
     Returns
     -------
     (n, 2) USD and quality, and the share of halves on which the goal is reached at all.
     """
+    table = router.table
     kept = np.setdiff1d(np.arange(len(table.models)), without)
     quality, cost = table.quality[:, kept], table.cost[:, kept]
-    path = lambda_path(predicted[:, kept], mean_cost(table)[kept])
+    path = lambda_path(router.predicted[:, kept], router.cost[kept])
     system, settings = path.on(quality, cost), np.append(path.breakpoints, np.inf)
     outcomes, reached = [], []
-    for half in halves:
+    for half in turns[0]:
         heights = system(half)[:, 1]
         enough = ~exceeds(_wanted(table, goal, half), heights, 1.0)
         reached.append(enough.any())
         place = int(enough.argmax() if enough.any() else heights.argmax())
         calls = path.choices(settings[place])[:, None]
         outcomes.append(np.hstack([np.take_along_axis(each, calls, 1) for each in (cost, quality)]))
-    return _as_paid(np.array(outcomes), halves), float(np.mean(reached))
+    return _as_paid(np.array(outcomes), turns[1]), float(np.mean(reached))
 
 
-def mixed_rows(table: Outcomes, goal: float, halves: Array) -> Array:
+def mixed_rows(table: Outcomes, goal: float, turns: tuple[Rows, Rows]) -> Array:
     """Cost and quality, (n, 2), of every row under the cheapest mixtures that reach the goal elsewhere."""
     every, outcomes = np.stack([table.cost, table.quality], axis=2), []
-    for half in halves:
+    for half in turns[0]:
         points = model_points(table)(half)
         corners = hull_indices(points)
         place = np.interp(
@@ -94,17 +111,16 @@ def mixed_rows(table: Outcomes, goal: float, halves: Array) -> Array:
         left, share = int(place), place % 1
         right = min(left + 1, len(corners) - 1)
         outcomes.append((1 - share) * every[:, corners[left]] + share * every[:, corners[right]])
-    return _as_paid(np.array(outcomes), halves)
+    return _as_paid(np.array(outcomes), turns[1])
 
 
-def _wanted(table: Outcomes, goal: float, weights: Array) -> float:
+def _wanted(table: Outcomes, goal: float, weights: NDArray[Any]) -> float:
     return goal * float((weights @ table.quality / weights.sum()).max())
 
 
-def _as_paid(outcomes: Array, halves: Array) -> Array:
+def _as_paid(outcomes: Array, pays: Rows) -> Array:
     """Mean of (h, n, 2) outcomes of every row over the turns in which it pays."""
-    pays = (1 - halves if len(halves) > 1 else halves)[:, :, None]
-    return np.asarray((pays * outcomes).sum(axis=0) / pays.sum(axis=0))
+    return np.asarray((pays[:, :, None] * outcomes).sum(axis=0) / pays.sum(axis=0)[:, None])
 
 
 def usd_to_match(points: Array, quality: float) -> float:
@@ -120,8 +136,8 @@ class Savings:
     Attributes
     ----------
     table : a row per bill and per saving: what, usd_per_month, low, high; of bills also quality,
-        quality_low and quality_high. Intervals of savings hold together, the others singly. `LUCK` is what 97.5%
-        of routers with the same spread and no knowledge save, `RUNS` what running the router is taken to cost.
+        quality_low and quality_high. Intervals of savings hold together, the others singly. `LUCK`: what
+        97.5% of routers of the same spread without knowledge save at most. `RUNS`: what running it costs.
     best : the best model.
     goal, queries, rows : the goal, queries a month, rows.
     reached : share of halves of the rows on which the router reaches the goal.
@@ -159,33 +175,32 @@ class Savings:
 
         def money(what: str) -> str:
             value, low, high = rows.loc[what, ["usd_per_month", "low", "high"]]
-            return f"{value:,.0f} USD a month (95% interval {low:,.0f} to {high:,.0f})"
+            return f"{dollars(value)} USD a month (95% interval {dollars(low)} to {dollars(high)})"
 
         def level(what: str) -> str:
-            return f"{rows.loc[what, 'quality'] / rows.loc[BEST, 'quality']:.0%} of its quality"
+            best = rows.loc[BEST, "quality"]
+            return f"{rows.loc[what, 'quality'] / best:.0%} of its quality" if best else "the same quality"
 
         told = "Simulated data: on" if self.kind == "simulated" else "On"
         told += f" {self.queries:,} prompts a month, always asking {self.best} costs {money(BEST)}. "
+        per_1000 = 1000 * self.usd(OVER_EQUAL) / self.queries
         if self.proven[OVER_BEST] and self.proven[OVER_EQUAL]:
+            told += f"A router saves {money(OVER_BEST)} at {level(ROUTED)}. Of this {money(OVER_EQUAL)} is "
             told += (
-                f"A router saves {money(OVER_BEST)} at {level(ROUTED)}; {money(OVER_EQUAL)} of it is earned "
+                "earned by reading the prompts: the cheapest fixed mixture of models as good costs so much "
             )
-            told += "by reading the prompts, as no fixed mixture of models is as good for less. "
+            told += f"more, and is gone if the router costs {per_1000:.3g} USD per 1,000 prompts to run. "
         else:
-            told += "No saving can be claimed for a router that reads the prompts. "
-            if self.proven[MIXED_OVER_BEST]:
-                told += (
-                    f"A fixed mixture of models, with no router at all, saves {money(MIXED_OVER_BEST)} at "
-                )
-                told += f"{level(MIXED)}. "
-        per_1000 = 1000 * rows.loc[OVER_EQUAL, "usd_per_month"] / self.queries
-        if self.proven[OVER_EQUAL]:
-            told += f"Running it may cost up to {per_1000:.3g} USD per 1,000 prompts before that is used up. "
-        return told + f"Measured on {self.rows:,} prompts that the router was not trained on."
+            told += "No saving can be claimed for a router that reads the prompts: over a fixed mixture of "
+            told += f"models as good it is {money(OVER_EQUAL)}, which may be chance. "
+        if self.proven[MIXED_OVER_BEST] and not self.proven[OVER_EQUAL]:
+            told += f"A fixed mixture, with no router at all, saves {money(MIXED_OVER_BEST)} "
+            told += f"at {level(MIXED)}. "
+        return told + f"Measured on {self.rows:,} prompts, each judged by a router that had not seen it."
 
 
 def savings(
-    router: DeployedRouter, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 500
+    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 500
 ) -> Savings:
     """What a router set to a goal saves a month, over the best model and over blind mixtures.
 
@@ -195,16 +210,16 @@ def savings(
 
     Parameters
     ----------
-    router : one whose `predicted` are of rows that it has not seen.
+    router : its predictions for rows that it has not seen.
     goal : share of the best single model's quality.
     queries : a month.
     rng : of halvings, resamples and placebos.
     draws : resamples.
     """
-    table, predicted = router.held_out, router.predicted
+    table = router.table
     n = len(table)
-    halves, models = random_halves(n, rng), model_points(table)
-    mixed = mixed_rows(table, goal, halves)
+    turns, models = halves(n, rng), model_points(table)
+    mixed = mixed_rows(table, goal, turns)
 
     def priced(routed: Array, weights: Array) -> Array:
         """(4, 2) cost and quality of the rivals and the router."""
@@ -213,12 +228,12 @@ def savings(
         given = share @ routed
         return np.array([best, share @ mixed, [usd_to_match(points, given[1]), given[1]], given])
 
-    routed, reached = routed_rows(predicted, table, goal, halves)
+    routed, reached = routed_rows(router, goal, turns)
     whole = priced(routed, np.ones(n))
     drawn = np.array([priced(routed, weights) for weights in bootstrap_weights(n, draws, rng).astype(float)])
     lucky = []
     for _ in range(PLACEBOS):
-        blind, _ = routed_rows(dealt_out(predicted, rng), table, goal, halves)
+        blind, _ = routed_rows(Judged(table, dealt_out(router.predicted, rng)), goal, turns)
         lucky.append(queries * _saved(priced(blind, np.ones(n)))[2])
     bills = {"usd_per_month": queries * whole[:, 0], "quality": whole[:, 1]}
     bought = pd.DataFrame({"what": [BEST, MIXED, EQUAL, ROUTED], **bills})
@@ -250,7 +265,7 @@ def _saved(priced: Array) -> Array:
 
 
 def widths(
-    router: DeployedRouter, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 100
+    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 100
 ) -> pd.DataFrame:
     """How wide the interval of the saving over a mixture as good is on fewer rows, and would be on more.
 
@@ -259,14 +274,13 @@ def widths(
     rows, half_width (USD a month) and whether it is `measured`, on random parts of the rows, or extrapolated
     from all rows by one over the root of their number.
     """
-    table, predicted = router.held_out, router.predicted
+    table = router.table
     n, found = len(table), []
     for part in (8, 4, 2, 1):
         for _ in range(part if n // part >= 8 else 0):
             rows = rng.choice(n, n // part, replace=False)
-            halves = random_halves(len(rows), rng, 4)
             some, saved = table.take(rows), []
-            routed, _ = routed_rows(predicted[rows], some, goal, halves)
+            routed, _ = routed_rows(Judged(some, router.predicted[rows]), goal, halves(len(rows), rng, 4))
             models = model_points(some)
             for weights in bootstrap_weights(len(rows), draws, rng):
                 cost, quality = weights @ routed / len(rows)
@@ -294,3 +308,19 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
         wanted = saved.rows * (half / (value / 5)) ** 2
         told += f"To know it to a fifth takes about {wanted:,.0f} prompts."
     return told
+
+
+def running(saved: Savings, seconds: float) -> str:
+    """What this machine needs for a prompt beside what the table takes, in a sentence."""
+    usd = saved.queries * seconds * USD_PER_HOUR / 3600
+    told = f"Here a prompt's embedding takes {1000 * seconds:.0f} ms, at {USD_PER_HOUR:.2f} USD an hour "
+    told += (
+        f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, {dollars(saved.usd(RUNS))} USD"
+    )
+    share = saved.usd(RUNS) / saved.usd(OVER_EQUAL) if saved.usd(OVER_EQUAL) > 0 else np.inf
+    return told + (f", {share:.2%} of the saving over a mixture as good." if np.isfinite(share) else ".")
+
+
+def stacked(learnt: pd.DataFrame, width: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of `own_outcomes.learning_curve` and `widths` in one table, told apart by `what`."""
+    return pd.concat({"lead": learnt, "half width": width}, names=["what", None]).reset_index("what")
