@@ -94,7 +94,7 @@ def savings_figure(saved: Savings) -> Figure:
         if what == OVER_EQUAL:
             bar = {"color": GREY, "linewidth": 3, "alpha": 0.6}
             right.plot([saved.usd(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
-    labels = ["router over the best model", "mixture over the best model", "router over a mixture as good"]
+    labels = ["router over\nthe best model", "mixture over\nthe best model", "router over\na mixture as good"]
     right.set_yticks(range(3), labels)
     right.axvline(0, color=GREY, linestyle="--", linewidth=1)
     right.plot([], [], "o-", color=GREEN, markersize=4, label="can be claimed")

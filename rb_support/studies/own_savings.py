@@ -189,7 +189,7 @@ class Savings:
             told += (
                 "earned by reading the prompts: the cheapest fixed mixture of models as good costs so much "
             )
-            told += f"more, and is gone if the router costs {per_1000:.3g} USD per 1,000 prompts to run. "
+            told += f"more. That is gone if running the router costs {per_1000:.3g} USD per 1,000 prompts. "
         else:
             told += "No saving can be claimed for a router that reads the prompts: over a fixed mixture of "
             told += f"models as good it is {money(OVER_EQUAL)}, which may be chance. "
@@ -261,7 +261,9 @@ def savings(
 def _saved(priced: Array) -> Array:
     """Router over best, mixture over best, router over a mixture as good, (..., 3), of (..., 4, 2) rivals."""
     best, mixed, equal, routed = np.moveaxis(priced[..., 0], -1, 0)
-    return np.stack([best - routed, best - mixed, equal - routed], axis=-1)
+    saved = np.stack([best - routed, best - mixed, equal - routed], axis=-1)
+    size = np.maximum(best, equal)[..., None]
+    return np.where(exceeds(np.abs(saved), 0, size), saved, 0.0)  # rounding must not look like a spread
 
 
 def widths(
