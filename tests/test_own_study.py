@@ -127,7 +127,7 @@ def test_what_luck_or_running_would_eat_is_not_claimed() -> None:
 
 
 def test_the_interval_covers_the_known_saving() -> None:
-    """Predictions are the truth's means: at a goal of 1 the saving over the best model has mean 4.5 a query."""
+    """Predictions are what is true: at a goal of 1 the saving over the best model has mean 4.5 a query."""
     inside = 0
     for seed in range(40):
         draw = rng(seed)
@@ -142,16 +142,19 @@ def test_the_interval_covers_the_known_saving() -> None:
 def test_a_row_is_called_by_settings_that_it_had_no_part_in() -> None:
     router, turns = no_signal(16), halves(16, rng())
     before, _ = own_savings.routed_rows(router, 0.9, turns)
-    quality = router.table.quality.copy()
-    quality[7] = 1 - quality[7]
-    other = Judged(table_of(quality, router.table.cost), router.predicted)
-    after, _ = own_savings.routed_rows(other, 0.9, turns)
-    assert after[7, 0] == before[7, 0]
-    assert (after[:, 0] != before[:, 0]).any()  # others' settings may change
+    others = 0
+    for row in range(16):
+        quality = router.table.quality.copy()
+        quality[row] = 1 - quality[row]
+        turned = Judged(table_of(quality, router.table.cost), router.predicted)
+        after, _ = own_savings.routed_rows(turned, 0.9, turns)
+        assert after[row, 0] == before[row, 0]
+        others += int((after[:, 0] != before[:, 0]).sum())
+    assert others  # whose settings it does choose
 
 
 def test_a_model_is_worth_what_is_lost_without_it() -> None:
-    """One of three is right where no other is; one is a dearer copy; without the copy nothing is lost."""
+    """One of three is right where no other is, one is a dearer copy."""
     n = 300
     kind = np.arange(n) % 2
     quality = np.column_stack([kind == 0, kind == 1, kind == 0]).astype(float)
@@ -258,7 +261,8 @@ def everything(table: Outcomes) -> dict:
     )
     curves = own.honest_curves(comparison, "ridge", rng=draws, draws=10, steps=10)
     sentences = [
-        own.verdict(rows, "ridge"), own.told(values), saved.sentence(), own_savings.more_prompts(saved, width),
+        own.verdict(rows, "ridge"), own.told(values), saved.sentence(),
+        own_savings.more_prompts(saved, width),
         own_savings.running(saved, 0.01), own.deployed(table, "ridge", goal)[1],
     ]  # fmt: skip
     figures = (
