@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
@@ -21,7 +22,7 @@ from rb_support.report.plots import (
     plot_models,
     say,
 )
-from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, router_style
+from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, Style, router_style
 from rb_support.report.text import short
 from rb_support.studies.own_savings import BEST, EQUAL, LUCK, MIXED, OVER_EQUAL, ROUTED, Savings
 from rb_support.studies.predictive import PLACEBO, ZERO
@@ -59,10 +60,10 @@ def frontier_figure(outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[
 
 def _plot_setting(ax: Axes, setting: Setting, goal: str, marker: str) -> None:
     (cost, *across), (quality, *up) = setting.usd_per_query, setting.quality
-    look = {"color": BLACK, "linewidth": 0.8, "zorder": 4}
+    look = Style(color=BLACK, linewidth=0.8, zorder=4)
     ax.plot(across, [quality, quality], **look)
     ax.plot([cost, cost], up, **look)
-    face = {"markerfacecolor": "white", "markeredgecolor": BLACK, "linestyle": "none", "zorder": 5}
+    face = Style(markerfacecolor="white", markeredgecolor=BLACK, linestyle="none", zorder=5)
     ax.plot([cost], [quality], marker=marker, markersize=6, label=f"set to {short(goal, 40)}", **face)
 
 
@@ -88,11 +89,11 @@ def savings_figure(saved: Savings) -> Figure:
     left.set_yticks(range(4), list(names.values()))
     left.set_title("The bill", fontsize=8.5)
     for place, (what, proven) in enumerate(saved.proven.items()):
-        row, look = rows.loc[what], {"color": GREEN if proven else GREY}
+        row, look = rows.loc[what], Style(color=GREEN if proven else GREY)
         right.plot([row["low"], row["high"]], [place, place], linewidth=1.2, **look)
         right.plot(row["usd_per_month"], place, "o", markersize=5, **look)
         if what == OVER_EQUAL:
-            bar = {"color": GREY, "linewidth": 3, "alpha": 0.6}
+            bar = Style(color=GREY, linewidth=3, alpha=0.6)
             right.plot([saved.usd(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
     labels = ["router over\nthe best model", "mixture over\nthe best model", "router over\na mixture as good"]
     right.set_yticks(range(3), labels)
@@ -134,11 +135,12 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
     else:
         say(right, "These rows are too few to measure how wide the interval is.")
     right.set(title="The saving's interval", xlabel="prompts judged on", ylabel="half width, USD a month")
-    for ax in (left, right):
+    for ax, sizes in ((left, learnt["rows"]), (right, width["rows"])):
         ax.title.set_fontsize(8.5)
         if len(ax.lines) > 1:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(FixedLocator(np.unique(sizes)[::2]))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
-            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.xaxis.set_minor_locator(NullLocator())
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     return fig

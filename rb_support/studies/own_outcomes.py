@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,6 @@ from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, Judged, 
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
-    ZERO_TRAINED,
     Comparison,
     compare_predictions,
     estimates,
@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 
 SIZES: Mapping[Scale, int] = {"quick": 2_000, "full": 10_000}
 """Simulated prompts per scale."""
-MOST = 12
+MOST = 20
 """Of more models, what a model is worth is asked of so many: those on the hull, then the best ones."""
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
@@ -69,14 +69,18 @@ def judge(table: Outcomes, kind: Kind, *, seed: int = 0, part: int = 1, shuffled
 
 
 def compared(routers: Mapping[str, Judged]) -> Comparison:
-    """Routers of one table beside the blind mixture, on all of its rows."""
+    """Routers of one table beside the blind mixture, on all of its rows.
+
+    The zero router that was "chosen on training rows" is left out: here these are the rows that judge it.
+    """
     table = next(iter(routers.values())).table
-    return compare_predictions(table, table, {name: router.predicted for name, router in routers.items()})
+    found = compare_predictions(table, table, {name: router.predicted for name, router in routers.items()})
+    return replace(found, systems={name: found.systems[name] for name in (ZERO, *routers)})
 
 
 def verdict(rows: pd.DataFrame, kind: str) -> str:
     """What an AIQ table says of one of its routers and of all, in a sentence or two."""
-    trained = rows[~rows["router"].isin([ZERO, ZERO_TRAINED])].set_index("router")
+    trained = rows[rows["router"] != ZERO].set_index("router")
     leads = trained.index[trained["finding"] == "leads"].tolist()
     row = trained.loc[kind]
     told = f"{kind}: honest lead {row['honest_minus_zero']:+.4f} [{row['honest_low']:+.4f}, "
@@ -151,8 +155,8 @@ def model_values(
     values[["extra_usd_low", "extra_usd_high"]] = simultaneous(values["extra_usd"], samples)
     values["keeps_goal"] = [reached for _, reached in every]
     values.loc[values["keeps_goal"] < 1, ["extra_usd", "extra_usd_low", "extra_usd_high"]] = np.nan
-    states = [values["router_low"] > 0, values["router_high"] < SPARE]
-    return values.assign(finding=np.select(states, ["worth having", "can go"], "cannot be told"))
+    states = [values["router_high"] < SPARE, values["router_low"] > 0]
+    return values.assign(finding=np.select(states, ["can go", "worth having"], "cannot be told"))
 
 
 def worth_view(values: pd.DataFrame) -> pd.DataFrame:
@@ -175,17 +179,19 @@ def _with_interval(rows: pd.DataFrame, name: str, spec: str, without: str = "") 
     ]
 
 
-def told(values: pd.DataFrame) -> str:
-    """Which models are worth having, in a sentence for each finding."""
+def told(values: pd.DataFrame, models: int) -> str:
+    """Which models are worth having, a line for each finding; `models` is how many the table has."""
     named = values.groupby("finding", sort=False)["model"].agg(", ".join)
-    return "\n".join(f"{finding}: {models}" for finding, models in named.items())
+    lines = [f"{finding}: {names}" for finding, names in named.items()]
+    left = [f"not looked at: {models - len(values)} more below these"] if models > len(values) else []
+    return "\n".join(lines + left)
 
 
 def spare(values: pd.DataFrame) -> Fact:
     """Whether a model can go, as evidence; these rows cannot tell where no one can and of some it is open."""
     found = set(values["finding"])
     holds = True if "can go" in found else False if found == {"worth having"} else None
-    return Fact(holds, told(values).replace("\n", "; "))
+    return Fact(holds, told(values, len(values)).replace("\n", "; "))
 
 
 def settings(
@@ -301,11 +307,10 @@ def learning_curve(
     """
     n = len(table)
     parts = [part for part in (16, 8, 4, 2, 1) if part == 1 or n // part >= 20]
-    predicted = {str(part): judge(table, kind, seed=seed, part=part).predicted for part in parts}
-    systems = compare_predictions(table, table, predicted).systems
-    areas, drawn = bootstrap_honest_aiq(systems, n, rng=rng, draws=draws)
-    leads = pd.Series(areas)[list(predicted)] - areas[ZERO]
-    ends = simultaneous(leads, drawn[list(predicted)].sub(drawn[ZERO], axis=0))
+    routers = {str(part): judge(table, kind, seed=seed, part=part) for part in parts}
+    areas, drawn = bootstrap_honest_aiq(compared(routers).systems, n, rng=rng, draws=draws)
+    leads = pd.Series(areas)[list(routers)] - areas[ZERO]
+    ends = simultaneous(leads, drawn[list(routers)].sub(drawn[ZERO], axis=0))
     sizes = [max(n * 4 // 5 // part, 1) for part in parts]
     return pd.DataFrame({"rows": sizes, "lead": leads.to_numpy(), "low": ends[:, 0], "high": ends[:, 1]})
 
@@ -339,7 +344,7 @@ def evidence(
     values : of `model_values`.
     saved : of `savings`.
     """
-    own, shuffled = (part[~part["router"].isin([ZERO, ZERO_TRAINED])] for part in (rows, control))
+    own, shuffled = (part[part["router"] != ZERO] for part in (rows, control))
     return {
         "a-router-leads": estimates(own),
         "saves-over-best": saved.estimate(OVER_BEST, saved.usd(RUNS)),

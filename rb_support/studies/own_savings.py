@@ -302,13 +302,14 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
     if not len(now) or not np.isfinite(now.iloc[0]) or not now.iloc[0] or not value:
         return "These rows are too few, or too much alike, to say how many more would help."
     half = float(now.iloc[0])
-    told = (
-        f"On {saved.rows:,} prompts the saving over a mixture as good is {value:,.0f} USD a month, give or "
-    )
-    told += f"take {half:,.0f}; on four times as many about {half / 2:,.0f}. "
+    told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, give or "
+    told += f"take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
     if value > 0:
-        wanted = saved.rows * (half / (value / 5)) ** 2
-        told += f"To know it to a fifth takes about {wanted:,.0f} prompts."
+        share, why = (
+            (0.2, "know it to a fifth") if saved.proven[OVER_EQUAL] else (1.0, "tell it from nothing")
+        )
+        wanted = float(f"{saved.rows * max((half / (share * value)) ** 2, 1.0):.2g}")
+        told += f"To {why} takes about {wanted:,.0f} prompts, if it stays as it is."
     return told
 
 
