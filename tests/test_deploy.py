@@ -35,10 +35,10 @@ def table(n=240, seed=0):
 
 @pytest.fixture(scope="module")
 def routers():
-    return {kind: deploy.fit(table(), kind) for kind in ("ridge", "knn", "mlp")}
+    return {kind: deploy.fit(table(), kind) for kind in deploy.router.MADE}
 
 
-@pytest.mark.parametrize("kind", ["ridge", "knn", "mlp"])
+@pytest.mark.parametrize("kind", [*deploy.router.MADE])
 def test_loaded_in_another_process_it_decides_alike(routers, kind, tmp_path):
     router = routers[kind].calibrate(quality=0.9)
     router.save(tmp_path)
