@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rb_support.frontier import aiq, chosen, exceeds, priced, shared_domain
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 System = Callable[[ArrayLike | None], Array]
 """A routing system on a fixed set of queries: query weights (None: equal) -> (k, 2) points.
 
@@ -102,7 +103,7 @@ def honest_aiqs(
     rng : of the halvings.
     halvings : how many; fewer leave more of a split's luck in.
     """
-    block = _blocks(n, rng)
+    block = blocks(n, rng)
     pays, rows = _turns(systems, block, rng, halvings)
     areas, counts = [], pays[:, block].sum(axis=1)
     for turn, paying in enumerate(pays[:, block].astype(float)):
@@ -119,7 +120,7 @@ def bootstrap_honest_aiq(
     sides, however often it is drawn: the interval is one of the price of policies that are given. All systems
     see the same halvings and resamples. Parameters and returns are those of `bootstrap_aiq`.
     """
-    block = _blocks(n, rng)
+    block = blocks(n, rng)
     pays, rows = _turns(systems, block, rng, HALVINGS)
     sizes, parts = np.bincount(block), np.arange(block.max() + 1)[:, None] == block
     used = {name: np.unique(np.concatenate(each)) for name, each in rows.items()}
@@ -138,24 +139,42 @@ def bootstrap_honest_aiq(
     return estimates, pd.DataFrame(found[1:], columns=list(systems))
 
 
-def _blocks(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Random block of each of n queries, (n,): its own, or of more than `BLOCKS` one of so many."""
-    return rng.permutation(n) % min(n, BLOCKS)
+def blocks(n: int, rng: np.random.Generator, most: int = BLOCKS) -> NDArray[np.int64]:
+    """Random block of each of n queries, (n,): its own, or of more than `most` one of so many."""
+    return rng.permutation(n) % min(n, most)
+
+
+def halves(count: int, rng: np.random.Generator, halvings: int = HALVINGS) -> tuple[Rows, Rows]:
+    """Random halves of the queries, of which one chooses and the other pays; then they swap.
+
+    Parameters
+    ----------
+    count : queries, or `blocks` of them. One alone chooses and pays.
+    rng : of the halvings.
+    halvings : how many.
+
+    Returns
+    -------
+    chooses, pays : (2 halvings, count) masks, a row for each turn. An odd one chooses in the first turns.
+
+    >>> chooses, pays = halves(5, np.random.default_rng(0), halvings=3)
+    >>> chooses.sum(axis=1).tolist(), bool((chooses == ~pays).all())
+    ([3, 3, 3, 2, 2, 2], True)
+    """
+    if count == 1:
+        return np.ones((1, 1), dtype=bool), np.ones((1, 1), dtype=bool)
+    half = np.array([rng.permutation(count) < count // 2 for _ in range(halvings)])
+    return np.concatenate([~half, half]), np.concatenate([half, ~half])
 
 
 def _turns(
     systems: Mapping[str, System], block: NDArray[np.int64], rng: np.random.Generator, halvings: int
-) -> tuple[NDArray[np.bool_], dict[str, list[NDArray[np.intp]]]]:
+) -> tuple[Rows, dict[str, list[NDArray[np.intp]]]]:
     """Which blocks pay in each turn, (2 halvings, blocks), and what rows the others choose in it.
 
     A system's rows end with the two that are cheapest and dearest on all queries.
     """
-    count = block.max() + 1
-    if count == 1:
-        pays = chooses = np.ones((1, 1), dtype=bool)
-    else:
-        half = np.array([rng.permutation(count) < count // 2 for _ in range(halvings)])
-        pays, chooses = np.concatenate([half, ~half]), np.concatenate([~half, half])
+    chooses, pays = halves(int(block.max()) + 1, rng, halvings)
     every = {name: system(None)[:, 0] for name, system in systems.items()}
     ends = {name: [cost.argmin(), cost.argmax()] for name, cost in every.items()}
     rows: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}

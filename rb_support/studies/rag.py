@@ -24,7 +24,7 @@ from rb_support.routers import (
 )
 from rb_support.routers.chains import Chain
 from rb_support.sources.search_qa import GRADE, SEARCHED, base_model, prices
-from rb_support.stats import System, bootstrap_weights, mean_points, simultaneous
+from rb_support.stats import System, blocks, bootstrap_weights, halves, mean_points, simultaneous
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO_TRAINED,
@@ -200,8 +200,8 @@ def leads_over_best_model(
     what routers of the same spread that know nothing reach, where the comparison has such.
     """
     names, n = list(names), len(comparison.test)
-    block = rng.permutation(n) % min(n, BLOCKS)
-    choose, pay = _halves(int(block.max()) + 1, rng)
+    block = blocks(n, rng, BLOCKS)
+    choose, pay = halves(int(block.max()) + 1, rng, HALVINGS)
     models, systems = model_points(comparison.test), [comparison.systems[name] for name in names]
     parts = np.arange(block.max() + 1)[:, None] == block
     size = parts.sum(axis=1)
@@ -214,14 +214,6 @@ def leads_over_best_model(
         floor = _floor(comparison, names[i], (choose[:, block], pay[:, block]), rng)
         found[names[i]] = Estimate(float(value[i]), low, high, names[i], n, floor)
     return found
-
-
-def _halves(count: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(turns, count) which blocks choose in each turn, and which pay; one block alone does both."""
-    half = np.array([rng.permutation(count) < (count + 1) // 2 for _ in range(HALVINGS)])
-    if count == 1:
-        return half, half
-    return np.concatenate([half, ~half]), np.concatenate([~half, half])
 
 
 def _choices(system: System, models: System, choosing: NDArray[np.bool_]) -> list[tuple[list[Part], int]]:
