@@ -1,18 +1,18 @@
 """Routers of RouteLLM for any number of models: they learn from battles, and predict quality all the same.
 
 Every row of an outcome table is a battle between any two models that answered it. The winner's share is
-(1 + difference of scores) / 2: for right and wrong the golden label of RouteLLM sec. 4.1.1, with ties as halves. So the
-expected share tells the expected difference of quality: it is 2 * share - 1.
+(1 + difference of scores) / 2: for right and wrong the golden label of RouteLLM sec. 4.1.1, with ties as
+halves. So an expected share tells an expected difference of quality, which is 2 * share - 1.
 
-Battles say who is better, not how hard a question is. What they say of a model on a query is its margin, the mean of
-2 P(it beats k) - 1 over the table's m models k. Of similarity-weighted battles on a complete table that is
-exactly the similarity-weighted mean of its quality above all models' (the likelihood equations of Bradley
-and Terry's model). The predicted quality is
+Battles say who is better, not how hard a question is. What they say of a model on a query is its margin,
+the mean of 2 P(it beats k) - 1 over the table's m models k. With similarity-weighted battles of a complete
+table, that is the similarity-weighted mean of its quality above all models' (by the likelihood equations of
+Bradley and Terry's model). The predicted quality is
 
     mean quality of the model on training rows + slope * (margin - mean margin of the model),
 
-the slope being the least-squares one on left-out training folds, at least 0. It brings margins, of voters
-too, to the scale of the table's scores. With two models it leaves the order of the queries as the paper's win rate has it.
+with the least-squares slope on left-out training folds, at least 0. It brings margins, of voters too, to
+the scale of the table's scores. With two models the queries stay in the order of the paper's win rate.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class BattleRouter(ABC):
         ----------
         train : outcomes of n queries.
         X : (n, d) their embeddings.
-        battles, Z : b further battles, such as votes, between any models, and the (b, d) embeddings of their prompts.
+        battles, Z : b further battles, such as votes, between any models, and (b, d) embeddings of their
+            prompts.
         """
         vectors, told = training_vectors(train, X), fights_of(train.quality)
         strangers = [] if battles is None else [name for name in battles.models if name not in train.models]
@@ -131,7 +132,7 @@ class BattleRouter(ABC):
 class SWRouter(BattleRouter):
     """Similarity-weighted ranking (RouteLLM eq. 9-10): a Bradley-Terry model of its own for every query.
 
-    Weights are those of `preference.sw.SWRanking`, of which this is the same model. It keeps the vectors of all prompts.
+    The same model as `preference.sw.SWRanking`, for all pairs at once. It keeps the vectors of all prompts.
 
     Parameters
     ----------

@@ -52,8 +52,8 @@ class Drift:
         )
         if self.differs:
             return (
-                f"these {self.prompts:,} prompts are NOT like the held-out ones ({told}): what `fit` says to expect "
-                "need not hold for them. Ask the models some of them, and fit again"
+                f"these {self.prompts:,} prompts are NOT like the held-out ones ({told}): what `fit` says to "
+                "expect need not hold for them. Ask the models some of them, and fit again"
             )
         return (
             f"these {self.prompts:,} prompts cannot be told from the held-out ones ({told}). "

@@ -262,16 +262,14 @@ def fit(
     Raises
     ------
     ValueError
-        If the kind or the embedding cannot be used.
+        If the kind or the embedding cannot be used, or the kind does not learn from battles.
     TableError
-        If the table's prompts cannot be split.
+        If the table's prompts cannot be split, or none of its models fights in the battles.
     """
     if kind not in MADE:
         raise ValueError(f"kind is {kind!r}; give one of {', '.join(MADE)}")
     if embedding == TFIDF:
         raise ValueError("TF-IDF learns its words from the table and is not saved; take 'minilm'")
-    if battles is not None and not issubclass(MADE[kind], BattleRouter):
-        raise ValueError(f"{kind} does not learn from battles; take sw or factorization")
     train, held_out = table.split(train_share, seed=seed)
     held_texts = same_text(held_out.frame["prompt"])
     learnt = Learnt(
@@ -284,6 +282,7 @@ def fit(
     )
     votes: tuple[Any, ...] = ()
     if battles is not None:
+        _refuse_useless(battles, table, kind)
         apart = ~np.isin(same_text(battles.frame["prompt"]), held_texts)
         learnt = replace(learnt, battles=int(apart.sum()), battles_left_out=int((~apart).sum()))
         battles = battles.take(apart)
@@ -305,6 +304,16 @@ def fit(
         learnt=learnt,
         origin=table.origin,
     )
+
+
+def _refuse_useless(battles: Battles, table: Outcomes, kind: Kind) -> None:
+    if not issubclass(MADE[kind], BattleRouter):
+        raise ValueError(f"{kind} does not learn from battles; take sw or factorization")
+    if not set(battles.models) & set(table.models):
+        theirs, ours = (", ".join(names[:5]) for names in (battles.models, table.models))
+        raise TableError(
+            f"{battles.origin.name}: {theirs} fight, and none is of the table's {ours}; rename them"
+        )
 
 
 def _digest(table: Outcomes) -> str:

@@ -54,12 +54,12 @@ class Worth:
     def __str__(self) -> str:
         if self.knows_nothing:
             return (
-                "no router is worth it here: nothing was learnt, these prompts do not tell one model from another, "
-                "so all go to the same one"
+                "no router is worth it here: nothing was learnt, these prompts do not tell one model from "
+                "another, so all go to the same one"
             )
         numbers = (
-            f"lead {self.lead:+.4f} [{self.low:+.4f}, {self.high:+.4f}] in honest AIQ on {self.rows:,} held-out rows; "
-            f"luck alone reaches {self.placebo_high:+.4f}"
+            f"lead {self.lead:+.4f} [{self.low:+.4f}, {self.high:+.4f}] in honest AIQ on {self.rows:,} "
+            f"held-out rows; luck alone reaches {self.placebo_high:+.4f}"
         )
         if self.finding == "leads":
             return f"the router is worth it: it leads every fixed mixture of models ({numbers})"
