@@ -29,7 +29,7 @@ from rb_support.routers import (
     model_points,
     oracle,
 )
-from rb_support.routers.evidence import folds
+from rb_support.routers.evidence import folds, prompt_numbers
 from rb_support.routers.knn import TOLERANCE
 from rb_support.routers.mlp import _AdamW, _first_weights, _slopes, _values
 
@@ -67,7 +67,8 @@ def test_golden_knn(golden):
     per_token = prices[0] + prices[1] + prices[2] / np.array(vector["answer_tokens_each"])  # the reference's
     router = KNNRouter().fit(table(vector["train_scores"]), vector["train"])
     for run in vector["runs"]:
-        neighbours, _ = router.nearest(unit(np.array(vector["test"], dtype=float)), run["k"])
+        [(_, learnt)] = router._groups
+        neighbours, _ = learnt.nearest(unit(np.array(vector["test"], dtype=float)), run["k"])
         assert neighbours.tolist() == run["neighbours"]
         predicted = router.predict_many(vector["test"], [run["k"]])[run["k"]]
         np.testing.assert_allclose(predicted, run["ref_performance"], atol=1e-9)
@@ -342,8 +343,9 @@ def test_knn_chooses_k_by_the_queries_left_out():
         each = [
             KNNRouter(k).fit(train.take(rows), X[rows]).predict(X[[i]])[0] for i, rows in enumerate(others)
         ]
-        np.testing.assert_allclose(router._of_others(unit(X))[k][:60], each)
-        assert error == pytest.approx(contrast_error(router._of_others(unit(X))[k], train.quality))
+        predicted = router._of_others(unit(X), train.quality, prompt_numbers(train))[k]
+        np.testing.assert_allclose(predicted[:60], each)
+        assert error == pytest.approx(contrast_error(predicted, train.quality))
 
 
 def test_knn_does_not_learn_k_from_the_same_prompt():

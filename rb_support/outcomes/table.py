@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args, overload
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from rb_support.outcomes.splits import same_text, train_mask
 from rb_support.visible import hidden
 
 KEYS = ("sample_id", "dataset", "task", "prompt")
+UNIT, USD, SECONDS, LATENCY = "cost_unit", "USD", "s", "latency"
+_UNITS = {"seconds": SECONDS}
 Kind = Literal["simulated", "real", "own"]
 
 
@@ -201,17 +203,18 @@ def read_only(values: ArrayLike) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes(Queries):
-    """What every model answered to every query: quality and cost.
+class PartialOutcomes(Queries):
+    """What models answered to queries, where not every model was asked every query or a call failed.
 
     Nothing in a table may be changed: the arrays are read-only, and the frame is to be copied before it
-    is edited.
+    is edited. A cell that lacks its score or its cost counts as not answered, and lacks both. An `Outcomes`
+    is one in which nothing is missing, so what learns from answered cells takes either.
 
     Attributes
     ----------
     frame : n rows with sample_id, dataset, task, prompt and any further columns.
-    quality : (n, m) in [0, 1].
-    cost : (n, m) USD per query.
+    quality : (n, m) in [0, 1]; NaN where a model did not answer.
+    cost : (n, m) per query, in `cost_unit`; NaN likewise.
     models : m names.
     origin : where the rows come from.
 
@@ -227,16 +230,45 @@ class Outcomes(Queries):
     origin: Origin = OWN
 
     def __post_init__(self) -> None:
+        self._checked()
+        gone = np.isnan(self.quality) | np.isnan(self.cost)
+        quality, cost = (np.where(gone, np.nan, part) for part in (self.quality, self.cost))
+        self._set(quality=read_only(quality), cost=read_only(cost))
+
+    def _checked(self) -> Checks:
+        """Checks that all but a missing cell have passed."""
         self._set(models=tuple(self.models), frame=self.frame.reset_index(drop=True))
         self._set(quality=read_only(self.quality), cost=read_only(self.cost))
         checks = self._check_frame()
         refuse_models(self.models, self.origin.name)
         self._check_shapes()
-        priced = wide.cost_columns(self.models)
         checks.refuse_scores(self.quality, self.models)
-        checks.refuse_costs(self.cost, priced)
-        checks.refuse_missing(self.quality, self.models)
-        checks.refuse_missing(self.cost, priced)
+        checks.refuse_costs(self.cost, wide.cost_columns(self.models))
+        if self.frame.get(UNIT, pd.Series(USD)).nunique(dropna=False) > 1:
+            raise TableError(f"{self.origin.name}: column '{UNIT}' names several units; costs need one")
+        return checks
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(n, m) cells that hold a score and a cost."""
+        return ~np.isnan(self.quality)
+
+    @property
+    def cost_unit(self) -> str:
+        """Unit of the costs: what the frame's column `cost_unit` says, such as "s", else "USD"."""
+        unit = str(self.frame.get(UNIT, pd.Series(USD)).iloc[0])
+        return _UNITS.get(unit, unit)
+
+    def complete(self) -> Outcomes:
+        """Rows that every model answered; the origin notes how many were dropped.
+
+        Raises
+        ------
+        TableError : if there is none, naming the model that lacks most.
+        """
+        rows, notes = wide.complete_rows(self.quality, self.cost, self.models, self.origin.name)
+        part = self.take(rows)
+        return Outcomes(part.frame, part.quality, part.cost, part.models, part.origin.noting(notes))
 
     def _check_shapes(self) -> None:
         shape, name = (len(self.frame), len(self.models)), self.origin.name
@@ -250,7 +282,7 @@ class Outcomes(Queries):
                 f"{name}: column '{shown(clash[0])}' of the frame has a model's name; rename the column"
             )
 
-    def select(self, models: Sequence[str]) -> Outcomes:
+    def select(self, models: Sequence[str]) -> Self:
         """Table of some models, in the order given; columns `<model>|…` of the others go.
 
         Raises
@@ -261,15 +293,37 @@ class Outcomes(Queries):
         at = [self.models.index(model) for model in models]
         gone = wide.of_model(list(self.frame.columns), [m for m in self.models if m not in models])
         frame = self.frame.drop(columns=gone)
-        return Outcomes(frame, self.quality[:, at], self.cost[:, at], tuple(models), self.origin)
+        return type(self)(frame, self.quality[:, at], self.cost[:, at], tuple(models), self.origin)
 
     def points(self) -> NDArray[np.float64]:
-        """(m, 2) mean cost (USD per query) and mean quality of each model (RouterBench, section 3.1)."""
-        return np.column_stack([self.cost.mean(axis=0), self.quality.mean(axis=0)])
+        """(m, 2) mean cost and mean quality of each model (RouterBench, section 3.1) over what it answered.
 
-    def split(
-        self, train_share: float = 0.7, *, seed: int | np.random.Generator
-    ) -> tuple[Outcomes, Outcomes]:
+        NaN for a model that answered nothing.
+        """
+        sums = [np.nansum(part, axis=0) for part in (self.cost, self.quality)]
+        with np.errstate(invalid="ignore"):
+            return np.column_stack(sums) / self.answered.sum(axis=0)[:, None]
+
+    def priced(self, by: str) -> Self:
+        """The same table with the further columns `<model>|<by>`, such as latency, as its cost axis.
+
+        The dollars go; `cost_unit` becomes "s" for latency, else the column's name.
+
+        Raises
+        ------
+        TableError : if a model has no such column, or a cell of it is no cost.
+        """
+        columns = [f"{model}|{by}" for model in self.models]
+        refuse_unknown(columns, list(self.frame.columns), self.origin.name, "column")
+        checks = Checks(self.frame, self.origin.name)
+        cost = checks.numbers(columns, truth=False)
+        checks.refuse_costs(cost, columns)
+        if self.answered.all():
+            checks.refuse_missing(cost, columns)
+        unit = SECONDS if by == LATENCY else by
+        return replace(self, frame=self.frame.assign(**{UNIT: unit}), cost=cost)
+
+    def split(self, train_share: float = 0.7, *, seed: int | np.random.Generator) -> tuple[Self, Self]:
         """Split every task at random into a training and a test part, never parting equal prompts.
 
         Prompts are equal if their texts are, white space around them aside. The draw depends on the rows
@@ -296,7 +350,7 @@ class Outcomes(Queries):
             )
         return self.take(mask), self.take(~mask)
 
-    def out_of_domain(self, dataset: str) -> tuple[Outcomes, Outcomes]:
+    def out_of_domain(self, dataset: str) -> tuple[Self, Self]:
         """Train on all other datasets, test on one (RouterBench, Figure 8).
 
         Rows of other datasets whose prompt is also a test prompt are left out of the training part.
@@ -320,8 +374,8 @@ class Outcomes(Queries):
         models: Sequence[str] | None = None,
         origin: Origin | None = None,
         name: str = "table",
-        missing: wide.Missing = "raise",
-    ) -> Outcomes:
+        missing: wide.Missing | Literal["keep"] = "raise",
+    ) -> Self:
         """Table from a wide frame: one row per query, the published schema.
 
         Needed are `sample_id`, `prompt`, `eval_name` (the task) and per model `<model>` (score in [0, 1],
@@ -337,7 +391,8 @@ class Outcomes(Queries):
         models : the models to keep, in this order; all if None.
         origin : where the rows come from; else kind "own" under `name`.
         name : how messages call the frame, such as the file's name.
-        missing : "raise" refuses a missing score or cost, "drop" drops its row and notes how many.
+        missing : "raise" refuses a missing score or cost, "drop" drops its row and notes how many; "keep" is
+            for a `PartialOutcomes`.
 
         Raises
         ------
@@ -358,8 +413,8 @@ class Outcomes(Queries):
         models: Sequence[str] | None = None,
         origin: Origin | None = None,
         name: str = "table",
-        missing: wide.Missing = "raise",
-    ) -> Outcomes:
+        missing: wide.Missing | Literal["keep"] = "raise",
+    ) -> Self:
         """Table from a long frame: one row per query and model, as in the published raw file.
 
         Needed are `sample_id`, `prompt`, `eval_name`, `model_name`, `performance` and `cost`. Parameters
@@ -379,40 +434,6 @@ class Outcomes(Queries):
         """Long frame, query by query, which `from_long` reads back."""
         return wide.long_frame((self.frame, self.quality, self.cost, self.models))
 
-    @classmethod
-    def read(
-        cls,
-        path: str | Path,
-        *,
-        models: Sequence[str] | None = None,
-        missing: wide.Missing = "raise",
-        columns: Mapping[str, str] | None = None,
-    ) -> Outcomes:
-        """Table from a CSV or Parquet file, wide or long as its columns tell.
-
-        A Parquet file that `to_parquet` wrote keeps its own origin; one that calls itself real is own data
-        all the same, for only `rb_support.sources` knows published files.
-
-        Parameters
-        ----------
-        models, missing : as `from_wide` and `from_long` take them.
-        columns : name in the schema -> the file's own name of that column.
-
-        Raises
-        ------
-        TableError : as `from_wide` and `from_long`, or if the file cannot be read or lacks one of `columns`.
-        """
-        path = Path(path)
-        read = files.read(path)
-        if "table" in read.record:
-            table = cls._of_file(read, path.name)
-            return table if models is None else table.select(models)
-        name = shown(path.name)
-        origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
-        frame = files.renamed(read.frame, columns or {}, name)
-        build = cls.from_long if "model_name" in frame.columns else cls.from_wide
-        return build(frame, models=models, origin=origin, name=path.name, missing=missing)
-
     def to_csv(self, path: str | Path, *, long: bool = False) -> None:
         """Write the wide or long frame as a CSV file, which `read` gives back.
 
@@ -431,10 +452,93 @@ class Outcomes(Queries):
         self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
 
     @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Outcomes:
+    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
         models = tuple(record["models"])
         if not isinstance(record["models"], list) or not all(isinstance(model, str) for model in models):
             raise TypeError("its models are no list of names")
         quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
         about = frame.drop(columns=[*models, *wide.cost_columns(models)])
         return cls(about, quality, cost, models, Origin.from_record(record["origin"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes(PartialOutcomes):
+    """What every model answered to every query: quality and cost, no cell missing.
+
+    Parts and methods are those of `PartialOutcomes`.
+
+    Raises
+    ------
+    TableError : if a part is missing, misshapen or holds what it must not.
+    """
+
+    def __post_init__(self) -> None:
+        wide.refuse_missing(self._checked(), self.quality, self.cost, self.models)
+
+    def complete(self) -> Outcomes:
+        """The table itself."""
+        return self
+
+    @overload
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        models: Sequence[str] | None = None,
+        missing: wide.Missing = "raise",
+        columns: Mapping[str, str] | None = None,
+    ) -> Outcomes: ...
+
+    @overload
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        models: Sequence[str] | None = None,
+        missing: wide.Missing | Literal["keep"],
+        columns: Mapping[str, str] | None = None,
+    ) -> PartialOutcomes: ...
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        models: Sequence[str] | None = None,
+        missing: wide.Missing | Literal["keep"] = "raise",
+        columns: Mapping[str, str] | None = None,
+    ) -> PartialOutcomes:
+        """Table from a CSV or Parquet file, wide or long as its columns tell.
+
+        A Parquet file that `to_parquet` wrote keeps its own origin; one that calls itself real is own data
+        all the same, for only `rb_support.sources` knows published files.
+
+        Parameters
+        ----------
+        models : the models to keep, in this order; all if None.
+        missing : "raise" refuses a missing score or cost, "drop" drops its row and notes how many; "keep"
+            gives a `PartialOutcomes` if a cell is missing, an `Outcomes` if none is.
+        columns : name in the schema -> the file's own name of that column.
+
+        Raises
+        ------
+        TableError : as `from_wide` and `from_long`, or if the file cannot be read or lacks one of `columns`.
+        """
+        path = Path(path)
+        read = files.read(path)
+        name = shown(path.name)
+        kind = PartialOutcomes if missing == "keep" else cls
+        if "table" in read.record:
+            partial = read.record["table"] == PartialOutcomes.__name__
+            table = (PartialOutcomes if partial else cls)._of_file(read, path.name)
+            table = table if models is None else table.select(models)
+            if missing == "raise" and partial:
+                return cls(table.frame, table.quality, table.cost, table.models, table.origin)
+        else:
+            origin = Origin("own", name, ((name, read.sha256),), tuple(read.notes))
+            frame = files.renamed(read.frame, columns or {}, name)
+            build = kind.from_long if "model_name" in frame.columns else kind.from_wide
+            table = build(frame, models=models, origin=origin, name=path.name, missing=missing)
+        return table.complete() if missing == "drop" or table.answered.all() else table

@@ -57,7 +57,7 @@ def of_model(columns: Sequence[str], models: Sequence[str]) -> list[str]:
 
 
 def parse_wide(
-    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing
+    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing | Literal["keep"]
 ) -> tuple[Parts, list[str]]:
     """Check a wide frame and decode its prompts; with notes on dropped rows for the table's origin.
 
@@ -82,17 +82,43 @@ def parse_wide(
     chats = sum(map(is_chat, frame["prompt"].astype(str)))
     if chats:
         notes.append(f"prompts that were chat messages, of which the contents alone were taken: {chats}")
-    absent = np.isnan(quality).any(axis=1) | np.isnan(cost).any(axis=1)
-    if missing == "drop" and absent.any():
-        rows = np.flatnonzero(~absent)
-        about = about.iloc[rows]
-        Checks(about, name).need_columns(())
-        notes.append(f"rows dropped for a missing score or cost: {int(absent.sum())}")
-        return (about, quality[rows], cost[rows], chosen), notes
-    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
-    checks.refuse_missing(quality, chosen, remedy)
-    checks.refuse_missing(cost, cost_columns(chosen), remedy)
+    if missing == "raise":
+        refuse_missing(checks, quality, cost, chosen)
+    if missing == "drop":
+        rows, dropped = complete_rows(quality, cost, chosen, name)
+        if dropped:
+            about, quality, cost = about.iloc[rows], quality[rows], cost[rows]
+        notes += dropped
     return (about, quality, cost, chosen), notes
+
+
+def refuse_missing(checks: Checks, quality: Floats, cost: Floats, models: Sequence[str]) -> None:
+    """Refuse a missing score or cost."""
+    remedy = "fill it in, leave the model out (models=…) or drop such rows (missing='drop')"
+    checks.refuse_missing(quality, models, remedy)
+    checks.refuse_missing(cost, cost_columns(models), remedy)
+
+
+def complete_rows(
+    quality: Floats, cost: Floats, models: Sequence[str], name: str
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Rows in which no score and no cost is missing, and a note on the others if there are any.
+
+    Raises
+    ------
+    TableError : if there is no such row, naming the model that lacks most.
+    """
+    absent = np.isnan(quality) | np.isnan(cost)
+    rows = np.flatnonzero(~absent.any(axis=1))
+    if not len(rows):
+        most = int(absent.sum(axis=0).argmax())
+        raise TableError(
+            f"{shown(name)}: no row has a score and a cost of every model (row 1 lacks "
+            f"'{shown(models[absent[0].argmax()])}'); most are missing of '{shown(models[most])}', "
+            f"{absent[:, most].sum():,} of {len(absent):,}: leave it out (models=…) or fill it in"
+        )
+    gone = len(absent) - len(rows)
+    return rows, [f"rows dropped for a missing score or cost: {gone}"] if gone else []
 
 
 def problems(frame: pd.DataFrame, name: str) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import exceeds
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import Outcomes, PartialOutcomes
 from rb_support.stats import System
 
 Array = NDArray[np.float64]
@@ -30,23 +30,55 @@ class PredictiveRouter(Protocol):
     """A router that learns from training rows and predicts the quality of every model."""
 
     def fit(self, train: Outcomes, X: ArrayLike) -> Self:
-        """Learn from n training queries and their embeddings (n, d)."""
+        """Learn from n training queries and their embeddings (n, d).
+
+        Those that take a `PartialOutcomes` too learn each model from the queries that it answered.
+        """
 
     def predict(self, X: ArrayLike) -> Array:
         """Quality of every model, (n, m), for n new queries."""
 
 
-def training_vectors(train: Outcomes, X: ArrayLike) -> Array:
-    """Embeddings (n, d) in double precision, refused if they are not as many as the n training queries."""
+def training_vectors(train: PartialOutcomes, X: ArrayLike) -> Array:
+    """Embeddings (n, d) in double precision of the n training queries.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many, or a model answered none of the queries.
+    """
     vectors = np.asarray(X, dtype=np.float64)
     if len(vectors) != len(train):
         raise ValueError(f"{len(train)} training queries but {len(vectors)} embeddings")
+    for model, answers in zip(train.models, train.answered.sum(axis=0), strict=True):
+        if not answers:
+            raise ValueError(f"{model!r} answered none of the {len(train)} training queries; leave it out")
     return vectors
 
 
-def mean_cost(train: Outcomes) -> Array:
-    """Predicted cost of a call: each model's mean on the training rows, (m,) USD per query."""
-    return np.asarray(train.cost.mean(axis=0))
+def answered_alike(X: Array, quality: Array) -> list[tuple[Indices, Indices, Array, Array]]:
+    """Models in groups that answered the same rows: columns, rows, and vectors and scores of these.
+
+    A complete table is one group, of the very arrays given; a model that answered nothing is in none.
+
+    Parameters
+    ----------
+    X : (n, d) vectors.
+    quality : (n, m), NaN where a model did not answer.
+    """
+    answered = ~np.isnan(quality)
+    if answered.all():
+        return [(np.arange(quality.shape[1]), np.arange(len(quality)), X, quality)]
+    patterns, group = np.unique(answered, axis=1, return_inverse=True)
+    groups = [
+        (np.flatnonzero(group.ravel() == i), np.flatnonzero(asked)) for i, asked in enumerate(patterns.T)
+    ]
+    return [(columns, rows, X[rows], quality[np.ix_(rows, columns)]) for columns, rows in groups if len(rows)]
+
+
+def mean_cost(train: PartialOutcomes) -> Array:
+    """Predicted cost of a call: each model's mean on the training rows that it answered, (m,) per query."""
+    return train.points()[:, 0].copy()
 
 
 def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> Indices:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold
 
 from rb_support.frontier import exceeds
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import PartialOutcomes
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -34,16 +34,19 @@ def contrast_error(predicted: ArrayLike, quality: ArrayLike) -> float:
 
     Parameters
     ----------
-    predicted, quality : (n, m). What is added to all models of a query changes no decision and counts
-        nothing; of one model alone, with nothing to differ from, it is the plain squared error.
+    predicted, quality : (n, m), NaN where nothing was answered or predicted. What is added to all models of
+        a query changes no decision and counts nothing; of one model alone, with nothing to differ from, it
+        is the plain squared error.
     """
     wrong = np.asarray(predicted, dtype=np.float64) - np.asarray(quality, dtype=np.float64)
-    return float(np.mean((contrasts(wrong)) ** 2))
+    return float(np.nansum(contrasts(wrong) ** 2) / max(1, int(np.count_nonzero(~np.isnan(wrong)))))
 
 
 def contrasts(quality: Array) -> Array:
-    """Quality above the mean of all models on the query, (n, m); of one model alone, as it is."""
-    return quality - quality.mean(axis=1, keepdims=True) if quality.shape[1] > 1 else quality
+    """Quality above the mean of all models that answered the query, (n, m); of one alone, as it is."""
+    answers = np.count_nonzero(~np.isnan(quality), axis=1, keepdims=True)
+    mean = np.nansum(quality, axis=1, keepdims=True) / np.maximum(answers, 1)
+    return quality - np.where(answers > 1, mean, 0.0)
 
 
 def chance_of_knowing_nothing(X: ArrayLike, quality: ArrayLike, *, seed: int = 0) -> float:
@@ -52,23 +55,26 @@ def chance_of_knowing_nothing(X: ArrayLike, quality: ArrayLike, *, seed: int = 0
     The statistic is the sum of squared covariances between every coordinate of the queries' vectors and
     every model's quality, the score test against small linear effects of all of them (Goeman et al. 2004).
     Its distribution without any is that over permutations of the rows, so the level is exact, whatever
-    vectors and outcomes look like.
+    vectors and outcomes look like; where models were not asked, as long as whom one asked did not hang on
+    the query.
 
     Parameters
     ----------
     X : (n, d) vectors.
-    quality : (n, m).
+    quality : (n, m); NaN, where a model did not answer, adds nothing to its covariances.
     seed : of the 199 permutations.
     """
     vectors, scores = np.asarray(X, dtype=np.float64), np.asarray(quality, dtype=np.float64)
-    centred, outcomes = (part - part.mean(axis=0) for part in (vectors, scores))
+    centred = vectors - vectors.mean(axis=0)
+    answers = np.maximum(np.count_nonzero(~np.isnan(scores), axis=0), 1)
+    outcomes = np.nan_to_num(scores - np.nansum(scores, axis=0) / answers)
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(outcomes)), *(rng.permutation(len(outcomes)) for _ in range(_DRAWS))]
     told = np.array([np.sum((centred.T @ outcomes[order]) ** 2) for order in orders])
     return float(np.mean(~exceeds(told[0], told)))
 
 
-def knows_something(train: Outcomes, X: ArrayLike, *, seed: int = 0) -> bool:
+def knows_something(train: PartialOutcomes, X: ArrayLike, *, seed: int = 0) -> bool:
     """Whether the vectors tell anything of the outcomes, at `LEVEL`; never of too few rows for folds."""
     return len(train) >= 2 * FOLDS and chance_of_knowing_nothing(X, train.quality, seed=seed) <= LEVEL
 
@@ -79,12 +85,12 @@ def least(errors: Mapping[K, float]) -> K:
     return max(setting for setting, error in errors.items() if not exceeds(error, best))
 
 
-def prompt_numbers(train: Outcomes) -> Rows:
+def prompt_numbers(train: PartialOutcomes) -> Rows:
     """A number for every query, (n,); equal prompts have the same."""
     return np.unique(train.frame["prompt"].to_numpy(dtype=str), return_inverse=True)[1]
 
 
-def folds(train: Outcomes, *, seed: int = 0) -> list[tuple[Rows, Rows]]:
+def folds(train: PartialOutcomes, *, seed: int = 0) -> list[tuple[Rows, Rows]]:
     """Rows seen and rows left out, in `FOLDS` ways; equal prompts are left out together.
 
     Where fewer prompts than folds differ there are as many folds as prompts; of one prompt alone, none.

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from rb_support.embed import unit
-from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import training_vectors
+from rb_support.outcomes import PartialOutcomes
+from rb_support.routers.decision import answered_alike, training_vectors
 from rb_support.routers.evidence import contrast_error, contrasts, knows_something, least, prompt_numbers
 
 Array = NDArray[np.float64]
@@ -56,27 +56,33 @@ class KNNRouter:
             raise ValueError(f"k must be at least 1, got {k}")
         self.k, self.share, self.shrink, self.seed = self.candidates[0], 1.0, shrink, seed
 
-    def fit(self, train: Outcomes, X: ArrayLike) -> KNNRouter:
+    def fit(self, train: PartialOutcomes, X: ArrayLike) -> KNNRouter:
         """Remember the training queries, and choose k if there is a choice.
+
+        A model's neighbours are among the queries that it answered.
 
         Parameters
         ----------
         train : outcomes of n queries.
         X : (n, d) their embeddings.
+
+        Raises
+        ------
+        ValueError
+            If a model answered none of the queries.
         """
-        raw = training_vectors(train, X)
-        vectors, self._quality = unit(raw), train.quality
-        # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self._index = NearestNeighbors(algorithm="brute").fit(vectors)
-        self._prompts = prompt_numbers(train)
+        raw, prompts, quality = training_vectors(train, X), prompt_numbers(train), train.quality
+        self._means, self._groups = train.points()[:, 1].copy(), []
+        for columns, rows, vectors, scores in answered_alike(unit(raw), quality):
+            self._groups.append((columns, _Neighbours(vectors, scores, prompts[rows])))
         known = not self.shrink or knows_something(train, raw, seed=self.seed)
-        found = self._of_others(vectors) if known and (self.shrink or len(self.candidates) > 1) else {}
+        choosable = known and (self.shrink or len(self.candidates) > 1) and prompts.max() > 0
+        found = self._of_others(unit(raw), quality, prompts) if choosable else {}
         shares = dict.fromkeys(self.candidates, 0.0 if self.shrink else 1.0)
         if self.shrink:
-            means = train.quality.mean(axis=0)
-            shares |= {k: _best_share(each - means, train.quality - means) for k, each in found.items()}
-            found = {k: means + shares[k] * (each - means) for k, each in found.items()}
-        self.left_out_error = {k: contrast_error(each, train.quality) for k, each in found.items()}
+            shares |= {k: _best_share(each - self._means, quality - self._means) for k, each in found.items()}
+            found = {k: self._means + shares[k] * (each - self._means) for k, each in found.items()}
+        self.left_out_error = {k: contrast_error(each, quality) for k, each in found.items()}
         self.k = least(self.left_out_error) if found else self.candidates[-1]
         self.share = shares[self.k]
         return self
@@ -84,35 +90,59 @@ class KNNRouter:
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m)."""
         if self.share == 0:
-            return np.tile(self._quality.mean(axis=0), (len(np.asarray(X)), 1))
+            return np.tile(self._means, (len(np.asarray(X)), 1))
         return self.predict_many(X, [self.k])[self.k]
 
     def predict_many(self, X: ArrayLike, ks: Sequence[int]) -> dict[int, Array]:
         """Predicted quality for several k from one neighbour search: {k: (n, m)}."""
-        means = self._quality.mean(axis=0)
-        found = self._means(unit(np.asarray(X, dtype=np.float64)), ks)
+        vectors = unit(np.asarray(X, dtype=np.float64))
+        found = {k: np.empty((len(vectors), len(self._means))) for k in ks}
+        for columns, neighbours in self._groups:
+            for k, means in neighbours.means(vectors, ks).items():
+                found[k][:, columns] = means
         if self.share == 1:
             return found
-        return {k: means + self.share * (predicted - means) for k, predicted in found.items()}
+        return {k: self._means + self.share * (means - self._means) for k, means in found.items()}
+
+    def _of_others(self, vectors: Array, quality: Array, prompts: Indices) -> dict[int, Array]:
+        """Predictions for what was answered of the training queries, by those of other prompts; else NaN."""
+        found = {k: np.full(quality.shape, np.nan) for k in self.candidates}
+        alike = answered_alike(vectors, quality)
+        for (columns, neighbours), (_, rows, asked, _) in zip(self._groups, alike, strict=True):
+            if np.ptp(prompts[rows]) == 0:
+                continue
+            for k, means in neighbours.means(asked, self.candidates, prompts[rows]).items():
+                found[k][np.ix_(rows, columns)] = means
+        return found
+
+
+class _Neighbours:
+    """Queries that some models answered, to be found by their vectors.
+
+    Parameters
+    ----------
+    vectors : (n, d) unit vectors.
+    quality : (n, m) scores.
+    prompts : (n,) numbers, the same for equal prompts.
+    """
+
+    def __init__(self, vectors: Array, quality: Array, prompts: Indices) -> None:
+        # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
+        self.index = NearestNeighbors(algorithm="brute").fit(vectors)
+        self.quality, self.prompts = quality, prompts
 
     def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
-        """Rows of the training queries nearest to unit vectors, and their cosines, both (n, count)."""
-        distance, rows = self._index.kneighbors(vectors, n_neighbors=min(count, len(self._quality)))
+        """Rows of the queries nearest to unit vectors, and their cosines, both (n, count)."""
+        distance, rows = self.index.kneighbors(vectors, n_neighbors=min(count, len(self.quality)))
         return rows, 1 - distance**2 / 2
 
-    def _of_others(self, vectors: Array) -> dict[int, Array]:
-        """Predictions for the training queries by those of other prompts; none if one prompt is all."""
-        if self._prompts.max() == 0:
-            return {}
-        return self._means(vectors, self.candidates, self._prompts)
-
-    def _means(self, vectors: Array, ks: Sequence[int], prompts: Indices | None = None) -> dict[int, Array]:
+    def means(self, vectors: Array, ks: Sequence[int], prompts: Indices | None = None) -> dict[int, Array]:
         """Means over neighbours, all of them or those of other prompts than the vectors' own (n,)."""
         largest, count = max(ks), max(ks) + SPARE
         rows, similarity = self._others(vectors, count, prompts)
-        means = neighbour_means(self._quality, rows, similarity, ks)
+        means = neighbour_means(self.quality, rows, similarity, ks)
         crowded = np.arange(len(vectors))
-        while count < len(self._quality):  # some have a border that reaches beyond the neighbours fetched
+        while count < len(self.quality):  # some have a border that reaches beyond the neighbours fetched
             crowded = crowded[similarity[:, -1] > _border(similarity, largest) - TOLERANCE / 2]
             if not len(crowded):
                 break
@@ -120,26 +150,27 @@ class KNNRouter:
             rows, similarity = self._others(
                 vectors[crowded], count, None if prompts is None else prompts[crowded]
             )
-            for k, again in neighbour_means(self._quality, rows, similarity, ks).items():
+            for k, again in neighbour_means(self.quality, rows, similarity, ks).items():
                 means[k][crowded] = again
         return means
 
     def _others(self, vectors: Array, count: int, prompts: Indices | None) -> tuple[Indices, Array]:
-        """`nearest`, without training queries of the vectors' own prompts if those are given."""
+        """`nearest`, without queries of the vectors' own prompts if those are given."""
         if prompts is None:
             return self.nearest(vectors, count)
-        most = int(np.bincount(self._prompts).max())  # of one prompt
+        most = int(np.bincount(self.prompts).max())  # of one prompt
         rows, similarity = self.nearest(vectors, count + most)
-        own = self._prompts[rows] == prompts[:, None]
+        own = self.prompts[rows] == prompts[:, None]
         order = np.argsort(own, axis=1, kind="stable")[:, : max(1, rows.shape[1] - most)]
         return np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarity, order, axis=1)
 
 
 def _best_share(departure: Array, wanted: Array) -> float:
-    """Share of a departure from the means, in [0, 1], of the least `contrast_error`."""
+    """Share of a departure from the means, in [0, 1], of the least `contrast_error`; both are used up."""
+    wanted[np.isnan(departure)] = departure[np.isnan(wanted)] = np.nan
     step, aim = contrasts(departure), contrasts(wanted)
-    length = float(np.sum(step**2))
-    return float(np.clip(np.sum(step * aim) / length, 0.0, 1.0)) if length > 0 else 0.0
+    length = float(np.nansum(step**2))
+    return float(np.clip(np.nansum(step * aim) / length, 0.0, 1.0)) if length > 0 else 0.0
 
 
 def neighbour_means(

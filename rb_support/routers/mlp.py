@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import training_vectors
 from rb_support.routers.evidence import contrast_error, knows_something
 
@@ -35,7 +35,8 @@ class MLPRouter:
     Where the paper fits a network per model, one network with an output per model shares its hidden
     layers among them: eleven times less work, and what all models find hard is learnt once. Widths and
     penalties are chosen on a validation part of the training rows ("results of the optimal ones are
-    displayed", caption of Figure 4), by `contrast_error`; it also says when training stops.
+    displayed", caption of Figure 4), by `contrast_error`; it also says when training stops. A model's output
+    learns from the queries that it answered.
 
     Training amplifies the last digit of what it is given, some thousandfold, and early stopping turns that
     into another epoch's weights. In double precision and on one thread the last digit is the sixteenth, so
@@ -87,16 +88,24 @@ class MLPRouter:
         self.settings = [Setting(*each) for each in product(widths, map(float, penalties))]
         self.epochs, self.members, self.start, self.seed = epochs, members, start, seed
 
-    def fit(self, train: Outcomes, X: ArrayLike) -> MLPRouter:
+    def fit(self, train: PartialOutcomes, X: ArrayLike) -> MLPRouter:
         """Train every setting until the validation error stops falling, and keep the best one's best weights.
 
         Parameters
         ----------
         train : outcomes of n queries.
         X : (n, d) their embeddings.
+
+        Raises
+        ------
+        ValueError
+            If a model answered none of the queries.
         """
-        vectors, quality = training_vectors(train, X), train.quality
-        self._means, self.networks = quality.mean(axis=0), []
+        vectors, asked = training_vectors(train, X), train.answered.any(axis=1)
+        if not asked.all():  # a query that nobody answered teaches nothing
+            train, vectors = train.take(asked), vectors[asked]
+        quality = train.quality
+        self._means, self.networks = train.points()[:, 1].copy(), []
         self.validation_error: list[tuple[Setting, float]] = []
         self.setting: Setting | None = None
         if self.start == "means" and not knows_something(train, vectors, seed=self.seed):
@@ -187,9 +196,11 @@ def _values(network: Layers, x: Array) -> list[Array]:
 
 
 def _slopes(network: Layers, x: Array, y: Array) -> Layers:
-    """Gradient of the mean squared error."""
+    """Gradient of the mean squared error over what is not missing in y."""
     *inputs, output = _values(network, x)
-    back, found = 2 * (output - y) / y.size, []
+    missing = np.isnan(y)
+    back, found = 2 * (output - y) / max(1, y.size - int(missing.sum())), []
+    back[missing] = 0.0
     for (weight, _), value in zip(network[::-1], inputs[::-1], strict=True):
         found.append((value.T @ back, back.sum(axis=0)))
         if value is not x:

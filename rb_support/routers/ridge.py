@@ -13,11 +13,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.outcomes import Outcomes
-from rb_support.routers.decision import training_vectors
+from rb_support.outcomes import PartialOutcomes
+from rb_support.routers.decision import answered_alike, training_vectors
 from rb_support.routers.evidence import contrast_error, folds, knows_something, least
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 PENALTIES: tuple[float, ...] = tuple(float(p) for p in np.geomspace(1e-4, 1, 13))
 """Candidates, as multiples of the number of training rows."""
@@ -47,34 +48,52 @@ class RidgeRouter:
         self.penalties = tuple(values if self._fixed else np.unique(np.append(values, np.inf)))
         self.seed = seed
 
-    def fit(self, train: Outcomes, X: ArrayLike) -> RidgeRouter:
-        """Choose the penalty, then fit on all training rows.
+    def fit(self, train: PartialOutcomes, X: ArrayLike) -> RidgeRouter:
+        """Choose the penalty, then fit each model on all training rows that it answered.
 
         Parameters
         ----------
         train : outcomes of n queries.
         X : (n, d) their embeddings.
+
+        Raises
+        ------
+        ValueError
+            If a model answered none of the queries.
         """
         vectors = training_vectors(train, X)
         choosable = not self._fixed and knows_something(train, vectors, seed=self.seed)
         self.fold_error = self._error_on_left_out(train, vectors) if choosable else {}
         self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
-        self._model = _Ridge(vectors, train.quality)
+        self._groups, self._width = _fitted(vectors, train.quality), len(train.models)
         return self
 
     def predict(self, X: ArrayLike) -> Array:
         """Predicted quality, (n, m), clipped to [0, 1]."""
-        return self._model.predict(np.asarray(X, dtype=float), self.penalty)
+        return _predicted(self._groups, self._width, np.asarray(X, dtype=float), self.penalty)
 
-    def _error_on_left_out(self, train: Outcomes, X: Array) -> dict[float, float]:
+    def _error_on_left_out(self, train: PartialOutcomes, X: Array) -> dict[float, float]:
         """Error of every penalty's predictions for rows that the fit had not seen."""
         predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
         parts = folds(train, seed=self.seed)
         for seen, left_out in parts:
-            model = _Ridge(X[seen], train.quality[seen])
+            groups = _fitted(X[seen], train.quality[seen])
             for penalty, table in predicted.items():
-                table[left_out] = model.predict(X[left_out], penalty)
+                table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
         return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
+
+
+def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:
+    """Columns of the models that answered the same rows, and their solutions."""
+    return [(columns, _Ridge(*part)) for columns, _, *part in answered_alike(X, quality)]
+
+
+def _predicted(groups: list[tuple[Indices, _Ridge]], models: int, X: Array, penalty: float) -> Array:
+    """Predicted quality, (n, m); NaN of a model that is in no group."""
+    predicted = np.full((len(X), models), np.nan)
+    for columns, ridge in groups:
+        predicted[:, columns] = ridge.predict(X, penalty)
+    return predicted
 
 
 class _Ridge:
