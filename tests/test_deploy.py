@@ -118,18 +118,14 @@ def test_a_router_that_learnt_nothing_says_so(tmp_path):
 def test_the_verdict_is_that_of_the_studies():
     """The same systems on the same rows: the honest lead of notebook 03, and what luck reaches."""
     mine = table(600)
-    train, held_out = mine.split(0.7, seed=0)
-    blind = Outcomes(mine.frame, np.random.default_rng(5).permutation(mine.quality), mine.cost, mine.models)
-    for each, finding in ((mine, "leads"), (blind, "no lead shown")):
-        router = deploy.fit(each, "knn")
+    shuffled = np.random.default_rng(5).permutation(mine.quality)
+    blind = Outcomes(mine.frame, shuffled, mine.cost, mine.models)
+    for each, leads in ((mine, True), (blind, False)):
+        router, (train, held_out) = deploy.fit(each, "knn"), each.split(0.7, seed=0)
         found = router.worth
-        parts = each.split(0.7, seed=0)
-        row = (
-            compare_predictions(*parts, {"r": router.predicted})
-            .table(rng=np.random.default_rng(0), draws=200)
-            .iloc[2]
-        )
-        assert found.finding == row["finding"] == finding
+        comparison = compare_predictions(train, held_out, {"r": router.predicted})
+        row = comparison.table(rng=np.random.default_rng(0), draws=200).iloc[2]
+        assert found.finding == row["finding"] and (found.finding == "leads") == leads
         assert found.lead == pytest.approx(row["honest_minus_zero"], abs=0.01)
         assert found.placebo_high == pytest.approx(row["placebo_high"], abs=0.02)
         assert found.rows == len(held_out)

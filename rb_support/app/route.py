@@ -69,7 +69,9 @@ def fit(
             read = convert.read_any(battles)
             origin = Origin("own", battles.name, ((battles.name, read.sha256),), tuple(read.notes))
             votes = Battles.from_frame(read.frame, origin=origin, name=battles.name)
-        fitted = deploy.fit(Outcomes.read(table), kind, battles=votes, embedding=embedding, seed=seed)
+        fitted = deploy.fit(
+            Outcomes.read(table, missing="keep"), kind, battles=votes, embedding=embedding, seed=seed
+        )
         router = fitted.calibrate(**goal, seed=seed)
         router.save(out)
     say(f"{_made(router)}\n\n{_expected(router)}\n\n{router.worth}\n\nsaved in {out}")
@@ -144,10 +146,13 @@ def _made(router: DeployedRouter) -> str:
     """What a router was made from, in lines."""
     learnt, models = router.learnt, len(router.models)
     kept = f"judged on {learnt.held_out_rows:,} others"
+    lacking = learnt.rows * models - learnt.answers
     lines = [
         f"{router.kind}, {router.origin.name}: {learnt.rows:,} rows x {models} models",
         f"learnt from {learnt.training_rows:,} rows ({learnt.training_answers:,} answers), {kept}",
     ]
+    if lacking:
+        lines.append(f"{lacking:,} answers are missing; the rows it is judged on are complete")
     if learnt.battles:
         out = f"; {learnt.battles_left_out:,} on held-out prompts were left out"
         lines.append(f"and from {learnt.battles:,} battles" + (out if learnt.battles_left_out else ""))

@@ -29,12 +29,12 @@ from scipy.special import expit
 
 from rb_support.embed import unit
 from rb_support.frontier import exceeds
-from rb_support.outcomes import Battles, Outcomes
+from rb_support.outcomes import Battles, PartialOutcomes
 from rb_support.outcomes.battles import TIE, A, B
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.preference.sw import bradley_terry_batch, fighters, sw_weights
 from rb_support.routers.decision import training_vectors
-from rb_support.routers.evidence import folds
+from rb_support.routers.evidence import contrasts, folds
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -77,13 +77,13 @@ class BattleRouter(ABC):
         self.seed = seed
 
     def fit(
-        self, train: Outcomes, X: ArrayLike, battles: Battles | None = None, Z: ArrayLike | None = None
+        self, train: PartialOutcomes, X: ArrayLike, battles: Battles | None = None, Z: ArrayLike | None = None
     ) -> Self:
         """Learn from all battles, and find on left-out folds what a margin is worth.
 
         Parameters
         ----------
-        train : outcomes of n queries.
+        train : outcomes of n queries; two models fight where both answered.
         X : (n, d) their embeddings.
         battles, Z : b further battles, such as votes, between any models, and (b, d) embeddings of their
             prompts.
@@ -220,14 +220,7 @@ def fights_of(quality: Array) -> Fights:
 def _slope(told: Array, wanted: Array) -> float:
     """Least-squares slope, at least 0, of the differences between models, (n, m); NaN where not answered."""
     answered = np.isfinite(wanted)
-    step, aim = (_among(part, answered) for part in (told, wanted))
-    length = float(np.sum(step**2))
-    if not exceeds(length, 0.0, 1e-6):
-        return 0.0
-    return max(0.0, float(np.sum(step * aim)) / length)
-
-
-def _among(values: Array, answered: NDArray[np.bool_]) -> Array:
-    """Values above the mean of those that answered, row by row; 0 for the others."""
-    mean = np.where(answered, values, 0.0).sum(axis=1) / np.maximum(answered.sum(axis=1), 1)
-    return np.where(answered, values - mean[:, None], 0.0)
+    compared = answered & (np.count_nonzero(answered, axis=1) > 1)[:, None]
+    step, aim = (contrasts(np.where(compared, part, np.nan)) for part in (told, wanted))
+    length = float(np.nansum(step**2))
+    return max(0.0, float(np.nansum(step * aim)) / length) if exceeds(length, 0.0, 1e-6) else 0.0

@@ -25,8 +25,9 @@ from rb_support.deploy.calibration import Goal, Setting, calibrate
 from rb_support.deploy.drift import Drift, Reference
 from rb_support.deploy.worth import Worth, worth
 from rb_support.embed import BUNDLED, TFIDF, embed
-from rb_support.outcomes import Battles, Origin, Outcomes, TableError
+from rb_support.outcomes import Battles, Origin, Outcomes, PartialOutcomes, TableError
 from rb_support.outcomes.splits import same_text
+from rb_support.outcomes.table import USD
 from rb_support.routers import KNNRouter, MLPRouter, PredictiveRouter, RidgeRouter, decide, mean_cost
 
 Array = NDArray[np.float64]
@@ -241,7 +242,7 @@ class _Card(BaseModel):
 
 
 def fit(
-    table: Outcomes,
+    table: PartialOutcomes,
     kind: Kind = "ridge",
     *,
     battles: Battles | None = None,
@@ -253,7 +254,8 @@ def fit(
 
     Parameters
     ----------
-    table : outcomes of n queries.
+    table : outcomes of n queries. Where answers are missing, each model is learnt from those it gave; the
+        rows kept apart are complete ones.
     kind : a key of `MADE`.
     battles : votes between any models, which the kinds "sw" and "factorization" learn from besides.
     embedding : text encoder; TF-IDF, which learns its words from the table, cannot be saved.
@@ -263,28 +265,34 @@ def fit(
     Raises
     ------
     ValueError
-        If the kind or the embedding cannot be used, or the kind does not learn from battles.
+        If the kind or the embedding cannot be used, the kind does not learn from battles, a model answered
+        none of the training rows, or the table's costs are no USD.
     TableError
-        If the table's prompts cannot be split, or none of its models fights in the battles.
+        If the table's prompts cannot be split, no row that is kept apart has an answer of every model, or
+        none of its models fights in the battles.
     """
     if kind not in MADE:
         raise ValueError(f"kind is {kind!r}; give one of {', '.join(MADE)}")
     if embedding == TFIDF:
         raise ValueError("TF-IDF learns its words from the table and is not saved; take 'minilm'")
-    train, held_out = table.split(train_share, seed=seed)
+    if table.cost_unit != USD:
+        raise ValueError(f"costs are in {table.cost_unit}; a saved router weighs USD")
+    held_out = table.split(train_share, seed=seed)[1].complete()
     held_texts = same_text(held_out.frame["prompt"])
+    # What is held out but lacks an answer teaches, too.
+    train = table.take(~pd.Series(same_text(table.frame["prompt"])).isin(held_texts).to_numpy())
     learnt = Learnt(
         table_sha256=_digest(table),
         rows=len(table),
-        answers=table.quality.size,
+        answers=int(table.answered.sum()),
         training_rows=len(train),
-        training_answers=train.quality.size,
+        training_answers=int(train.answered.sum()),
         held_out_rows=len(held_out),
     )
     votes: tuple[Any, ...] = ()
     if battles is not None:
         _refuse_useless(battles, table, kind)
-        apart = ~np.isin(same_text(battles.frame["prompt"]), held_texts)
+        apart = ~pd.Series(same_text(battles.frame["prompt"])).isin(held_texts).to_numpy()
         learnt = replace(learnt, battles=int(apart.sum()), battles_left_out=int((~apart).sum()))
         battles = battles.take(apart)
         votes = battles, embed(battles.frame["prompt"].tolist(), embedding)
@@ -307,7 +315,7 @@ def fit(
     )
 
 
-def _refuse_useless(battles: Battles, table: Outcomes, kind: Kind) -> None:
+def _refuse_useless(battles: Battles, table: PartialOutcomes, kind: Kind) -> None:
     if not issubclass(MADE[kind], BattleRouter):
         raise ValueError(f"{kind} does not learn from battles; take sw or factorization")
     if not set(battles.models) & set(table.models):
@@ -317,7 +325,7 @@ def _refuse_useless(battles: Battles, table: Outcomes, kind: Kind) -> None:
         )
 
 
-def _digest(table: Outcomes) -> str:
+def _digest(table: PartialOutcomes) -> str:
     """Hexadecimal sha256 of a table's models, prompts, scores and costs."""
     texts = json.dumps([table.models, table.frame["prompt"].tolist()]).encode()
     return hashlib.sha256(texts + table.quality.tobytes() + table.cost.tobytes()).hexdigest()

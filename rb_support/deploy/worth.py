@@ -14,7 +14,7 @@ from rb_support.routers import dealt_out, knows_nothing, lambda_path, model_poin
 from rb_support.stats import System, bootstrap_honest_aiq, honest_aiqs, simultaneous
 
 Array = NDArray[np.float64]
-Finding = Literal["leads", "no lead shown", "behind", "knows nothing"]
+Finding = Literal["leads", "no lead shown", "behind zero", "knows nothing"]
 
 _PLACEBOS = 24
 _DRAWS = 500
@@ -48,7 +48,7 @@ class Worth:
         if self.knows_nothing:
             return "knows nothing"
         if self.high < 0:
-            return "behind"
+            return "behind zero"
         return "leads" if self.low > 0 and self.lead > self.placebo_high else "no lead shown"
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Worth:
         )
         if self.finding == "leads":
             return f"the router is worth it: it leads every fixed mixture of models ({numbers})"
-        does = "does better" if self.finding == "behind" else "does as well, as far as these rows tell"
+        does = "does better" if self.finding == "behind zero" else "does as well, as far as these rows tell"
         return f"no router is worth it here: a fixed mixture of models {does} ({numbers})"
 
 
