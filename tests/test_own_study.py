@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tables_made import outcome_tables
 
-from rb_support.outcomes import Origin, Outcomes
+from rb_support.outcomes import Origin, Outcomes, PartialOutcomes
 from rb_support.report import Report
 from rb_support.report.claims import claims_of
 from rb_support.report.own_figures import frontier_figure, more_prompts_figure, savings_figure
@@ -242,6 +242,18 @@ def test_no_row_is_predicted_by_a_router_that_saw_it(hashed: None) -> None:
     assert (after != before).any()
 
 
+def test_incomplete_rows_teach_but_judge_nobody(hashed: None) -> None:
+    table = company_log(120)
+    quality, cost = table.quality.copy(), table.cost.copy()
+    quality[::4, 2] = cost[::4, 2] = np.nan
+    whole = PartialOutcomes(table.frame, quality, cost, table.models, table.origin)
+    found = own.judge(whole, "knn")
+    assert len(found.table) == len(found.predicted) == 90 and np.isfinite(found.predicted).all()
+    assert "90" in own_savings.savings(found, 0.95, 1000, rng=rng(), draws=20).sentence()
+    dropped = own.judge(whole.complete(), "knn")
+    assert (found.predicted != dropped.predicted).any()
+
+
 def test_claims_are_those_that_evidence_is_given_for(hashed: None) -> None:
     found = everything(company_log(120))
     assert found["evidence"].keys() == claims_of("08_your_own_outcomes").keys()
@@ -262,10 +274,11 @@ def everything(table: Outcomes) -> dict:
         own_savings.widths(router, goal, queries, rng=draws, draws=20),
     )
     curves = own.honest_curves(comparison, "ridge", rng=draws, draws=10, steps=10)
+    ready = own.deployed(table, "ridge", goal)
     sentences = [
         own.verdict(rows, "ridge"), own.told(values, len(table.models)), saved.sentence(),
         own_savings.more_prompts(saved, width),
-        own_savings.running(saved, 0.01), own.deployed(table, "ridge", goal)[1],
+        own_savings.running(saved, 0.01), ready[1], own.drifts(ready[0], table) if ready[0] else "none",
     ]  # fmt: skip
     figures = (
         frontier_figure(table, curves, chosen),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from rb_support.deploy.router import MADE, Kind
 from rb_support.embed import BUNDLED, embed
 from rb_support.frontier import chosen, hull_indices
 from rb_support.load import ROWS, Scale, load_outcomes
-from rb_support.outcomes import Outcomes, TableError
+from rb_support.outcomes import Outcomes, PartialOutcomes, TableError
 from rb_support.routers import lambda_path, model_points
 from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
@@ -40,31 +41,40 @@ SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
 
-def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) -> Outcomes:
+def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) -> PartialOutcomes:
     """Outcome table that notebook 08 asks for: the simulated company log, or what `load_outcomes` loads.
 
-    Rows that lack a score or a cost are left out, and counted in the origin's notes.
+    A cell that an own table lacks stays missing: routers learn each model from the rows that it answered.
     """
     if data == "simulated" and scale in ROWS:
         return company_log(SIZES[scale], seed=seed)
-    return load_outcomes(data, scale=scale, seed=seed, missing="drop")
+    if data != "real" and Path(data).is_file():
+        return Outcomes.read(data, missing="keep")
+    return load_outcomes(data, scale=scale, seed=seed)
 
 
-def judge(table: Outcomes, kind: Kind, *, seed: int = 0, part: int = 1, shuffled: bool = False) -> Judged:
+def judge(
+    whole: PartialOutcomes, kind: Kind, *, seed: int = 0, part: int = 1, shuffled: bool = False
+) -> Judged:
     """What routers of a kind predict for rows that they have not seen: five folds, equal prompts in one.
 
     Parameters
     ----------
-    part : each fold's router learns from one in so many of the rows that it may see.
+    whole : its complete rows are judged, and the others learnt from too.
+    part : each fold's router learns from one in so many of the complete rows that it may see.
     shuffled : deal the prompts out to the rows at random, so that there is nothing to learn.
     """
-    vectors, rng = embed(table.frame["prompt"].tolist(), BUNDLED), np.random.default_rng(seed)
+    prompts, rng = whole.frame["prompt"].to_numpy(dtype=object), np.random.default_rng(seed)
+    vectors = embed(prompts.tolist(), BUNDLED)
     vectors = rng.permutation(vectors) if shuffled else vectors
+    answered = whole.answered.all(axis=1)
+    judged, others, table = np.flatnonzero(answered), np.flatnonzero(~answered), whole.complete()
     predicted, every = np.empty(table.quality.shape), np.arange(len(table))
     for seen, left in folds(table, seed=seed) or [(every, every)]:  # of one prompt alone there are none
-        some = rng.permutation(seen)[: max(len(seen) // part, 1)]
-        router = MADE[kind](seed=seed).fit(table.take(some), vectors[some])
-        predicted[left] = router.predict(vectors[left])
+        some = judged[rng.permutation(seen)[: max(len(seen) // part, 1)]]
+        some = np.append(some, others[~np.isin(prompts[others], prompts[judged[left]])])
+        router = MADE[kind](seed=seed).fit(whole.take(some), vectors[some])
+        predicted[left] = router.predict(vectors[judged[left]])
     return Judged(table, predicted)
 
 
@@ -316,7 +326,7 @@ def learning_curve(
 
 
 def deployed(
-    table: Outcomes, kind: Kind, goal: float, *, seed: int = 0
+    table: PartialOutcomes, kind: Kind, goal: float, *, seed: int = 0
 ) -> tuple[deploy.DeployedRouter | None, str]:
     """A router that can be saved, set to a share of the best model's quality, and what it is to give.
 
@@ -329,8 +339,17 @@ def deployed(
     assert router.setting is not None
     (quality, low, high), rows = router.setting.quality, router.setting.rows
     usd = 1000 * router.setting.usd_per_query[0]
-    told = f"{kind}, set to {router.goal}: {usd:.3g} USD per 1,000 prompts, quality {quality:.3f} "
-    return router, f"{told}[{low:.3f}, {high:.3f}] on {rows:,} held-out rows."
+    said = f"{kind}, set to {router.goal}: {usd:.3g} USD per 1,000 prompts, quality {quality:.3f} "
+    return router, f"{said}[{low:.3f}, {high:.3f}] on {rows:,} held-out rows.\n{router.worth}"
+
+
+def drifts(router: deploy.DeployedRouter, table: PartialOutcomes, *, seed: int = 0) -> str:
+    """The drift check on prompts that are like those it was set by, and on those of one task alone."""
+    prompts, task = table.frame["prompt"], table.frame["task"]
+    some = prompts.sample(min(200, len(prompts)), random_state=seed).tolist()
+    most = str(task.value_counts(sort=True).index[0])
+    one = prompts[task == most].head(200).tolist()
+    return f"a sample: {router.drift(some, seed=seed)}\nonly '{most}': {router.drift(one, seed=seed)}"
 
 
 def evidence(

@@ -302,14 +302,13 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
     if not len(now) or not np.isfinite(now.iloc[0]) or not now.iloc[0] or not value:
         return "These rows are too few, or too much alike, to say how many more would help."
     half = float(now.iloc[0])
-    told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, give or "
-    told += f"take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
+    told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, "
+    told += f"give or take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
     if value > 0:
-        share, why = (
-            (0.2, "know it to a fifth") if saved.proven[OVER_EQUAL] else (1.0, "tell it from nothing")
-        )
-        wanted = float(f"{saved.rows * max((half / (share * value)) ** 2, 1.0):.2g}")
-        told += f"To {why} takes about {wanted:,.0f} prompts, if it stays as it is."
+        proven = saved.proven[OVER_EQUAL]
+        wanted = saved.rows * max((half / (value / 5 if proven else value)) ** 2, 1.0)
+        told += f"To {'know it to a fifth' if proven else 'tell it from nothing'} takes about "
+        told += f"{float(f'{wanted:.2g}'):,.0f} prompts, if it stays as it is."
     return told
 
 

@@ -169,7 +169,7 @@ VALUES: dict[str, Any] = {
     "time_sensitive_share": _SHARE,
     "budget_usd": Annotated[_NUMBER, Field(ge=0)],
     "causal": Literal["auto", "tiny", "smollm2"],
-    "kind": Literal["ridge", "knn", "mlp"],
+    "kind": Literal["ridge", "knn", "mlp", "sw", "factorization"],
     "queries_per_month": Annotated[int, Field(ge=1)],
     "budget_per_month": Annotated[_NUMBER, Field(ge=0)],
     "quality_goal": _SHARE,
