@@ -37,6 +37,10 @@ SIZES: Mapping[Scale, int] = {"quick": 2_000, "full": 10_000}
 """Simulated prompts per scale."""
 MOST = 20
 """Of more models, what a model is worth is asked of so many: those on the hull, then the best ones."""
+WORTH = {"model": "", "usd_per_query": ".6f", "quality": ".3f", "on_hull": ".0%", "mixture": "+.4f"}
+WORTH |= {"router": "+.4f", "extra_usd": "+,.0f", "finding": ""}
+GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "of_best": ".1%", "calls": ""}
+"""How the numbers of `model_values` and of `settings_table` are shown."""
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
@@ -169,24 +173,21 @@ def model_values(
     return values.assign(finding=np.select(states, ["can go", "worth having"], "cannot be told"))
 
 
-def worth_view(values: pd.DataFrame) -> pd.DataFrame:
-    """`model_values` as they are read, each number with its interval."""
-    view = pd.DataFrame({"model": values["model"], "USD per 1,000": values["usd_per_query"] * 1000})
-    view = view.assign(quality=values["quality"], **{"on the hull": values["on_hull"].map("{:.0%}".format)})
-    if "router" in values:
-        view["the mixture loses"] = _with_interval(values, "mixture", "+.4f")
-        view["the router loses"] = _with_interval(values, "router", "+.4f")
-        view["extra, USD a month"] = _with_interval(values, "extra_usd", "+,.0f", "goal out of reach")
-    return view.assign(finding=values["finding"])
+def with_intervals(rows: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
+    """Columns of a table as they are read: those that have `_low` and `_high` as "value [low, high]".
 
-
-def _with_interval(rows: pd.DataFrame, name: str, spec: str, without: str = "") -> list[str]:
-    """A column with its interval, such as "+0.012 [+0.003, +0.021]"."""
-    columns = rows[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-    return [
-        without if np.isnan(value) else f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
-        for value, low, high in columns
-    ]
+    Parameters
+    ----------
+    formats : column -> format of its numbers; columns that the table lacks are left out.
+    """
+    view = {}
+    for name in [name for name in formats if name in rows]:
+        form = f"{{:{formats[name]}}}"
+        view[name] = ["" if value != value else form.format(value) for value in rows[name]]
+        if f"{name}_low" in rows:
+            ends = zip(view[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+            view[name] = [text and f"{text} [{form}, {form}]".format(low, high) for text, low, high in ends]
+    return pd.DataFrame(view)
 
 
 def told(values: pd.DataFrame, models: int) -> str:
@@ -254,15 +255,6 @@ def settings_table(chosen: Mapping[str, deploy.Setting], table: Outcomes, querie
     return pd.DataFrame(rows)
 
 
-def settings_view(rows: pd.DataFrame) -> pd.DataFrame:
-    """`settings_table` as it is read, each number with its interval."""
-    usd, quality = _with_interval(rows, "usd_per_month", ",.0f"), _with_interval(rows, "quality", ".3f")
-    view = pd.DataFrame({"goal": rows["goal"], "USD a month": usd, "quality": quality})
-    view["of the best"] = rows["of_best"].map("{:.1%}".format)
-    reached = np.where(rows["reached"], "", "out of reach; this is the nearest")
-    return view.assign(calls=rows["calls"], **({"note": reached} if not rows["reached"].all() else {}))
-
-
 def honest_curves(
     comparison: Comparison, kind: str, *, rng: np.random.Generator, draws: int = 40, steps: int = 40
 ) -> pd.DataFrame:
@@ -326,21 +318,18 @@ def learning_curve(
 
 
 def deployed(
-    table: PartialOutcomes, kind: Kind, goal: float, *, seed: int = 0
+    table: PartialOutcomes, kind: Kind, setting: deploy.Setting, goal: float, *, seed: int = 0
 ) -> tuple[deploy.DeployedRouter | None, str]:
-    """A router that can be saved, set to a share of the best model's quality, and what it is to give.
+    """A router that can be saved, at a setting of `settings` for a share of the best model's quality.
 
-    None of a table whose prompts leave nothing to set it by; the sentence says so.
+    None of a table whose prompts leave nothing to hold it against; the sentence says so.
     """
     try:
-        router = deploy.fit(table, kind, seed=seed).calibrate(quality=goal, seed=seed)
+        fitted = deploy.fit(table, kind, seed=seed)
     except TableError as error:
-        return None, f"No router can be set and saved here: {error}."
-    assert router.setting is not None
-    (quality, low, high), rows = router.setting.quality, router.setting.rows
-    usd = 1000 * router.setting.usd_per_query[0]
-    said = f"{kind}, set to {router.goal}: {usd:.3g} USD per 1,000 prompts, quality {quality:.3f} "
-    return router, f"{said}[{low:.3f}, {high:.3f}] on {rows:,} held-out rows.\n{router.worth}"
+        return None, f"No router can be fitted and saved here: {error}."
+    router = replace(fitted, goal=deploy.Goal(quality=goal), setting=setting)
+    return router, f"{kind}, set to {router.goal}; {router.worth}."
 
 
 def drifts(router: deploy.DeployedRouter, table: PartialOutcomes, *, seed: int = 0) -> str:
