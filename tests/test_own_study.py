@@ -199,6 +199,12 @@ def test_four_times_the_prompts_halve_the_interval() -> None:
     assert further[6400] == pytest.approx(further[1600] / 2)
     saved = own_savings.savings(half_hard(1600), 1.0, 1000, rng=rng())
     assert "On 1,600 prompts the saving" in own_savings.more_prompts(saved, width)
+    assert "To know it to a fifth" in own_savings.more_prompts(saved, width)
+    rows = saved.table.assign(
+        usd_per_month=saved.table["usd_per_month"].where(saved.table["what"] != LUCK, 9e9)
+    )
+    lucky = own_savings.Savings(**{**vars(saved), "table": rows})
+    assert "takes about" not in own_savings.more_prompts(lucky, width)
 
 
 def test_the_company_log_says_what_it_is() -> None:

@@ -130,7 +130,7 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
         right.plot(
             further["rows"], further["half_width"], ":", color=GREY, label="extrapolated, one over the root"
         )
-        right.set_ylim(bottom=0)
+        right.set_ylim(0, 1.3 * width["half_width"].max() or 1.0)
         right.legend()
     else:
         say(right, "These rows are too few to measure how wide the interval is.")

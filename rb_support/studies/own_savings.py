@@ -304,7 +304,7 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
     half = float(now.iloc[0])
     told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, "
     told += f"give or take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
-    if value > 0:
+    if value > max(saved.usd(LUCK), 0.0):  # else no number is known to lift it above what luck reaches
         proven = saved.proven[OVER_EQUAL]
         wanted = saved.rows * max((half / (value / 5 if proven else value)) ** 2, 1.0)
         told += f"To {'know it to a fifth' if proven else 'tell it from nothing'} takes about "
