@@ -192,7 +192,7 @@ class Savings:
             told += f"more. That is gone if running the router costs {per_1000:.3g} USD per 1,000 prompts. "
         else:
             told += "No saving can be claimed for a router that reads the prompts: over a fixed mixture of "
-            told += f"models as good it is {money(OVER_EQUAL)}, which may be chance. "
+            told += f"models as good it is {money(OVER_EQUAL)}. "
         if self.proven[MIXED_OVER_BEST] and not self.proven[OVER_EQUAL]:
             told += f"A fixed mixture, with no router at all, saves {money(MIXED_OVER_BEST)} "
             told += f"at {level(MIXED)}. "
