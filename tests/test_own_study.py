@@ -77,10 +77,10 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_saving_is_the_one_known_by_construction() -> None:
     """The router pays 1 on half of the prompts and 10 on the others; as good is only the dear model."""
     saved = own_savings.savings(half_hard(), 1.0, 1000, rng=rng())
-    assert saved.usd(BEST) == pytest.approx(10_000)
-    assert saved.usd(ROUTED) == pytest.approx(5_500)
-    assert saved.usd(EQUAL) == pytest.approx(10_000)
-    assert saved.usd(OVER_BEST) == saved.usd(OVER_EQUAL) == pytest.approx(4_500)
+    assert saved.of(BEST) == pytest.approx(10_000)
+    assert saved.of(ROUTED) == pytest.approx(5_500)
+    assert saved.of(EQUAL) == pytest.approx(10_000)
+    assert saved.of(OVER_BEST) == saved.of(OVER_EQUAL) == pytest.approx(4_500)
     assert saved.best == "model-1" and saved.reached == 1
     assert all(saved.proven[what] for what in (OVER_BEST, OVER_EQUAL))
     assert "A router saves 4,500 USD a month" in saved.sentence()

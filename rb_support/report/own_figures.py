@@ -94,7 +94,7 @@ def savings_figure(saved: Savings) -> Figure:
         right.plot(row["usd_per_month"], place, "o", markersize=5, **look)
         if what == OVER_EQUAL:
             bar = Style(color=GREY, linewidth=3, alpha=0.6)
-            right.plot([saved.usd(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
+            right.plot([saved.of(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
     labels = ["router over\nthe best model", "mixture over\nthe best model", "router over\na mixture as good"]
     right.set_yticks(range(3), labels)
     right.axvline(0, color=GREY, linestyle="--", linewidth=1)
@@ -139,7 +139,7 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
         ax.title.set_fontsize(8.5)
         if len(ax.lines) > 1:
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(FixedLocator(np.unique(sizes)[::2]))
+            ax.xaxis.set_major_locator(FixedLocator(np.unique(sizes)[::2].tolist()))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
             ax.xaxis.set_minor_locator(NullLocator())
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))

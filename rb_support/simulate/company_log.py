@@ -100,9 +100,9 @@ def _ease(kinds: Mapping[str, Any], names: Sequence[str] | NDArray[Any], hard: N
 
 def _written(templates: Sequence[str], slots: Mapping[str, Sequence[str]], rng: np.random.Generator) -> str:
     """One prompt: a template with its gaps filled."""
-    template = templates[rng.integers(len(templates))]
+    template = templates[int(rng.integers(len(templates)))]
     words = {"number": str(rng.integers(10_000, 100_000)), "small": str(rng.integers(2, 31))}
     for gap in [name for _, name, _, _ in Formatter().parse(template) if name and name not in words]:
-        words[gap] = slots[gap][rng.integers(len(slots[gap]))]
+        words[gap] = slots[gap][int(rng.integers(len(slots[gap])))]
     prompt = template.format_map(words)
     return prompt[0].upper() + prompt[1:]

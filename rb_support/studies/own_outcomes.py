@@ -355,8 +355,8 @@ def evidence(
     own, shuffled = (part[part["router"] != ZERO] for part in (rows, control))
     return {
         "a-router-leads": estimates(own),
-        "saves-over-best": saved.estimate(OVER_BEST, saved.usd(RUNS)),
-        "pays-for-itself": saved.estimate(OVER_EQUAL, saved.usd(RUNS)),
+        "saves-over-best": saved.estimate(OVER_BEST, saved.of(RUNS)),
+        "pays-for-itself": saved.estimate(OVER_EQUAL, saved.of(RUNS)),
         "a-model-can-go": spare(values),
         "shuffled": estimates(shuffled),
     }

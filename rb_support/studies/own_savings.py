@@ -152,38 +152,37 @@ class Savings:
     reached: float
     kind: str
 
-    def usd(self, what: str) -> float:
-        """USD a month in a row of the table."""
-        return float(self.table.set_index("what").loc[what, "usd_per_month"])
+    def of(self, what: str, column: str = "usd_per_month") -> float:
+        """A number of the table: USD a month, unless another column is asked for."""
+        return self.table.set_index("what")[column].to_dict()[what]
 
     def estimate(self, what: str, less: float = 0.0) -> Estimate:
         """A row of the table as evidence, less something that is known, such as the cost of running."""
-        value, low, high = self.table.set_index("what").loc[what, ["usd_per_month", "low", "high"]] - less
-        floor = self.usd(LUCK) - less if what == OVER_EQUAL else -np.inf
-        return Estimate(float(value), float(low), float(high), what, self.rows, floor)
+        value, low, high = (self.of(what, column) - less for column in ("usd_per_month", "low", "high"))
+        floor = self.of(LUCK) - less if what == OVER_EQUAL else -np.inf
+        return Estimate(value, low, high, what, self.rows, floor)
 
     @property
     def proven(self) -> Mapping[str, bool]:
         """Saving -> whether it can be claimed: its interval is above nought, running paid, and so is luck."""
-        less = {OVER_BEST: self.usd(RUNS), MIXED_OVER_BEST: 0.0, OVER_EQUAL: self.usd(RUNS)}
+        less = {OVER_BEST: self.of(RUNS), MIXED_OVER_BEST: 0.0, OVER_EQUAL: self.of(RUNS)}
         found = {what: self.estimate(what, cost) for what, cost in less.items()}
         return {what: each.low > 0 and each.value > each.floor for what, each in found.items()}
 
     def sentence(self) -> str:
         """What may be told to who pays, and no more than that."""
-        rows = self.table.set_index("what")
 
         def money(what: str) -> str:
-            value, low, high = rows.loc[what, ["usd_per_month", "low", "high"]]
-            return f"{dollars(value)} USD a month (95% interval {dollars(low)} to {dollars(high)})"
+            value, low, high = (dollars(self.of(what, column)) for column in ("usd_per_month", "low", "high"))
+            return f"{value} USD a month (95% interval {low} to {high})"
 
         def level(what: str) -> str:
-            best = rows.loc[BEST, "quality"]
-            return f"{rows.loc[what, 'quality'] / best:.0%} of its quality" if best else "the same quality"
+            best = self.of(BEST, "quality")
+            return f"{self.of(what, 'quality') / best:.0%} of its quality" if best else "the same quality"
 
         told = "Simulated data: on" if self.kind == "simulated" else "On"
         told += f" {self.queries:,} prompts a month, always asking {self.best} costs {money(BEST)}. "
-        per_1000 = 1000 * self.usd(OVER_EQUAL) / self.queries
+        per_1000 = 1000 * self.of(OVER_EQUAL) / self.queries
         if self.proven[OVER_BEST] and self.proven[OVER_EQUAL]:
             told += f"A router saves {money(OVER_BEST)} at {level(ROUTED)}. Of this {money(OVER_EQUAL)} is "
             told += (
@@ -304,7 +303,7 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
     half = float(now.iloc[0])
     told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, "
     told += f"give or take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
-    if value > max(saved.usd(LUCK), 0.0):  # else no number is known to lift it above what luck reaches
+    if value > max(saved.of(LUCK), 0.0):  # else no number is known to lift it above what luck reaches
         proven = saved.proven[OVER_EQUAL]
         wanted = saved.rows * max((half / (value / 5 if proven else value)) ** 2, 1.0)
         told += f"To {'know it to a fifth' if proven else 'tell it from nothing'} takes about "
@@ -317,9 +316,9 @@ def running(saved: Savings, seconds: float) -> str:
     usd = saved.queries * seconds * USD_PER_HOUR / 3600
     told = f"Here a prompt's embedding takes {1000 * seconds:.0f} ms, at {USD_PER_HOUR:.2f} USD an hour "
     told += (
-        f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, {dollars(saved.usd(RUNS))} USD"
+        f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, {dollars(saved.of(RUNS))} USD"
     )
-    share = saved.usd(RUNS) / saved.usd(OVER_EQUAL) if saved.usd(OVER_EQUAL) > 0 else np.inf
+    share = saved.of(RUNS) / saved.of(OVER_EQUAL) if saved.of(OVER_EQUAL) > 0 else np.inf
     return told + (f", {share:.2%} of the saving over a mixture as good." if np.isfinite(share) else ".")
 
 
