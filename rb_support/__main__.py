@@ -16,6 +16,7 @@ import typer
 from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
 from rb_support.app import route as route_commands
+from rb_support.app import serve as serve_commands
 from rb_support.app import table as table_commands
 from rb_support.app.words import in_words, say
 
@@ -35,6 +36,7 @@ app.add_typer(table_commands.app, name="table")
 app.command()(route_commands.fit)
 app.command()(route_commands.calibrate)
 app.command()(route_commands.route)
+app.command()(serve_commands.serve)
 app.add_typer(construct_commands.app, name="construct")
 
 Only = Annotated[

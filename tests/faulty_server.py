@@ -168,12 +168,13 @@ def serve(
 
 
 @contextmanager
-def scripted(say: Callable[[dict[str, Any]], Any]) -> Iterator[str]:
+def scripted(say: Callable[[dict[str, Any]], Any], writes_for_s: float = 1.5) -> Iterator[str]:
     """Base URL of a server that answers as told, also in ways no server should.
 
     Parameters
     ----------
     say : of the request's body; returns a body, (status, text), or an async function of the stream to write.
+    writes_for_s : seconds after which such a function is cut off.
     """
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -184,7 +185,7 @@ def scripted(say: Callable[[dict[str, Any]], Any]) -> Iterator[str]:
             length = re.search(rb"content-length: (\d+)", head.lower())
             answer = say(json.loads(await reader.readexactly(int(length[1]))))
             if callable(answer):
-                async with asyncio.timeout(1.5):
+                async with asyncio.timeout(writes_for_s):
                     await answer(writer)
             else:
                 status, text = answer if isinstance(answer, tuple) else (200, json.dumps(answer))

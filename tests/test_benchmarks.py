@@ -14,6 +14,7 @@ SMALL = {
     "hull.py": ["--points", "50"],
     "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],
     "mlp.py": ["--train", "300", "--test", "100", "--hidden", "8"],
+    "serve.py": ["--requests", "40", "--measured", "10"],
     "sw.py": ["--battles", "300", "--queries", "20", "--repeats", "1"],
     "threshold_sweep.py": ["--queries", "200", "--repeats", "1", "--draws", "5"],
 }

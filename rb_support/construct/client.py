@@ -19,8 +19,8 @@ import importlib
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -107,7 +107,7 @@ class Connection:
     def __init__(self, model: Model, timeout_s: float) -> None:
         self.model, self._key, self._timeout_s = model, _key_of(model), timeout_s
         through = _openai if model.provider == OPENAI_COMPATIBLE else _litellm
-        self._send, self.close = through(model, timeout_s, self._key)
+        self._send, self._stream, self.close = through(model, timeout_s, self._key)
 
     async def ask(self, messages: Messages, parameters: Parameters, stop: tuple[str, ...] = ()) -> Reply:
         """Ask once; an answer ends before one of the texts of `stop`.
@@ -138,9 +138,58 @@ class Connection:
             return read_reply(response, self.model, self._key, messages)
         raise problem  # out here it carries no trace of the library's error, which holds the request
 
+    async def forward(self, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Send another's request on, and give its answer as it comes: whole, or in pieces if it has "stream".
 
-_Through = tuple[Callable[[dict[str, Any]], Awaitable[Any]], Callable[[], Awaitable[None]]]
-"""Ways to send a call and to close the connection."""
+        Parameters
+        ----------
+        asked : body of the request in the OpenAI shape, without its model. The timeout is for each piece.
+
+        Raises
+        ------
+        TryAgain : if it failed in a way that may pass.
+        CallError : if it would fail again.
+        """
+        parts, come = self._stream(asked) if asked.get("stream") else self._whole(asked), False
+        async with aclosing(parts):
+            while True:
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        part = await anext(parts)
+                except StopAsyncIteration:
+                    if come:
+                        return
+                    problem: Exception = TryAgain("malformed", billed=True)
+                except Exception as error:
+                    problem = _problem(self.model, error, self._key)
+                else:
+                    if come := isinstance(part, dict) and isinstance(part.get("choices"), list):
+                        yield part
+                        continue
+                    problem = TryAgain("malformed", billed=True)
+                raise problem
+
+    async def _whole(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        yield await self._send(asked)
+
+    def usd(self, usage: Any) -> float | None:
+        """USD of a call by the usage that its answer tells; None if it tells none that can be."""
+        counts = _counts(usage)
+        return None if counts is None else self.model.cost(*counts)
+
+    def without_key(self, text: str) -> str:
+        """Text of an answer without the key as it is, and as JSON writes it."""
+        if len(self._key) < _SHORTEST_KEY:
+            return text
+        return text.replace(self._key, "[key]").replace(json.dumps(self._key)[1:-1], "[key]")
+
+
+_Through = tuple[
+    Callable[[dict[str, Any]], Awaitable[Any]],
+    Callable[[dict[str, Any]], AsyncGenerator[Any, None]],
+    Callable[[], Awaitable[None]],
+]
+"""Ways to send a call, to send one whose answer comes in pieces, and to close the connection."""
 
 
 def _openai(model: Model, timeout_s: float, key: str) -> _Through:
@@ -164,7 +213,15 @@ def _openai(model: Model, timeout_s: float, key: str) -> _Through:
         except (ValueError, RecursionError):
             return None  # an answer that no one can read
 
-    return send, client.close
+    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        body = {"model": model.served_name, **asked}
+        kind: Any = openai.AsyncStream[object]
+        path = "/chat/completions"
+        async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as parts:
+            async for part in parts:
+                yield part
+
+    return send, stream, client.close
 
 
 def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
@@ -185,10 +242,14 @@ def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
     async def send(asked: dict[str, Any]) -> Any:
         return (await litellm.acompletion(**always, **asked)).model_dump()
 
+    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        async for part in await litellm.acompletion(**always, **asked):
+            yield part.model_dump()
+
     async def close() -> None:
         """Nothing: the library keeps its connections to itself."""
 
-    return send, close
+    return send, stream, close
 
 
 def _key_of(model: Model) -> str:
@@ -360,4 +421,5 @@ def _refusal(model: Model, status: int, says: str, *, wait_s: float = 0.0, seen:
     message = f"{model.name}: the endpoint answered {status}: {remedy}" + (
         f" (it says: {says})" if says else ""
     )
-    return CallError(message, whole_model=status in _WHOLE_MODEL or status < 400, billed=billed)
+    whole_model = status in _WHOLE_MODEL or status < 400
+    return CallError(message, whole_model=whole_model, billed=billed, status=status)

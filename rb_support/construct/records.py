@@ -53,11 +53,14 @@ class CallError(ConstructError):
     message : what is wrong and the remedy.
     whole_model : True if every other call to the model would fail the same way.
     billed : True if the endpoint may have made an answer, which would be on the bill.
+    status : what the endpoint answered, such as 404; 0 if it was none.
     """
 
-    def __init__(self, message: str, *, whole_model: bool = False, billed: bool = False) -> None:
+    def __init__(
+        self, message: str, *, whole_model: bool = False, billed: bool = False, status: int = 0
+    ) -> None:
         super().__init__(message)
-        self.whole_model, self.billed = whole_model, billed
+        self.whole_model, self.billed, self.status = whole_model, billed, status
 
 
 class TryAgain(Exception):

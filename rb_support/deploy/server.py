@@ -1,0 +1,630 @@
+"""An OpenAI-compatible server that hands every request to the model that a saved router chooses.
+
+`POST /v1/chat/completions`, `GET /v1/models`, `/health` and `/metrics`. The model `router` decides as the
+router is calibrated, `router-0.95` as if it were calibrated to 95% of the best single model's quality, and
+a model of the card file is asked as it is. What a prompt is to the router: the texts of the conversation's
+user messages, joined by a blank line as a table's chat prompts are. What system, assistant and tools say is
+left out: it is the same in every request of an application, and would drown what differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import math
+import re
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+import uvicorn
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    generate_latest,
+)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from rb_support.construct.client import Connection
+from rb_support.construct.plan import worst_usd
+from rb_support.construct.records import CallError, Model, Parameters, TryAgain
+from rb_support.construct.run import SLACK, Budget, BudgetReached
+from rb_support.deploy.ledger import Ledger, ServeError
+from rb_support.deploy.router import DeployedRouter
+from rb_support.embed import encoder
+from rb_support.outcomes.cells import TURN
+from rb_support.routers import decide
+
+_Kind = TypeVar("_Kind", Counter, Gauge, Histogram, Summary)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+_ROUTER = re.compile(r"router(?:-(0\.\d{1,3}|1(?:\.0{1,3})?))?")
+"""Few goals can be named, as each is calibrated once and kept."""
+_BATCH = 64
+_CALLERS_FAULT = {400, 413, 415, 422}
+_SENT_ON = {
+    *("temperature", "top_p", "top_k", "min_p", "n", "stop", "seed", "presence_penalty", "logit_bias"),
+    *("frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs", "response_format", "user"),
+    *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity", "metadata", "stream"),
+}
+"""Fields that are sent on. Others could add to the bill what prompt and answer do not, and are refused."""
+
+
+class _Metrics:
+    """What the server counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def made(kind: type[_Kind], name: str, says: str, *labels: str) -> _Kind:
+            return kind(f"rb_router_{name}", says, labels, registry=self.registry)
+
+        self.calls = made(Counter, "calls", "Calls sent to a model.", "model")
+        self.errors = made(Counter, "errors", "Calls without an answer, by what went wrong.", "model", "kind")
+        self.fallbacks = made(Counter, "fallbacks", "Requests handed on for want of an answer.", "model")
+        self.refused = made(Counter, "refused", "Requests answered with an error, by its status.", "status")
+        self.usd = made(Counter, "usd", "USD of calls since the server started.", "model")
+        self.latency = made(Histogram, "latency_seconds", "Seconds of calls that were answered.", "model")
+        self.deciding = made(Summary, "deciding_seconds", "Seconds to embed and decide a batch of prompts.")
+        self.decided = made(Counter, "decided", "Prompts that were decided on.")
+        self.disconnects = made(Counter, "disconnects", "Requests whose caller left before the end.")
+        self.in_flight = made(Gauge, "in_flight", "Requests at work.")
+        self.spent = made(Gauge, "spent_usd", "USD in the ledger, those of earlier runs included.")
+        self.budget = made(Gauge, "budget_usd", "USD that the ledger may reach.")
+
+
+class _Refusal(Exception):
+    """An error in OpenAI's form."""
+
+    def __init__(
+        self, status: int, message: str, code: str | None = None, param: str | None = None, wait_s: float = 0
+    ) -> None:
+        kind = "invalid_request_error" if status < 429 else "server_error"
+        self.status, self.wait_s = status, wait_s
+        kind = code or "rate_limit_exceeded" if status == 429 else kind
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+    def response(self) -> Response:
+        headers = {"retry-after": f"{self.wait_s:g}"} if self.wait_s else {}
+        if self.body["error"]["code"] == "insufficient_quota":
+            headers["x-should-retry"] = "false"  # the client would ask twice more
+        return JSONResponse(self.body, self.status, headers)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["text"]
+    text: str
+
+
+class _Message(BaseModel):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[_Part] | None = None
+
+
+class _Asked(BaseModel):
+    """Body of a request, as far as the server reads it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    model: str
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] = 1
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+
+    def prompt(self) -> str:
+        """What is routed by: the user's texts."""
+        said = [message.content for message in self.messages if message.role == "user"]
+        parts = [text if isinstance(text, str) else TURN.join(p.text for p in text) for text in said if text]
+        return TURN.join(parts)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the server bears.
+
+    Attributes
+    ----------
+    timeout_s : seconds that a model may take for its answer, or for the next piece of a streamed one.
+    max_tokens : longest answer where a request names none; it is part of what is reserved.
+    concurrency : requests at work at once; further ones are refused. Calls at once to a model are its card's.
+    max_bytes : size of a request.
+    """
+
+    timeout_s: float = 60.0
+    max_tokens: int = 1024
+    concurrency: int = 256
+    max_bytes: int = 2**20
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A model that may answer, and what the router expects of it."""
+
+    model: str
+    quality: float | None = None
+    usd: float | None = None
+
+    def headers(self) -> dict[str, str]:
+        told = {"x-router-model": quote(self.model, safe=" /:@+(),")}
+        if self.quality is not None:
+            told |= {"x-router-quality": f"{self.quality:.6g}", "x-router-expected-usd": f"{self.usd:.6g}"}
+        return told
+
+
+class _Decisions:
+    """Embeds prompts and decides in a thread of its own; all that wait meanwhile are the next batch.
+
+    Nothing is kept: the vectors of a user's prompts go into no cache.
+    """
+
+    def __init__(self, router: DeployedRouter, metrics: _Metrics) -> None:
+        self._router, self._metrics, self._encode = router, metrics, encoder(router.embedding)
+        self._thread = ThreadPoolExecutor(1, "decide")
+        self._waiting: list[tuple[str, str, asyncio.Future[list[_Choice]]]] = []
+        self._work: asyncio.Task[None] | None = None
+        self._willingness = cache(self._calibrated)
+
+    async def __call__(self, prompt: str, share: str) -> list[_Choice]:
+        """Models in the order of preference at a share of the best model's quality; "" as calibrated."""
+        future: asyncio.Future[list[_Choice]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((prompt, share, future))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._all())
+        return await future
+
+    async def _all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            prompts, shares, futures = zip(*batch, strict=True)
+            done = await asyncio.gather(
+                loop.run_in_executor(self._thread, self._decide, prompts, shares), return_exceptions=True
+            )
+            for n, future in enumerate(futures):
+                if future.cancelled():
+                    continue
+                if isinstance(done[0], BaseException):
+                    future.set_exception(done[0])
+                else:
+                    future.set_result(done[0][n])
+
+    def _decide(self, prompts: Sequence[str], shares: Sequence[str]) -> list[list[_Choice]]:
+        began, router = time.perf_counter(), self._router
+        predicted = router.predictor.predict(self._encode(prompts))
+        first, score = np.zeros(len(prompts), dtype=np.intp), np.zeros_like(predicted)
+        for share in set(shares):
+            rows, willingness = np.equal(shares, share), self._willingness(share)
+            first[rows] = decide(predicted[rows], router.mean_cost, willingness)
+            score[rows] = willingness * predicted[rows] - router.mean_cost
+        score[np.arange(len(first)), first] = np.inf
+        self._metrics.deciding.observe(time.perf_counter() - began)
+        self._metrics.decided.inc(len(prompts))
+        named = list(zip(router.models, router.mean_cost.tolist(), strict=True))
+        return [
+            [_Choice(named[j][0], float(row[j]), named[j][1]) for j in order]
+            for row, order in zip(predicted, np.argsort(-score, axis=1, kind="stable"), strict=True)
+        ]
+
+    def _calibrated(self, share: str) -> float:
+        setting = self._router.calibrate(quality=float(share)).setting if share else self._router.setting
+        assert setting is not None
+        return setting.willingness_to_pay
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+
+class Proxy:
+    """The endpoint of chat completions, and what the others tell of it.
+
+    Parameters
+    ----------
+    router : who decides.
+    models : cards of its models at least, with their endpoints and prices.
+    ledger : what was spent.
+    budget_usd : USD that the ledger may reach; None for any amount. Before a call the most that it can cost
+        is reserved; what an answer does not tell stays charged so.
+    fallback : whether the next best model is asked where one has no answer.
+    limits : what the server bears.
+    key : that callers must send; none if empty.
+
+    Raises
+    ------
+    ServeError : if a model of the router has no card, or one is called as the router is.
+    CallError : if a key is not in the environment.
+    """
+
+    def __init__(
+        self,
+        router: DeployedRouter,
+        models: Sequence[Model],
+        ledger: Ledger,
+        *,
+        budget_usd: float | None = None,
+        fallback: bool = False,
+        limits: Limits = Limits(),
+        key: str = "",
+    ) -> None:
+        cards = {model.name: model for model in models}
+        absent = [name for name in router.models if name not in cards]
+        if absent:
+            raise ServeError(
+                f"no model card is named {absent[0]!r}, whom the router knows; write a [[model]]"
+            )
+        if any(map(_ROUTER.fullmatch, cards)):
+            raise ServeError("a model card is named as the router is; give it another name")
+        self.router, self.cards, self.ledger, self.limits, self.key = router, cards, ledger, limits, key
+        self.fallback, self.free = fallback, limits.concurrency
+        self.budget = Budget(budget_usd, sum(ledger.usd.values()))
+        self.metrics = metrics = _Metrics()
+        metrics.spent.set_function(lambda: self.budget.spent_usd)
+        metrics.budget.set(math.inf if budget_usd is None else budget_usd)
+        self.decisions = _Decisions(router, metrics)
+        self.connections = {name: Connection(card, limits.timeout_s) for name, card in cards.items()}
+        self.slots = {name: asyncio.Semaphore(card.concurrency) for name, card in cards.items()}
+        self.dearer: set[str] = set()  # models that have billed more than can be
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of chat completions; a caller who leaves ends it."""
+        try:
+            with self.metrics.in_flight.track_inprogress(), self._slot():
+                raw = await self._read(Request(scope, receive))
+                if not await _while_there(self._answer(raw, send), receive):
+                    raise ClientDisconnect
+        except ClientDisconnect:
+            self.metrics.disconnects.inc()
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """One of the requests that may be at work at once."""
+        if not self.free:
+            raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
+        self.free -= 1
+        try:
+            yield
+        finally:
+            self.free += 1
+
+    async def _read(self, request: Request) -> bytes:
+        """Body of a request that may be asked."""
+        self._check_key(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise _Refusal(415, "Send the body as content-type application/json.")  # a web page cannot
+        raw = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.timeout_s):
+                async for piece in request.stream():
+                    raw += piece
+                    if len(raw) > self.limits.max_bytes:
+                        raise _Refusal(413, f"The request is larger than {self.limits.max_bytes:,} bytes.")
+        except TimeoutError:
+            raise _Refusal(408, "The request's body did not come in time.") from None
+        return bytes(raw)
+
+    def _check_key(self, request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
+            raise _Refusal(401, "Incorrect API key provided.", "invalid_api_key")
+
+    async def _answer(self, raw: bytes, send: Send) -> None:
+        """Ask the model that is chosen, and where it has no answer and that is wished, the next best."""
+        asked, body, text = _parsed(raw)
+        choices = await self._choices(asked)
+        for choice, following in zip(choices, [*choices[1:], None], strict=True):
+            try:
+                return await self._ask(choice, asked, body, text, send)
+            except _Refusal:
+                if following is None or not self.fallback:
+                    raise
+                self.metrics.fallbacks.labels(choice.model).inc()
+
+    async def _choices(self, asked: _Asked) -> list[_Choice]:
+        if asked.model in self.cards:
+            return [_Choice(asked.model)]
+        named = _ROUTER.fullmatch(asked.model)
+        share = (named[1] or "") if named else ""
+        if named is None or (share and not float(share)) or not (share or self.router.setting):
+            message = f"The model `{asked.model}` does not exist or you do not have access to it."
+            raise _Refusal(404, message, "model_not_found")
+        prompt = asked.prompt()
+        if not prompt.strip():
+            raise _Refusal(400, "No text of a user to route by.", param="messages")
+        return await self.decisions(prompt, share)
+
+    async def _ask(self, choice: _Choice, asked: _Asked, body: dict[str, Any], text: str, send: Send) -> None:
+        """Ask one model within the budget, and hand its answer on as it comes.
+
+        Raises
+        ------
+        _Refusal : if there is no answer, and nothing of one was handed on.
+        """
+        name, card, connection = choice.model, self.cards[choice.model], self.connections[choice.model]
+        limit = asked.max_completion_tokens or asked.max_tokens or self.limits.max_tokens
+        body = body | {"max_completion_tokens" if card.max_completion_tokens else "max_tokens": limit}
+        if asked.stream:
+            body["stream_options"] = (asked.stream_options or {}) | {"include_usage": True}
+        for unsaid in ("temperature", "stop") if card.fixed_temperature else ():
+            body.pop(unsaid, None)
+        # No tokenizer makes more than one token of a byte, and the body is longer than its texts.
+        messages = (("", text), *[("", "")] * (len(asked.messages) - 1))
+        most = worst_usd(card, messages, Parameters(limit * asked.n))
+        answer, failed = _Answer(send, asked, choice, connection), None
+        async with self.slots[name]:
+            if name in self.dearer:
+                raise _Refusal(502, f"{name}: its endpoint bills more than it may; it is asked no more")
+            try:
+                await self.budget.reserve(most)
+            except BudgetReached as reached:
+                left = (self.budget.limit_usd or 0.0) - self.budget.spent_usd
+                message = f"You exceeded the budget: {reached}, and ${max(left, 0.0):.6f} are left."
+                raise _Refusal(429, message, "insufficient_quota") from None
+            spent, began = most, time.perf_counter()  # until it is known better
+            try:
+                self.ledger.add(name, most)
+                self.metrics.calls.labels(name).inc()
+                async with aclosing(connection.forward(body)) as parts:
+                    async for part in parts:
+                        await self._in_time(answer.hand_on(part))
+                spent = most if answer.usd is None else answer.usd
+                self.metrics.latency.labels(name).observe(time.perf_counter() - began)
+                if spent > most + SLACK and self.budget.limit_usd is not None:
+                    self.dearer.add(name)
+            except (TryAgain, CallError) as error:
+                spent = most if error.billed or answer.begun else 0.0
+                failed, kind = _refusal(error, name)
+                self.metrics.errors.labels(name, kind).inc()
+                if not answer.begun:
+                    raise failed from None
+            finally:
+                self.metrics.usd.labels(name).inc(spent)
+                self.budget.settle(most, spent)
+                if spent != most:
+                    self.ledger.add(name, spent - most)
+        await self._in_time(answer.end(failed))
+
+    async def _in_time(self, sending: Awaitable[None]) -> None:
+        """Send to a caller, who counts as gone if he takes nothing for as long as a model may take."""
+        try:
+            async with asyncio.timeout(self.limits.timeout_s):
+                await sending
+        except TimeoutError:
+            raise ClientDisconnect from None
+
+    # The other endpoints
+
+    async def models(self, request: Request) -> Response:
+        """Names that a request may ask for."""
+        self._check_key(request)
+        names = [*(["router"] if self.router.setting else []), *self.cards]
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "rb_support"} for name in names]
+        return JSONResponse({"object": "list", "data": listed})
+
+    async def health(self, request: Request) -> Response:
+        """That the server runs, and how its router is set."""
+        goal = str(self.router.goal) if self.router.goal else None
+        return JSONResponse({"status": "ok", "kind": self.router.kind, "goal": goal})
+
+    async def counted(self, request: Request) -> Response:
+        """Counts in Prometheus' form."""
+        return Response(generate_latest(self.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Errors, those of routes too, in OpenAI's form."""
+        if isinstance(error, HTTPException):
+            asked = f"{request.method} {request.url.path}"
+            told = {
+                404: (f"Unknown request URL: {asked}. Please check the URL for typos.", "unknown_url"),
+                405: (f"Not allowed to {asked}.", "method_not_supported"),
+            }
+            error = _Refusal(error.status_code, *told.get(error.status_code, (error.detail,)))
+        elif not isinstance(error, _Refusal):
+            error = _Refusal(500, "The server had an error while processing your request.")
+        self.metrics.refused.labels(error.status).inc()
+        return error.response()
+
+    async def close(self) -> None:
+        """Leave ledger, thread and connections."""
+        self.decisions.close()
+        for connection in self.connections.values():
+            await connection.close()
+        self.ledger.close()
+
+
+@dataclass
+class _Answer:
+    """An answer on its way to the caller: whole, or in pieces.
+
+    Attributes
+    ----------
+    begun : whether the caller has got any of it.
+    usd : what it cost, if it tells.
+    whole : its text, if it does not come in pieces.
+    """
+
+    send: Send
+    asked: _Asked
+    choice: _Choice
+    connection: Connection
+    begun: bool = False
+    usd: float | None = None
+    whole: str = ""
+
+    async def hand_on(self, part: dict[str, Any]) -> None:
+        """Take an answer, or send the next piece of one, in the name of the model that says it."""
+        part["model"] = self.choice.model
+        usd = self.connection.usd(part.get("usage"))
+        self.usd = self.usd if usd is None else usd
+        if not self.asked.stream:
+            self.whole = json.dumps(part)
+            return
+        if not (self.asked.stream_options or {}).get("include_usage"):
+            part.pop("usage", None)
+            if not part["choices"]:
+                return
+        await self._piece(json.dumps(part))
+
+    async def end(self, failed: _Refusal | None) -> None:
+        """Send what is whole, or say that all pieces are there, or what went wrong in the midst of them."""
+        if self.asked.stream:
+            await self._piece("[DONE]" if failed is None else json.dumps(failed.body))
+            await self.send({"type": "http.response.body"})
+        else:
+            body = self.connection.without_key(self.whole).encode()
+            await self._begin("application/json", {"content-length": str(len(body))})
+            await self.send({"type": "http.response.body", "body": body})
+
+    async def _piece(self, text: str) -> None:
+        if not self.begun:
+            self.begun = True
+            await self._begin("text/event-stream; charset=utf-8", {})
+        body = f"data: {self.connection.without_key(text)}\n\n".encode()
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _begin(self, kind: str, more: dict[str, str]) -> None:
+        headers = self.choice.headers() | {"content-type": kind, "cache-control": "no-cache"} | more
+        coded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": 200, "headers": coded})
+
+
+def _parsed(raw: bytes) -> tuple[_Asked, dict[str, Any], str]:
+    """What a request asks, its fields to send on, and these as they are sent."""
+    try:
+        body = {name: value for name, value in json.loads(raw).items() if value is not None}
+        sent = {name: value for name, value in body.items() if name in _SENT_ON | {"messages"}}
+        text = json.dumps(sent, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, AttributeError, RecursionError):  # no numbers and half characters are no JSON either
+        message = "We could not parse the JSON body of your request: it must be an object in JSON."
+        raise _Refusal(400, message) from None
+    try:
+        asked = _Asked.model_validate(body)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise _Refusal(400, f"Invalid value for '{where}': {fault['msg']}", param=where) from None
+    unknown = sorted((asked.model_extra or {}).keys() - _SENT_ON)
+    if unknown:
+        message = f"Unrecognized request argument supplied: {unknown[0]}"
+        raise _Refusal(400, message, "unknown_parameter", unknown[0])
+    return asked, sent, text
+
+
+def _refusal(error: TryAgain | CallError, model: str) -> tuple[_Refusal, str]:
+    """What a caller is told of a call without an answer, and the kind that is counted."""
+    if isinstance(error, CallError):
+        status = error.status if error.status in _CALLERS_FAULT else 502
+        return _Refusal(status, str(error)), str(error.status or "refused")
+    status = {"429": 429, "timeout": 504}.get(error.kind, 502)
+    return _Refusal(status, f"{model}: no answer: {error}", wait_s=error.wait_s), error.kind
+
+
+async def _while_there(work: Awaitable[None], receive: Receive) -> bool:
+    """Do work until the caller leaves; False if that came first."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    task, left = asyncio.ensure_future(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left.cancel()
+        task.cancel()  # what is done stays so
+        await asyncio.wait({task, left})
+    if task.cancelled():
+        return False
+    task.result()
+    return True
+
+
+def application(proxy: Proxy, host: str = "127.0.0.1") -> Starlette:
+    """The routes of a proxy; on loopback it answers to no other name, so that no web page can reach it."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await proxy.close()
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", proxy, methods=["POST"]),
+            Route("/v1/models", proxy.models),
+            Route("/health", proxy.health),
+            Route("/metrics", proxy.counted),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)] if host in LOOPBACK else [],
+        exception_handlers=dict.fromkeys((HTTPException, _Refusal, Exception), proxy.refused),
+        lifespan=lifespan,
+    )
+
+
+def serve(proxy: Proxy, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C, and answer then what is at work, for at most the limits' timeout.
+
+    Raises
+    ------
+    OSError : if the address cannot be had.
+    """
+    with _socket(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        say(f"listening on http://{shown}:{listening.getsockname()[1]}/v1")
+        _server(proxy, host).run([listening])
+
+
+@contextmanager
+def serving(proxy: Proxy) -> Iterator[str]:
+    """Base URL of a server on this machine, in a thread of its own, which ends with the block."""
+    with _socket("127.0.0.1", 0) as listening:
+        server = _server(proxy, "127.0.0.1")
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.create_server((host, port), family=family, backlog=2048)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections too; else 40 ms a request
+    return made
+
+
+def _server(proxy: Proxy, host: str) -> uvicorn.Server:
+    config = uvicorn.Config(
+        application(proxy, host),
+        log_level="warning",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(proxy.limits.timeout_s) + 1,
+    )
+    return uvicorn.Server(config)
