@@ -20,7 +20,7 @@ from rb_support.report.own_figures import frontier_figure, more_prompts_figure, 
 from rb_support.simulate.company_log import company_log, told_by_prompt
 from rb_support.stats import halves
 from rb_support.studies import own_outcomes as own
-from rb_support.studies import own_savings
+from rb_support.studies import own_savings, own_served
 from rb_support.studies.own_savings import (
     BEST,
     EQUAL,
@@ -325,3 +325,20 @@ def test_any_degenerate_table_gets_sentences(table: Outcomes, hashed: None) -> N
     for figure in found["figures"]:
         figure.canvas.draw()
     plt.close("all")
+
+
+def test_a_saved_router_answers_one_request(hashed: None, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes to the model that the router itself chooses."""
+    pytest.importorskip("starlette")
+    monkeypatch.setattr("rb_support.deploy.server.encoder", lambda *_: own.embed)
+    table = company_log(120)
+    router = own.judge(table, "ridge")
+    _, setting, _ = own.settings(router, 1000, budget=0.0, quality=0.95, share=0.2).values()
+    ready, _ = own.deployed(table, "ridge", setting, 0.95)
+    ready.save(tmp_path)
+    prompt = table.frame["prompt"][0]
+    with own_served.client_of(tmp_path) as client:
+        messages = [{"role": "user", "content": prompt}]
+        answer = client.chat.completions.with_raw_response.create(model="router", messages=messages)
+    assert answer.headers["x-router-model"] == ready.route([prompt])["model"][0]
+    assert answer.parse().choices[0].message.content
