@@ -20,6 +20,7 @@ from rb_support.outcomes import Outcomes, PartialOutcomes, TableError
 from rb_support.routers import lambda_path, model_points
 from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
+from rb_support.sources import load_routerbench
 from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
 from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, Judged, Savings, routed_rows
 from rb_support.studies.predictive import (
@@ -46,13 +47,16 @@ SPARE = 0.005
 
 
 def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) -> PartialOutcomes:
-    """Outcome table that notebook 08 asks for: the simulated company log, or what `load_outcomes` loads.
+    """Outcome table that notebook 08 asks for: the simulated company log, or one as `load_outcomes` takes it.
 
-    A cell that an own table lacks stays missing: routers learn each model from the rows that it answered.
+    "real" is RouterBench's 0-shot sample, drawn over all tasks as a log is; few-shot prompts are not. A cell
+    that an own table lacks stays missing: routers learn each model from the rows that it answered.
     """
+    if data == "real":
+        return load_routerbench("sample")
     if data == "simulated" and scale in ROWS:
         return company_log(SIZES[scale], seed=seed)
-    if data != "real" and Path(data).is_file():
+    if Path(data).is_file():
         return Outcomes.read(data, missing="keep")
     return load_outcomes(data, scale=scale, seed=seed)
 
