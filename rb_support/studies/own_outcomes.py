@@ -333,7 +333,7 @@ def deployed(
     except TableError as error:
         return None, f"No router can be fitted and saved here: {error}."
     router = replace(fitted, goal=deploy.Goal(quality=goal), setting=setting)
-    return router, f"{kind}, set to {router.goal}; {router.worth}."
+    return router, f"{kind}, set to {router.goal}. By the rows that it keeps apart, alone: {router.worth}."
 
 
 def drifts(router: deploy.DeployedRouter, table: PartialOutcomes, *, seed: int = 0) -> str:
