@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(data_commands.app, name="data")
 app.add_typer(table_commands.app, name="table")
 app.command()(route_commands.fit)
+app.command()(route_commands.calibrate)
 app.command()(route_commands.route)
 app.command()(serve_commands.serve)
 app.add_typer(construct_commands.app, name="construct")

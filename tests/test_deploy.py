@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from rb_support import deploy
 from rb_support.__main__ import app
 from rb_support.deploy.calibration import calibrate
+from rb_support.deploy.drift import Reference
 from rb_support.outcomes import Outcomes
+from rb_support.studies.predictive import compare_predictions
 
 WORDS = {"sums": ["add", "subtract", "divide"], "poems": ["rhyme", "sonnet", "verse"]}
 PROMPTS = ["add number 999 of sums", "sonnet number 999 of poems"]
@@ -35,10 +37,10 @@ def table(n=240, seed=0):
 
 @pytest.fixture(scope="module")
 def routers():
-    return {kind: deploy.fit(table(), kind) for kind in ("ridge", "knn", "mlp")}
+    return {kind: deploy.fit(table(), kind) for kind in deploy.router.MADE}
 
 
-@pytest.mark.parametrize("kind", ["ridge", "knn", "mlp"])
+@pytest.mark.parametrize("kind", [*deploy.router.MADE])
 def test_loaded_in_another_process_it_decides_alike(routers, kind, tmp_path):
     router = routers[kind].calibrate(quality=0.9)
     router.save(tmp_path)
@@ -57,6 +59,8 @@ def test_loaded_in_another_process_it_decides_alike(routers, kind, tmp_path):
     assert (again.setting, again.goal, again.models) == (router.setting, router.goal, router.models)
     np.testing.assert_array_equal(again.predicted, router.predicted)
     assert again.calibrate(share=0.2).setting == router.calibrate(share=0.2).setting  # and is set anew alike
+    assert (again.worth, again.learnt) == (router.worth, router.learnt)
+    assert again.drift(PROMPTS) == router.drift(PROMPTS)
 
 
 def test_it_learns_who_is_worth_the_price(routers):
@@ -108,7 +112,45 @@ def test_a_router_that_learnt_nothing_says_so(tmp_path):
     blind = Outcomes(blind.frame, rng.permutation(blind.quality), blind.cost, blind.models)
     blind.to_parquet(tmp_path / "blind.parquet")
     command = ["fit", str(tmp_path / "blind.parquet"), "--out", str(tmp_path / "r"), "--quality", "0.9"]
-    assert "nothing was learnt" in CliRunner().invoke(app, command).output
+    assert "no router is worth it here: nothing was learnt" in CliRunner().invoke(app, command).output
+
+
+def test_the_verdict_is_that_of_the_studies():
+    """The same systems on the same rows: the honest lead of notebook 03, and what luck reaches."""
+    mine = table(600)
+    shuffled = np.random.default_rng(5).permutation(mine.quality)
+    blind = Outcomes(mine.frame, shuffled, mine.cost, mine.models)
+    for each, leads in ((mine, True), (blind, False)):
+        router, (train, held_out) = deploy.fit(each, "knn"), each.split(0.7, seed=0)
+        found = router.worth
+        comparison = compare_predictions(train, held_out, {"r": router.predicted})
+        row = comparison.table(rng=np.random.default_rng(0), draws=200).iloc[2]
+        assert found.finding == row["finding"] and (found.finding == "leads") == leads
+        assert found.lead == pytest.approx(row["honest_minus_zero"], abs=0.01)
+        assert found.placebo_high == pytest.approx(row["placebo_high"], abs=0.02)
+        assert found.rows == len(held_out)
+    assert "no router is worth it here: a fixed mixture" in str(found)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "sw"])
+def test_prompts_of_another_kind_are_told_from_the_held_out_ones(routers, kind):
+    alike = routers[kind].drift(table(150, seed=9).frame["prompt"].tolist())
+    assert not alike.differs and alike.far < 0.1 and "cannot be told" in str(alike)
+    other = routers[kind].drift([f"Which river flows through town {i}?" for i in range(20)])
+    assert other.differs and other.prompts == 20 and "NOT like" in str(other)
+    one_sided = routers[kind].drift([f"sonnet number {i} of poems" for i in range(30)])
+    assert one_sided.differs
+    again = routers[kind].drift(["add number 999 of sums"] * 50)
+    assert again.prompts == 1 and not again.differs  # one prompt, however often it is asked
+
+
+def test_the_drift_test_keeps_its_level():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        draws = rng.normal(size=(60, 5))
+        found.append(Reference.of(draws, draws[:30]).drift(rng.normal(size=(15, 5))).chance)
+    assert 0.01 < np.mean(np.array(found) <= 0.05) < 0.10
 
 
 def test_one_goal_is_given(routers):
@@ -139,6 +181,10 @@ def test_files_that_are_no_router_are_refused(routers, tmp_path):
     _swap(folder, pickle.dumps({"predictor": 1}))
     with pytest.raises(deploy.RouterFileError):
         deploy.load(folder)
+    routers["knn"].save(tmp_path / "other")
+    _swap(folder, (tmp_path / "other" / "router.skops").read_bytes())
+    with pytest.raises(deploy.RouterFileError, match="of different routers"):
+        deploy.load(folder)
     (folder / "card.json").write_text("{}")
     with pytest.raises(deploy.RouterFileError, match="are no router"):
         deploy.load(folder)
@@ -156,8 +202,27 @@ def test_the_card_says_what_it_is_and_holds_no_prompt(routers, tmp_path):
     routers["knn"].calibrate(budget=0.01).save(tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["mean_usd_per_query"].keys() == {"small", "large"} and card["setting"]["rows"] > 50
+    assert card["worth"]["finding"] == "leads" and card["worth"]["lead"] > card["worth"]["placebo_high"]
+    assert card["learnt"]["rows"] == 240 and len(card["learnt"]["table_sha256"]) == 64
     everything = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"number 1 of" not in everything
+    ids = pd.read_parquet(tmp_path / "held_out.parquet")["sample_id"]
+    assert ids.tolist() == [str(row) for row in range(len(ids))]  # a table's own may name a person
+
+
+def test_a_saved_router_is_set_to_another_goal_without_its_table(routers, tmp_path):
+    routers["ridge"].calibrate(quality=0.95).save(tmp_path)
+    run = CliRunner().invoke
+    asked = run(app, ["calibrate", str(tmp_path), "--budget", "10", "--queries", "1000"])
+    assert asked.exit_code == 0 and "goal: at most 10 USD per 1,000 queries" in asked.output, asked.output
+    assert "blindly mixed" in asked.output and "the router is worth it" in asked.output
+    assert deploy.load(tmp_path).goal == deploy.Goal(quality=0.95)
+    assert run(app, ["calibrate", str(tmp_path), "--share", "0", "--save"]).exit_code == 0
+    assert deploy.load(tmp_path).route(PROMPTS)["model"].tolist() == ["small", "small"]
+    assert run(app, ["calibrate", str(tmp_path)]).exit_code == 2
+    assert run(app, ["calibrate", str(tmp_path / "none"), "--share", "0"]).exit_code == 1
+    told = run(app, ["route", str(tmp_path), "add", "--drift"])
+    assert "cannot be told from the held-out ones" in told.stderr and len(told.stdout.splitlines()) == 1
 
 
 def test_from_a_table_to_decisions_by_commands(tmp_path):

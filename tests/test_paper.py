@@ -171,7 +171,9 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
             "rl-tab4", "rl-tab6", "rl-tab7", "rl-tabD", "rl-fig2", "own-transfer", "own-audit",
             "own-audit-table", "own-new-model",
         },
-        "08_your_own_outcomes": {"own-frontier", "own-savings"},
+        "08_your_own_outcomes": {
+            "own-frontier", "own-worth", "own-settings", "own-savings", "own-more-prompts",
+        },
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`python -m rb_support fit` and `route`: a router made of an own table, saved, and asked.
+"""`python -m rb_support fit`, `calibrate` and `route`: a router made of an own table, saved, set and asked.
 
 Exit codes: 0 done, 1 the table or the router cannot be used, 2 a wrong option.
 """
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 UNUSABLE, USAGE = 1, 2
 
-Kind = Literal["ridge", "knn", "mlp"]
-Budget = Annotated[float | None, typer.Option(help="USD that may be spent on --queries queries.")]
+Kind = Literal["ridge", "knn", "mlp", "sw", "factorization"]
+Folder = Annotated[Path, typer.Argument(help="Folder that `fit` saved.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        help="USD that --queries queries may cost; 50 USD a month for 20,000: --budget 50 --queries 20000."
+    ),
+]
 Queries = Annotated[int, typer.Option(help="How many queries the budget is for, such as a month's.")]
 Quality = Annotated[float | None, typer.Option(help="Share of the best model's quality to reach: 0.95.")]
 Share = Annotated[float | None, typer.Option(help="Largest share of calls to the dearest model: 0.3.")]
@@ -30,44 +36,83 @@ Share = Annotated[float | None, typer.Option(help="Largest share of calls to the
 def fit(
     table: Annotated[Path, typer.Argument(help="Outcome table, CSV or Parquet; see `table convert`.")],
     out: Annotated[Path, typer.Option(help="Folder to save the router in.")],
-    kind: Annotated[Kind, typer.Option(help="How quality is predicted.")] = "ridge",
+    kind: Annotated[
+        Kind, typer.Option(help="How quality is predicted; sw and factorization learn from battles.")
+    ] = "ridge",
     budget: Budget = None,
     queries: Queries = 1000,
     quality: Quality = None,
     share: Share = None,
+    battles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Votes to learn from besides (sw, factorization): prompt, model_a, model_b, winner."
+        ),
+    ] = None,
     embedding: Annotated[str, typer.Option(help="Text encoder of the prompts.")] = "minilm",
     seed: Annotated[int, typer.Option(help="Of the split and of what is drawn.")] = 0,
 ) -> None:
     """Fit a router on a table, set it to one goal, and save it.
 
     Give one of --budget, --quality and --share. What it prints to expect was measured on rows that had no
-    part in the fit or in the choice.
+    part in the fit or in the choice, and so was whether the router is worth it at all.
 
     Exit codes: 0 saved, 1 the table cannot be used, 2 a wrong option.
     """
     from rb_support import deploy
-    from rb_support.outcomes import Outcomes
+    from rb_support.outcomes import Battles, Origin, Outcomes, convert
 
-    if sum(goal is not None for goal in (budget, quality, share)) != 1:
-        raise typer.BadParameter("give exactly one of --budget, --quality and --share")
-    if queries < 1:
-        raise typer.BadParameter(f"{queries} is no number of queries", param_hint="--queries")
-    per_query = None if budget is None else budget / queries
+    goal = _goal(budget, queries, quality, share)
     with in_words(USAGE, ValueError), _in_words():
-        router = deploy.fit(Outcomes.read(table), kind, embedding=embedding, seed=seed)
-        router = router.calibrate(budget=per_query, quality=quality, share=share, seed=seed)
+        votes = None
+        if battles is not None:
+            read = convert.read_any(battles)
+            origin = Origin("own", battles.name, ((battles.name, read.sha256),), tuple(read.notes))
+            votes = Battles.from_frame(read.frame, origin=origin, name=battles.name)
+        fitted = deploy.fit(
+            Outcomes.read(table, missing="keep"), kind, battles=votes, embedding=embedding, seed=seed
+        )
+        router = fitted.calibrate(**goal, seed=seed)
         router.save(out)
-    say(f"{_expected(router)}\n\nsaved in {out}")
+    say(f"{_made(router)}\n\n{_expected(router)}\n\n{router.worth}\n\nsaved in {out}")
+
+
+def calibrate(
+    router: Folder,
+    budget: Budget = None,
+    queries: Queries = 1000,
+    quality: Quality = None,
+    share: Share = None,
+    save: Annotated[bool, typer.Option("--save", help="Set the saved router to this goal.")] = False,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+) -> None:
+    """Say which setting keeps another goal, and what to expect of it; nothing is fitted anew.
+
+    Give one of --budget, --quality and --share.
+
+    Exit codes: 0 done, 1 the router cannot be used, 2 a wrong option.
+    """
+    from rb_support import deploy
+
+    goal = _goal(budget, queries, quality, share)
+    with in_words(USAGE, ValueError), _in_words():
+        found = deploy.load(router).calibrate(**goal, seed=seed)
+        if save:
+            found.save(router)
+    say(f"{_expected(found)}\n\n{found.worth}" + (f"\n\nsaved in {router}" if save else ""))
 
 
 def route(
-    router: Annotated[Path, typer.Argument(help="Folder that `fit` saved.")],
+    router: Folder,
     prompts: Annotated[list[str] | None, typer.Argument(help="Prompts.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="Text file, a prompt a line; - for standard input.")
     ] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Say whether the prompts are like those it was measured on.")
+    ] = False,
 ) -> None:
-    """Say which model each prompt goes to, one JSON record a line.
+    """Say which model each prompt goes to, one JSON record a line; of drift, on standard error.
 
     Exit codes: 0 routed, 1 the router cannot be used, 2 a wrong option.
     """
@@ -78,46 +123,69 @@ def route(
         asked = [*(prompts or ()), *(line for line in text.splitlines() if line.strip())]
         if not asked:
             raise typer.BadParameter("give prompts, or a file of them with --file")
-        found = deploy.load(router).route(asked)
+        loaded = deploy.load(router)
+        found = loaded.route(asked)
+        if drift:
+            say(str(loaded.drift(asked)), err=True)
     for prompt, row in zip(asked, found.to_dict("records"), strict=True):
         typer.echo(json.dumps({"prompt": prompt, **row}, ensure_ascii=True))
 
 
+def _goal(
+    budget: float | None, queries: int, quality: float | None, share: float | None
+) -> dict[str, float | None]:
+    """One goal of three, the budget in USD per query."""
+    if sum(goal is not None for goal in (budget, quality, share)) != 1:
+        raise typer.BadParameter("give exactly one of --budget, --quality and --share")
+    if queries < 1:
+        raise typer.BadParameter(f"{queries} is no number of queries", param_hint="--queries")
+    return {"budget": None if budget is None else budget / queries, "quality": quality, "share": share}
+
+
+def _made(router: DeployedRouter) -> str:
+    """What a router was made from, in lines."""
+    learnt, models = router.learnt, len(router.models)
+    kept = f"judged on {learnt.held_out_rows:,} others"
+    lacking = learnt.rows * models - learnt.answers
+    lines = [
+        f"{router.kind}, {router.origin.name}: {learnt.rows:,} rows x {models} models",
+        f"learnt from {learnt.training_rows:,} rows ({learnt.training_answers:,} answers), {kept}",
+    ]
+    if lacking:
+        lines.append(f"{lacking:,} answers are missing; the rows it is judged on are complete")
+    if learnt.battles:
+        out = f"; {learnt.battles_left_out:,} on held-out prompts were left out"
+        lines.append(f"and from {learnt.battles:,} battles" + (out if learnt.battles_left_out else ""))
+    return "\n".join(lines)
+
+
 def _expected(router: DeployedRouter) -> str:
-    """What a calibrated router is expected to give, and what the single models give, in lines."""
-    from rb_support.routers import knows_nothing
+    """What a calibrated router is expected to give, and what the money gives without one, in lines."""
+    from rb_support.frontier import Curve
 
     setting = router.setting
     assert setting is not None
     (cost, c_low, c_high), (quality, q_low, q_high) = setting.usd_per_query, setting.quality
-    points = sorted(
-        zip(router.held_out.points().tolist(), router.models, strict=True), key=lambda p: -p[0][1]
-    )
-    (best_cost, best_quality), best = points[0]
-    calls = [
-        f"{share:.0%} {model}"
-        for share, model in sorted(zip(setting.calls, router.models, strict=True), reverse=True)
-        if share
-    ]
-    learnt = (
-        ""
-        if not knows_nothing(router.predicted)
-        else (
-            "nothing was learnt: these prompts do not tell one model from another, so all go to the same one"
-        )
-    )
+    points = router.held_out.points()
+    best = int(points[:, 1].argmax())
+    best_cost, best_quality = points[best]
+    calls = sorted(zip(setting.calls, router.models, strict=True), reverse=True)
+    mixture = Curve(points, router.models)
+    money = max(cost, points[:, 0].min())
+    parts = ", ".join(f"{part.probability:.0%} {part.label}" for part in mixture.mixture(money))
     reached = "" if setting.reached else " (NOT reached on the held-out rows: this is the nearest)"
     saved = f", {1 - cost / best_cost:.0%} less" if best_cost > cost else ""
     return "\n".join(
         [
             f"goal: {router.goal}{reached}",
+            f"setting: a call is worth {setting.willingness_to_pay:.4g} USD per unit of quality",
             f"to expect on new prompts, from {setting.rows:,} held-out rows:",
             f"  cost     {1000 * cost:.4g} USD per 1,000 queries [{1000 * c_low:.4g}, {1000 * c_high:.4g}]",
             f"  quality  {quality:.3f} [{q_low:.3f}, {q_high:.3f}]",
-            f"  calls    {', '.join(calls)}",
-            f"always {best}: {1000 * best_cost:.4g} USD, quality {best_quality:.3f}; the router costs "
-            f"{1000 * cost:.4g} USD{saved}, quality {quality - best_quality:+.3f}",
-            *([learnt] if learnt else []),
+            f"  calls    {', '.join(f'{share:.0%} {model}' for share, model in calls if share)}",
+            f"always {router.models[best]}: {1000 * best_cost:.4g} USD, quality {best_quality:.3f}; "
+            f"the router costs {1000 * cost:.4g} USD{saved}, quality {quality - best_quality:+.3f}",
+            f"for the same money, blindly mixed ({parts}): quality {float(mixture.at(money)):.3f}",
         ]
     )
 

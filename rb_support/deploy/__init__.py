@@ -6,6 +6,8 @@ load("router").route(["What is 2 + 2?"])
 """
 
 from rb_support.deploy.calibration import Goal, Setting
+from rb_support.deploy.drift import Drift
 from rb_support.deploy.router import DeployedRouter, RouterFileError, fit, load
+from rb_support.deploy.worth import Worth
 
-__all__ = ["DeployedRouter", "Goal", "RouterFileError", "Setting", "fit", "load"]
+__all__ = ["DeployedRouter", "Drift", "Goal", "RouterFileError", "Setting", "Worth", "fit", "load"]

@@ -6,7 +6,6 @@ choice: each half of the held-out rows judges what the other half chose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import lambda_path
 from rb_support.routers.decision import LambdaPath
-from rb_support.stats import bootstrap_weights, interval
+from rb_support.stats import bootstrap_weights, halves, interval
 
 Array = NDArray[np.float64]
 
@@ -97,9 +96,9 @@ def calibrate(
     path = lambda_path(predicted, mean_cost)
     chosen, reached = _choose(path, held_out, goal, dearest, np.ones(n))
     measured = [
-        _given(path.choices(_choose(path, held_out, goal, dearest, half)[0]), held_out, 1.0 - half)
-        for half in _halves(n, rng)
-    ] or [_given(path.choices(chosen), held_out, np.ones(n))]
+        _given(path.choices(_choose(path, held_out, goal, dearest, chooses)[0]), held_out, pays)
+        for chooses, pays in zip(*(part.astype(float) for part in halves(n, rng, _HALVINGS)), strict=True)
+    ]
     calls = path.choices(chosen)
     draws = [_given(calls, held_out, weights) for weights in bootstrap_weights(n, 500, rng)]
     cost, quality = np.mean(measured, axis=0)
@@ -114,15 +113,6 @@ def calibrate(
         reached=reached,
         rows=n,
     )
-
-
-def _halves(n: int, rng: np.random.Generator) -> Iterator[Array]:
-    """0/1 weights of random halves and of their complements; none where there is nothing to halve."""
-    for _ in range(_HALVINGS if n > 3 else 0):
-        half = np.zeros(n)
-        half[rng.permutation(n)[: n // 2]] = 1.0
-        yield half
-        yield 1.0 - half
 
 
 def _given(calls: NDArray[np.intp], held_out: Outcomes, weights: Array) -> Array:

@@ -1,0 +1,107 @@
+"""Whether a router is worth having: does it lead what knows nothing, on rows that it has not seen?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rb_support.frontier import hull_indices
+from rb_support.outcomes import Outcomes
+from rb_support.routers import dealt_out, knows_nothing, lambda_path, model_points
+from rb_support.stats import System, bootstrap_honest_aiq, honest_aiqs, simultaneous
+
+Array = NDArray[np.float64]
+Finding = Literal["leads", "no lead shown", "behind zero", "knows nothing"]
+
+_PLACEBOS = 24
+_DRAWS = 500
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Honest AIQ on held-out rows: policies chosen on half of them, priced on the other.
+
+    Attributes
+    ----------
+    aiq, zero : of the router, and of the better zero router: the one chosen on the training rows, or the
+        paper's, which sees the held-out means.
+    lead : aiq - zero, with its 95% interval `low` to `high`.
+    placebo_high : 97.5% quantile of the lead of the router's own predictions dealt out to the rows at random.
+    rows : held-out rows.
+    """
+
+    aiq: float
+    zero: float
+    lead: float
+    low: float
+    high: float
+    placebo_high: float
+    rows: int
+    knows_nothing: bool
+
+    @property
+    def finding(self) -> Finding:
+        """It "leads" if the interval excludes zero and the lead is above what luck reaches."""
+        if self.knows_nothing:
+            return "knows nothing"
+        if self.high < 0:
+            return "behind zero"
+        return "leads" if self.low > 0 and self.lead > self.placebo_high else "no lead shown"
+
+    def __str__(self) -> str:
+        if self.knows_nothing:
+            return (
+                "no router is worth it here: nothing was learnt, these prompts do not tell one model from "
+                "another, so all go to the same one"
+            )
+        numbers = (
+            f"lead {self.lead:+.4f} [{self.low:+.4f}, {self.high:+.4f}] in honest AIQ on {self.rows:,} "
+            f"held-out rows; luck alone reaches {self.placebo_high:+.4f}"
+        )
+        if self.finding == "leads":
+            return f"the router is worth it: it leads every fixed mixture of models ({numbers})"
+        does = "does better" if self.finding == "behind zero" else "does as well, as far as these rows tell"
+        return f"no router is worth it here: a fixed mixture of models {does} ({numbers})"
+
+
+def worth(
+    predicted: Array, mean_cost: Array, train_points: Array, held_out: Outcomes, rng: np.random.Generator
+) -> Worth:
+    """Hold a router against both zero routers and against its own predictions dealt out at random.
+
+    Parameters
+    ----------
+    predicted : (n, m) quality that it predicts for the held-out rows.
+    mean_cost : (m,) USD per query that it expects of a call.
+    train_points : (m, 2) cost and quality of every model on the training rows.
+    held_out : n rows.
+    rng : of halvings, resamples and placebos.
+    """
+    every, chosen = model_points(held_out), hull_indices(train_points)
+    zeros: dict[str, System] = {"seen": every, "trained": lambda weights: every(weights)[chosen]}
+
+    def follow(quality: Array) -> System:
+        return lambda_path(quality, mean_cost).on(held_out.quality, held_out.cost)
+
+    n, blind = len(held_out), knows_nothing(predicted)
+    areas, samples = bootstrap_honest_aiq({"router": follow(predicted)} | zeros, n, rng=rng, draws=_DRAWS)
+    rival = max(zeros, key=lambda name: areas[name])
+    lead = areas["router"] - areas[rival]
+    ((low, high),) = simultaneous([lead], samples[["router"]].sub(samples[rival], axis=0)).tolist()
+    leads = [] if not blind else [lead]
+    for _ in range(0 if blind else _PLACEBOS):
+        placed = honest_aiqs({"router": follow(dealt_out(predicted, rng))} | zeros, n, rng=rng, halvings=8)
+        leads.append(placed.pop("router") - max(placed.values()))
+    return Worth(
+        aiq=areas["router"],
+        zero=areas[rival],
+        lead=lead,
+        low=low,
+        high=high,
+        placebo_high=float(np.quantile(leads, 0.975)),
+        rows=n,
+        knows_nothing=blind,
+    )
