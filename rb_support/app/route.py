@@ -173,11 +173,16 @@ def _expected(router: DeployedRouter) -> str:
     mixture = Curve(points, router.models)
     money = max(cost, points[:, 0].min())
     parts = ", ".join(f"{part.probability:.0%} {part.label}" for part in mixture.mixture(money))
+    goal = router.goal
+    assert goal is not None
     reached = "" if setting.reached else " (NOT reached on the held-out rows: this is the nearest)"
+    beyond = goal.budget is not None and cost > goal.budget
+    if setting.reached and (beyond or (goal.quality is not None and quality < goal.quality * best_quality)):
+        reached = " (kept on the rows it was chosen on; on others expect what follows)"
     saved = f", {1 - cost / best_cost:.0%} less" if best_cost > cost else ""
     return "\n".join(
         [
-            f"goal: {router.goal}{reached}",
+            f"goal: {goal}{reached}",
             f"setting: a call is worth {setting.willingness_to_pay:.4g} USD per unit of quality",
             f"to expect on new prompts, from {setting.rows:,} held-out rows:",
             f"  cost     {1000 * cost:.4g} USD per 1,000 queries [{1000 * c_low:.4g}, {1000 * c_high:.4g}]",

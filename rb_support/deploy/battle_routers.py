@@ -97,12 +97,13 @@ class BattleRouter(ABC):
             place = np.array([self.names.index(name) for name in battles.models])
             a, b = (place[side] for side in fighters(battles))
             votes = Fights(np.arange(n, len(vectors)), a, b, battles.share, battles.weight)
-            told = Fights(*map(np.concatenate, zip(told, votes, strict=True)))
+            both: list[Any] = [np.concatenate(parts) for parts in zip(told, votes, strict=True)]
+            told = Fights(*both)
             prompts += battles.frame["prompt"].tolist()
         prompt = np.unique(np.asarray(prompts, dtype=str), return_inverse=True)[1]
         self._means = np.nanmean(train.quality, axis=0)
-        margins, parts = np.zeros((n, self._models)), folds(train, seed=self.seed)
-        for _, left in parts:
+        margins = np.zeros((n, self._models))
+        for _, left in folds(train, seed=self.seed):
             self._learn(vectors, prompt, told.take(~np.isin(prompt[told.row], prompt[left])))
             margins[left] = self.margins(vectors[left])
         self._center = margins.mean(axis=0)

@@ -62,7 +62,7 @@ class Worth:
             f"held-out rows; luck alone reaches {self.placebo_high:+.4f}"
         )
         if self.finding == "leads":
-            return f"the router is worth it: it leads every fixed mixture of models ({numbers})"
+            return f"the router is worth it: over all budgets it leads fixed mixtures of models ({numbers})"
         does = "does better" if self.finding == "behind zero" else "does as well, as far as these rows tell"
         return f"no router is worth it here: a fixed mixture of models {does} ({numbers})"
 
