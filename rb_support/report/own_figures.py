@@ -14,7 +14,6 @@ from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
     cost_axis,
-    cost_label,
     model_legend,
     panels,
     part_title,
@@ -50,7 +49,7 @@ def frontier_figure(outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[
         plot_models(ax, outcomes.points(), outcomes.models)
         for marker, (goal, setting) in zip(_MARKS, settings.items(), strict=False):
             _plot_setting(ax, setting, goal, marker)
-        cost_axis(ax, cost_label(outcomes), log=ax is axes[1])
+        cost_axis(ax, outcomes.cost_unit, log=ax is axes[1])
     axes[0].set_title(part_title("Your models and router", outcomes), fontsize=8.5)
     axes[1].set_title("the same, log cost", fontsize=8.5, fontweight="normal")
     axes[0].set_ylabel("mean quality")
