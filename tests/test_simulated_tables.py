@@ -26,7 +26,7 @@ def _of(found: pd.DataFrame, benchmark: str, router: str) -> pd.DataFrame:
 @pytest.mark.parametrize("router", ROUTERS)
 @pytest.mark.parametrize("benchmark", ["MMLU", "GSM8K"])
 def test_votes_alone_stay_near_chance(found: pd.DataFrame, benchmark: str, router: str) -> None:
-    assert abs(_of(found, benchmark, router)["votes"].mean() - 0.5) < 0.06
+    assert abs(_of(found, benchmark, router)["votes"].mean() - 0.5) < 0.08
 
 
 @pytest.mark.parametrize("router", ROUTERS)
