@@ -20,7 +20,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 def _of(found: pd.DataFrame, benchmark: str, router: str) -> pd.DataFrame:
-    return found.xs((benchmark, router), level=("benchmark", "router"))
+    return pd.DataFrame(found.xs((benchmark, router), level=("benchmark", "router")))
 
 
 @pytest.mark.parametrize("router", ROUTERS)
