@@ -76,7 +76,7 @@ def test_stronger_tiers_win_more(by_tier: pd.DataFrame) -> None:
 
 
 def test_the_first_tier_against_the_third(by_tier: pd.DataFrame) -> None:
-    assert 0.68 < by_tier.loc[0, 2] < 0.75
+    assert 0.63 < by_tier.loc[0, 2] < 0.72  # about two thirds
 
 
 def test_strengths_add_up_as_in_a_bradley_terry_model(by_tier: pd.DataFrame) -> None:
@@ -166,6 +166,38 @@ def test_voters_know_little_of_a_models_taste() -> None:
     place = fighters["model"].tolist().index("mixtral-8x7b-instruct-v0.1")
     seen = arena._tastes(catalog.MMLU, fighters, 0)[:, place]
     assert 0.05 < np.corrcoef(seen, known[:, 1])[0, 1] < 0.6  # 57 topics; kinship's root is 0.32
+
+
+# How much is preferred on each kind of prompt
+
+
+@pytest.mark.parametrize("dataset", [catalog.MT_BENCH, catalog.MMLU, catalog.GSM8K, catalog.MBPP])
+def test_votes_prefer_the_strong_class_alike_on_every_kind(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "_counts", lambda quantity, n: {dataset: n})
+    found = simulate_arena(12_000)
+    tier = paper.routellm_tiers().set_index("model")["tier"]
+    a, b = (found.frame[side].map(tier).to_numpy() for side in ("model_a", "model_b"))
+    share = np.concatenate([found.share[(a < 2) & (b == 2)], 1 - found.share[(b < 2) & (a == 2)]])
+    assert share.mean() == pytest.approx(assumed.value("label_level"), abs=0.04)
+
+
+def test_the_judge_and_golden_labels_prefer_gpt4_alike(judged: Battles, pair: PairScores) -> None:
+    level = assumed.value("label_level")
+    np.testing.assert_allclose(judged.frame.groupby("dataset")["score"].mean(), level, atol=1e-6)
+    mmlu = pair.of(catalog.MMLU)
+    assert 0.5 + (mmlu.strong - mmlu.weak).mean() / 2 == pytest.approx(level, abs=0.02)
+
+
+def test_told_difficulty_rises_with_wording_and_topic() -> None:
+    part = assumed.assumptions(catalog.MT_BENCH, (GPT4, MIXTRAL))
+    queries = latent.draw_queries(part, np.full(8, 50), np.random.default_rng(0))
+    hard = pd.Series(latent.told_difficulty(part, queries))
+    assert hard.groupby(queries.level).mean().is_monotonic_increasing
+    by_topic = hard.groupby(part.topics["topic"].to_numpy()[queries.topic]).mean()
+    assert by_topic.idxmax() == "math"
+    assert by_topic.idxmin() == "humanities"
 
 
 # The judge

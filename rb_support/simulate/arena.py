@@ -3,6 +3,8 @@
 The prompts speak of the topics of `simulate_outcomes` and are as hard as there, so that a router may learn
 from battles what it needs on outcomes; but they are drawn in streams of their own. A voter sees the two
 answers' qualities, which are made as scores are made there, with noise; where they are close it is a tie.
+The harder a prompt says it is, the less of the qualities people see; a judge sees them everywhere, and gives
+GPT-4 the same share of the win on every kind of prompt.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from rb_support import catalog, paper
 from rb_support.outcomes import Battles
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.assumptions import Assumptions, Floats, assumptions, value
-from rb_support.simulate.latent import LEVELS, Integers, draw_factors, draw_queries, draw_tastes
+from rb_support.simulate.latent import Integers, draw_factors, draw_queries, draw_tastes, told_difficulty
 from rb_support.simulate.prompts import write_prompts
 
 GPT4, MIXTRAL = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
@@ -33,6 +35,8 @@ CHAT = "Chat"
 SHORTEST = 16
 """Characters below which RouteLLM leaves a prompt out of training (section 5)."""
 
+_BISECTIONS = 45
+
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
@@ -43,6 +47,7 @@ class _Asked:
     part : what is assumed of the dataset, for the two models of strength 1 and 0.
     frame : n rows: prompt, dataset, topic, level.
     topic : (n,) row in the part's topics.
+    hard : (n,) how hard the words say that it is, in standard deviations.
     factors : (n, 3) what makes the prompts hard.
     taste : (topics, k) each fighter's own taste for each topic.
     """
@@ -50,6 +55,7 @@ class _Asked:
     part: Assumptions
     frame: pd.DataFrame
     topic: Integers
+    hard: Floats
     factors: Floats
     taste: Floats
 
@@ -81,7 +87,7 @@ def simulate_arena(n: int = 20_000, seed: int = 0) -> Battles:
         sides = _pair_up(len(fighters), count, rngs[3])
         quality = _qualities(asked, strength, sides, rngs[4])
         # Of answers to hard questions people see less how good they are, and as well how they please.
-        sight = 1 - value("arena_blur") * asked.frame["level"].to_numpy(dtype=float) / (LEVELS - 1)
+        sight = ndtr(-value("arena_blur") * asked.hard)
         seen = sight[:, None] * quality + value("arena_style") * strength[sides]
         vote = _votes(seen[:, 0] - seen[:, 1], rngs[5])
         model = fighters["model"].to_numpy(dtype=object)[sides]
@@ -114,11 +120,24 @@ def simulate_judge(n: int = 4_000, seed: int = 0) -> Battles:
         sides = np.tile([0, 1], (count, 1))
         quality = _qualities(asked, np.array([1.0, 0.0]), sides, rngs[4])
         seen = quality[:, 0] - quality[:, 1] + value("judge_noise") * rngs[5].standard_normal(count)
-        share = ndtr(seen / value("judge_softness"))
+        share = ndtr((seen + _lean(seen)) / value("judge_softness"))
         near = np.abs(share - 0.5) < value("judge_tie_band")
         winner = np.where(near, "tie", np.where(share > 0.5, "model_a", "model_b"))
         parts.append(asked.frame.assign(model_a=GPT4, model_b=MIXTRAL, winner=winner, score=share))
     return _battles(parts, "judge", "judge", seed)
+
+
+def _lean(seen: Floats) -> float:
+    """Lead that the judge adds, so that GPT-4 takes the assumed share of the win on every kind of prompt.
+
+    Where one kind had a higher level than another, a router would sort queries by the kind they resemble.
+    """
+    low, high = -1.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        too_high = ndtr((seen + middle) / value("judge_softness")).mean() > value("label_level")
+        low, high = (low, middle) if too_high else (middle, high)
+    return high
 
 
 def _fighters() -> pd.DataFrame:
@@ -135,7 +154,7 @@ def _counts(quantity: str, n: int) -> dict[str, int]:
     shares = rows[rows["quantity"] == quantity].set_index("dataset")["value"].astype(float)
     counts = {str(name): int(share * n) for name, share in shares.items()}
     counts[str(shares.index[0])] += n - sum(counts.values())
-    return counts
+    return {name: count for name, count in counts.items() if count}
 
 
 def _known_tastes(dataset: str, seed: int) -> Floats:
@@ -175,7 +194,8 @@ def _ask(dataset: str, count: int, rngs: list[np.random.Generator], taste: Float
     frame = frame.assign(topic=topics[queries.topic], level=queries.level)
     if dataset == catalog.MT_BENCH:
         frame = _as_chat(frame, rngs[2])
-    return _Asked(part, frame, queries.topic, factors, taste)
+    hard = told_difficulty(part, queries)
+    return _Asked(part, frame, queries.topic, hard, factors, taste)
 
 
 def _as_chat(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

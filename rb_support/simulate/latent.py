@@ -73,6 +73,11 @@ def draw_factors(part: Assumptions, queries: Queries, rng: np.random.Generator) 
     return np.asarray(np.sqrt(share) * told + np.sqrt(1 - share) * hidden)
 
 
+def told_difficulty(part: Assumptions, queries: Queries) -> Floats:
+    """(n,) how hard the topic and the wording of a query say that it is, in standard deviations."""
+    return -_told(part, queries.topic, queries.level)[0][:, 0]
+
+
 def _told(part: Assumptions, topic: Integers, level: Integers) -> tuple[Floats, Floats]:
     """What words tell of the factors: (n, 3) of variance 1, and the (3,) shares that this is of them."""
     place = part.topics[["difficulty", "contrast_1", "contrast_2"]].to_numpy(dtype=float)[topic]
