@@ -11,7 +11,7 @@ SMALL = {
     "cascade.py": ["--queries", "200"],
     "construct.py": ["--calls", "300"],
     "factorization.py": ["--rounds", "1", "--calls", "8", "--models", "3", "--dim", "4"],
-    "fit.py": ["--rows", "60", "--models", "2", "--prompts", "2"],
+    "fit.py": ["--rows", "200", "--models", "2", "--prompts", "2"],
     "hull.py": ["--points", "50"],
     "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],
     "mlp.py": ["--train", "300", "--test", "100", "--hidden", "8"],

@@ -624,6 +624,8 @@ def _server(proxy: Proxy, host: str) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
+        ws="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(proxy.limits.timeout_s) + 1,
     )

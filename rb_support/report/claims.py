@@ -33,7 +33,8 @@ class Claim(BaseModel):
     rule, level, margin : as in `rb_support.verdicts.decide`; "is so" for a `Fact`.
     spec : format of the numbers.
     data : kind of data it is checked on, whatever the report's own is.
-    assumed : whether a simulation was made so that it comes out; on simulated rows it is "by construction".
+    assumed : whether a simulation was made so that it comes out; where it holds on simulated rows, it does so "by
+        construction".
     needs : registered source that would settle it where there is no data.
     """
 
@@ -53,7 +54,7 @@ class Claim(BaseModel):
         """The row of `claims.csv` that says how the statement stands on this evidence."""
         kind = (evidence.data if isinstance(evidence, Fact) else None) or self.data or kind
         ours, verdict, queries = self._judged(evidence)
-        if self.assumed and kind == "simulated" and verdict in ("holds", "does not hold"):
+        if self.assumed and kind == "simulated" and verdict == "holds":
             verdict = "by construction"
         wanted = f"python -m rb_support data fetch {self.needs}" if self.needs else ""
         needs = wanted if verdict == "no data" else f"about {queries:,} queries" if queries else ""

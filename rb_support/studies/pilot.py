@@ -141,8 +141,9 @@ def share_two_to_five(
     if not pairs[0]:
         return None
     drawn = inside[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
+    ends = interval(drawn) if len(drawn) else (0.0, 1.0)  # no resample has such a pair
     name = f"share of {pairs[0]:.0f} pairs (median ratio {np.median(np.concatenate(ratios)):.1f})"
-    return Estimate(inside[0] / pairs[0], *interval(drawn), name=name, n=len(outcomes))
+    return Estimate(inside[0] / pairs[0], *ends, name=name, n=len(outcomes))
 
 
 def evidence(
