@@ -33,7 +33,7 @@ class Claim(BaseModel):
     rule, level, margin : as in `rb_support.verdicts.decide`; "is so" for a `Fact`.
     spec : format of the numbers.
     data : kind of data it is checked on, whatever the report's own is.
-    assumed : whether a simulation was made so that it comes out; where it holds on simulated rows, it does so "by
+    assumed : whether a simulation was made so that it comes out; if it holds on simulated rows, then "by
         construction".
     needs : registered source that would settle it where there is no data.
     """
