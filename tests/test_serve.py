@@ -373,7 +373,11 @@ def test_what_nothing_pays_for_is_refused_as_openai_does(router, tmp_path):
 def test_several_answers_and_long_ones_reserve_more(router, tmp_path):
     most = {}
     with scripted(lambda _: completion("four", usage=None)) as url:
-        for name, asked in {"one": {}, "three": {"n": 3}, "long": {"max_completion_tokens": 5000}}.items():
+        for name, asked in {
+            "one": {},
+            "three": {"n": 3},
+            "long": {"extra_body": {"max_completion_tokens": 5000}},
+        }.items():
             with served(router, cards(url), tmp_path / name) as client:
                 ask(client, **asked)
                 most[name] = metrics(client)["spent_usd"]  # usage that is not told stays charged at the most
