@@ -31,7 +31,7 @@ from rb_support.studies.own_savings import (
     OVER_EQUAL,
     ROUTED,
     RUNS,
-    Judged,
+    OutOfFold,
 )
 
 OWN = Origin("own", "made.csv")
@@ -44,19 +44,19 @@ def table_of(quality: np.ndarray, cost: np.ndarray, prompts: list[str] | None = 
     return Outcomes(frame, quality, cost, tuple(f"model-{j}" for j in range(m)), OWN)
 
 
-def half_hard(n: int = 200) -> Judged:
+def half_hard(n: int = 200) -> OutOfFold:
     """A cheap model (1 USD) right on the first half only, a dear one (10 USD) right on all; both foreseen."""
     hard = np.arange(n) >= n // 2
     quality = np.column_stack([~hard, np.ones(n)]).astype(float)
-    return Judged(table_of(quality, np.tile([1.0, 10.0], (n, 1))), quality)
+    return OutOfFold(table_of(quality, np.tile([1.0, 10.0], (n, 1))), quality)
 
 
-def no_signal(n: int = 300, seed: int = 0) -> Judged:
+def no_signal(n: int = 300, seed: int = 0) -> OutOfFold:
     """Right or wrong by chance alone, and predictions that vary with nothing."""
     rng = np.random.default_rng(seed)
     quality = (rng.random((n, 3)) < (0.5, 0.7, 0.9)).astype(float)
     cost = np.tile([1.0, 4.0, 10.0], (n, 1))
-    return Judged(table_of(quality, cost), quality.mean(axis=0) + 0.1 * rng.standard_normal((n, 3)))
+    return OutOfFold(table_of(quality, cost), quality.mean(axis=0) + 0.1 * rng.standard_normal((n, 3)))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -133,7 +133,7 @@ def test_the_interval_covers_the_known_saving() -> None:
         draw = rng(seed)
         hard = draw.random(120) < 0.5
         quality = np.column_stack([~hard, np.ones(120)]).astype(float)
-        router = Judged(table_of(quality, np.tile([1.0, 10.0], (120, 1))), quality)
+        router = OutOfFold(table_of(quality, np.tile([1.0, 10.0], (120, 1))), quality)
         found = own_savings.savings(router, 1.0, 1, rng=draw, draws=100).estimate(OVER_BEST)
         inside += found.low <= 4.5 <= found.high
     assert inside >= 35
@@ -146,7 +146,7 @@ def test_a_row_is_called_by_settings_that_it_had_no_part_in() -> None:
     for row in range(16):
         quality = router.table.quality.copy()
         quality[row] = 1 - quality[row]
-        turned = Judged(table_of(quality, router.table.cost), router.predicted)
+        turned = OutOfFold(table_of(quality, router.table.cost), router.predicted)
         after, _ = own_savings.routed_rows(turned, 0.9, turns)
         assert after[row, 0] == before[row, 0]
         others += int((after[:, 0] != before[:, 0]).sum())
@@ -159,7 +159,7 @@ def test_a_model_is_worth_what_is_lost_without_it() -> None:
     kind = np.arange(n) % 2
     quality = np.column_stack([kind == 0, kind == 1, kind == 0]).astype(float)
     cost = np.tile([1.0, 2.0, 3.0], (n, 1))
-    router = Judged(table_of(quality, cost), quality)
+    router = OutOfFold(table_of(quality, cost), quality)
     values = own.model_values(router, 0.95, 1000, rng=rng()).set_index("model")
     assert values.loc["model-2", "finding"] == "can go"
     assert values.loc["model-2", "router"] == pytest.approx(0, abs=1e-9)
@@ -227,7 +227,7 @@ def test_the_log_is_as_often_right_as_it_says() -> None:
 
 def test_a_router_leads_on_the_log_and_not_when_its_prompts_are_shuffled(hashed: None) -> None:
     table = company_log(600)
-    told = own.compared({"told": Judged(table, told_by_prompt(table))}).table(rng=rng(), draws=100)
+    told = own.compared({"told": OutOfFold(table, told_by_prompt(table))}).table(rng=rng(), draws=100)
     assert "Shown to lead the blind mixture: told" in own.verdict(told, "told")
     blind = own.judge(table, "ridge", shuffled=True)
     control = own.compared({"ridge": blind}).table(rng=rng(), draws=100)

@@ -22,7 +22,7 @@ from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
 from rb_support.sources import load_routerbench
 from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
-from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, Judged, Savings, routed_rows
+from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, OutOfFold, Savings, routed_rows
 from rb_support.studies.predictive import (
     PLACEBO,
     ZERO,
@@ -63,7 +63,7 @@ def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) 
 
 def judge(
     whole: PartialOutcomes, kind: Kind, *, seed: int = 0, part: int = 1, shuffled: bool = False
-) -> Judged:
+) -> OutOfFold:
     """What routers of a kind predict for rows that they have not seen: five folds, equal prompts in one.
 
     Parameters
@@ -83,10 +83,10 @@ def judge(
         some = np.append(some, others[~np.isin(prompts[others], prompts[judged[left]])])
         router = MADE[kind](seed=seed).fit(whole.take(some), vectors[some])
         predicted[left] = router.predict(vectors[judged[left]])
-    return Judged(table, predicted)
+    return OutOfFold(table, predicted)
 
 
-def compared(routers: Mapping[str, Judged]) -> Comparison:
+def compared(routers: Mapping[str, OutOfFold]) -> Comparison:
     """Routers of one table beside the blind mixture, on all of its rows.
 
     The zero router that was "chosen on training rows" is left out: here these are the rows that judge it.
@@ -111,7 +111,7 @@ def verdict(rows: pd.DataFrame, kind: str) -> str:
 
 
 def model_values(
-    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 300
+    router: OutOfFold, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 300
 ) -> pd.DataFrame:
     """What each model is worth to the blind mixture and to the router: what is lost without it.
 
@@ -210,7 +210,7 @@ def spare(values: pd.DataFrame) -> Fact:
 
 
 def settings(
-    router: Judged, queries: int, *, budget: float, quality: float, share: float, seed: int = 0
+    router: OutOfFold, queries: int, *, budget: float, quality: float, share: float, seed: int = 0
 ) -> dict[str, deploy.Setting]:
     """Settings for a month's budget, for a share of the best model's quality, and for a share of dear calls.
 

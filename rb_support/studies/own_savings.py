@@ -49,7 +49,7 @@ def dollars(usd: float) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class OutOfFold:
     """A router by what it predicts for every row of a table, each predicted by a fold that had not seen it.
 
     Attributes
@@ -68,7 +68,7 @@ class Judged:
 
 
 def routed_rows(
-    router: Judged, goal: float, turns: tuple[Rows, Rows], without: Sequence[int] = ()
+    router: OutOfFold, goal: float, turns: tuple[Rows, Rows], without: Sequence[int] = ()
 ) -> tuple[Array, float]:
     """Cost and quality of every row as a router's settings chosen on other rows call it.
 
@@ -199,7 +199,7 @@ class Savings:
 
 
 def savings(
-    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 500
+    router: OutOfFold, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 500
 ) -> Savings:
     """What a router set to a goal saves a month, over the best model and over blind mixtures.
 
@@ -232,7 +232,7 @@ def savings(
     drawn = np.array([priced(routed, weights) for weights in bootstrap_weights(n, draws, rng).astype(float)])
     lucky = []
     for _ in range(PLACEBOS):
-        blind, _ = routed_rows(Judged(table, dealt_out(router.predicted, rng)), goal, turns)
+        blind, _ = routed_rows(OutOfFold(table, dealt_out(router.predicted, rng)), goal, turns)
         lucky.append(queries * _saved(priced(blind, np.ones(n)))[2])
     bills = {"usd_per_month": queries * whole[:, 0], "quality": whole[:, 1]}
     bought = pd.DataFrame({"what": [BEST, MIXED, EQUAL, ROUTED], **bills})
@@ -266,7 +266,7 @@ def _saved(priced: Array) -> Array:
 
 
 def widths(
-    router: Judged, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 100
+    router: OutOfFold, goal: float, queries: int, *, rng: np.random.Generator, draws: int = 100
 ) -> pd.DataFrame:
     """How wide the interval of the saving over a mixture as good is on fewer rows, and would be on more.
 
@@ -281,7 +281,7 @@ def widths(
         for _ in range(part if n // part >= 8 else 0):
             rows = rng.choice(n, n // part, replace=False)
             some, saved = table.take(rows), []
-            routed, _ = routed_rows(Judged(some, router.predicted[rows]), goal, halves(len(rows), rng, 4))
+            routed, _ = routed_rows(OutOfFold(some, router.predicted[rows]), goal, halves(len(rows), rng, 4))
             models = model_points(some)
             for weights in bootstrap_weights(len(rows), draws, rng):
                 cost, quality = weights @ routed / len(rows)
