@@ -1,4 +1,4 @@
-"""Self-checks never raise, and sliders redraw the one figure that is already shown."""
+"""Sliders redraw the picture, and the strip beside them stays; guesses come back."""
 
 from __future__ import annotations
 
@@ -10,76 +10,60 @@ mpl.use("Agg")
 
 import ipywidgets
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
+from conftest import ROOT
 from matplotlib.figure import Figure
 
 from rb_support import teach
+from rb_support.teach import widgets
+
+DRAWN: list[tuple[float, str]] = []
+
+
+def titled(fig: Any, cost: float = 2.0, router: str = "knn") -> None:
+    DRAWN.append((cost, router))
+    fig.subplots().set_title(f"{router} {cost:g}", loc="center")
+
+
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    things: list[Any] = []
+    monkeypatch.setattr(widgets, "display", things.append)
+    DRAWN.clear()
+    return things
+
+
+def test_explore_leaves_a_strip_and_redraws_one_picture(displayed: list[Any]) -> None:
+    teach.explore(titled, strip={"cost": (0.0, 2.0, 4.0)}, cost=(0.0, 4.0, 0.5), router=["mlp", "knn"])
+    strip, box = displayed
+    assert isinstance(strip, Figure) and isinstance(box, ipywidgets.VBox)
+    assert [part.axes[0].get_title("center") for part in strip.subfigs] == ["knn 0", "knn 2", "knn 4"]
+    assert [part.get_suptitle() for part in strip.subfigs] == ["cost = 0", "cost = 2", "cost = 4"]
+    picture, *controls = box.children
+    assert [control.description for control in controls] == ["cost", "router"]
+    before = picture.value
+    controls[0].value = 3.5
+    assert DRAWN[-1] == (3.5, "knn") and picture.value != before and picture.value[:4] == b"\x89PNG"
+    assert plt.get_fignums() == []
+
+
+def test_a_guess_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    teach.predict("area", None)
+    teach.recall("area", 0.5)
+    teach.predict("area", "above")
+    teach.recall("area", "below")
+    assert capsys.readouterr().out.splitlines() == [
+        "No guess yet: put yours in place of None, run this cell, then the next.",
+        "It is 0.5.",
+        "Noted: above. Now run on.",
+        "You guessed above. It is below.",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected", "verdict"),
-    [
-        (None, 0.5, "Not answered yet"),
-        (0.50001, 0.5, "Correct."),
-        (0.51, 0.5, "Not yet. Think of the hull."),
-        ([1, 2], np.array([1.0, 2.0]), "Correct."),
-        ([1, 1], 1, "Not yet. Think of the hull."),
-        ("zero", "zero", "Correct."),
-        ("knn", 3.0, "Not yet. Think of the hull."),
-        ({"a", "b"}, {"b", "a"}, "Correct."),
-        ({"a"}, {"b", "a"}, "Not yet. Think of the hull."),
-        ([[1], [1, 2]], [1, 2], "Not yet. Think of the hull."),
-    ],
+    "path", sorted((ROOT / "rb_support" / "teach" / "pictures").glob("*.svg")), ids=lambda p: p.stem
 )
-def test_check_says_what_is_right(
-    answer: Any, expected: Any, verdict: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    teach.check(answer, expected, hint="Think of the hull.")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith(verdict)
-    assert len(lines) == (1 if answer is None else 3)
-
-
-def test_check_prints_both_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    teach.check(2.0, 1 / 3)
-    assert capsys.readouterr().out.splitlines() == ["Your answer:    2", "Correct answer: 0.3333", "Not yet."]
-
-
-def test_a_table_without_an_answer_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    teach.check(0.5, float("nan"))
-    assert capsys.readouterr().out == "This table cannot tell the correct answer.\n"
-
-
-class Shown:
-    """Stands for the notebook: keeps what is displayed, and what is redrawn in place."""
-
-    def __init__(self) -> None:
-        self.displayed: list[Any] = []
-        self.updated: list[Any] = []
-
-    def __call__(self, thing: Any, display_id: bool = False) -> Shown:
-        self.displayed.append(thing)
-        return self
-
-    def update(self, thing: Any) -> None:
-        self.updated.append(thing)
-
-
-def titled(cost: float = 2.0, router: str = "knn") -> Figure:
-    fig, ax = plt.subplots()
-    ax.set_title(f"{router} {cost:g}", loc="center")
-    return fig
-
-
-def test_explore_leaves_a_figure_and_redraws_it_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = Shown()
-    monkeypatch.setattr(teach, "display", shown)
-    teach.explore(titled, cost=(0.0, 4.0, 0.5), router=["mlp", "knn"])
-    figure, box = shown.displayed
-    assert figure.axes[0].get_title("center") == "knn 2" and isinstance(box, ipywidgets.VBox)
-    assert [control.description for control in box.children] == ["cost", "router"]
-    assert shown.updated == []
-    box.children[0].value = 3.5
-    assert [fig.axes[0].get_title("center") for fig in shown.updated] == ["knn 3.5"]
-    assert plt.get_fignums() == []
+def test_opening_pictures_are_small_and_described(path: Any) -> None:
+    text = path.read_text()
+    assert len(text) < 30_000 and "<title>" in text and "http" not in text.replace("http://www.w3.org", "")
+    assert "<svg" in teach.picture(path.stem).data

@@ -171,6 +171,28 @@ class Report:
         self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
         return seen
 
+    def annotate(self, id: str, *, note: str = "", versus: Sequence[Versus] = ()) -> None:
+        """Add to the record of a saved item what a reader of the notebook need not see where it is made.
+
+        Parameters
+        ----------
+        id : the item.
+        note, versus : as in `save_table`; what is not given stays as it was saved.
+
+        Raises
+        ------
+        ReportError
+            If no such item has been saved.
+        """
+        record = store.read_json(self.directory / f"{id}.json", gallery.Saved)
+        if record is None:
+            raise ReportError(f"{id!r} has not been saved: annotate it after save_figure or save_table")
+        note, versus = self._fit_for_own(note, versus)
+        record["note"] = note or record["note"]
+        record["versus"] = [provenance.portable(asdict(pair)) for pair in versus] or record["versus"]
+        self._put({f"{id}.json": store.dump_json(record)})
+        gallery.rebuild(self.directory, self.notebook)
+
     def claims(
         self, evidence: Mapping[str, Evidence | None], statements: Mapping[str, Claim] | None = None
     ) -> pd.DataFrame:
@@ -205,8 +227,7 @@ class Report:
     def _write(
         self, form: str, item: Item, contents: dict[str, bytes], note: str, versus: Sequence[Versus] = ()
     ) -> None:
-        if self._own:
-            versus, note = (), ". ".join(part for part in note.split(". ") if not _PAPERS.search(part))
+        note, versus = self._fit_for_own(note, versus)
         files = {f"{item.id}{ending}": content for ending, content in contents.items()}
         self._put(files)
         record = {
@@ -222,6 +243,12 @@ class Report:
         }
         self._put({f"{item.id}.json": store.dump_json(record)})
         gallery.rebuild(self.directory, self.notebook)
+
+    def _fit_for_own(self, note: str, versus: Sequence[Versus]) -> tuple[str, Sequence[Versus]]:
+        """Note and pairs, without what speaks of the papers where the rows are a user's."""
+        if not self._own:
+            return note, versus
+        return ". ".join(part for part in note.split(". ") if not _PAPERS.search(part)), ()
 
     def _put(self, contents: Mapping[str, bytes]) -> None:
         store.write(self.directory, contents)

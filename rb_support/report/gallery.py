@@ -41,7 +41,9 @@ class _Data(BaseModel):
     name: str
 
 
-class _Item(BaseModel):
+class Saved(BaseModel):
+    """The record of an item, as `Report` writes it."""
+
     id: Annotated[str, Field(pattern=r"^[\w-]+$")]
     form: Literal["figure", "table"]
     title: str
@@ -109,7 +111,7 @@ def rebuild_all(root: Path) -> dict[str, int]:
 
 def read_records(folder: Path) -> list[Record]:
     """Records of all items of a folder, in the order of the papers, other items after them."""
-    found = (store.read_json(path, _Item) for path in folder.glob("*.json") if path.name != "manifest.json")
+    found = (store.read_json(path, Saved) for path in folder.glob("*.json") if path.name != "manifest.json")
     records = [record for record in found if record is not None]
     return sorted(records, key=lambda record: (_ORDER.get(record["id"], len(_ORDER)), record["id"]))
 

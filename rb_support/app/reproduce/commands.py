@@ -154,7 +154,9 @@ def _run_all(
             before = done.get(run, 0)
             done[run] = cells
             told = [
-                f"{run.name[:2]}: {cells} of {run.cells}" for run, cells in done.items() if cells < run.cells
+                f"{run.name.split('_')[0]}: {cells} of {run.cells}"
+                for run, cells in done.items()
+                if cells < run.cells
             ]
             bar.set_postfix_str(", ".join(told), refresh=False)
             bar.update(cells - before)

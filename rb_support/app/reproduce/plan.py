@@ -61,7 +61,7 @@ class NotebookRun:
 
 
 def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = False) -> list[Path]:
-    """Notebooks `NN_*.ipynb` of a folder, in order; with `only`, those whose name begins with one of them.
+    """Notebooks `NN_*.ipynb` of a folder (`NNa_*.ipynb` too), in order; `only` has how their names begin.
 
     With `solutions`, those in its folder `solutions` follow.
 
@@ -71,7 +71,7 @@ def discover(notebooks: Path, only: Sequence[str] = (), *, solutions: bool = Fal
         If the folder has no notebook, or one of `only` fits none.
     """
     folders = [notebooks, notebooks / "solutions"] if solutions else [notebooks]
-    found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))]
     if not found:
         raise UsageError(f"no notebook NN_*.ipynb in {notebooks}: run this inside the repository")
     unmatched = [prefix for prefix in only if not any(path.name.startswith(prefix) for path in found)]

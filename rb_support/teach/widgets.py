@@ -1,0 +1,79 @@
+"""Pictures of a notebook: one to open with, and sliders over a figure beside a strip that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import resources
+from inspect import signature
+from io import BytesIO
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from IPython.display import SVG, display
+from matplotlib.figure import Figure
+
+
+def explore(
+    draw: Callable[..., None],
+    *,
+    strip: dict[str, Sequence[Any]],
+    size: tuple[float, float] = (4.5, 3.2),
+    **sliders: Any,
+) -> None:
+    """Show a strip of pictures, which stays, and below it one with controls, where there is a kernel to ask.
+
+    On a page that nobody runs (GitHub, print, the site) the strip says what a hand on the control would see.
+
+    Parameters
+    ----------
+    draw : draws into its first argument, a `Figure` or `SubFigure`; the defaults of its other arguments are
+        the starting values.
+    strip : the one argument that differs along the strip, with its values; the others keep their defaults.
+    size : width and height of one picture, in inches.
+    sliders : one per argument, as ipywidgets writes them: `(low, high, step)`, a list of choices, a widget.
+    """
+    [(name, values)] = strip.items()
+    fig = plt.figure(figsize=(size[0] * len(values) * 0.75, size[1] * 0.75), layout="constrained")
+    parts = fig.subfigures(1, len(values), squeeze=False)[0]
+    for part, value in zip(parts, values, strict=True):
+        draw(part, **{name: value})
+        part.suptitle(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}", fontsize=9)
+    plt.close(fig)  # else the notebook shows it once more at the end of the cell
+    display(fig)  # type: ignore[no-untyped-call]
+
+    start = {key: parameter.default for key, parameter in list(signature(draw).parameters.items())[1:]}
+    controls = {
+        key: widgets.interactive.widget_from_abbrev(value, start[key]) for key, value in sliders.items()
+    }
+    for key, control in controls.items():
+        control.description = key
+    picture = widgets.Image(format="png")
+
+    def redraw(_change: object = None) -> None:
+        picture.value = _png(draw, size, {key: control.value for key, control in controls.items()})
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    display(widgets.VBox([picture, *controls.values()]))  # type: ignore[no-untyped-call]
+
+
+def _png(draw: Callable[..., None], size: tuple[float, float], values: dict[str, Any]) -> bytes:
+    fig: Figure = plt.figure(figsize=size, layout="constrained")
+    draw(fig, **values)
+    stream = BytesIO()
+    fig.savefig(stream, format="png", dpi=110)
+    plt.close(fig)
+    return stream.getvalue()
+
+
+def picture(name: str) -> SVG:
+    """The picture that a notebook opens with: `rb_support/teach/pictures/<name>.svg`, drawn for this project.
+
+    Parameters
+    ----------
+    name : number of the notebook, such as "03".
+    """
+    file = resources.files("rb_support").joinpath("teach", "pictures", f"{name}.svg")
+    return SVG(data=file.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
