@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from rb_support.cache import write_atomically
 from rb_support.catalog import MODELS, RAG_MODELS
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.paper import ARXIV
 from rb_support.report import (
     Claim,
     Report,
