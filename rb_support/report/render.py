@@ -26,7 +26,7 @@ from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
 from rb_support.report.style import KIND_COLOR, use_style
 from rb_support.report.text import legible, short
-from rb_support.visible import visible
+from rb_support.visible import markdown, visible
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.
@@ -158,16 +158,9 @@ class Table:
         return style + inline_table(page) + ("" if len(self.words) else Markup("<p>No rows.</p>"))
 
     def __repr__(self) -> str:
-        words = self.words.rename(columns=_markdown).map(_markdown)
+        words = self.words.rename(columns=markdown).map(markdown)
         sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
         return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
-
-
-def _markdown(text: str) -> str:
-    """Text in which Markdown finds no mark, link, formula or end of a cell."""
-    return re.sub(r"[\\|`$*~]|(?<!\w)_(?=\w)|(?<=\])\(", r"\\\g<0>", text.replace("\n", " ")).replace(
-        "<", "&lt;"
-    )
 
 
 def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:

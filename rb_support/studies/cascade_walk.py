@@ -1,8 +1,6 @@
-"""One query on its way through a cascade, model by model, and what is said of a cascade's numbers."""
+"""One query on its way through a cascade, model by model: what a judge that errs makes of it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -88,24 +86,3 @@ def one_run(steps: pd.DataFrame, error_rate: float, *, rng: np.random.Generator)
             "usd_so_far": steps["usd_so_far"],
         }
     ).head(last + 1)
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Words with commas and an "and".
-
-    >>> listed(["MMLU 0.11", "MBPP 0.16", "GSM8K 0.28"])
-    'MMLU 0.11, MBPP 0.16 and GSM8K 0.28'
-    """
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def where(holds: Mapping[str, bool]) -> str:
-    """On which datasets something is so, for the end of a sentence.
-
-    >>> where({"MMLU": True, "MBPP": False}), where({"MMLU": False, "MBPP": False})
-    ('on MMLU, not on MBPP', 'nowhere')
-    """
-    on, off = ([name for name, is_so in holds.items() if is_so == wanted] for wanted in (True, False))
-    if not on or not off:
-        return "everywhere" if on else "nowhere"
-    return f"on {listed(on)}, not on {listed(off)}"

@@ -30,7 +30,9 @@ from rb_support.studies.predictive import (
     compare_predictions,
     estimates,
 )
+from rb_support.studies.wording import listed
 from rb_support.verdicts import Evidence, Fact
+from rb_support.visible import markdown
 
 Array = NDArray[np.float64]
 
@@ -200,6 +202,34 @@ def told(values: pd.DataFrame, models: int) -> str:
     lines = [f"{finding}: {names}" for finding, names in named.items()]
     left = [f"not looked at: {models - len(values)} more below these"] if models > len(values) else []
     return "\n".join(lines + left)
+
+
+def most_needed(values: pd.DataFrame) -> str:
+    """The model without which the router loses most, of `model_values`; where there is one model, that."""
+    return str(values["model"].iloc[int(values["router"].argmax()) if "router" in values else 0])
+
+
+def needs(values: pd.DataFrame) -> str:
+    """Which models a mixture and a router need, in Markdown; `values` is of `model_values`."""
+    if "router" not in values:
+        return f"With {markdown(most_needed(values))} alone there is nothing to choose."
+    top = values.loc[values["mixture"].argmax()]
+    told = f"A blind mixture loses most without {markdown(top['model'])} ({top['mixture']:+.3f}), the router "
+    told += f"without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
+    only = values["model"][(values["router_low"] > 0) & (values["mixture_low"] <= 0)]
+    told += f"What the router is shown to need and a mixture is not: {listed(map(markdown, only))}. "
+    gone = values["model"][values["finding"] == "can go"]
+    return told + f"What can go: {listed(map(markdown, gone))}."
+
+
+def goals_told(rows: pd.DataFrame) -> str:
+    """What each setting of `settings_table` is to give, in Markdown."""
+    told = [
+        f"{markdown(row['goal'])}: {row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the best "
+        f"model's quality{'' if row['reached'] else ' (these rows do not reach the goal)'}"
+        for row in rows.to_dict("records")
+    ]
+    return "; ".join(told)
 
 
 def spare(values: pd.DataFrame) -> Fact:

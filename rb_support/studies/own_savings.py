@@ -257,6 +257,20 @@ def savings(
     )
 
 
+def bills(router: OutOfFold, goal: float, turns: tuple[Rows, Rows]) -> dict[str, float]:
+    """USD per query of the best model, of a mixture as good as the router, and of the router set to a goal.
+
+    Parameters
+    ----------
+    router, goal : as of `savings`, of whose bills these are the three without intervals.
+    turns : of `stats.halves`: who chooses and who pays.
+    """
+    points, (routed, _) = router.table.points(), routed_rows(router, goal, turns)
+    usd, quality = routed.mean(axis=0).tolist()
+    best = max(points.tolist(), key=lambda point: (point[1], -point[0]))
+    return {BEST: best[0], EQUAL: usd_to_match(points, quality), ROUTED: usd}
+
+
 def _saved(priced: Array) -> Array:
     """Router over best, mixture over best, router over a mixture as good, (..., 3), of (..., 4, 2) rivals."""
     best, mixed, equal, routed = np.moveaxis(priced[..., 0], -1, 0)
