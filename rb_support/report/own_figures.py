@@ -155,12 +155,13 @@ def draw_bills(fig: Figure | SubFigure, usd_per_query: Mapping[str, float], quer
     """
     ax, bills = fig.subplots(), {what: queries * usd for what, usd in usd_per_query.items()}
     for place, (usd, color) in enumerate(zip(bills.values(), (GREY, ORANGE, BLUE), strict=True)):
-        ax.barh(place, usd, color=color, alpha=0.8, height=0.55)
+        ax.barh(place, usd, color=color, alpha=0.8, height=0.45)
     earned, most = bills[EQUAL] - bills[ROUTED], max(bills.values()) or 1.0
     color = GREEN if earned > 0 else VERMILLION
-    ax.plot([bills[ROUTED], bills[EQUAL]], [1.5, 1.5], "|-", color=color, linewidth=2)
-    words = f"reading prompts: {earned:+,.0f}"
-    ax.text(min(bills[ROUTED], bills[EQUAL]), 1.56, words, color=color, fontsize=7, va="top")
+    ends = sorted([bills[ROUTED], bills[EQUAL]])
+    ax.plot(ends, [1.62, 1.62], "|-", color=color, linewidth=2)
+    at, side = (ends[1], "right") if ends[1] > most / 2 else (ends[0], "left")
+    ax.text(at, 1.54, f"reading prompts: {earned:+,.0f}", color=color, fontsize=7, ha=side, va="bottom")
     ax.set_yticks(range(3), ["the best model", "a mixture as good", "the router"])
     ax.set(xlim=(0, 1.1 * most), ylim=(2.5, -0.5), xlabel="USD a month")
     ax.xaxis.set_major_locator(MaxNLocator(3))

@@ -41,11 +41,12 @@ JUDGED = "Cascade, learned judge, t = 0.5"
 JUDGED_ANY = "Cascade, learned judge, every t"
 LEARNED = "learned cascade"
 NOTES = {
-    "rb-fig5": "Above: colour and label tell the judge's error; star: oracle. Below: intervals of 95% at once.",
+    "rb-fig5": "Above: colour and label tell the judge's error; star: oracle. "
+    "Below: intervals of 95% at once.",
     "rb-tab-rerank": "Exact. Rerank calls all models; the cascade has no limit on T; "
     "zero router at rerank's cost.",
 }
-"""Notes of items whose text does not depend on the run."""
+"""What is noted in the records of those of notebook 04's items of which the run changes nothing in it."""
 
 
 def shown_parts(tasks: Outcomes, outcomes: Outcomes) -> dict[str, Outcomes]:

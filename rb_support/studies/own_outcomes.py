@@ -47,6 +47,19 @@ GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
+NOTES = {
+    "own-worth": "Honest AIQ lost without the model; intervals are simultaneous over the models.",
+    "own-settings": "Chosen on one half of the rows, measured on the other; "
+    "95% intervals of each number by itself.",
+    "own-frontier": "The router's curve is honest: chosen on half of the rows, priced on the other. "
+    "Grey: its placebo.",
+    "own-savings": "Intervals of savings hold together; the others are each its own. "
+    "Placebos: 97.5% save no more.",
+    "own-more-prompts": "Left: honest lead, simultaneous 95%. "
+    "Right: half width of the saving's 95% interval.",
+}
+"""What is noted in the records of notebook 08's items."""
+
 
 def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) -> PartialOutcomes:
     """Outcome table that notebook 08 asks for: the simulated company log, or one as `load_outcomes` takes it.
@@ -225,8 +238,8 @@ def needs(values: pd.DataFrame) -> str:
 def goals_told(rows: pd.DataFrame) -> str:
     """What each setting of `settings_table` is to give, in Markdown."""
     told = [
-        f"{markdown(row['goal'])}: {row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the best "
-        f"model's quality{'' if row['reached'] else ' (these rows do not reach the goal)'}"
+        f"{markdown(row['goal'])}: {row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the "
+        f"best model's quality{'' if row['reached'] else ' (these rows do not reach the goal)'}"
         for row in rows.to_dict("records")
     ]
     return "; ".join(told)

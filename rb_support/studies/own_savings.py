@@ -169,6 +169,12 @@ class Savings:
         found = {what: self.estimate(what, cost) for what, cost in less.items()}
         return {what: each.low > 0 and each.value > each.floor for what, each in found.items()}
 
+    @property
+    def earned(self) -> float:
+        """Share of the saving over the best model that a mixture as good lacks; NaN if nothing is saved."""
+        over_best = self.of(OVER_BEST)
+        return self.of(OVER_EQUAL) / over_best if over_best > 0 else np.nan
+
     def sentence(self) -> str:
         """What may be told to who pays, and no more than that."""
 
