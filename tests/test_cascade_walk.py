@@ -109,9 +109,9 @@ def test_break_evens_say_where_there_is_none() -> None:
     columns = ["break_even", "break_even_low", "break_even_high"]
     errors = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     assert cascades.break_evens(errors, np.array([0, 0.4, 0.8])) == {
-        "none": "no lead even without error",
-        "some": "0.11 [0.10, 0.13]",
-        "all": "a lead up to 0.8, the last one tried",
+        "none": "without any error",
+        "some": "at 0.11 [0.10, 0.13]",
+        "all": "by no error up to 0.8",
     }
 
 

@@ -150,8 +150,11 @@ def test_the_bills_that_a_hand_turns_are_those_of_the_table() -> None:
 def test_what_is_earned_is_a_share_of_what_is_saved() -> None:
     saved = own_savings.savings(half_hard(), 1.0, 1000, rng=rng())
     assert saved.earned == pytest.approx(1.0)  # no mixture but the dear model is as good
+    assert saved.kept == pytest.approx(1.0)
     alone = OutOfFold(table_of(np.ones((20, 1)), np.ones((20, 1))), np.ones((20, 1)))
     assert np.isnan(own_savings.savings(alone, 1.0, 1000, rng=rng()).earned)
+    wrong = OutOfFold(table_of(np.zeros((20, 2)), np.ones((20, 2))), np.zeros((20, 2)))
+    assert np.isnan(own_savings.savings(wrong, 1.0, 1000, rng=rng()).kept)
 
 
 def test_bills_are_drawn_with_what_reading_earns() -> None:
@@ -169,7 +172,10 @@ def test_needs_are_told_of_the_models_that_have_them() -> None:
     assert own.most_needed(values) == "odd*"
     told = own.needs(values)
     assert "without big (+0.030), the router without odd\\* (+0.040)" in told
-    assert "shown to need and a mixture is not: odd\\*." in told and "What can go: old." in told
+    assert (
+        "Shown to be needed by the router, and not by a mixture: odd\\*." in told
+        and "What can go: old." in told
+    )
     alone = pd.DataFrame({"model": ["big"], "finding": ["there is no other"]})
     assert (
         own.needs(alone) == "With big alone there is nothing to choose." and own.most_needed(alone) == "big"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from rb_support.catalog import short_name
 from rb_support.report.figures import plot_cascades
-from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION
+from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION, Style
 from rb_support.report.text import short
 from rb_support.routers import Cascade, model_points
 from rb_support.studies.predictive import ZERO, Comparison
@@ -27,7 +27,7 @@ def draw_walk(fig: Figure | SubFigure, steps: pd.DataFrame, unit: str) -> None:
     right = steps["right"].to_numpy(dtype=bool)
     for answers, color, word in ((right, GREEN, "right"), (~right, VERMILLION, "wrong")):
         hatch = "" if word == "right" else "///"
-        look = {"color": color, "hatch": hatch, "edgecolor": "white", "label": f"returned: {word}"}
+        look = Style(color=color, hatch=hatch, edgecolor="white", label=f"returned: {word}")
         ax.bar(places[answers], steps["ends"][answers], **look)
     ax.step(
         np.append(places, len(steps)) - 0.5,
@@ -39,8 +39,8 @@ def draw_walk(fig: Figure | SubFigure, steps: pd.DataFrame, unit: str) -> None:
     )
     ax.set_xticks(places, [short(short_name(name), 14) for name in steps["model"]], rotation=90, fontsize=6)
     ax.set(ylim=(0, 1.3), yticks=[0, 0.5, 1], ylabel="probability")
-    quality, usd = steps["ends"] @ steps["quality"], steps["asked"] @ steps["usd"]
-    ax.set_title(f"quality {quality:.2f}, {1000 * usd:.3g} {unit} per 1,000", fontsize=7.5)
+    ends, quality, asked, usd = steps[["ends", "quality", "asked", "usd"]].to_numpy(dtype=float).T
+    ax.set_title(f"quality {ends @ quality:.2f}, {1000 * (asked @ usd):.3g} {unit} per 1,000", fontsize=7.5)
     ax.legend(fontsize=6, loc="upper center", ncol=3, columnspacing=0.8, handlelength=1.2)
 
 

@@ -215,7 +215,7 @@ def judge_error_study(
 
 
 def break_evens(errors: pd.DataFrame, error_rates: Array) -> dict[str, str]:
-    """Dataset -> the error rate at which its cascade's lead is used up, in words.
+    """Dataset -> where its cascade's lead is used up, in words such as "at 0.11 [0.10, 0.12]".
 
     Parameters
     ----------
@@ -225,9 +225,9 @@ def break_evens(errors: pd.DataFrame, error_rates: Array) -> dict[str, str]:
 
     def told(even: float, low: float, high: float) -> str:
         if even <= error_rates[0]:
-            return "no lead even without error"
-        reached = f"{even:.2f} [{low:.2f}, {high:.2f}]"
-        return reached if even < error_rates[-1] else f"a lead up to {error_rates[-1]:g}, the last one tried"
+            return "without any error"
+        reached = f"at {even:.2f} [{low:.2f}, {high:.2f}]"
+        return reached if even < error_rates[-1] else f"by no error up to {error_rates[-1]:g}"
 
     columns = ["break_even", "break_even_low", "break_even_high"]
     return {str(name): told(*row) for name, row in zip(errors.index, errors[columns].to_numpy(), strict=True)}
@@ -296,7 +296,7 @@ def order_summary(compared: Mapping[str, Comparison]) -> pd.DataFrame:
         random_low=at_random.min(),
         random=at_random.mean(),
         random_high=at_random.max(),
-        n={name: len(comparison.test) for name, comparison in compared.items()},
+        n=[len(comparison.test) for comparison in compared.values()],
     )
 
 

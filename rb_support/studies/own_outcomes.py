@@ -226,11 +226,13 @@ def needs(values: pd.DataFrame) -> str:
     """Which models a mixture and a router need, in Markdown; `values` is of `model_values`."""
     if "router" not in values:
         return f"With {markdown(most_needed(values))} alone there is nothing to choose."
-    top = values.loc[values["mixture"].argmax()]
-    told = f"A blind mixture loses most without {markdown(top['model'])} ({top['mixture']:+.3f}), the router "
+    mixed = str(values["model"].iloc[int(values["mixture"].argmax())])
+    told = (
+        f"A blind mixture loses most without {markdown(mixed)} ({values['mixture'].max():+.3f}), the router "
+    )
     told += f"without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
     only = values["model"][(values["router_low"] > 0) & (values["mixture_low"] <= 0)]
-    told += f"What the router is shown to need and a mixture is not: {listed(map(markdown, only))}. "
+    told += f"Shown to be needed by the router, and not by a mixture: {listed(map(markdown, only))}. "
     gone = values["model"][values["finding"] == "can go"]
     return told + f"What can go: {listed(map(markdown, gone))}."
 

@@ -170,6 +170,12 @@ class Savings:
         return {what: each.low > 0 and each.value > each.floor for what, each in found.items()}
 
     @property
+    def kept(self) -> float:
+        """Share of the best model's quality that the router gives; NaN if no model has any."""
+        best = self.of(BEST, "quality")
+        return self.of(ROUTED, "quality") / best if best else np.nan
+
+    @property
     def earned(self) -> float:
         """Share of the saving over the best model that a mixture as good lacks; NaN if nothing is saved."""
         over_best = self.of(OVER_BEST)
