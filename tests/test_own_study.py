@@ -152,9 +152,9 @@ def test_what_is_earned_is_a_share_of_what_is_saved() -> None:
     assert saved.earned == pytest.approx(1.0)  # no mixture but the dear model is as good
     assert saved.kept == pytest.approx(1.0)
     alone = OutOfFold(table_of(np.ones((20, 1)), np.ones((20, 1))), np.ones((20, 1)))
-    assert np.isnan(own_savings.savings(alone, 1.0, 1000, rng=rng()).earned)
+    assert own_savings.savings(alone, 1.0, 1000, rng=rng()).earned == 0
     wrong = OutOfFold(table_of(np.zeros((20, 2)), np.ones((20, 2))), np.zeros((20, 2)))
-    assert np.isnan(own_savings.savings(wrong, 1.0, 1000, rng=rng()).kept)
+    assert own_savings.savings(wrong, 1.0, 1000, rng=rng()).kept == 1
 
 
 def test_bills_are_drawn_with_what_reading_earns() -> None:
@@ -188,6 +188,7 @@ def test_goals_are_told_with_what_they_give() -> None:
     first, second = own.goals_told(rows).split("; ")
     assert first == "1 USD a month: 1 USD a month at 50.0% of the best model's quality"
     assert second.endswith("(these rows do not reach the goal)")
+    assert "at 100.0% of" in own.goals_told(rows.assign(of_best=np.nan))  # no model has any quality to lose
 
 
 def test_a_row_is_called_by_settings_that_it_had_no_part_in() -> None:

@@ -239,11 +239,11 @@ def needs(values: pd.DataFrame) -> str:
 
 def goals_told(rows: pd.DataFrame) -> str:
     """What each setting of `settings_table` is to give, in Markdown."""
-    told = [
-        f"{markdown(row['goal'])}: {row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the "
-        f"best model's quality{'' if row['reached'] else ' (these rows do not reach the goal)'}"
-        for row in rows.to_dict("records")
-    ]
+    told = []
+    for row in rows.fillna({"of_best": 1.0}).to_dict("records"):
+        missed = "" if row["reached"] else " (these rows do not reach the goal)"
+        given = f"{row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the best model's quality"
+        told.append(f"{markdown(row['goal'])}: {given}{missed}")
     return "; ".join(told)
 
 

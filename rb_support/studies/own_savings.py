@@ -171,15 +171,15 @@ class Savings:
 
     @property
     def kept(self) -> float:
-        """Share of the best model's quality that the router gives; NaN if no model has any."""
+        """Share of the best model's quality that the router gives; all of it if no model has any."""
         best = self.of(BEST, "quality")
-        return self.of(ROUTED, "quality") / best if best else np.nan
+        return self.of(ROUTED, "quality") / best if best else 1.0
 
     @property
     def earned(self) -> float:
-        """Share of the saving over the best model that a mixture as good lacks; NaN if nothing is saved."""
+        """Share of the saving over the best model that a mixture as good lacks; 0 if nothing is saved."""
         over_best = self.of(OVER_BEST)
-        return self.of(OVER_EQUAL) / over_best if over_best > 0 else np.nan
+        return self.of(OVER_EQUAL) / over_best if over_best > 0 else 0.0
 
     def sentence(self) -> str:
         """What may be told to who pays, and no more than that."""
