@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control and format characters, lone surrogates, line separators
@@ -27,3 +28,14 @@ def visible(text: str, keep: str = "") -> str:
 def written_out(text: str, characters: set[str] | frozenset[str]) -> str:
     """Text with some of its characters written as their codes."""
     return text.translate({ord(c): c.encode("unicode_escape").decode() for c in characters})
+
+
+def markdown(text: str) -> str:
+    r"""Text in which Markdown finds no mark, link, formula, element of HTML or end of a cell.
+
+    >>> print(markdown("cheap $0.25/$1.25 <b>"))
+    cheap \$0.25/\$1.25 &lt;b>
+    """
+    return re.sub(r"[\\|`$*~]|(?<!\w)_(?=\w)|(?<=\])\(", r"\\\g<0>", text.replace("\n", " ")).replace(
+        "<", "&lt;"
+    )

@@ -42,7 +42,7 @@ def source(path):
 
 
 def exercises(path):
-    return len(re.findall(r"\bcheck\(\s*answer_", source(path)))
+    return len(re.findall(r"\bcheck\(\s*(?:"[\w.]+",\s*)?answer_", source(path)))
 
 
 @each

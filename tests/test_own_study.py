@@ -16,7 +16,7 @@ from tables_made import outcome_tables
 from rb_support.outcomes import Origin, Outcomes, PartialOutcomes
 from rb_support.report import Report
 from rb_support.report.claims import claims_of
-from rb_support.report.own_figures import frontier_figure, more_prompts_figure, savings_figure
+from rb_support.report.own_figures import draw_bills, frontier_figure, more_prompts_figure, savings_figure
 from rb_support.simulate.company_log import company_log, told_by_prompt
 from rb_support.stats import halves
 from rb_support.studies import own_outcomes as own
@@ -137,6 +137,58 @@ def test_the_interval_covers_the_known_saving() -> None:
         found = own_savings.savings(router, 1.0, 1, rng=draw, draws=100).estimate(OVER_BEST)
         inside += found.low <= 4.5 <= found.high
     assert inside >= 35
+
+
+def test_the_bills_that_a_hand_turns_are_those_of_the_table() -> None:
+    router = half_hard()
+    saved = own_savings.savings(router, 1.0, 1, rng=rng())
+    found = own_savings.bills(router, 1.0, halves(200, rng()))
+    assert found == pytest.approx({what: saved.of(what) for what in (BEST, EQUAL, ROUTED)})
+    assert list(found) == [BEST, EQUAL, ROUTED]
+
+
+def test_what_is_earned_is_a_share_of_what_is_saved() -> None:
+    saved = own_savings.savings(half_hard(), 1.0, 1000, rng=rng())
+    assert saved.earned == pytest.approx(1.0)  # no mixture but the dear model is as good
+    assert saved.kept == pytest.approx(1.0)
+    alone = OutOfFold(table_of(np.ones((20, 1)), np.ones((20, 1))), np.ones((20, 1)))
+    assert own_savings.savings(alone, 1.0, 1000, rng=rng()).earned == 0
+    wrong = OutOfFold(table_of(np.zeros((20, 2)), np.ones((20, 2))), np.zeros((20, 2)))
+    assert own_savings.savings(wrong, 1.0, 1000, rng=rng()).kept == 1
+
+
+def test_bills_are_drawn_with_what_reading_earns() -> None:
+    fig = plt.figure()
+    draw_bills(fig, {BEST: 0.01, EQUAL: 0.008, ROUTED: 0.002}, 1_000_000)
+    assert [bar.get_width() for bar in fig.axes[0].patches] == pytest.approx([10_000, 8_000, 2_000])
+    assert fig.axes[0].texts[0].get_text() == "reading prompts: +6,000"
+    plt.close(fig)
+
+
+def test_needs_are_told_of_the_models_that_have_them() -> None:
+    values = pd.DataFrame({"model": ["big", "odd*", "old"], "mixture": [0.03, 0.001, 0.0]})
+    values = values.assign(mixture_low=[0.02, -0.01, 0.0], router=[0.01, 0.04, 0.0])
+    values = values.assign(router_low=[0.001, 0.03, 0.0], finding=["worth having", "worth having", "can go"])
+    assert own.most_needed(values) == "odd*"
+    told = own.needs(values)
+    assert "without big (+0.030), the router without odd\\* (+0.040)" in told
+    assert (
+        "Shown to be needed by the router, and not by a mixture: odd\\*." in told
+        and "What can go: old." in told
+    )
+    alone = pd.DataFrame({"model": ["big"], "finding": ["there is no other"]})
+    assert (
+        own.needs(alone) == "With big alone there is nothing to choose." and own.most_needed(alone) == "big"
+    )
+
+
+def test_goals_are_told_with_what_they_give() -> None:
+    rows = pd.DataFrame({"goal": ["1 USD a month", "99% of it"], "usd_per_month": [1.0, 2000.0]})
+    rows = rows.assign(of_best=[0.5, 0.97], reached=[True, False])
+    first, second = own.goals_told(rows).split("; ")
+    assert first == "1 USD a month: 1 USD a month at 50.0% of the best model's quality"
+    assert second.endswith("(these rows do not reach the goal)")
+    assert "at 100.0% of" in own.goals_told(rows.assign(of_best=np.nan))  # no model has any quality to lose
 
 
 def test_a_row_is_called_by_settings_that_it_had_no_part_in() -> None:

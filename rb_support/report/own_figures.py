@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from rb_support.deploy import Setting
@@ -21,7 +21,7 @@ from rb_support.report.plots import (
     plot_models,
     say,
 )
-from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, Style, router_style
+from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, Style, router_style
 from rb_support.report.text import short
 from rb_support.studies.own_savings import BEST, EQUAL, LUCK, MIXED, OVER_EQUAL, ROUTED, Savings
 from rb_support.studies.predictive import PLACEBO, ZERO
@@ -143,3 +143,26 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
             ax.xaxis.set_minor_locator(NullLocator())
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     return fig
+
+
+def draw_bills(fig: Figure | SubFigure, usd_per_query: Mapping[str, float], queries: int) -> None:
+    """A month's three bills as bars, and what of their difference needs a router.
+
+    Parameters
+    ----------
+    usd_per_query : of `own_savings.bills`.
+    queries : a month.
+    """
+    ax, bills = fig.subplots(), {what: queries * usd for what, usd in usd_per_query.items()}
+    for place, (usd, color) in enumerate(zip(bills.values(), (GREY, ORANGE, BLUE), strict=True)):
+        ax.barh(place, usd, color=color, alpha=0.8, height=0.45)
+    earned, most = bills[EQUAL] - bills[ROUTED], max(bills.values()) or 1.0
+    color = GREEN if earned > 0 else VERMILLION
+    ends = sorted([bills[ROUTED], bills[EQUAL]])
+    ax.plot(ends, [1.62, 1.62], "|-", color=color, linewidth=2)
+    at, side = (ends[1], "right") if ends[1] > most / 2 else (ends[0], "left")
+    ax.text(at, 1.54, f"reading prompts: {earned:+,.0f}", color=color, fontsize=7, ha=side, va="bottom")
+    ax.set_yticks(range(3), ["the best model", "a mixture as good", "the router"])
+    ax.set(xlim=(0, 1.1 * most), ylim=(2.5, -0.5), xlabel="USD a month")
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: f"{usd:,.6g}"))

@@ -27,7 +27,7 @@ from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
 from rb_support.report.style import KIND_COLOR, use_style
 from rb_support.report.text import legible, short
-from rb_support.visible import visible
+from rb_support.visible import markdown, visible
 
 _FOOTER = "rb-footer"
 # Whatever would put a clock time or a program version into the file is switched off.
@@ -164,17 +164,10 @@ class Table:
         return style + inline_table(page) + ("" if len(self.words) else Markup("<p>No rows.</p>"))
 
     def __repr__(self) -> str:
-        headers = [_markdown(paper.column(str(name)).header) for name in self.words]
-        words = self.words.map(_markdown).set_axis(headers, axis="columns")
+        headers = [markdown(paper.column(str(name)).header) for name in self.words]
+        words = self.words.map(markdown).set_axis(headers, axis="columns")
         sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
-        return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
-
-
-def _markdown(text: str) -> str:
-    """Text in which Markdown finds no mark, link, formula or end of a cell."""
-    return re.sub(r"[\\|`$*~]|(?<!\w)_(?=\w)|(?<=\])\(", r"\\\g<0>", text.replace("\n", " ")).replace(
-        "<", "&lt;"
-    )
+        return words.tomarkdown(index=False, disable_numparse=True, colalign=sides)
 
 
 def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:

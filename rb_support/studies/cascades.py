@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support import routers
+from rb_support.catalog import GSM8K, MBPP, MMLU, MT_BENCH, OTHER
 from rb_support.frontier import Curve, exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import (
@@ -39,6 +40,31 @@ Array = NDArray[np.float64]
 JUDGED = "Cascade, learned judge, t = 0.5"
 JUDGED_ANY = "Cascade, learned judge, every t"
 LEARNED = "learned cascade"
+NOTES = {
+    "rb-fig5": "Above: colour and label tell the judge's error; star: oracle. "
+    "Below: intervals of 95% at once.",
+    "rb-tab-rerank": "Exact. Rerank calls all models; the cascade has no limit on T; "
+    "zero router at rerank's cost.",
+}
+"""What is noted in the records of those of notebook 04's items of which the run changes nothing in it."""
+
+
+def shown_parts(tasks: Outcomes, outcomes: Outcomes) -> dict[str, Outcomes]:
+    """Datasets that notebook 04 shows, the paper's three (RouterBench Figure 5) first where they are there.
+
+    Where `tasks` are all that there is to learn from and hold the three, these alone; of an own table, all.
+
+    Parameters
+    ----------
+    tasks : all rows at hand.
+    outcomes : those of them from which a judge can learn.
+    """
+    if tasks.origin.kind == "own":
+        return {name: tasks.of(name) for name in tasks.datasets}
+    shown = [name for name in (MMLU, MBPP, GSM8K) if name in tasks.datasets]
+    others = [name for name in tasks.datasets if name not in (*shown, MT_BENCH, OTHER)]
+    whole = len(shown) == 3 and tasks.datasets == outcomes.datasets
+    return {name: tasks.of(name) for name in (shown if whole else shown + others or tasks.datasets)}
 
 
 def error_systems(outcomes: Outcomes, error_rates: Array, *, steps: int = 40) -> dict[str, System]:
@@ -121,6 +147,24 @@ def learned_comparison(
     return Comparison(test, systems, {LEARNED: lambda rng: system(dealt_out(scores, rng))})
 
 
+def learned_choices(
+    splits: Mapping[str, tuple[Outcomes, Outcomes]], X: pd.DataFrame, *, seed: int
+) -> dict[str, Comparison]:
+    """`learned_comparison` of every dataset, with judges that learnt from its training rows.
+
+    Parameters
+    ----------
+    splits : dataset -> training and test rows.
+    X : embeddings indexed by sample_id.
+    seed : of the judge's folds on the training rows.
+    """
+    found = {}
+    for name, (train, test) in splits.items():
+        on_train, on_test = routers.judged_split(train, test, X, seed=seed)
+        found[name] = learned_comparison(train, on_train, test, on_test)
+    return found
+
+
 def judge_table(judged: Mapping[str, Array], parts: Mapping[str, Outcomes]) -> pd.DataFrame:
     """Error rates of a judge per dataset: on all answers, on the cheapest model's, and of one who is blind.
 
@@ -170,6 +214,51 @@ def judge_error_study(
     return found
 
 
+def break_evens(errors: pd.DataFrame, error_rates: Array) -> dict[str, str]:
+    """Dataset -> where its cascade's lead is used up, in words such as "at 0.11 [0.10, 0.12]".
+
+    Parameters
+    ----------
+    errors : a row per dataset of `judge_error_study`.
+    error_rates : that were looked at, rising.
+    """
+
+    def told(even: float, low: float, high: float) -> str:
+        if even <= error_rates[0]:
+            return "without any error"
+        reached = f"at {even:.2f} [{low:.2f}, {high:.2f}]"
+        return reached if even < error_rates[-1] else f"by no error up to {error_rates[-1]:g}"
+
+    columns = ["break_even", "break_even_low", "break_even_high"]
+    return {str(name): told(*row) for name, row in zip(errors.index, errors[columns].to_numpy(), strict=True)}
+
+
+def judge_worth(
+    aiq: pd.DataFrame, error_rates: Mapping[str, float], measured: pd.Series[float]
+) -> pd.DataFrame:
+    """What a learned judge is worth: the error rate of the simulated judge whose cascade has its honest AIQ.
+
+    Parameters
+    ----------
+    aiq : AIQ table of `study`, all datasets.
+    error_rates : simulated cascade -> its rate, rising.
+    measured : dataset -> the learned judge's measured error rate.
+
+    Returns
+    -------
+    A row per dataset of `measured`: `JUDGED`, `JUDGED_ANY` (see `routers.break_even` for the range's ends)
+    and measured.
+    """
+    worth, rates = {}, np.array(list(error_rates.values()))
+    for name in measured.index:
+        area = aiq[aiq["dataset"] == name].set_index("router")["aiq_honest"]
+        simulated = area[list(error_rates)].to_numpy()
+        worth[name] = {
+            kind: routers.break_even(rates, simulated - area[kind]) for kind in (JUDGED, JUDGED_ANY)
+        }
+    return pd.DataFrame(worth).T.assign(measured=measured)
+
+
 def compare_orders(
     outcomes: Outcomes,
     error_rate: float,
@@ -196,6 +285,37 @@ def compare_orders(
     for name, order in {"cheapest first": None, **drawn}.items():
         systems[name] = Cascade(test.quality, test.cost, order=order).system(grid, error_rate)
     return Comparison(test, systems)
+
+
+def order_summary(compared: Mapping[str, Comparison]) -> pd.DataFrame:
+    """AIQ of the orders of `compare_orders`, a row per dataset; of the random ones their mean and range."""
+    areas = pd.DataFrame({name: comparison.aiq() for name, comparison in compared.items()})
+    at_random = areas[areas.index.str.startswith("random")]
+    named = areas.loc[[ZERO, "cheapest first", "best"]].T
+    return named.assign(
+        random_low=at_random.min(),
+        random=at_random.mean(),
+        random_high=at_random.max(),
+        n=[len(comparison.test) for comparison in compared.values()],
+    )
+
+
+def order_leads(
+    parts: Mapping[str, Outcomes], error_rates: Array, *, seed: int, steps: int = 40
+) -> pd.DataFrame:
+    """Honest AIQ above the zero router's of chosen chains and of cheapest first, on test rows.
+
+    Returns
+    -------
+    A row per dataset and order ("best", "cheapest first"), a column per judge error rate.
+    """
+    leads = {}
+    for name, rows in parts.items():
+        rng = np.random.default_rng(seed)
+        tried = {e: compare_orders(rows, e, seed=seed, steps=steps) for e in error_rates.tolist()}
+        areas = pd.DataFrame({e: comparison.honest_aiq(rng=rng) for e, comparison in tried.items()})
+        leads[name] = (areas - areas.loc[ZERO]).drop(index=ZERO)
+    return pd.concat(leads, names=["dataset", "order"])
 
 
 def order_spreads(
@@ -289,6 +409,21 @@ def evidence(
         for key, (value, *drawn) in zip(keys, np.transpose(numbers).tolist(), strict=True):
             found.setdefault(key, []).append(Estimate(value, *interval(drawn, level), name, n))
     return found
+
+
+def headline(aiq: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Series[float], str]:
+    """AIQ of the cascade without judge error, mean and by dataset, and why the paper's may differ.
+
+    Parameters
+    ----------
+    aiq : AIQ table of `study`.
+    names : datasets.
+    """
+    best = aiq[aiq["router"] == cascade_name(0)].set_index("dataset")["aiq"]
+    why = "The digest does not say over which datasets, costs and budgets; "
+    why += "it also quotes the number as MMLU's. "
+    why += f"Ours: error 0 on {', '.join(names)}, cost domain shared with models and all cascades."
+    return pd.concat([pd.Series({"mean of the datasets": best.mean()}), best]), why
 
 
 def stopping_table(outcomes: Outcomes, budgets: Array, error_rate: float = 0.0) -> pd.DataFrame:

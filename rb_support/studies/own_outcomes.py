@@ -30,7 +30,9 @@ from rb_support.studies.predictive import (
     compare_predictions,
     estimates,
 )
+from rb_support.studies.wording import listed
 from rb_support.verdicts import Evidence, Fact
+from rb_support.visible import markdown
 
 Array = NDArray[np.float64]
 
@@ -44,6 +46,19 @@ GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "
 """How the numbers of `model_values` and of `settings_table` are shown."""
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
+
+NOTES = {
+    "own-worth": "Honest AIQ lost without the model; intervals are simultaneous over the models.",
+    "own-settings": "Chosen on one half of the rows, measured on the other; "
+    "95% intervals of each number by itself.",
+    "own-frontier": "The router's curve is honest: chosen on half of the rows, priced on the other. "
+    "Grey: its placebo.",
+    "own-savings": "Intervals of savings hold together; the others are each its own. "
+    "Placebos: 97.5% save no more.",
+    "own-more-prompts": "Left: honest lead, simultaneous 95%. "
+    "Right: half width of the saving's 95% interval.",
+}
+"""What is noted in the records of notebook 08's items."""
 
 
 def load_log(data: str = "simulated", *, scale: Scale = "quick", seed: int = 0) -> PartialOutcomes:
@@ -200,6 +215,36 @@ def told(values: pd.DataFrame, models: int) -> str:
     lines = [f"{finding}: {names}" for finding, names in named.items()]
     left = [f"not looked at: {models - len(values)} more below these"] if models > len(values) else []
     return "\n".join(lines + left)
+
+
+def most_needed(values: pd.DataFrame) -> str:
+    """The model without which the router loses most, of `model_values`; where there is one model, that."""
+    return str(values["model"].iloc[int(values["router"].argmax()) if "router" in values else 0])
+
+
+def needs(values: pd.DataFrame) -> str:
+    """Which models a mixture and a router need, in Markdown; `values` is of `model_values`."""
+    if "router" not in values:
+        return f"With {markdown(most_needed(values))} alone there is nothing to choose."
+    mixed = str(values["model"].iloc[int(values["mixture"].argmax())])
+    told = (
+        f"A blind mixture loses most without {markdown(mixed)} ({values['mixture'].max():+.3f}), the router "
+    )
+    told += f"without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
+    only = values["model"][(values["router_low"] > 0) & (values["mixture_low"] <= 0)]
+    told += f"Shown to be needed by the router, and not by a mixture: {listed(map(markdown, only))}. "
+    gone = values["model"][values["finding"] == "can go"]
+    return told + f"What can go: {listed(map(markdown, gone))}."
+
+
+def goals_told(rows: pd.DataFrame) -> str:
+    """What each setting of `settings_table` is to give, in Markdown."""
+    told = []
+    for row in rows.fillna({"of_best": 1.0}).to_dict("records"):
+        missed = "" if row["reached"] else " (these rows do not reach the goal)"
+        given = f"{row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the best model's quality"
+        told.append(f"{markdown(row['goal'])}: {given}{missed}")
+    return "; ".join(told)
 
 
 def spare(values: pd.DataFrame) -> Fact:

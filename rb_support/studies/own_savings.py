@@ -169,6 +169,18 @@ class Savings:
         found = {what: self.estimate(what, cost) for what, cost in less.items()}
         return {what: each.low > 0 and each.value > each.floor for what, each in found.items()}
 
+    @property
+    def kept(self) -> float:
+        """Share of the best model's quality that the router gives; all of it if no model has any."""
+        best = self.of(BEST, "quality")
+        return self.of(ROUTED, "quality") / best if best else 1.0
+
+    @property
+    def earned(self) -> float:
+        """Share of the saving over the best model that a mixture as good lacks; 0 if nothing is saved."""
+        over_best = self.of(OVER_BEST)
+        return self.of(OVER_EQUAL) / over_best if over_best > 0 else 0.0
+
     def sentence(self) -> str:
         """What may be told to who pays, and no more than that."""
 
@@ -255,6 +267,20 @@ def savings(
         reached=reached,
         kind=table.origin.kind,
     )
+
+
+def bills(router: OutOfFold, goal: float, turns: tuple[Rows, Rows]) -> dict[str, float]:
+    """USD per query of the best model, of a mixture as good as the router, and of the router set to a goal.
+
+    Parameters
+    ----------
+    router, goal : as of `savings`, of whose bills these are the three without intervals.
+    turns : of `stats.halves`: who chooses and who pays.
+    """
+    points, (routed, _) = router.table.points(), routed_rows(router, goal, turns)
+    usd, quality = routed.mean(axis=0).tolist()
+    best = max(points.tolist(), key=lambda point: (point[1], -point[0]))
+    return {BEST: best[0], EQUAL: usd_to_match(points, quality), ROUTED: usd}
 
 
 def _saved(priced: Array) -> Array:

@@ -1,0 +1,66 @@
+"""Pictures of notebook 04 that answer to a hand: one query's walk, and one judge's curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import ArrayLike
+
+from rb_support.catalog import short_name
+from rb_support.report.figures import plot_cascades
+from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION, Style
+from rb_support.report.text import short
+from rb_support.routers import Cascade, model_points
+from rb_support.studies.predictive import ZERO, Comparison
+
+
+def draw_walk(fig: Figure | SubFigure, steps: pd.DataFrame, unit: str) -> None:
+    """One query's walk: how likely each model is asked (line) and has its answer returned (bars).
+
+    Parameters
+    ----------
+    steps : of `cascade_walk.walk`.
+    unit : of costs.
+    """
+    ax, places = fig.subplots(), np.arange(len(steps))
+    right = steps["right"].to_numpy(dtype=bool)
+    for answers, color, word in ((right, GREEN, "right"), (~right, VERMILLION, "wrong")):
+        hatch = "" if word == "right" else "///"
+        look = Style(color=color, hatch=hatch, edgecolor="white", label=f"returned: {word}")
+        ax.bar(places[answers], steps["ends"][answers], **look)
+    ax.step(
+        np.append(places, len(steps)) - 0.5,
+        [*steps["asked"], steps["asked"].iloc[-1]],
+        where="post",
+        color=BLACK,
+        linewidth=1,
+        label="asked",
+    )
+    ax.set_xticks(places, [short(short_name(name), 14) for name in steps["model"]], rotation=90, fontsize=6)
+    ax.set(ylim=(0, 1.3), yticks=[0, 0.5, 1], ylabel="probability")
+    ends, quality, asked, usd = steps[["ends", "quality", "asked", "usd"]].to_numpy(dtype=float).T
+    ax.set_title(f"quality {ends @ quality:.2f}, {1000 * (asked @ usd):.3g} {unit} per 1,000", fontsize=7.5)
+    ax.legend(fontsize=6, loc="upper center", ncol=3, columnspacing=0.8, handlelength=1.2)
+
+
+def draw_judge(
+    fig: Figure | SubFigure, comparison: Comparison, grid: ArrayLike, error_rate: float, budget: float
+) -> None:
+    """One judge's cascade at every budget (line) and at one (diamond), beside the zero router.
+
+    Parameters
+    ----------
+    comparison : whose test rows are routed.
+    grid : budgets T, USD per query.
+    error_rate, budget : of the diamond.
+    """
+    ax, table = fig.subplots(), comparison.test
+    rules = Cascade.on(table)
+    systems = {ZERO: model_points(table), "cascade": rules.system(grid, error_rate)}
+    plot_cascades(ax, Comparison(table, systems), {"cascade": error_rate})
+    ax.plot(*np.ravel(rules.expected([budget], [error_rate])), "D", color=BLACK, zorder=5)
+    # the best single model, which a cascade has to be worth its price against
+    ax.axhline(table.points()[:, 1].max(), color=GREY, linestyle=":", linewidth=0.8)
+    ax.set_title(f"error {error_rate:.2f}, T = {budget:.2g} {table.cost_unit}", fontsize=7.5)
+    ax.set_ylabel("mean quality")
