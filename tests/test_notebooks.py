@@ -42,7 +42,7 @@ def source(path):
 
 
 def exercises(path):
-    return len(re.findall(r"\bcheck\(\s*(?:"[\w.]+",\s*)?answer_", source(path)))
+    return len(re.findall(r'\bcheck\(\s*"[\w.]+",\s*answer_', source(path)))
 
 
 @each
@@ -76,15 +76,6 @@ def test_nothing_of_a_machine_shows(path):
     text = path.read_text()
     assert str(Path.home()) not in text and str(ROOT) not in text
     assert not re.search(r"/(home|Users|root|tmp)/|ipykernel_", text)
-
-
-@each_main
-def test_first_cell_says_what_a_reader_needs(path):
-    first = cells(path, "markdown")[0].source
-    for word in ("**Makes**", "**Asks**", "**After it you can**", "**Takes**", "**Data**"):
-        assert word in first
-    assert len(re.findall(r"[Pp]redict before you run", path.read_text())) >= 1
-    assert exercises(path) >= 2
 
 
 @each_main

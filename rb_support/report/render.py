@@ -167,7 +167,7 @@ class Table:
         headers = [markdown(paper.column(str(name)).header) for name in self.words]
         words = self.words.map(markdown).set_axis(headers, axis="columns")
         sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
-        return words.tomarkdown(index=False, disable_numparse=True, colalign=sides)
+        return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
 
 
 def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Table:
