@@ -11,6 +11,7 @@ from rb_support.report.figures import (
     oracle_figure,
     plot_cascades,
     plot_comparison,
+    plot_hull,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.preference_figures import labels_figure, plot_call_performance
@@ -39,6 +40,7 @@ __all__ = [
     "plot_cascades",
     "plot_comparison",
     "plot_curve",
+    "plot_hull",
     "plot_models",
     "router_style",
     "shown",
