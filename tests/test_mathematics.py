@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.report import plot_hull, use_style
+from rb_support.report import plot_hull, plot_without, use_style
 from rb_support.report.claims import claims_of
 from rb_support.studies.mathematics import evidence
+from rb_support.studies.pilot import oracle_without
 
 
 @pytest.fixture
@@ -49,3 +50,20 @@ def test_plane_tells_hull_and_area():
     assert [text.get_text() for text in ax.texts] == ["A", "B", "C"]
     full = ax.collections[-1].get_facecolor()
     assert full[0].tolist() == [1, 1, 1, 1] and full[1].tolist() == [0, 0, 0, 1]
+
+
+def test_a_model_that_is_taken_away_moves_the_star(table):
+    use_style()
+    without = oracle_without(table)
+    for taken, title in (
+        ("nobody", "oracle 0.750, best model 0.500"),
+        ("strong", "oracle 0.250 (-0.500), best model 0.250"),
+        ("weak", "oracle 0.500 (-0.250), best model 0.500"),
+    ):
+        _, ax = plt.subplots()
+        plot_without(ax, table, taken, without)
+        assert ax.get_title("left") == title
+    alone = table.select(["weak"])
+    _, ax = plt.subplots()
+    plot_without(ax, alone, "weak", oracle_without(alone))
+    assert ax.get_title("left") == "oracle 0.250, best model 0.250"

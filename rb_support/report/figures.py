@@ -292,6 +292,30 @@ def oracle_figure(*tables: Outcomes) -> Figure:
     return fig
 
 
+def plot_without(ax: Axes, outcomes: Outcomes, taken: str, without: pd.DataFrame) -> None:
+    """Draw the models and the oracle on logarithmic cost when one model is taken away.
+
+    Parameters
+    ----------
+    taken : the model, drawn as a cross; of any other name all stay.
+    without : of `oracle_without`.
+    """
+    (usd, quality), points = oracle_rows(outcomes).mean(axis=0), outcomes.points()
+    stays = np.array([model != taken for model in outcomes.models])
+    best, now, cost_now = points[:, 1].max(), quality, usd
+    plot_models(ax, points[stays], np.array(outcomes.models)[stays].tolist(), among=outcomes.models)
+    if taken in without.index:
+        now, cost_now, best = without.loc[taken]
+        ax.plot(*points[~stays].T, "x", color=GREY, zorder=3)
+        ax.scatter(usd, quality, marker="*", s=110, facecolor="none", edgecolor=GREY, zorder=4)
+    ax.scatter(cost_now, now, marker="*", s=110, color=BLACK, zorder=5)
+    ax.axhline(best, color=GREY, linestyle="--", linewidth=1, zorder=1)
+    lost = f" ({now - quality:+.3f})" if taken in without.index else ""
+    ax.set_title(f"oracle {now:.3f}{lost}, best model {best:.3f}", fontsize=8.5)
+    ax.set(ylabel="mean quality", ylim=(min(points[:, 1].min(), best) - 0.05, 1.03))
+    cost_axis(ax, outcomes.cost_unit, log=True)
+
+
 def _named(outcomes: Outcomes) -> str:
     return f"{short(outcomes.origin.name, 34)} (n = {len(outcomes):,})"
 
