@@ -9,13 +9,16 @@ from tables_made import outcome_tables
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import oracle
 from rb_support.studies.luck import (
+    below_the_calls,
     evidence,
+    explained_by_luck,
     guess_rate,
     independent_oracle,
     knowing_oracle,
     oracle_and_luck,
     solved_by,
 )
+from rb_support.studies.pilot import NOBODY, oracle_shares
 
 
 def answered(quality: np.ndarray, dataset: str, cost: np.ndarray | None = None) -> Outcomes:
@@ -115,3 +118,23 @@ def test_what_no_query_shows_may_still_be_so() -> None:
     rows = answered(quality, "HellaSwag")
     table = oracle_and_luck(rows, rng=rng, draws=50)
     assert table.loc["HellaSwag", "oracle_knows"] == 1 and table.loc["HellaSwag", "oracle_knows_low"] < 0.95
+
+
+def test_coins_are_explained_by_luck_and_specialists_are_not() -> None:
+    rng = np.random.default_rng(1)
+    coins = answered((rng.random((2000, 5)) < 0.25).astype(float), "MMLU")
+    halves = (np.arange(2000) < 1000)[:, None] ^ np.array([[True, False]])
+    experts = answered((halves | (rng.random((2000, 2)) < 0.25)).astype(float), "MMLU")
+    for table, expected in ((coins, True), (experts, False)):
+        assert explained_by_luck(oracle_and_luck(table, rng=rng, draws=100)) == {"MMLU": expected}
+    sums = answered((rng.random((50, 2)) < 0.5).astype(float), "GSM8K")
+    assert explained_by_luck(oracle_and_luck(sums, rng=rng, draws=5)) == {}
+
+
+def test_luck_stands_below_the_calls() -> None:
+    rng = np.random.default_rng(0)
+    rows = answered((rng.random((50, 2)) < 0.5).astype(float), "GSM8K")
+    table = below_the_calls(oracle_shares(rows), oracle_and_luck(rows, rng=rng, draws=5)).set_index("model")
+    assert table.columns.tolist() == ["GSM8K (n = 50)", "all (n = 50)"]
+    assert table.loc[["m0", "m1", NOBODY], "all (n = 50)"].sum() == pytest.approx(1)
+    assert table.loc["quality: oracle", "GSM8K (n = 50)"] == rows.quality.max(axis=1).mean()

@@ -12,13 +12,20 @@ from rb_support.studies.best_model import cost_to_reach
 from rb_support.studies.pilot import (
     MISTRAL,
     NOBODY,
+    best_models,
+    comparable_by_dataset,
     comparable_cost_ratios,
     evidence,
+    model_table,
+    notes,
+    oracle_over_best,
     oracle_points,
     oracle_rows,
     oracle_shares,
     oracle_system,
+    oracle_without,
     pooled_tables,
+    price_ranks,
     share_two_to_five,
     task_means,
 )
@@ -51,6 +58,63 @@ def test_oracle_shares(table):
     assert shares["D"].tolist() == [0.5, 0.5, 0]
     assert shares["E"].tolist() == [0.5, 0, 0.5]
     assert shares["all"].tolist() == [0.5, 0.25, 0.25]
+
+
+def test_oracle_without_a_model(table):
+    """Without b-dear a-cheap is left, .3 for 1; without a-cheap b-dear, .6 for 4."""
+    found = oracle_without(table)
+    np.testing.assert_allclose(found.loc["b-dear"], [0.3, 1, 0.3])
+    np.testing.assert_allclose(found.loc["a-cheap"], [0.6, 4, 0.6])
+    assert oracle_without(table.select(["a-cheap"])).empty
+
+
+def test_how_sure_the_oracle_is_above_the_best_model(table):
+    """b-dear is never below the oracle, which calls a-cheap on half of the queries: 1 for 4."""
+    lead, share = oracle_over_best(table, "b-dear", rng=np.random.default_rng(0), draws=200)
+    assert lead == (0, 0) and share[0] < 2.5 / 4 < share[1]
+    free = Outcomes(table.frame, table.quality, table.cost * [0, 1], table.models, table.origin)
+    assert oracle_over_best(free, "b-dear", rng=np.random.default_rng(0), draws=20)[1] is None
+
+
+def test_best_models_of_equal_ones_the_cheapest(table):
+    assert best_models(table).to_dict() == {"D": "b-dear", "E": "b-dear"}
+    alike = Outcomes(table.frame, table.quality[:, :1] * [1, 1], table.cost, table.models, table.origin)
+    assert set(best_models(alike)) == {"a-cheap"}
+
+
+def test_price_ranks(table):
+    assert price_ranks(table).to_dict() == pytest.approx({"D": 1, "E": 1})
+    assert price_ranks(table.select(["b-dear"])).isna().all()
+
+
+def test_model_table_says_nothing_of_the_papers_on_an_own_table(table):
+    found = model_table({"t": table})
+    assert found["model"].tolist() == ["b-dear", "a-cheap"] and found["usd_per_query"].tolist() == [4, 1]
+    assert found["paper_quality"].isna().all()
+    named = Outcomes(table.frame, table.quality, table.cost, ("claude-v1", MISTRAL), table.origin)
+    assert model_table({"t": named})["paper_quality"].isna().all()
+
+
+def test_model_table_of_two_tables():
+    full = simulate_outcomes(400)
+    found = model_table({"five": full.take(np.arange(400) < 200), "whole": full}).set_index("model")
+    column = full.models.index(MISTRAL)
+    assert found.loc[MISTRAL, "quality"] == pytest.approx(full.quality[:, column].mean())
+    assert found.loc[MISTRAL, "quality_5_shot"] == pytest.approx(full.quality[:200, column].mean())
+    assert found.loc[MISTRAL, "paper_quality"] == 0.3061
+
+
+def test_notes_name_all_items(table):
+    found = notes(table, table)
+    assert found["rb-fig3"] == "The oracle's frontier has 3 vertices (on test, n = 4)."
+    assert found["rb-fig6"] == "n: D 2, E 2" and found["rb-tab-models"] == ""
+
+
+def test_comparable_pairs_by_dataset(table):
+    found = comparable_by_dataset(table, 0.1)
+    assert found.index.tolist() == ["D", "E"]  # an own table: no published means
+    assert found.loc["E"].tolist() == [1, 4, 1] and found.loc["D", "pairs"] == 0
+    assert "published means" in comparable_by_dataset(simulate_outcomes(200), 0.1).index
 
 
 def test_comparable_cost_ratios():

@@ -11,6 +11,8 @@ from rb_support.report.figures import (
     oracle_figure,
     plot_cascades,
     plot_comparison,
+    plot_hull,
+    plot_without,
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.preference_figures import labels_figure, plot_call_performance
@@ -39,7 +41,9 @@ __all__ = [
     "plot_cascades",
     "plot_comparison",
     "plot_curve",
+    "plot_hull",
     "plot_models",
+    "plot_without",
     "router_style",
     "shown",
     "use_style",

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from rb_support.frontier import Curve, Points, aiq, hull, shared_domain
+from rb_support.frontier import Curve, Points, aiq, hull, hull_indices, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
     cost_axis,
@@ -110,6 +110,31 @@ def _plot_systems(ax: Axes, systems: Mapping[str, ArrayLike]) -> None:
         ax.fill_between(costs, heights, color=color, alpha=0.12, linewidth=0)
         ax.plot(*points.T, "o", markersize=3.5, color=color)
     ax.legend(loc="lower right")
+
+
+def plot_hull(ax: Axes, points: ArrayLike, domain: tuple[float, float]) -> None:
+    """Draw points by letters, what they reach over a cost domain, and AIQ as the mean height of that.
+
+    Points of the hull are full, the others hollow. A hull that starts late is joined to the domain's left end
+    at quality 0, as in RouterBench's Figure 2.
+
+    Parameters
+    ----------
+    points : (n, 2) of cost, in any unit, and quality in [0, 1].
+    domain : smallest and largest cost.
+    """
+    places, costs = np.asarray(points, dtype=float), np.linspace(*domain, 400)
+    kept, heights = hull_indices(places), Curve(places).at(costs, c_min=domain[0])
+    ax.fill_between(costs, heights, color=GREEN, alpha=0.15, linewidth=0)
+    ax.plot(costs, heights, color=GREEN, zorder=1)
+    inside = np.isin(np.arange(len(places)), kept)
+    cost, quality = places.T
+    ax.scatter(cost, quality, s=34, facecolor=np.where(inside, BLACK, "white"), edgecolor=BLACK, zorder=2)
+    for letter, point in zip(ascii_uppercase, places.tolist(), strict=False):
+        ax.annotate(letter, point, (5, -11), textcoords="offset points")
+    names = "".join(ascii_uppercase[row] for row in kept)
+    ax.set_title(f"hull {names}, AIQ {aiq(places, *domain):.3f}", fontsize=8.5)
+    ax.set(xlabel="cost", ylabel="quality", xlim=(domain[0] - 0.3, domain[1] + 0.3), ylim=(0, 1.05))
 
 
 def plot_comparison(
@@ -265,6 +290,30 @@ def oracle_figure(*tables: Outcomes) -> Figure:
         right.set_title("the same, log cost", fontsize=8.5, fontweight="normal")
     model_legend(fig, shown[0].models, curves=axes[0])
     return fig
+
+
+def plot_without(ax: Axes, outcomes: Outcomes, taken: str, without: pd.DataFrame) -> None:
+    """Draw the models and the oracle on logarithmic cost when one model is taken away.
+
+    Parameters
+    ----------
+    taken : the model, drawn as a cross; of any other name all stay.
+    without : of `oracle_without`.
+    """
+    (usd, quality), points = oracle_rows(outcomes).mean(axis=0), outcomes.points()
+    stays = np.array([model != taken for model in outcomes.models])
+    best, now, cost_now = points[:, 1].max(), quality, usd
+    plot_models(ax, points[stays], np.array(outcomes.models)[stays].tolist(), among=outcomes.models)
+    if taken in without.index:
+        now, cost_now, best = without.loc[taken]
+        ax.plot(*points[~stays].T, "x", color=GREY, zorder=3)
+        ax.scatter(usd, quality, marker="*", s=110, facecolor="none", edgecolor=GREY, zorder=4)
+    ax.scatter(cost_now, now, marker="*", s=110, color=BLACK, zorder=5)
+    ax.axhline(best, color=GREY, linestyle="--", linewidth=1, zorder=1)
+    lost = f" ({now - quality:+.3f})" if taken in without.index else ""
+    ax.set_title(f"oracle {now:.3f}{lost}, best model {best:.3f}", fontsize=8.5)
+    ax.set(ylabel="mean quality", ylim=(min(points[:, 1].min(), best) - 0.05, 1.03))
+    cost_axis(ax, outcomes.cost_unit, log=True)
 
 
 def _named(outcomes: Outcomes) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.catalog import ARC, DATASETS, HELLASWAG, MMLU, OTHER, WINOGRANDE
+from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import oracle
 from rb_support.stats import bootstrap_weights, interval
@@ -132,6 +133,36 @@ def oracle_and_luck(outcomes: Outcomes, *, rng: np.random.Generator, draws: int 
     over["oracle_knows_low"], over["oracle_knows_high"] = interval(np.sum(drawn, axis=0) / len(outcomes))
     table.loc["all"] = over
     return table.astype({"n": int})
+
+
+def below_the_calls(shares: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Whom the oracle calls, and below that how much of its quality is luck, as one table.
+
+    Parameters
+    ----------
+    shares : of `pilot.oracle_shares`, perhaps with a column more.
+    table : of `oracle_and_luck`, indexed by the datasets of these columns.
+
+    Returns
+    -------
+    model (or "quality: …"), and a column per dataset, named with its number of queries.
+    """
+    known = ["best_model", "oracle", "independent", "blind", "best_knows", "oracle_knows"]
+    below = table[[*known, "oracle_knows_low", "oracle_knows_high"]].T.dropna(how="all")
+    below.index = pd.Index([f"quality: {name.replace('_', ' ')}" for name in below.index])
+    sizes = {name: f"{name} (n = {n:,})" for name, n in table["n"].items()}
+    return pd.concat([shares, below]).rename(columns=sizes).reset_index(names="model")
+
+
+def explained_by_luck(table: pd.DataFrame) -> dict[str, bool]:
+    """By dataset with choices to guess from: whether guessing explains all of the oracle's lead.
+
+    Parameters
+    ----------
+    table : of `oracle_and_luck`.
+    """
+    guessed = table.drop(index="all")[lambda rows: [guess_rate(str(name)) > 0 for name in rows.index]]
+    return {str(name): not exceeds(row["lead_low"], 0, 1) for name, row in guessed.iterrows()}
 
 
 def evidence(

@@ -59,6 +59,78 @@ def strong_and_weak(outcomes: Outcomes, strong: str, weak: str) -> tuple[str, st
     return strong, weak
 
 
+def model_table(tables: Mapping[str, Outcomes]) -> pd.DataFrame:
+    """Mean cost and quality of every model, dearest first, beside the published means.
+
+    Parameters
+    ----------
+    tables : of `pooled_tables`: the last one gives the models, one before it the columns `…_5_shot`.
+
+    Returns
+    -------
+    model, usd_per_query, quality, for a second table usd_per_query_5_shot and quality_5_shot, and
+    paper_usd_per_query, paper_quality: blank for a model without published means, and on an own table.
+    """
+    *others, whole = tables.values()
+    table = pd.DataFrame(whole.points(), columns=["usd_per_query", "quality"], index=whole.models)
+    for other in others:
+        table[["usd_per_query_5_shot", "quality_5_shot"]] = other.points()
+    of_paper = paper.model_means().set_index("model").iloc[: 0 if whole.origin.kind == "own" else None]
+    means = of_paper[["cost_usd_per_query", "score"]].reindex(whole.models)
+    table[["paper_usd_per_query", "paper_quality"]] = means.to_numpy()
+    return table.sort_values("usd_per_query", ascending=False).rename_axis("model").reset_index()
+
+
+def best_models(outcomes: Outcomes) -> pd.Series[str]:
+    """Best model of each dataset, by dataset; of equally good ones the cheapest."""
+    points = {name: outcomes.of(name).points() for name in outcomes.datasets}
+    rows = {name: oracle(p[None, :, 1], p[None, :, 0])[0] for name, p in points.items()}
+    return pd.Series({name: outcomes.models[row] for name, row in rows.items()}, dtype=object)
+
+
+def price_ranks(outcomes: Outcomes) -> pd.Series[float]:
+    """Spearman's rank correlation of the models' costs and qualities, by dataset; NaN of one model."""
+    points = {name: pd.DataFrame(outcomes.of(name).points()) for name in outcomes.datasets}
+    return pd.Series({name: p[0].corr(p[1], method="spearman") for name, p in points.items()}, dtype=float)
+
+
+def oracle_over_best(
+    outcomes: Outcomes, best: str, *, rng: np.random.Generator, draws: int = 1000
+) -> tuple[tuple[float, float], tuple[float, float] | None]:
+    """How sure the oracle's lead over a model is: 95% intervals, queries resampled for both alike.
+
+    Parameters
+    ----------
+    best : the model.
+    rng, draws : of the bootstrap.
+
+    Returns
+    -------
+    lead in quality; share of the model's cost, None where it is free in some resample.
+    """
+    column = outcomes.models.index(best)
+    both = np.column_stack([oracle_rows(outcomes), outcomes.cost[:, column], outcomes.quality[:, column]])
+    drawn = bootstrap_weights(len(both), draws, rng)
+    spent, reached, paid, scored = np.array([weights @ both for weights in drawn]).T / len(both)
+    return interval(reached - scored), interval(spent / paid) if paid.all() else None
+
+
+def oracle_without(outcomes: Outcomes) -> pd.DataFrame:
+    """The oracle, and the best single model, when one model is taken away.
+
+    Returns
+    -------
+    A row per model, indexed by it: oracle and usd_per_query (quality and cost of the oracle without it) and
+    best (quality of the best one left). Empty where there is one model only: nobody is left.
+    """
+    rows = {}
+    for name in outcomes.models if len(outcomes.models) > 1 else ():
+        rest = outcomes.select([other for other in outcomes.models if other != name])
+        usd, quality = oracle_rows(rest).mean(axis=0)
+        rows[name] = (quality, usd, rest.quality.mean(axis=0).max())
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["oracle", "usd_per_query", "best"])
+
+
 def oracle_system(outcomes: Outcomes) -> System:
     """The oracle at every willingness to pay: each query is decided with its true outcomes in hand."""
     return lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
@@ -110,6 +182,25 @@ def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance
     gap, ratio = quality[high] - quality[low], cost[high] / cost[low]
     pairs = {"cheaper": names[low], "dearer": names[high], "quality_difference": gap, "cost_ratio": ratio}
     return pd.DataFrame(pairs)
+
+
+def comparable_by_dataset(outcomes: Outcomes, tolerance: float) -> pd.DataFrame:
+    """Pairs of comparable models, by dataset, and over the published means where the rows are not a user's.
+
+    Returns
+    -------
+    pairs, median ratio, from 2 to 5 (share of the pairs), indexed by dataset.
+    """
+    parts = {name: outcomes.of(name).points() for name in outcomes.datasets}
+    if outcomes.origin.kind != "own":
+        parts["published means"] = paper.model_means()[["cost_usd_per_query", "score"]].dropna().to_numpy()
+    listed = {}
+    for name, points in parts.items():
+        names = tuple(map(str, range(len(points))))
+        ratio = comparable_cost_ratios(points, names, tolerance)["cost_ratio"]
+        inside = ratio.between(2, 5).mean()
+        listed[name] = {"pairs": len(ratio), "median ratio": ratio.median(), "from 2 to 5": inside}
+    return pd.DataFrame(listed).T
 
 
 def share_two_to_five(
@@ -211,6 +302,26 @@ def why_means_differ(outcomes: Outcomes) -> str:
         "The published means are over all 36,497 rows of the 0-shot file; this table is "
         f"{outcomes.origin.name} with {len(outcomes):,} rows of {', '.join(outcomes.datasets)}."
     )
+
+
+def notes(whole: Outcomes, tasks: Outcomes) -> dict[str, str]:
+    """What the records of notebook 02's items say, by item.
+
+    Parameters
+    ----------
+    whole : the table over which means are taken.
+    tasks : the one that is looked at dataset by dataset.
+    """
+    why, counts = why_means_differ(whole), tasks.frame["dataset"].value_counts()
+    corners, n = len(oracle_points(whole)), f"n = {len(whole):,}"
+    below = "Below the calls: quality of the oracle, by luck alone, and with guesses taken off. "
+    return {
+        "rb-tab-models": why,
+        "rb-fig3": f"The oracle's frontier has {corners} vertices (on {whole.origin.name}, {n}).",
+        "rb-fig6": "n: " + ", ".join(f"{name} {counts[name]:,}" for name in tasks.datasets),
+        "rb-tab-oracle": below + why,
+        "own-price": f"Shares are of the best single model's. At face value, then cross-fitted; 95%; {n}.",
+    }
 
 
 def task_means(outcomes: Outcomes) -> pd.DataFrame:

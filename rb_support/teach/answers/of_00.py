@@ -12,12 +12,14 @@ TWO = np.array([[2, 0.5], [6, 0.9]])
 """The two models of the exercises: cost in cents, quality."""
 
 
-def _hull(points: np.ndarray) -> np.ndarray:
-    return frontier.Curve(points).hull()
-
-
 def _clouds(rng: np.random.Generator) -> list[tuple[np.ndarray]]:
-    edges = [[[1.0, 0.5]], [[1.0, 0.5], [2.0, 0.4]], [[1.0, 0.2], [2.0, 0.4], [3.0, 0.6]]]
+    """One point, falling quality, points on a line (in numbers that floating point has), equal costs; then clouds."""
+    edges = [
+        [[1.0, 0.5]],
+        [[1.0, 0.5], [2.0, 0.25]],
+        [[3.0, 0.75], [1.0, 0.25], [2.0, 0.5]],
+        [[1.0, 0.25], [1.0, 0.5], [2.0, 0.75]],
+    ]
     return [(np.array(points),) for points in edges] + [(rng.random((n, 2)),) for n in (3, 8, 30)]
 
 
@@ -37,17 +39,17 @@ def _upper_chain(points: np.ndarray) -> np.ndarray:
     return np.array(kept)
 
 
-def _worse_at_budget(curve: ArrayLike, *, at: float) -> str | None:
-    """What a router lacks that is to have a higher AIQ than the zero router of `TWO`, and to be worse at a budget."""
-    area, zero = frontier.aiq(curve, 2, 10), frontier.aiq(TWO, 2, 10)
-    here, there = (
-        float(frontier.Curve(frontier.as_points(curve)).at(at, 2)),
-        float(frontier.Curve(TWO).at(at)),
-    )
+def _worse_at_budget(curve: ArrayLike) -> str | None:
+    """What a router lacks that is to have a higher AIQ than the zero router of `TWO`, and to be worse at 3 cents."""
+    points = frontier.as_points(curve)
+    if not ((points[:, 1] >= 0) & (points[:, 1] <= 1)).all():
+        return "Quality goes from 0 to 1, and one of these points is outside."
+    area, zero = frontier.aiq(points, 2, 10), frontier.aiq(TWO, 2, 10)
+    here, there = float(frontier.Curve(points).at(3, 2)), float(frontier.Curve(TWO).at(3))
     if not frontier.exceeds(area, zero):
         return f"Its AIQ from 2 to 10 cents is {area:.3f}, and the zero router's {zero:.3f}: it has to be higher."
     if not frontier.exceeds(there, here):
-        return f"At {at:g} cents it scores {here:.3f}, and the zero router {there:.3f}: it has to be worse there."
+        return f"At 3 cents it scores {here:.3f}, and the zero router {there:.3f}: it has to be worse there."
     return None
 
 
@@ -67,6 +69,22 @@ EXERCISES: dict[str, Exercise] = {
             Slip(0.75, "That is a share of calls, not yet a quality."),
         ),
         why="Three calls of four go to the cheap model: 0.75 x 0.5 + 0.25 x 0.9.",
+    ),
+    "00.2": Value(
+        answer=lambda: frontier.aiq(TWO, 2, 10),
+        hints=(
+            "AIQ is an area over a width. Which two shapes is the area made of?",
+            "A trapezoid from 2 to 6 cents, and a rectangle from 6 to 10: beyond its best point a system goes on flat.",
+            "The areas are 4 x 0.7 and 4 x 0.9; the domain is 8 cents wide.",
+        ),
+        slips=(
+            Slip(0.7, "That is the mean height from 2 to 6 cents; the domain goes on to 10."),
+            Slip(0.9, "That is the height at the end, not the mean height."),
+            Slip(6.4, "That is the area; AIQ divides it by the width of the domain."),
+            Slip(0.64, "The area is right, but the domain starts at 2 cents: it is not 10 wide."),
+            Slip(0.35, "Beyond 6 cents the system does not fall to nothing: it goes on flat."),
+        ),
+        why="A trapezoid of 2.8 and a rectangle of 3.6, over a width of 8.",
     ),
     "00.3": Task(
         reference=frontier.hull,
@@ -105,6 +123,7 @@ EXERCISES: dict[str, Exercise] = {
             Slip([[2, 0.6], [6, 0.95]]),
             Slip([[2, 0.1], [6, 0.9]]),
             Slip([[3, 0.6]]),
+            Slip([[2, 0.1], [5, 2.0]]),
             Slip("a better router"),
         ),
         why="An average over budgets says nothing about yours.",
