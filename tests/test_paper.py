@@ -154,9 +154,8 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
         by_notebook.setdefault(item.notebook, set()).add(item.id)
     assert by_notebook == {
         "00_routing_mathematics": {"rb-fig2", "rl-fig1c"},
-        "01_data_construction": {
-            "rb-fig1", "rb-tab-datasets", "rb-tab-prices", "rb-tab-schema", "rb-tab-refusals",
-        },
+        "01a_live_run": {"rb-fig1"},
+        "01b_published_tables": {"rb-tab-datasets", "rb-tab-prices", "rb-tab-schema", "rb-tab-refusals"},
         "02_oracle_pilot_study": {"rb-fig3", "rb-fig6", "rb-tab-models", "rb-tab-oracle", "own-price"},
         "03_predictive_routers": {
             "rb-fig4", "rb-fig8", "rb-tab-aiq", "own-aiq-forest", "own-few-rows", "own-reach",

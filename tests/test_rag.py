@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +13,16 @@ from sources_made import searched, shelf
 from tables_made import outcome_tables
 
 from rb_support.load import load_retrieval
-from rb_support.outcomes import Outcomes
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.report import panels, rag_figures
 from rb_support.routers import RidgeRouter, model_points
+from rb_support.simulate import simulate_rag
 from rb_support.sources import load_search_qa
 from rb_support.stats import mean_points
-from rb_support.studies import rag
+from rb_support.studies import rag, two_stage
 from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.predictive import ZERO, ZERO_TRAINED, Comparison, compare_predictions
+from rb_support.teach.answers.of_05 import choose
 
 BY_COST, CHOSEN = "Cascade by cost, error 0.2", "Cascade chosen, error 0.2"
 
@@ -136,6 +141,77 @@ def test_news_matters_if_less_than_half_of_a_lead_is_left():
     fact = rag.news_matters(pd.Series([0.01, 0.05, -0.01, 0.03], index), ["KNN", "MLP"])
     assert fact.holds and "KNN +0.010 with none" in fact.words
     assert not rag.news_matters(pd.Series([0.03, 0.05, 0.0, 0.03], index), ["KNN", "MLP"]).holds
+
+
+def test_who_searches_and_what_it_pays(made):
+    assert rag.fees_paid(made) == {
+        "gpt-4o-agent": pytest.approx(0.75 * 0.005),
+        "llama-3.1-sonar-huge-128k-online": pytest.approx(0.005),
+    }
+    simulated = rag.fees_paid(simulate_rag(40, seed=0))
+    assert set(simulated) == {"you.com-api", "perplexity/pplx-7b-online", "perplexity/pplx-70b-online"}
+    assert simulated["you.com-api"] == 0.0049
+    assert rag.fees_paid(replace(made, origin=Origin("own", "mine.csv"))) == {}
+
+
+class _Knows:
+    """Predicts the quality that it is given as vectors."""
+
+    def fit(self, train, X):
+        return self
+
+    def predict(self, X):
+        return X
+
+
+def test_a_search_is_chosen_where_its_gain_pays_the_fee():
+    outcomes = simulate_rag(200, seed=0)
+    choice = rag.search_choice(outcomes, _vectors(outcomes, outcomes.quality), _Knows(), seed=0)
+    assert choice is not None and choice.search == "you.com-api" and choice.memory == "gpt-4-1106-preview"
+    both = [outcomes.models.index(model) for model in (choice.memory, choice.search)]
+    more = np.diff(outcomes.cost.mean(axis=0)[both])[0]
+    assert choice.price(0.0049, 2.0) == pytest.approx(more / 2, abs=5e-4)
+    free, dear = choice.shares(-choice.usd, 0.05), choice.shares(1.0, 0.05)
+    assert (dear == 0).all() and free["news"] > 0.5 > free["lasting facts"]
+    own = replace(outcomes, origin=Origin("own", "mine.csv"))
+    assert rag.search_choice(own, _vectors(own, own.quality), _Knows(), seed=0) is None
+    assert rag.search_choice(outcomes.select(list(rag.fees_paid(outcomes))), None, _Knows(), seed=0) is None
+
+
+def test_leading_names_those_that_were_found_to_lead():
+    table = pd.DataFrame({"router": ["a", "b", "c"], "finding": ["leads", "no lead shown", "leads"]})
+    assert rag.leading(table, ["c", "b"]) == "c" and rag.leading(table, ["b"]) == "none"
+
+
+def test_the_exercise_on_two_stages_asks_for_what_the_package_does():
+    rng = np.random.default_rng(0)
+    quality, cost, wtp = rng.random((20, 3, 4)), rng.random((3, 4)), 0.7
+    frame = pd.DataFrame(
+        {"sample_id": [f"q{i}" for i in range(20)], "dataset": "D", "task": "t", "prompt": "?"}
+    )
+    costs = np.tile(cost.ravel(), (20, 1))
+    test = Outcomes(frame, quality.reshape(20, 12), costs, tuple(f"m{j}" for j in range(12)))
+    chosen = [choose(each, cost, wtp) for each in quality]
+    index = [retriever * 4 + generator for retriever, generator in chosen]
+    points = two_stage.in_sequence(quality.reshape(20, 12), cost.ravel(), 3, test)(None)
+    ours = [cost.ravel()[index].mean(), test.quality[np.arange(20), index].mean()]
+    assert np.abs(points - ours).max(axis=1).min() < 1e-12
+
+
+def test_the_figures_of_notebook_05(made):
+    fig, (ax,) = panels(1)
+    choice = rag.SearchChoice("a", "b", np.array([0.0, 0.4, 0.6]), np.array(["x", "y", "y"]), 0.001)
+    rag_figures.draw_choice(ax, choice, fee=0.009, wtp=0.02)
+    assert ax.get_title(loc="left") + ax.get_title() == "33% searched"
+    outcomes = simulate_rag(200, seed=0)
+    found = rag.compare_kinds(outcomes, _vectors(outcomes, np.ones((200, 1))), {}, 0.2, seed=0)
+    low, high = rag_figures.zoomed_figure(found, [BY_COST, CHOSEN], "RAG").axes[0].get_ylim()
+    assert low == pytest.approx(found.test.points()[:, 1].max() - 0.2) and high > found.oracle[1]
+    shares = pd.DataFrame(
+        {"honest_minus_zero": [0.1, 0.2], "honest_low": [0.0, 0.1], "honest_high": [0.2, 0.4]}
+    )
+    shares.index = pd.MultiIndex.from_product([["KNN (k=40)"], [0.0, 0.5]])
+    assert len(rag_figures.news_figure(shares, ["KNN (k=40)"], "").axes[0].containers) == 1
 
 
 @settings(max_examples=25)

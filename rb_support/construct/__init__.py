@@ -3,9 +3,10 @@
 RouterBench section 4 and Appendices A and B. `records` holds what is passed around and what can go wrong. The
 steps are modules of their own: `tasks` (prompts and task files), `models` (card file), `plan`, `store`
 (SQLite), `client` (one attempt at one call), `run`, `loopback` (a server of simulated models), `rag`,
-`grading` (by matching and by a judge), `refusals` and `export`.
+`grading` (by matching and by a judge), `refusals` and `export`; `demo` goes through them in one call.
 """
 
+from rb_support.construct import demo as demo
 from rb_support.construct import export as export
 from rb_support.construct import grading as grading
 from rb_support.construct import loopback as loopback

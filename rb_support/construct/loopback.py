@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on 127.0.0.1 with simulated models, for demos, tests and notebook 01.
+"""An OpenAI-compatible server on 127.0.0.1 with simulated models, for demos, tests and notebook 01a.
 
 It answers `POST /v1/chat/completions` over HTTP. What a model says follows from the seed, the model and the
 prompt alone, so a repeated call gets the same answer. The models are told the right answers. How often one

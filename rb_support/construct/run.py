@@ -51,6 +51,22 @@ class BudgetReached(Exception):
     """No call fits into the budget any more; says the most that the next one may cost."""
 
 
+def may_start(worst_usd: float, spent_usd: float, reserved_usd: Sequence[float], limit_usd: float) -> bool:
+    """Whether a call fits into a hard budget, whatever it and those in flight will turn out to cost.
+
+    Parameters
+    ----------
+    worst_usd : most that the call can cost.
+    spent_usd : USD that are spent already.
+    reserved_usd : most that each call in flight can cost.
+    limit_usd : the budget; a call that would use up its last cent fits.
+
+    >>> may_start(0.25, 0.5, [0.125, 0.125], 1.0), may_start(0.25, 0.5, [0.25, 0.125], 1.0)
+    (True, False)
+    """
+    return spent_usd + sum(reserved_usd) + worst_usd <= limit_usd + SLACK
+
+
 class Budget:
     """What many workers have spent and may have in flight, never more than a limit together.
 
@@ -72,8 +88,8 @@ class Budget:
         ------
         BudgetReached : if it does not fit and nothing is in flight.
         """
-        limit = float("inf") if self.limit_usd is None else self.limit_usd + SLACK
-        while self.spent_usd + sum(self.reserved) + usd > limit:
+        limit = float("inf") if self.limit_usd is None else self.limit_usd
+        while not may_start(usd, self.spent_usd, self.reserved, limit):
             if not self.reserved:
                 raise BudgetReached(f"the next call may cost ${usd:.6f}")
             await self._settled.wait()

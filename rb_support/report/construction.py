@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,12 +10,67 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from rb_support.construct.records import Query
+from rb_support.construct.tasks import Task
+from rb_support.outcomes import Outcomes
 from rb_support.report.plots import panels
 from rb_support.report.style import BLUE, GREEN, GREY, ORANGE
+from rb_support.studies.predictive import ZERO, Comparison
 
 _COLORS = (BLUE, GREEN, ORANGE)
 _WIDTH, _HEIGHT, _GAP, _LANE = 1.0, 0.62, 0.24, 1.15
 _STEP = _WIDTH + _GAP
+
+
+def live_steps(
+    asked: Sequence[Task],
+    queries: Sequence[Query],
+    graded: pd.DataFrame,
+    live: Outcomes,
+    train: Outcomes,
+    comparison: Comparison,
+    router: str,
+) -> pd.DataFrame:
+    """The steps of a live run and of a router on its table, with their counts.
+
+    Parameters
+    ----------
+    asked, queries : tasks, and their queries.
+    graded : counts by model and task, of `grading.grade_store`.
+    live, train, comparison : the outcome table, the part learnt from, and what was found on the other.
+    router : label of the router in the comparison, such as "KNN (k=5)".
+
+    Returns
+    -------
+    A row per box, for `construction_figure`.
+    """
+    turns, areas, (cost, quality) = (
+        sum(len(query.turns) for query in queries),
+        comparison.aiq(),
+        comparison.oracle,
+    )
+    models, answers = graded["model"].nunique(), graded["answers"].sum()
+    exact = graded["task"].isin([task.name for task in asked if task.metric != "judge"])
+    matched, name = graded.loc[exact, "answers"].sum(), router.split(" ")[0]
+    steps = [
+        ("Construction", "Datasets", f"{len({task.dataset for task in asked})} datasets\n{len(asked)} tasks"),
+        ("Construction", "Prompts", f"{len(queries)} queries\n5-shot and 0-shot\n{turns} turns"),
+        ("Construction", "Models", f"{models} models\n{models * turns} calls"),
+        ("Construction", "Store", f"{answers} answers\ntokens, dollars,\nseconds"),
+        (
+            "Construction",
+            "Grades",
+            f"{matched} matched\n{answers - matched} judged\n{graded['refusals'].sum()} refusals",
+        ),
+        ("Construction", "Outcome table", f"{len(live)} x {len(live.models)}\nquality and cost"),
+        ("Routing", "Split", f"{len(train)} rows to learn\n{len(comparison.test)} to test"),
+        ("Routing", "Router", f"{name} predicts the\nquality $P_j$ of\n{len(live.models)} models"),
+        ("Routing", "Decision", "largest\n$\\lambda P_j - cost_j$"),
+        ("Routing", "Curve", "mean cost and\nquality at every\n$\\lambda$, its hull"),
+        ("Routing", "AIQ", f"{name} {areas[router]:.2f}\nzero {areas[ZERO]:.2f}"),
+        ("Routing", "Oracle", f"quality {quality:.2f}\nat ${cost:.4f}"),
+    ]
+    return pd.DataFrame(steps, columns=["stage", "step", "counts"])
 
 
 def construction_figure(steps: pd.DataFrame) -> Figure:

@@ -131,6 +131,42 @@ def printed_prices(outcomes: Outcomes) -> pd.DataFrame:
     return listed.assign(published_usd_per_query=listed["model"].map(means))
 
 
+def listed_prices(outcomes: Outcomes, cards: Sequence[Model] = ()) -> pd.DataFrame:
+    """The price list that goes with a table, and what a query cost on its rows.
+
+    Parameters
+    ----------
+    outcomes : the rows.
+    cards : model cards with which the rows were asked; none for published rows and own tables.
+
+    Returns
+    -------
+    Columns of `printed_prices`, and source: "model card" or "printed". An own table's models only, with the
+    printed price where there is one; else the cards first, then the printed list.
+    """
+    printed = printed_prices(outcomes).assign(source="printed")
+    if outcomes.origin.kind == "own":
+        known = printed.drop(columns="usd_per_query")
+        listed = pd.DataFrame({"model": outcomes.models}).merge(known, how="left")
+        return _with_costs(listed, outcomes)[printed.columns]
+    if not cards:
+        return printed
+    return pd.concat([prices_of(cards, outcomes).assign(source="model card"), printed])[printed.columns]
+
+
+def two_means(outcomes: Outcomes) -> pd.DataFrame:
+    """Each model's mean quality over rows, and over datasets whatever their size.
+
+    Returns
+    -------
+    Index model; columns over_rows (a row is a vote) and over_datasets (a dataset is a vote).
+    """
+    scores = pd.DataFrame(outcomes.quality, columns=list(outcomes.models))
+    by_dataset = scores.groupby(outcomes.frame["dataset"].to_numpy()).mean()
+    table = pd.DataFrame({"over_rows": scores.mean(), "over_datasets": by_dataset.mean()})
+    return table.rename_axis("model")
+
+
 def _with_costs(listed: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
     paid = pd.Series(outcomes.cost.mean(axis=0), index=list(outcomes.models))
     return listed.assign(usd_per_query=listed["model"].map(paid))

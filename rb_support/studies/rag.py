@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rb_support import routers
+from rb_support import paper, routers
 from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, PredictiveRouter, budget_grid
 from rb_support.routers.chains import Chain
@@ -47,6 +47,82 @@ def at_fee(outcomes: Outcomes, usd: float) -> Outcomes:
     did = np.column_stack([outcomes.frame[model + SEARCHED] for model in outcomes.models]).astype(float)
     change = (usd - table["assumed"]["usd_per_search"]) * np.isin(outcomes.models, priced)
     return replace(outcomes, cost=outcomes.cost + did * change)
+
+
+def fees_paid(outcomes: Outcomes) -> dict[str, float]:
+    """Mean USD a query that each system which searches paid for its searches; no entry for one that does not.
+
+    SimpleQA's fees are assumed, the simulation's printed (App. A.1). Of an own table nothing is known.
+    """
+    if outcomes.origin.kind == "own":
+        return {}
+    if outcomes.origin.kind == "simulated":
+        listed = paper.prices().set_index("model")["fee_usd_per_request"]
+        return {model: float(listed[model]) for model in outcomes.models if listed.get(model, 0) > 0}
+    table, fees = prices(), {}
+    for model in outcomes.models:
+        searched = float(outcomes.frame[model + SEARCHED].mean()) * table["assumed"]["usd_per_search"]
+        fees[model] = table[base_model(model)].get("usd_per_request", searched)
+    return {model: fee for model, fee in fees.items() if fee > 0}
+
+
+@dataclass(frozen=True, eq=False)
+class SearchChoice:
+    """To search or to answer from memory, decided from predicted quality.
+
+    Attributes
+    ----------
+    memory, search : the system of either kind that was best on the training rows.
+    gain : (n,) predicted quality of searching above that of memory, on the other rows.
+    kind : (n,) kind of question: news or lasting facts where that is known, else the dataset.
+    usd : what searching costs more in the mean, but for the fee.
+    """
+
+    memory: str
+    search: str
+    gain: Array
+    kind: NDArray[np.str_]
+    usd: float
+
+    def price(self, fee: float, wtp: float) -> float:
+        """Predicted gain from which on searching pays, with the fee and the willingness to pay in USD."""
+        return (self.usd + fee) / wtp
+
+    def shares(self, fee: float, wtp: float) -> pd.Series[float]:
+        """Share of the questions of each kind that are searched."""
+        return pd.Series(self.gain > self.price(fee, wtp)).groupby(self.kind).mean()
+
+
+def search_choice(
+    outcomes: Outcomes, X: pd.DataFrame, router: PredictiveRouter, *, seed: int
+) -> SearchChoice | None:
+    """The choice between the best system that searches and the best that does not; None if a kind is absent.
+
+    Parameters
+    ----------
+    outcomes, X : questions and their embeddings by sample_id.
+    router : predicts quality; it learns on 70% of the questions.
+    seed : of the split.
+    """
+    fees = fees_paid(outcomes)
+    if not 0 < len(fees) < len(outcomes.models):
+        return None
+    train, test = held_out(outcomes, seed)
+    known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+    predicted = router.fit(train, known).predict(asked)
+    does = np.isin(outcomes.models, list(fees))
+    best = [int(np.argmax(np.where(kind, train.quality.mean(axis=0), -1))) for kind in (~does, does)]
+    memory, search = (outcomes.models[j] for j in best)
+    kind = test.frame.get("time_sensitive", test.frame["dataset"])
+    named = kind.replace({True: "news", False: "lasting facts"}).to_numpy(dtype=str)
+    more = float(np.diff(train.cost.mean(axis=0)[best])[0]) - fees[search]
+    return SearchChoice(memory, search, predicted[:, best[1]] - predicted[:, best[0]], named, more)
+
+
+def leading(table: pd.DataFrame, names: Iterable[str]) -> str:
+    """Those of some routers that an AIQ table finds to lead the zero router, in words."""
+    found = table.set_index("router")["finding"]
+    return ", ".join(name for name in names if found[name] == "leads") or "none"
 
 
 def compare_kinds(
