@@ -14,14 +14,14 @@ from rb_support.report.plots import cost_axis, panels, plot_curve, plot_models
 from rb_support.report.style import BLACK, BLUE, GREY, router_style
 from rb_support.report.text import short
 from rb_support.routers import LambdaPath
-from rb_support.studies.predictive_query import Thought
+from rb_support.studies.one_query import Thought
 from rb_support.visible import visible
 
 _SCORES = LinearSegmentedColormap.from_list("scores", ["#ECECEC", BLUE])
 """From wrong to right; they differ in lightness, so that no eye and no printer mixes them up."""
 
 
-def neighbours_figure(one: Thought, most: int = 40) -> Figure:
+def query_grid(one: Thought, most: int = 40) -> Figure:
     """Right and wrong of every model on a query's neighbours, and below it their mean: the prediction.
 
     Models stand by price, the cheapest on the left; neighbours that count in part are pale.
@@ -42,19 +42,14 @@ def neighbours_figure(one: Thought, most: int = 40) -> Figure:
     grid.set_title(f"Neighbours of: {_opening(one.question, 84)}", fontsize=7, loc="right")
     _plot_scores(below, np.vstack([one.predicted, one.outcome])[:, order], np.ones(2))
     for place, value in enumerate(one.predicted[order].tolist()):
-        color = "white" if value > 0.5 else BLACK
+        color = "white" if value > 0.65 else BLACK
         below.text(place, 0, f"{value:.2f}", ha="center", va="center", fontsize=6, color=color)
     below.set_yticks([0, 1], ["mean = predicted quality", "what came out"], fontsize=6)
     names = [short(short_name(one.models[model]), 22) for model in order]
     below.set_xticks(range(len(order)), names, rotation=35, ha="right", fontsize=6)
-    shown = (
-        f"the nearest {len(rows)} of {len(one.neighbours)} that count; "
-        if len(one.neighbours) > len(rows)
-        else ""
-    )
-    below.set_xlabel(
-        f"{shown}dark: right, pale: wrong; models from cheap to dear; right: cosine", fontsize=6.5
-    )
+    most_of = f"{len(rows)} of {len(one.neighbours)} neighbours; " if len(one.neighbours) > len(rows) else ""
+    key = f"{most_of}dark: right, pale: wrong; models from cheap to dear; numbers at the right: cosine"
+    below.set_xlabel(key, fontsize=6.5)
     return fig
 
 
@@ -108,12 +103,11 @@ def plot_choice(
     plot_models(above, points, one.models, size=22)
     low, high = above.get_ylim()
     ends = np.array(above.get_xlim())
-    if np.isfinite(willingness_to_pay) and willingness_to_pay > 0:
-        above.plot(ends, quality + (ends - cost) / willingness_to_pay, color=GREY, linewidth=1, linestyle=":")
+    look = {"color": GREY, "linewidth": 1, "linestyle": ":"}
+    if willingness_to_pay == 0:
+        above.axvline(cost, **look)
     else:
-        (above.axvline if willingness_to_pay == 0 else above.axhline)(
-            cost if willingness_to_pay == 0 else quality, color=GREY, linewidth=1, linestyle=":"
-        )
+        above.plot(ends, quality + (ends - cost) / willingness_to_pay, **look)
     above.plot(cost, quality, "o", markersize=11, markerfacecolor="none", markeredgecolor=BLACK, zorder=5)
     above.set(ylim=(low, high + 0.05 * (high - low)), xlim=ends, ylabel="predicted quality")
     above.set_title(f"this query goes to {short(short_name(one.models[chosen]), 26)}", fontsize=7)

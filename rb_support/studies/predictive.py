@@ -260,9 +260,10 @@ def _finding(row: pd.Series[Any]) -> str:
 
 
 def leads_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Honest leads of an AIQ table as a reader wants them: a row per router but the zero routers, a column per dataset.
+    """Honest leads of an AIQ table as a reader wants them: a row per router, a column per dataset.
 
-    A star marks a lead that counts; a router that predicts the same for every query is a zero router.
+    Zero routers are left out. A star marks a lead that counts; what predicts the same for every query is a
+    zero router.
     """
     rows = table[table["finding"] != "zero"]
     words = [

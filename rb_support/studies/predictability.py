@@ -17,14 +17,14 @@ Array = NDArray[np.float64]
 MEASURES = ("auc", "r2", "r2_apart")
 
 
-def predictability(
+def measured(
     parts: Mapping[str, tuple[Outcomes, Outcomes]],
     X: pd.DataFrame,
     routers: Mapping[str, PredictiveRouter],
     *,
     seed: int,
 ) -> pd.DataFrame:
-    """How well routers predict each model's quality on test rows, and what they seem to where nothing is to be learnt.
+    """How well routers predict each model's quality on test rows, beside where nothing is to be learnt.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def predictability(
         for name, router in routers.items():
             told = _told(router.fit(train, known).predict(asked), test.quality)
             blind = _told(router.fit(train, known[order]).predict(asked), test.quality)
-            table = told.join(blind, rsuffix="_shuffled").assign(n=len(test), router=name, dataset=dataset)
+            table = told.join(blind.add_suffix("_shuffled")).assign(n=len(test), router=name, dataset=dataset)
             rows.append(table.assign(model=test.models))
     columns = [name + end for name in MEASURES for end in ("", "_shuffled")]
     return pd.concat(rows, ignore_index=True)[["dataset", "router", "model", "n", *columns]].round(9)
 
 
 def over_datasets(table: pd.DataFrame) -> pd.DataFrame:
-    """Means of `predictability` over the datasets: a row per model, the measures of each router as columns.
+    """Means of `measured` over the datasets: a row per model, the measures of each router as columns.
 
     Of the control the first router's stand beside them: one that always believes its vectors.
     """
@@ -81,7 +81,7 @@ def _told(predicted: Array, quality: Array) -> pd.DataFrame:
 
 
 def auc(quality: ArrayLike, predicted: ArrayLike) -> float:
-    """Area under the ROC curve of predictions (n,) for telling scores above one half; NaN if all or none are."""
+    """Area under the ROC curve of predictions (n,) for scores above one half; NaN if all or none are."""
     right = np.asarray(quality) > 0.5
     # What differs by rounding only is a tie.
     return float(roc_auc_score(right, np.round(predicted, 12))) if 0 < right.sum() < len(right) else np.nan

@@ -108,7 +108,7 @@ def think(train: Outcomes, test: Outcomes, X: pd.DataFrame, row: int, k: int) ->
 
 
 def lambdas(path: LambdaPath, *more: float) -> list[float]:
-    """Values of lambda for a slider, rising: nought, a `ladder` over a path to two digits, and those given."""
+    """Values of lambda for a slider, rising: a `ladder` over a path to two digits, and those given."""
     return sorted({_digits(value, 2) for value in ladder(path, 40).tolist()} | set(more))
 
 
