@@ -73,8 +73,8 @@ def test_means_stand_by_model_with_the_control_beside() -> None:
     means = over_datasets(found)
     assert list(means["model"]) == ["m0", "m1"] and len(means.columns) == 1 + 3 * len(MEASURES)
     of_knn = found[(found["router"] == "KNN") & (found["model"] == "m0")]
-    assert means["auc KNN"][0] == pytest.approx(of_knn["auc"].mean())
-    assert means["r2 shuffled"][0] == pytest.approx(of_knn["r2_shuffled"].mean())
+    assert means["AUC, KNN"][0] == pytest.approx(of_knn["auc"].mean())
+    assert means["R2, shuffled"][0] == pytest.approx(of_knn["r2_shuffled"].mean())
 
 
 def test_the_control_draws_from_a_generator_of_its_own() -> None:

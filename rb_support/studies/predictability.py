@@ -14,7 +14,8 @@ from rb_support.routers import PredictiveRouter
 
 Array = NDArray[np.float64]
 
-MEASURES = ("auc", "r2", "r2_apart")
+MEASURES = {"auc": "AUC", "r2": "R2", "r2_apart": "R2 apart"}
+"""How well predictions tell outcomes, and the names that readers see."""
 
 
 def measured(
@@ -63,10 +64,10 @@ def over_datasets(table: pd.DataFrame) -> pd.DataFrame:
     first, *_ = routers = list(dict.fromkeys(table["router"]))
     means = table.groupby(["model", "router"], sort=False).mean(numeric_only=True).drop(columns="n")
     wide = {}
-    for measure in MEASURES:
+    for measure, label in MEASURES.items():
         for router in routers:
-            wide[f"{measure} {router}"] = means[measure].xs(router, level="router")
-        wide[f"{measure} shuffled"] = means[f"{measure}_shuffled"].xs(first, level="router")
+            wide[f"{label}, {router}"] = means[measure].xs(router, level="router")
+        wide[f"{label}, shuffled"] = means[f"{measure}_shuffled"].xs(first, level="router")
     return pd.DataFrame(wide).rename_axis("model").reset_index()
 
 
@@ -84,7 +85,11 @@ def auc(quality: ArrayLike, predicted: ArrayLike) -> float:
     """Area under the ROC curve of predictions (n,) for scores above one half; NaN if all or none are."""
     right = np.asarray(quality) > 0.5
     # What differs by rounding only is a tie.
-    return float(roc_auc_score(right, np.round(predicted, 12))) if 0 < right.sum() < len(right) else np.nan
+    return (
+        float(roc_auc_score(right, np.asarray(predicted).round(12)))
+        if 0 < right.sum() < len(right)
+        else np.nan
+    )
 
 
 def r2(quality: ArrayLike, predicted: ArrayLike) -> float:

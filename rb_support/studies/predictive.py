@@ -274,8 +274,7 @@ def leads_view(table: pd.DataFrame) -> pd.DataFrame:
         for row in rows.to_dict("records")
     ]
     view = rows.assign(lead=words).pivot(index="router", columns="dataset", values="lead")
-    names = (list(dict.fromkeys(rows[column])) for column in ("router", "dataset"))
-    return view.reindex(**dict(zip(("index", "columns"), names, strict=True)))
+    return view.reindex(index=rows["router"].unique(), columns=rows["dataset"].unique())
 
 
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
