@@ -121,6 +121,15 @@ def test_the_choice_and_the_dot_follow_lambda(wtp: float, called: str, place: in
     plt.close(fig)
 
 
+def test_nothing_of_the_curve_is_cut_off() -> None:
+    one, curve = worked(), [[0.0002, 0.3], [0.03, 0.9]]
+    fig = plt.figure()
+    plot_choice(fig, one, lambda_path([one.predicted], one.cost), curve, 0.01)
+    low, high = fig.axes[1].get_xlim()
+    assert low < 0.0002 and high > 0.03 and fig.axes[0].get_xlim() == (low, high)
+    plt.close(fig)
+
+
 def test_no_model_lies_above_the_line_through_the_one_that_is_called(rows) -> None:
     train, test, X = rows
     one = think(train, test, X, 3, K)

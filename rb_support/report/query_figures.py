@@ -102,7 +102,10 @@ def plot_choice(
     plot_curve(above, points, "hull", router="KNN", until=points[:, 0].max())
     plot_models(above, points, one.models, size=22)
     low, high = above.get_ylim()
-    ends = np.array(above.get_xlim())
+    places = np.asarray(curve, dtype=float)
+    least, most = places[:, 0].min(), places[:, 0].max()  # on test rows a call may cost more or less
+    air, ends = 0.05 * (most - least), np.array(above.get_xlim())
+    ends = np.array([min(ends[0], least - air), max(ends[1], most + air)])
     look = {"color": GREY, "linewidth": 1, "linestyle": ":"}
     if willingness_to_pay == 0:
         above.axvline(cost, **look)
@@ -111,7 +114,6 @@ def plot_choice(
     above.plot(cost, quality, "o", markersize=11, markerfacecolor="none", markeredgecolor=BLACK, zorder=5)
     above.set(ylim=(low, high + 0.05 * (high - low)), xlim=ends, ylabel="predicted quality")
     above.set_title(f"this query goes to {short(short_name(one.models[chosen]), 26)}", fontsize=7)
-    places = np.asarray(curve, dtype=float)
     below.plot(*places.T, linewidth=1, **router_style("KNN"))
     x, y = places[path.passed(willingness_to_pay)]
     below.plot(x, y, "o", markersize=8, color=BLACK, zorder=5)
