@@ -6,6 +6,7 @@ import pytest
 
 from rb_support.frontier import Part, aiq, shared_domain
 from rb_support.outcomes import Origin, Outcomes
+from rb_support.paper import ITEMS
 from rb_support.routers import KNNRouter, RidgeRouter, model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.stats import (
@@ -19,6 +20,7 @@ from rb_support.stats import (
 )
 from rb_support.studies.best_model import cost_to_reach, leads_over_best_model, reach_view
 from rb_support.studies.predictive import (
+    CONSTANT,
     PLACEBO,
     ZERO,
     ZERO_TRAINED,
@@ -28,9 +30,13 @@ from rb_support.studies.predictive import (
     compare_predictions,
     cross_validated,
     curve_table,
+    leads_by_k,
+    leads_view,
     repeat_splits,
+    shuffled_leads,
     small_tasks,
 )
+from rb_support.studies.predictive_claims import notes
 
 
 def table(quality, cost, start=0):
@@ -155,6 +161,44 @@ def test_repeat_splits(parts):
     again = compare(*train.split(seed=2), X, {"KNN": KNNRouter(20), "Ridge": RidgeRouter()})
     areas = again.honest_aiq(rng=np.random.default_rng(2))
     assert found.loc[2, "KNN"] == pytest.approx(areas["KNN"] - max(areas[ZERO], areas[ZERO_TRAINED]))
+
+
+def test_shuffled_vectors_teach_nothing(parts):
+    train, test, X = parts
+    tried = {"KNN": KNNRouter(20), "Ridge": RidgeRouter()}
+    found = shuffled_leads({"D": (train, test)}, X, tried, rng=np.random.default_rng(0))
+    assert found.columns.tolist() == ["KNN", "Ridge"] and found.index.tolist() == ["D"]
+    assert found.loc["D", "Ridge"] == 0 and found.loc["D", "KNN"] < 0.005
+
+
+def test_leads_by_k_are_those_of_the_routers_and_end_at_the_means(parts):
+    train, test, X = parts
+    found = leads_by_k({"D": (train, test)}, X, (5, 20, len(train)), rng=np.random.default_rng(3))
+    assert found.columns.tolist() == [5, 20, len(train)]
+    assert found.loc["D", 20] > 0.02 and abs(found.loc["D", len(train)]) < 1e-9
+    routers = {str(k): KNNRouter(k) for k in found.columns}
+    areas = compare(train, test, X, routers).honest_aiq(rng=np.random.default_rng(3))
+    assert found.loc["D", 20] == pytest.approx(areas["20"] - max(areas[ZERO], areas[ZERO_TRAINED]))
+
+
+def test_leads_as_a_reader_wants_them():
+    rows = [("B", ZERO, 0.0, 0.0, 0.0, "zero"), ("B", "KNN", 0.02, 0.011, 0.03, "leads")]
+    rows += [("B", "Ridge", 0.0, 0.0, 0.0, f"{CONSTANT}: predicts the same for every query")]
+    rows += [
+        ("A", "KNN", -0.0104, -0.03, 0.01, "no lead shown"),
+        ("A", "Ridge", 0.1, -0.1, 0.3, "no lead shown"),
+    ]
+    columns = ["dataset", "router", "honest_minus_zero", "honest_low", "honest_high", "finding"]
+    view = leads_view(pd.DataFrame(rows, columns=columns))
+    assert view.index.tolist() == ["KNN", "Ridge"] and view.columns.tolist() == ["B", "A"]
+    assert view.loc["KNN"].tolist() == ["+0.020 [+0.011, +0.030] *", "-0.010 [-0.030, +0.010]"]
+    assert view.loc["Ridge", "B"] == "= zero router"
+    assert leads_view(pd.DataFrame(rows, columns=columns).head(0)).empty
+
+
+def test_every_item_of_the_notebook_has_a_sentence():
+    of_03 = {item.id for item in ITEMS.values() if item.notebook == "03_predictive_routers"}
+    assert set(notes(300, 5)) == of_03 and "mean of 5 splits" in notes(300, 5)["rb-tab-aiq"]
 
 
 def test_curves_hold_what_a_figure_shows(parts):

@@ -159,6 +159,7 @@ def test_items_are_those_of_the_nine_notebooks() -> None:
         "02_oracle_pilot_study": {"rb-fig3", "rb-fig6", "rb-tab-models", "rb-tab-oracle", "own-price"},
         "03_predictive_routers": {
             "rb-fig4", "rb-fig8", "rb-tab-aiq", "own-aiq-forest", "own-few-rows", "own-reach",
+            "own-predictability",
         },
         "04_cascading_simulation": {"rb-fig5", "rb-tab-cascade", "rb-tab-rerank"},
         "05_rag_comparison": {"rb-fig7", "rb-fig9", "rb-tab-rag"},

@@ -85,6 +85,7 @@ def test_worked_path():
     assert [path.choices(w).tolist() for w in (0, 2.5, 2.6, 10, 11, np.inf)] == [
         [0, 0], [0, 0], [1, 0], [1, 0], [2, 0], [2, 0],
     ]  # fmt: skip
+    assert [path.passed(w) for w in (0, 2.5, 2.6, 10, 11, np.inf)] == [0, 0, 1, 1, 2, 2]
     points = path.on([[0, 1, 1], [1, 0, 0]], [[1, 2, 4], [1, 2, 4]])(None)
     assert points.tolist() == [[1, 0.5], [1.5, 1.0], [2.5, 1.0]]
     weighted = path.on([[0, 1, 1], [1, 0, 0]], [[1, 2, 4], [1, 2, 4]])([3, 1])

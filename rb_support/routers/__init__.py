@@ -7,10 +7,10 @@ A `Cascade` asks first and decides afterwards; `chains` searches for the best; `
 
 from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
 from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades, searched
-from rb_support.routers.decision import PredictiveRouter, decide, ladder, lambda_path, mean_cost
+from rb_support.routers.decision import LambdaPath, PredictiveRouter, decide, ladder, lambda_path, mean_cost
 from rb_support.routers.evidence import chance_of_knowing_nothing, contrast_error
 from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
-from rb_support.routers.knn import KNNRouter
+from rb_support.routers.knn import KNNRouter, neighbour_weights
 from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
 from rb_support.routers.placebo import PlaceboRouter, dealt_out, knows_nothing
@@ -21,6 +21,7 @@ from rb_support.routers.zero import ZeroRouter, model_points
 __all__ = [
     "Cascade",
     "KNNRouter",
+    "LambdaPath",
     "LearnedJudge",
     "MLPRouter",
     "PlaceboRouter",
@@ -47,6 +48,7 @@ __all__ = [
     "learned_cascades",
     "mean_cost",
     "model_points",
+    "neighbour_weights",
     "oracle",
     "rerank",
     "rerank_table",

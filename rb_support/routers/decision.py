@@ -166,11 +166,13 @@ class LambdaPath:
         """Distinct breakpoints, (k,): between two of them no decision changes."""
         return self.breakpoint[self._first]
 
+    def passed(self, willingness_to_pay: float) -> int:
+        """How many distinct breakpoints lie below a lambda: the row of `on` that it stands for."""
+        return int(np.searchsorted(self.breakpoints, willingness_to_pay * (1 - _SAME_LAMBDA), side="left"))
+
     def choices(self, willingness_to_pay: float) -> Indices:
         """Model called for each query, (n,), as `decide` would (the cheaper one on a breakpoint)."""
-        position = int(
-            np.searchsorted(self.breakpoints, willingness_to_pay * (1 - _SAME_LAMBDA), side="left")
-        )
+        position = self.passed(willingness_to_pay)
         last = self._first[position] if position < len(self._first) else len(self.query)
         chosen = self.start.copy()
         chosen[self.query[:last]] = self.model[:last]  # later events of a query overwrite earlier ones

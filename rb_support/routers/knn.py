@@ -187,7 +187,7 @@ def neighbour_means(
     """
     means: dict[int, Array] = {}
     for k in sorted(set(ks)):
-        weight = np.clip((similarity - _border(similarity, k)[:, None]) / TOLERANCE + 0.5, 0.0, 1.0)
+        weight = neighbour_weights(similarity, k)
         total = np.zeros((len(neighbours), quality.shape[1]))
         for column, share in zip(neighbours.T, weight.T, strict=True):  # no (n, c, m) block in memory
             if not share.any():
@@ -195,6 +195,16 @@ def neighbour_means(
             total += share[:, None] * quality[column]
         means[k] = total / weight.sum(axis=1, keepdims=True)
     return means
+
+
+def neighbour_weights(similarity: Array, k: int) -> Array:
+    """How much each neighbour counts, from 0 to 1, where k are asked for.
+
+    Parameters
+    ----------
+    similarity : (n, c) cosine similarities of c neighbours, nearest first.
+    """
+    return np.clip((similarity - _border(similarity, k)[:, None]) / TOLERANCE + 0.5, 0.0, 1.0)
 
 
 def _border(similarity: Array, k: int) -> Array:

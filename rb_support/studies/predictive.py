@@ -15,6 +15,7 @@ from rb_support.frontier import Curve, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.splits import same_text
 from rb_support.routers import (
+    KNNRouter,
     PlaceboRouter,
     PredictiveRouter,
     ZeroRouter,
@@ -258,6 +259,24 @@ def _finding(row: pd.Series[Any]) -> str:
     return "leads" if row["honest_low"] > 0 and known else "no lead shown"
 
 
+def leads_view(table: pd.DataFrame) -> pd.DataFrame:
+    """Honest leads of an AIQ table as a reader wants them: a row per router, a column per dataset.
+
+    Zero routers are left out. A star marks a lead that counts; what predicts the same for every query is a
+    zero router.
+    """
+    rows = table[table["finding"] != "zero"]
+    words = [
+        "= zero router"
+        if str(row["finding"]).startswith(CONSTANT)
+        else f"{row['honest_minus_zero']:+.3f} [{row['honest_low']:+.3f}, {row['honest_high']:+.3f}]"
+        + (" *" if row["finding"] == "leads" else "")
+        for row in rows.to_dict("records")
+    ]
+    view = rows.assign(lead=words).pivot(index="router", columns="dataset", values="lead")
+    return view.reindex(index=rows["router"].unique(), columns=rows["dataset"].unique())
+
+
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
     """Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0."""
     return table.round(12) + 0.0
@@ -444,9 +463,53 @@ def repeat_splits(
     for seed in seeds:
         comparison = compare(*held_out(outcomes, seed), X, routers)
         values = comparison.honest_aiq(rng=np.random.default_rng(seed))
-        zero = max(values[ZERO], values[ZERO_TRAINED])
-        rows[seed] = {name: values[name] - zero for name in [*routers, PLACEBO]}
+        rows[seed] = _over_zero(values, [*routers, PLACEBO])
     return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
+
+
+def shuffled_leads(
+    parts: Mapping[str, tuple[Outcomes, Outcomes]],
+    X: pd.DataFrame,
+    routers: Mapping[str, PredictiveRouter],
+    *,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Honest AIQ above the better zero router where nothing is to be learnt: training vectors are shuffled.
+
+    Returns
+    -------
+    A row per dataset of `parts` (training and test rows), a column per router.
+    """
+    rows = {}
+    for name, (train, test) in parts.items():
+        order = rng.permutation(len(train))
+        areas = compare(train, test, X, routers, order=order).honest_aiq(rng=rng)
+        rows[name] = _over_zero(areas, routers)
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+
+
+def leads_by_k(
+    parts: Mapping[str, tuple[Outcomes, Outcomes]],
+    X: pd.DataFrame,
+    ks: Sequence[int],
+    *,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Honest AIQ above the better zero router of KNN by its number of neighbours: a row per dataset."""
+    rows = {}
+    for name, (train, test) in parts.items():
+        known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
+        nearest = KNNRouter().fit(train, known).predict_many(asked, ks)
+        every = {str(k): quality for k, quality in nearest.items()}
+        areas = compare_predictions(train, test, every).honest_aiq(rng=rng)
+        rows[name] = dict(zip(ks, _over_zero(areas, map(str, ks)).values(), strict=True))
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+
+
+def _over_zero(areas: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Areas above the better of the two zero routers."""
+    zero = max(areas[ZERO], areas[ZERO_TRAINED])
+    return {name: areas[name] - zero for name in names}
 
 
 def lead_curves(
