@@ -46,6 +46,23 @@ def slides(
     say(f"Open {out / 'index.html'} in a browser.")
 
 
+@app.command()
+def pdf(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Notebooks, or pages in Markdown.")],
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("build/pdf"),
+    browser: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name or path; default any Chromium, Chrome or Edge.")
+    ] = None,
+) -> None:
+    """Notebooks as they stand, with their outputs, or pages in Markdown, as PDF for A4 paper. It needs a browser."""
+    with _exit_codes():
+        from rb_support.app.classroom import paper
+
+        program = paper.browser(browser)
+        for path in _found(files):
+            say(str(paper.write(path, out, program)))
+
+
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """End the process in words, with the exit code for what went wrong."""
