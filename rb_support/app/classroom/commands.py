@@ -47,6 +47,23 @@ def slides(
 
 
 @app.command()
+def student(
+    notebooks: Notebooks = None,
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("build/student"),
+) -> None:
+    """A folder for students: exercises open, no solutions, with what nbgrader's autograder needs.
+
+    Each exercise becomes a cell to answer in and a locked cell that checks it and gives its points.
+    """
+    with _exit_codes():
+        from rb_support.app.classroom import student as building
+
+        for name, points in building.build(_found(notebooks), out, _root() / "docs"):
+            say(f"{name}: {points} points")
+    say(f"Students get {out}; docs/teaching/nbgrader.md says how to grade what comes back.")
+
+
+@app.command()
 def pdf(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Notebooks, or pages in Markdown.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("build/pdf"),
