@@ -22,7 +22,8 @@ app = typer.Typer(
 )
 
 Notebooks = Annotated[
-    list[Path] | None, typer.Argument(metavar="[NOTEBOOK]...", help="Files; default all in notebooks/.", show_default=False)
+    list[Path] | None,
+    typer.Argument(metavar="[NOTEBOOK]...", help="Files; default all in notebooks/.", show_default=False),
 ]
 
 

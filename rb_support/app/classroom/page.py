@@ -14,8 +14,8 @@ from typing import Any
 
 import nbformat
 from jinja2 import Environment, PackageLoader
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.filters.ansi import strip_ansi
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -177,12 +177,17 @@ def _svg(source: str, alt: str) -> str:
 
 def _figure(src: str, alt: str, width: float, height: float) -> str:
     size = f'data-ratio="{width / height:.3f}"'
-    return f'<figure {size}><img src="{src}" alt="{escape(alt)}" width="{width:g}" height="{height:g}"></figure>'
+    return (
+        f'<figure {size}><img src="{src}" alt="{escape(alt)}" width="{width:g}" height="{height:g}"></figure>'
+    )
 
 
 def filled(template: str, **values: Any) -> str:
     """A page of this folder's `NAME.html.jinja`; values that are HTML are marked so there."""
     pages = Environment(
-        loader=PackageLoader("rb_support.app.classroom", ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("rb_support.app.classroom", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return pages.get_template(f"{template}.html.jinja").render(**values).rstrip("\n") + "\n"

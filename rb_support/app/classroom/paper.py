@@ -55,12 +55,18 @@ def document(path: Path) -> str:
     """
     if path.suffix == ".ipynb":
         notebook = page.read(path)
-        blocks = [block for number, cell in enumerate(notebook.cells, start=1) for block in _blocks(cell, number, path)]
+        blocks = [
+            block
+            for number, cell in enumerate(notebook.cells, start=1)
+            for block in _blocks(cell, number, path)
+        ]
     elif path.suffix == ".md":
         blocks = [page.markdown(path.read_text(encoding="utf-8"), folder=path.parent)]
     else:
         raise ClassroomError(f"{path}: only notebooks (.ipynb) and Markdown (.md) are printed")
-    head = page.heading(notebook.cells[0].source if path.suffix == ".ipynb" else path.read_text(encoding="utf-8"))
+    head = page.heading(
+        notebook.cells[0].source if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+    )
     body, numbered = "\n".join(blocks), path.suffix == ".ipynb"
     return page.filled(
         "document", title=head or path.stem, body=body, numbered=numbered, code_style=page.code_style()
@@ -97,7 +103,10 @@ def write(path: Path, out: Path, program: str) -> Path:
         made = source.with_suffix(".pdf")
         try:
             ended = subprocess.run(
-                [*command, f"--print-to-pdf={made}", source.as_uri()], capture_output=True, text=True, timeout=PATIENCE
+                [*command, f"--print-to-pdf={made}", source.as_uri()],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
             )
         except subprocess.TimeoutExpired as error:
             raise ClassroomError(f"{path}: {program} has not printed it in {PATIENCE} s") from error

@@ -107,7 +107,7 @@ def slides(notebook: NotebookNode, follow: Link, path: Path) -> list[Slide]:
     Raises
     ------
     ClassroomError
-        If no cell is tagged.
+        If no cell is tagged, or one that is has nothing to show.
     """
     made: list[Slide] = []
     title = path.stem
@@ -126,8 +126,9 @@ def slides(notebook: NotebookNode, follow: Link, path: Path) -> list[Slide]:
                     part = part.removeprefix(_first_line(part)) if head else part
                 if cell.cell_type == "markdown":
                     made[-1].blocks.append(page.markdown(part, follow, path.parent))
-                else:
-                    _show(cell, made[-1], f"cell {number}", follow)
+                elif not _show(cell, made[-1], f"cell {number}", follow):
+                    lacks = f"put nothing out: run the notebook, or tag the cell {WITH_CODE} to show its code"
+                    raise ClassroomError(f"{path}: cell {number} is to be shown and {lacks}")
     if not made:
         raise ClassroomError(f"{path}: no cell is tagged {BEGINS}, so there is nothing to show")
     for slide in made:
@@ -151,14 +152,15 @@ def _told(cell: NotebookNode, part: str, follow: Link) -> list[str]:
     return [page.markdown(part, follow)] if cell.cell_type == "markdown" else []
 
 
-def _show(cell: NotebookNode, slide: Slide, name: str, follow: Link) -> None:
-    """Put a code cell on a slide: what came out, and the code where it is asked for or nothing came out."""
-    shown = page.outputs(cell, f"What {name} shows", follow)
-    if WITH_CODE in tags(cell) or not shown:
-        slide.blocks.append(page.code(cell.source))
+def _show(cell: NotebookNode, slide: Slide, name: str, follow: Link) -> bool:
+    """Put on a slide what came out of a code cell, and its code if that is asked for; whether there was anything."""
+    shown, code = page.outputs(cell, f"What {name} shows", follow), page.code(cell.source)
+    if WITH_CODE in tags(cell):
+        slide.blocks.append(code)
     else:
-        slide.notes.append(f"<p>From {name}:</p>{page.code(cell.source)}")
+        slide.notes.append(f"<p>From {name}:</p>{code}")
     slide.blocks += shown
+    return bool(shown) or WITH_CODE in tags(cell)
 
 
 def _first_line(source: str) -> str:
@@ -191,7 +193,9 @@ def anchored(html: str) -> str:
 
     def named(found: re.Match[str]) -> str:
         plain = re.sub(r"<[^>]+>", "", found[2]).lower()
-        return f'<h{found[1]} id="{re.sub(r"[^a-z0-9 -]", "", plain).strip().replace(" ", "-")}">{found[2]}</h'
+        return (
+            f'<h{found[1]} id="{re.sub(r"[^a-z0-9 -]", "", plain).strip().replace(" ", "-")}">{found[2]}</h'
+        )
 
     return re.sub(r"<h([1-6])>(.*?)</h", named, html, flags=re.S)
 

@@ -104,7 +104,9 @@ def student(notebook: NotebookNode, path: Path) -> NotebookNode:
             asked += 1
             cells.append(_graded(cell, f"{name}-question-{asked}", locked=True))
             if "**Open.**" in cell.source:
-                cells.append(_graded(new_markdown_cell(OWN_WORDS), f"{name}-open", points=OPEN_POINTS, solution=True))
+                cells.append(
+                    _graded(new_markdown_cell(OWN_WORDS), f"{name}-open", points=OPEN_POINTS, solution=True)
+                )
         else:
             cells.append(cell)
         if cell.cell_type == "markdown":
@@ -152,12 +154,16 @@ def _taken_apart(source: str, where: str) -> Checked:
 
 def _quoted(part: ast.expr) -> str:
     """Source of an argument, texts in the quotes that the notebooks use."""
-    return f'"{part.value}"' if isinstance(part, ast.Constant) and isinstance(part.value, str) else ast.unparse(part)
+    return (
+        f'"{part.value}"'
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        else ast.unparse(part)
+    )
 
 
 def _exercise(checked: Checked) -> list[NotebookNode]:
     name = checked.name.replace(".", "-")
-    tested = f"{checked.check}\nassert teach.solved({checked.arguments}), \"{checked.name} is not solved yet\""
+    tested = f'{checked.check}\nassert teach.solved({checked.arguments}), "{checked.name} is not solved yet"'
     return [
         _graded(new_code_cell(checked.answer), f"{name}-answer", solution=True),
         _graded(new_code_cell(tested), f"{name}-check", points=checked.points, locked=True),
@@ -168,7 +174,13 @@ def _graded(
     cell: NotebookNode, name: str, *, points: int = 0, solution: bool = False, locked: bool = False
 ) -> NotebookNode:
     """A cell with nbgrader's metadata; with points it is graded."""
-    known = {"schema_version": SCHEMA, "grade_id": name, "grade": bool(points), "solution": solution, "locked": locked}
+    known = {
+        "schema_version": SCHEMA,
+        "grade_id": name,
+        "grade": bool(points),
+        "solution": solution,
+        "locked": locked,
+    }
     cell.metadata["nbgrader"] = {**known, "task": False, **({"points": points} if points else {})}
     cell.metadata["tags"] = sorted({*tags(cell), "exercise"})
     return cell
