@@ -36,7 +36,10 @@ DOT = base64.b64encode(  # one white pixel
         "1f15c4890000000d49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
     )
 ).decode()
-DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 240"><title>A hull</title><path d="M0 0h9v9"/></svg>'
+DRAWN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 240"><title>A hull</title>'
+    '<path d="M0 0h9v9"/></svg>'
+)
 
 OPENING = """# 00 · Made
 
@@ -55,6 +58,17 @@ OPENING = """# 00 · Made
 ← [02](02_oracle_pilot_study.ipynb) · [01](01_made.ipynb)"""
 
 
+POINT = r"""## 1 A point
+
+Mean cost $\bar c$:
+
+$$q = \frac{1}{n}\sum_i q_i$$"""
+EXERCISES = """## Exercises
+
+Put your answer in place of `None`.
+Solutions: `solutions/00_made.ipynb`. Hints come."""
+
+
 def text(words: str, *tags: str) -> NotebookNode:
     return new_markdown_cell(words, metadata={"tags": list(tags)})
 
@@ -71,16 +85,16 @@ def made_notebook() -> list[NotebookNode]:
         text(OPENING, "slide"),
         code('data = "simulated"', "parameters"),
         code('teach.picture("00")', "slide-more", svg=DRAWN),
-        text(r"## 1 A point" + "\n\n" + r"Mean cost $\bar c$:" + "\n\n" + r"$$q = \frac{1}{n}\sum_i q_i$$", "slide"),
+        text(POINT, "slide"),
         text("Said, and not shown."),
         code("secret_of_the_table()", "slide-more", html="<table><tr><td>7</td></tr></table>"),
         code("said()", "see", "hide-input", told="**What to see.** Three, said only."),
         code("answer = 6 * 7", "slide", "slide-code", plain="42"),
         text("An end.\n\n## 2 A heading in a cell\n\nGoes on.", "slide"),
         code("plot()", "slide-more", png=DOT),
-        text("## Exercises\n\nPut your answer in place of `None`.\nSolutions: `solutions/00_made.ipynb`. Hints come."),
+        text(EXERCISES),
         text("**1.** By hand.", "exercise"),
-        code('answer_1 = None  # a number\nteach.check("00.1", answer_1)', "exercise", plain="Not answered yet"),
+        code('answer_1 = None  # share\nteach.check("00.1", answer_1)', "exercise", plain="Not answered yet"),
         text("**2. Write it.**", "exercise"),
         code("answer_3 = None\nteach.check(\n    \"00.3\",\n    answer_3,\n)", "exercise"),
         text("**3. Break it.**", "exercise"),
@@ -286,7 +300,7 @@ def test_an_exercise_becomes_an_answer_and_a_check(made: Path) -> None:
         for cell in student_of(made).cells
         if "nbgrader" in cell.metadata
     }
-    assert cells["00-1-answer"].source == "answer_1 = None  # a number"
+    assert cells["00-1-answer"].source == "answer_1 = None  # share"
     assert cells["00-1-check"].source.splitlines() == [
         'teach.check("00.1", answer_1)',
         'assert teach.solved("00.1", answer_1), "00.1 is not solved yet"',
@@ -441,7 +455,7 @@ def test_the_handout_is_one_page(tmp_path: Path, chromium: str) -> None:
 
 @pytest.fixture(scope="session")
 def window(chromium: str) -> Iterator[Any]:
-    """A window of a browser at 1280 x 720, whose `said` lists console messages, errors and requests that leave here."""
+    """A browser's window at 1280 x 720; its `said` lists console messages, errors and requests that leave."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -469,9 +483,11 @@ def play(window: Any, path: Path) -> int:
 
 OVERFLOWS = """() => {
     const inner = document.querySelector(".slides > section.present .slide").getBoundingClientRect();
-    return [...document.querySelectorAll(".slides > section.present .slide *")].filter(e => !e.closest("math, svg, .table *"))
+    const parts = [...document.querySelectorAll(".slides > section.present .slide *")];
+    return parts.filter(e => !e.closest("math *, td, th, tr, tbody, thead"))
       .map(e => [e, e.getBoundingClientRect()])
-      .filter(([e, r]) => r.width && (r.bottom > inner.bottom - 20 || r.right > inner.right - 20 || r.top < 0 || r.left < 0))
+      .filter(([e, r]) => r.width)
+      .filter(([e, r]) => r.bottom > inner.bottom - 20 || r.right > inner.right - 20 || r.left < 0)
       .map(([e, r]) => `${e.tagName} ${Math.round(r.right)} ${Math.round(r.bottom)}`);
 }"""
 
@@ -502,7 +518,7 @@ def crowded() -> list[NotebookNode]:
         text("## Text and picture\n\n" + words * 3, "slide"),
         code("p", "slide-more", png=DOT),
         text("## Much code", "slide"),
-        code("\n".join(f"print({n}, 'a line of code that is a hundred letters long' * 100)" for n in range(45)),
+        code("\n".join(f"print({n}, 'a line of code that is rather long' * 100)" for n in range(45)),
              "slide-more", "slide-code", plain="x" * 3000),
         text(r"## A formula" + "\n\n$$" + " + ".join([r"\frac{a_1}{b_2}"] * 40) + "$$", "slide"),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""nbgrader's settings for the notebooks that `classroom student` makes: copy it into the folder of your course."""
+"""nbgrader's settings for what `classroom student` makes: copy it into the folder of your course."""
 
 from nbgrader.converters import GenerateAssignment
 

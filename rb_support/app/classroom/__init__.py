@@ -1,6 +1,6 @@
-"""`python -m rb_support classroom …`: slides, a student's folder, and pages on paper, made from the notebooks.
+"""`python -m rb_support classroom …`: slides, a folder for students, and pages on paper, from the notebooks.
 
-Exit codes: 0 done, 1 a file cannot be made what is asked for, 2 a wrong option, or something is not installed.
+Exit codes: 0 done, 1 a file cannot be made what is asked for, 2 a wrong option or something is not installed.
 """
 
 from rb_support.app.classroom.commands import app

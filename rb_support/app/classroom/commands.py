@@ -15,7 +15,7 @@ FAILED, USAGE = 1, 2
 
 app = typer.Typer(
     help="For a course: slides, a folder for students, and PDFs, made from the notebooks. "
-    "Exit codes: 0 done, 1 a file cannot be made what is asked for, 2 a wrong option or something is not installed.",
+    "Exit codes: 0 done, 1 a file cannot be made what is asked for, 2 wrong option or something missing.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,8 +34,9 @@ def slides(
 ) -> None:
     """Slides of the cells that are tagged: a folder of HTML that needs no network.
 
-    A cell tagged slide begins one, slide-more goes on with it, and a heading inside a cell begins one too. Of a code cell
-    its output is shown; its code only with the tag slide-code. Text between becomes the speaker's notes (key S).
+    A cell tagged slide begins one, slide-more goes on with it, and a heading inside a cell begins one too.
+    Of a code cell its output is shown; its code only with the tag slide-code. What is told between becomes
+    the speaker's notes (key S).
     """
     with _exit_codes():
         from rb_support.app.classroom import slides as building
@@ -72,7 +73,7 @@ def pdf(
         str | None, typer.Option(metavar="NAME", help="Name or path; default any Chromium, Chrome or Edge.")
     ] = None,
 ) -> None:
-    """Notebooks as they stand, with their outputs, or pages in Markdown, as PDF for A4 paper. It needs a browser."""
+    """Notebooks as they stand, with their outputs, or pages in Markdown, as PDF for A4. Needs a browser."""
     with _exit_codes():
         from rb_support.app.classroom import paper
 

@@ -1,4 +1,4 @@
-"""Cells of a notebook, and Markdown pages, as HTML that needs nothing else: no script, no font, no network."""
+"""Cells of a notebook, and Markdown pages, as HTML that needs nothing else: no script, font or network."""
 
 from __future__ import annotations
 
@@ -101,10 +101,19 @@ class _Renderer(IPythonRenderer):
 def mathml(latex: str, display: str = "inline") -> str:
     r"""A formula as MathML.
 
-    >>> mathml(r"\lambda")[-36:]
-    '<mrow><mi>&#x003BB;</mi></mrow></math>'
+    Raises
+    ------
+    ClassroomError
+        If it holds a command that is not known.
+
+    >>> "<mi>&#x003BB;</mi>" in mathml(r"\lambda")
+    True
     """
-    return extra("latex2mathml.converter").convert(latex.strip(), display=display)
+    source = re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}", latex.strip())
+    made: str = extra("latex2mathml.converter").convert(source, display=display)
+    if unknown := re.search(r"\\[a-zA-Z]+", made):
+        raise ClassroomError(f"the formula ${latex.strip()}$ cannot be set: {unknown[0]} is not known")
+    return made
 
 
 def markdown(source: str, follow: Link = away, folder: Path = Path()) -> str:
@@ -131,7 +140,7 @@ def code_style() -> str:
 
 
 def outputs(cell: NotebookNode, alt: str, follow: Link = away) -> list[str]:
-    """What a code cell put out, each output as a block of HTML. Widgets are left out: nobody is there to move them.
+    """What a code cell put out, each output as a block of HTML; but widgets, which nobody is there to move.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Notebooks and Markdown pages as PDF, printed by a browser: Chromium sets MathML, SVG and tables as they should look."""
+"""Notebooks and Markdown pages as PDF, printed by a browser, which sets MathML, SVG and tables well."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Slide:
 
     @property
     def beside(self) -> bool:
-        """Whether text and its one picture stand side by side: the picture is not too wide, the text not too long."""
+        """Whether text and its one picture stand side by side: if neither is too wide or too long."""
         pictures = [block for block in self.blocks if block.startswith("<figure")]
         words = len(re.sub(r"<math.*?</math>|<[^>]+>", " ", " ".join(self.text), flags=re.S).split())
         narrow = [float(re.findall(r'data-ratio="([\d.]+)"', picture)[0]) < 1.7 for picture in pictures]
@@ -65,7 +65,7 @@ def build(notebooks: Sequence[Path], out: Path, glossary: Path | None) -> Iterat
     ----------
     notebooks : files; each becomes `<its name>.html`.
     out : folder, made if need be.
-    glossary : Markdown page that links to `glossary.md` lead to, as a page of the folder; None leaves them out.
+    glossary : Markdown page that becomes one of the folder, for words to lead to; None if there is none.
 
     Yields
     ------
@@ -102,7 +102,7 @@ def build(notebooks: Sequence[Path], out: Path, glossary: Path | None) -> Iterat
 
 
 def slides(notebook: NotebookNode, follow: Link, path: Path) -> list[Slide]:
-    """Slides of a notebook's tagged cells, in order. What else is told between them becomes a lecturer's notes.
+    """Slides of a notebook's tagged cells, in order. What is told between them becomes the lecturer's notes.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _told(cell: NotebookNode, part: str, follow: Link) -> list[str]:
 
 
 def _show(cell: NotebookNode, slide: Slide, name: str, follow: Link) -> bool:
-    """Put on a slide what came out of a code cell, and its code if that is asked for; whether there was anything."""
+    """Put on a slide what came out of a code cell, and its code if asked for; whether there was anything."""
     shown, code = page.outputs(cell, f"What {name} shows", follow), page.code(cell.source)
     if WITH_CODE in tags(cell):
         slide.blocks.append(code)
@@ -173,7 +173,7 @@ def _inline(source: str, follow: Link) -> str:
 
 
 def _opening(source: str, follow: Link) -> list[Slide]:
-    """The first cell as two slides: what a notebook asks, then what one learns from it. The rest becomes notes."""
+    """The first cell as two slides: what a notebook asks, then what one learns. The rest becomes notes."""
     head, *parts = OPENING.split(source)
     title, _, rest = head.strip().removeprefix("# ").partition("\n")
     said = {re.findall(r"\*\*(.+?)\*\*", part)[0]: page.markdown(part, follow) for part in parts}

@@ -85,9 +85,10 @@ def build(notebooks: Sequence[Path], out: Path, docs: Path) -> Iterator[tuple[st
 
 
 def student(notebook: NotebookNode, path: Path) -> NotebookNode:
-    """A notebook for students: an exercise's code cell becomes an answer to fill in, and a check that gives points.
+    """A notebook for students: an exercise's code cell becomes one to answer in and one that gives points.
 
-    Questions are locked, and so are checks. After an open question stands a cell for words, which the teacher grades.
+    Questions are locked, and so are checks. After an open question stands a cell for words, which a teacher
+    grades.
 
     Raises
     ------
@@ -104,9 +105,8 @@ def student(notebook: NotebookNode, path: Path) -> NotebookNode:
             asked += 1
             cells.append(_graded(cell, f"{name}-question-{asked}", locked=True))
             if "**Open.**" in cell.source:
-                cells.append(
-                    _graded(new_markdown_cell(OWN_WORDS), f"{name}-open", points=OPEN_POINTS, solution=True)
-                )
+                words = new_markdown_cell(OWN_WORDS)
+                cells.append(_graded(words, f"{name}-open", points=OPEN_POINTS, solution=True))
         else:
             cells.append(cell)
         if cell.cell_type == "markdown":
@@ -125,7 +125,8 @@ def _taken_apart(source: str, where: str) -> Checked:
     Raises
     ------
     ClassroomError
-        If it does not hold `answer_… = None` and then one `teach.check("name", answer_…, …)`, or the name is unknown.
+        If it does not hold `answer_… = None` and then one `teach.check("name", answer_…, …)` of a name
+        that is known.
     """
     statements = ast.parse(source).body
     open_until = [
@@ -142,23 +143,13 @@ def _taken_apart(source: str, where: str) -> Checked:
             wanted = 'answer_1 = None, then teach.check("00.1", answer_1, …)'
             raise ClassroomError(f"{where}: an exercise is {wanted}")
     lines = source.splitlines()
-    parts = [*call.args, *(f"{word.arg}={ast.unparse(word.value)}" for word in call.keywords)]
-    arguments = ", ".join(part if isinstance(part, str) else _quoted(part) for part in parts)
+    arguments = (ast.get_source_segment(source, call) or "").removeprefix("teach.check(").removesuffix(")")
     answer, check = "\n".join(lines[: open_until[0]]), "\n".join(lines[open_until[0] :]).strip()
     try:
         points = POINTS.get(type(exercise(name)), 1)
     except (KeyError, ModuleNotFoundError) as error:
         raise ClassroomError(f"{where}: there is no exercise {name} in rb_support.teach.answers") from error
     return Checked(name, answer, check, arguments, points)
-
-
-def _quoted(part: ast.expr) -> str:
-    """Source of an argument, texts in the quotes that the notebooks use."""
-    return (
-        f'"{part.value}"'
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-        else ast.unparse(part)
-    )
 
 
 def _exercise(checked: Checked) -> list[NotebookNode]:
