@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -203,7 +204,7 @@ def test_slides_are_a_folder_that_is_whole(made: Path) -> None:
     assert [path.name for path in pages] == ["00_made.html", "01_made.html", "glossary.html", "index.html"]
     for path in pages:
         html = path.read_text()
-        for kind, target in re.findall(r'(src|href)="([^"]+)"|url\("([^"]+)"\)', html) and _targets(html):
+        for kind, target in _targets(html):
             if not target.startswith(("data:", "https://arxiv.org/")):
                 name, _, place = target.partition("#")
                 there = folder / name if name else path
@@ -257,8 +258,6 @@ def test_every_formula_of_the_notebooks_can_be_set() -> None:
 
 @pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem)
 def test_slides_of_the_notebooks(path: Path) -> None:
-    if not any(page.tags(cell) & {"slide", "slide-more"} for cell in page.read(path).cells):
-        pytest.skip("no cell is tagged slide yet")
     deck = deck_of(path)
     assert len(deck) >= 5 and deck[0].opens and all(slide.blocks or slide.opens for slide in deck)
 
@@ -383,8 +382,6 @@ def test_a_notebook_without_exercises_is_named(made: Path) -> None:
 
 @pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem)
 def test_nbgrader_takes_the_notebooks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not any("exercise" in page.tags(cell) for cell in page.read(path).cells):
-        pytest.skip("no cell is tagged exercise yet")
     run("student", path, "--out", tmp_path)
     notebook = page.read(tmp_path / path.name)
     assert_nbgrader_takes(notebook)
@@ -392,6 +389,58 @@ def test_nbgrader_takes_the_notebooks(path: Path, tmp_path: Path, monkeypatch: p
     assert "solutions/" not in sources and "../docs/" not in sources
     for name in re.findall(r"\]\(([\w-]+\.md)", sources):
         assert (tmp_path / name).is_file()
+
+
+# The pages for teachers
+
+TEACHING = sorted((ROOT / "docs" / "teaching").glob("*.md"))
+pages = pytest.mark.parametrize("path", TEACHING, ids=lambda path: path.stem)
+
+
+@pages
+def test_links_of_the_teachers_pages_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+        if not target.startswith("https://"):
+            name, _, place = target.partition("#")
+            there = (path.parent / name).resolve() if name else path
+            assert there.is_file(), target
+            assert not place or f'id="{place}"' in building.anchored(page.markdown(there.read_text())), target
+
+
+@pages
+def test_exercises_that_teachers_are_told_of_exist(path: Path) -> None:
+    for name in re.findall(r"\b0\d[ab]?\.\d\b", path.read_text()):
+        assert exercise(name)
+
+
+@pages
+def test_sections_that_teachers_are_told_of_exist(path: Path) -> None:
+    told = r"\b(0\d[ab]?)(?:\]\([^)]*\))?, sections? (\d+(?:(?:, | and | to )\d+)*)"
+    for number, sections in re.findall(told, path.read_text()):
+        [notebook] = [other for other in MAIN if other.stem.startswith(f"{number}_")]
+        headings = "\n".join(
+            cell.source for cell in page.read(notebook).cells if cell.cell_type == "markdown"
+        )
+        for section in re.findall(r"\d+", sections):
+            assert re.search(rf"^## {section} ", headings, flags=re.M), (number, section)
+
+
+@pytest.mark.parametrize("name", ["lesson-1", "lesson-2"])
+def test_a_lesson_takes_ninety_minutes(name: str) -> None:
+    lesson = (ROOT / "docs" / "teaching" / f"{name}.md").read_text()
+    spans = [(int(a), int(b)) for a, b in re.findall(r"^\| (\d+)–(\d+) \|", lesson, flags=re.M)]
+    assert spans[0][0] == 0 and spans[-1][1] == 90
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+    asked = [int(minute) for minute in re.findall(r"^\*\*Minute (\d+)", lesson, flags=re.M)]
+    assert len(asked) >= 8 and asked == sorted(asked) and asked[-1] < 90
+
+
+def test_misconceptions_have_a_cure_each() -> None:
+    rows = re.findall(
+        r"^\| (\".+)$", (ROOT / "docs" / "teaching" / "misconceptions.md").read_text(), flags=re.M
+    )
+    assert len(rows) >= 8
+    assert all(re.search(r"section|exercise", row.split(" | ")[2]) for row in rows)
 
 
 # Paper
@@ -564,7 +613,5 @@ def test_the_speaker_sees_the_notes(made: Path, window: Any) -> None:
 
 @pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem)
 def test_slides_of_the_notebooks_fit(path: Path, tmp_path: Path, window: Any) -> None:
-    if not any(page.tags(cell) & {"slide", "slide-more"} for cell in page.read(path).cells):
-        pytest.skip("no cell is tagged slide yet")
     run("slides", path, "--out", tmp_path)
     assert_every_slide_fits(window, play(window, tmp_path / f"{path.stem}.html"))
