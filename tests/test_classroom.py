@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlparse
 
@@ -26,8 +27,13 @@ from rb_support import teach
 from rb_support.__main__ import app
 from rb_support.app.classroom import page, paper
 from rb_support.app.classroom import slides as building
-from rb_support.app.classroom.student import POINTS
-from rb_support.teach.exercises import exercise
+from rb_support.teach.exercises import (
+    Design,
+    Exercise,
+    Task,
+    Value,
+    exercise,
+)
 
 runner = CliRunner()
 MAIN = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -95,14 +101,36 @@ def made_notebook() -> list[NotebookNode]:
         code("plot()", "slide-more", png=DOT),
         text(EXERCISES),
         text("**1.** By hand.", "exercise"),
-        code('answer_1 = None  # share\nteach.check("00.1", answer_1)', "exercise", plain="Not answered yet"),
+        code('answer_1 = None  # share\nteach.check("99.1", answer_1)', "exercise", plain="Not answered yet"),
         text("**2. Write it.**", "exercise"),
-        code("answer_3 = None\nteach.check(\n    \"00.3\",\n    answer_3,\n)", "exercise"),
+        code("answer_3 = None\nteach.check(\n    \"99.3\",\n    answer_3,\n)", "exercise"),
         text("**3. Break it.**", "exercise"),
-        code('answer_4 = None\nbudget = 3\nteach.check("00.4", answer_4, at=budget)', "exercise"),
+        code('answer_4 = None\nbudget = 3\nteach.check("99.4", answer_4, at=budget)', "exercise"),
         text("**Open.** Why?", "exercise"),
         code("report.claims(evidence)", "bookkeeping", "hide-input", plain="books"),
     ]  # fmt: skip
+
+
+HINTS = ("a nudge", "a step", "all but the answer")
+ASKED: dict[str, Exercise] = {
+    "99.1": Value(answer=lambda: 6, hints=HINTS, slips=(), why=""),
+    "99.3": Task(
+        reference=lambda x: 2 * x,
+        cases=lambda rng: [(rng.random(),)],
+        named=["x"],
+        source="",
+        hints=HINTS,
+        slips=(),
+        why="",
+    ),
+    "99.4": Design(
+        flaw=lambda answer, *, at: None if answer > at else "It is too small.",
+        example="4",
+        hints=HINTS,
+        slips=(),
+        why="",
+    ),
+}
 
 
 def write(path: Path, cells: list[NotebookNode]) -> Path:
@@ -116,6 +144,9 @@ def write(path: Path, cells: list[NotebookNode]) -> Path:
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with two notebooks, in which the command line is used; returns the first of them."""
+    answers = ModuleType("rb_support.teach.answers.of_99")
+    answers.EXERCISES = ASKED  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, answers.__name__, answers)
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "rb-support"\n')
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "glossary.md").write_text("# Glossary\n\n### Hull\nSee [hull](#hull).\n")
@@ -299,31 +330,27 @@ def test_an_exercise_becomes_an_answer_and_a_check(made: Path) -> None:
         for cell in student_of(made).cells
         if "nbgrader" in cell.metadata
     }
-    assert cells["00-1-answer"].source == "answer_1 = None  # share"
-    assert cells["00-1-check"].source.splitlines() == [
-        'teach.check("00.1", answer_1)',
-        'assert teach.solved("00.1", answer_1), "00.1 is not solved yet"',
+    assert cells["99-1-answer"].source == "answer_1 = None  # share"
+    assert cells["99-1-check"].source.splitlines() == [
+        'teach.check("99.1", answer_1)',
+        'assert teach.solved("99.1", answer_1), "99.1 is not solved yet"',
     ]
-    assert cells["00-4-check"].source.splitlines()[0] == "budget = 3"
-    assert 'solved("00.4", answer_4, at=budget)' in cells["00-4-check"].source
+    assert cells["99-4-check"].source.splitlines()[0] == "budget = 3"
+    assert 'solved("99.4", answer_4, at=budget)' in cells["99-4-check"].source
     points = {
         name: cell.metadata.nbgrader.get("points") for name, cell in cells.items() if name.endswith("check")
     }
-    assert points == {f"00-{n}-check": POINTS.get(type(exercise(f"00.{n}")), 1) for n in (1, 3, 4)}
-    assert cells["00-1-check"].metadata.nbgrader.locked and not cells["00-1-answer"].metadata.nbgrader.locked
+    assert points == {"99-1-check": 1, "99-3-check": 3, "99-4-check": 2}
+    assert cells["99-1-check"].metadata.nbgrader.locked and not cells["99-1-answer"].metadata.nbgrader.locked
     assert cells["00-open"].cell_type == "markdown" and cells["00-open"].metadata.nbgrader.points == 5
 
 
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("00-1", "answer_1 = 0.6", "answer_1 = 0.7"),
-        (
-            "00-3",
-            "from rb_support import frontier\nanswer_3 = frontier.hull",
-            "answer_3 = lambda points: points",
-        ),
-        ("00-4", "answer_4 = [[2, 0.45], [5.5, 0.95]]", "answer_4 = [[2, 0.6], [6, 0.95]]"),
+        ("99-1", "answer_1 = 6", "answer_1 = 7"),
+        ("99-3", "def twice(x):\n    return 2 * x\n\nanswer_3 = twice", "answer_3 = lambda x: x"),
+        ("99-4", "answer_4 = 3.5", "answer_4 = 2"),
     ],
 )
 def test_a_check_passes_for_a_right_answer_only(made: Path, name: str, right: str, wrong: str) -> None:
@@ -362,11 +389,11 @@ def test_students_keep_what_the_other_cells_show(made: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        'teach.check("00.1", answer_1)',
+        'teach.check("99.1", answer_1)',
         'answer_1 = None\nteach.check(answer_1, 3, hint="")',
-        'answer_1 = None\nteach.check("00.1", answer_1)\nprint(1)',
+        'answer_1 = None\nteach.check("99.1", answer_1)\nprint(1)',
         'answer_1 = None\nteach.check("00.99", answer_1)',
-        'answer_1 = None\nteach.check("99.1", answer_1)',
+        'answer_1 = None\nteach.check("98.1", answer_1)',
     ],
 )
 def test_an_exercise_that_cannot_be_split_is_named(made: Path, source: str) -> None:
