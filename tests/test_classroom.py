@@ -624,6 +624,21 @@ def test_a_picture_fills_its_room_and_letters_are_large(made: Path, window: Any)
     assert box["height"] > 400
 
 
+def test_what_follows_a_guess_waits(made: Path, window: Any) -> None:
+    guess = "## Guess\n\nA claim.\n\n> **Predict before you run.** How many?"
+    cells = [text("# 00 · T", "slide"), text(guess, "slide"), code("n", "slide-more", plain="42")]
+    write(made, [*cells, text("## Quote\n\n> A quote.", "slide"), code("n", "slide-more", plain="43")])
+    run("slides")
+    play(window, Path("build/slides/00_made.html"))
+    window.evaluate("Reveal.slide(1)")
+    visible = "[...document.querySelectorAll('.present .body > *')].map(e => getComputedStyle(e).visibility)"
+    assert window.evaluate(visible) == ["visible", "visible", "hidden"]
+    window.evaluate("Reveal.next()")
+    window.wait_for_function(f"{visible}.every(shown => shown === 'visible')")
+    window.evaluate("Reveal.slide(2)")
+    assert window.evaluate(visible) == ["visible", "visible"]
+
+
 def test_the_speaker_sees_the_notes(made: Path, window: Any) -> None:
     run("slides")
     play(window, Path("build/slides/00_made.html"))

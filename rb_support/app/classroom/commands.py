@@ -36,7 +36,7 @@ def slides(
 
     A cell tagged slide begins one, slide-more goes on with it, and a heading inside a cell begins one too.
     Of a code cell its output is shown; its code only with the tag slide-code. What is told between becomes
-    the speaker's notes (key S).
+    the speaker's notes (key S). What follows a prompt to predict waits for a key.
     """
     with _exit_codes():
         from rb_support.app.classroom import slides as building
