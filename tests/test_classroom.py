@@ -217,6 +217,14 @@ def test_formulas_are_mathml(made: Path) -> None:
     assert "$" not in html
 
 
+def test_a_slide_on_which_nothing_came_out_is_left_out(made: Path) -> None:
+    write(
+        made,
+        [text("# 00 · T", "slide"), text("## Of the papers", "slide"), code("if papers: 1", "slide-more")],
+    )
+    assert [slide.title for slide in deck_of(made)] == ["00 · T"]
+
+
 def test_a_picture_that_is_not_wide_stands_beside_some_words() -> None:
     square, wide = (f'<figure data-ratio="{ratio}"></figure>' for ratio in ("1.2", "3.0"))
     words = f"<p>{'word ' * 20}</p>"
@@ -264,8 +272,10 @@ def test_words_lead_to_the_glossary_and_other_slides_and_nowhere_else(made: Path
 def test_what_cannot_be_shown_is_said(made: Path) -> None:
     write(made, [text("# 00 · No tags")])
     assert "no cell is tagged slide" in run("slides", made, code=1)
-    write(made, [text("# 00 · T", "slide"), code("x = 1", "slide-more")])
-    assert "cell 2 is to be shown and put nothing out" in run("slides", made, code=1)
+    never = code("x = 1", "slide-more")
+    never.execution_count = None
+    write(made, [text("# 00 · T", "slide"), never])
+    assert "cell 2 is to be shown and has not been run" in run("slides", made, code=1)
     made.write_text("no notebook")
     assert "this is no notebook" in run("slides", made, code=1)
     assert "is not there" in run("slides", "nowhere.ipynb", code=2)

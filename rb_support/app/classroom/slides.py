@@ -107,7 +107,7 @@ def slides(notebook: NotebookNode, follow: Link, path: Path) -> list[Slide]:
     Raises
     ------
     ClassroomError
-        If no cell is tagged, or one that is has nothing to show.
+        If no cell is tagged, or one that is has not been run.
     """
     made: list[Slide] = []
     title = path.stem
@@ -126,14 +126,18 @@ def slides(notebook: NotebookNode, follow: Link, path: Path) -> list[Slide]:
                     part = part.removeprefix(_first_line(part)) if head else part
                 if cell.cell_type == "markdown":
                     made[-1].blocks.append(page.markdown(part, follow, path.parent))
-                elif not _show(cell, made[-1], f"cell {number}", follow):
-                    lacks = f"put nothing out: run the notebook, or tag the cell {WITH_CODE} to show its code"
+                elif cell.execution_count is None and WITH_CODE not in tags(cell):
+                    lacks = (
+                        f"has not been run: run the notebook, or tag the cell {WITH_CODE} to show its code"
+                    )
                     raise ClassroomError(f"{path}: cell {number} is to be shown and {lacks}")
+                else:
+                    _show(cell, made[-1], f"cell {number}", follow)
     if not made:
         raise ClassroomError(f"{path}: no cell is tagged {BEGINS}, so there is nothing to show")
     for slide in made:
         slide.blocks = [block for block in slide.blocks if block]
-    return made
+    return [slide for slide in made if slide.blocks or slide.opens]
 
 
 def _parts(cell: NotebookNode) -> list[str]:
@@ -152,15 +156,14 @@ def _told(cell: NotebookNode, part: str, follow: Link) -> list[str]:
     return [page.markdown(part, follow)] if cell.cell_type == "markdown" else []
 
 
-def _show(cell: NotebookNode, slide: Slide, name: str, follow: Link) -> bool:
-    """Put on a slide what came out of a code cell, and its code if asked for; whether there was anything."""
-    shown, code = page.outputs(cell, f"What {name} shows", follow), page.code(cell.source)
+def _show(cell: NotebookNode, slide: Slide, name: str, follow: Link) -> None:
+    """Put on a slide what came out of a code cell (of some tables nothing), and its code if asked for."""
+    code = page.code(cell.source)
     if WITH_CODE in tags(cell):
         slide.blocks.append(code)
     else:
         slide.notes.append(f"<p>From {name}:</p>{code}")
-    slide.blocks += shown
-    return bool(shown) or WITH_CODE in tags(cell)
+    slide.blocks += page.outputs(cell, f"What {name} shows", follow)
 
 
 def _first_line(source: str) -> str:
