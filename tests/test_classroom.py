@@ -149,7 +149,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(sys.modules, answers.__name__, answers)
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "rb-support"\n')
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "glossary.md").write_text("# Glossary\n\n### Hull\nSee [hull](#hull).\n")
+    (tmp_path / "docs" / "glossary.md").write_text("# Glossary\n\n## Words\n\n### Hull\nSee [hull](#hull).\n")
     write(tmp_path / "notebooks" / "01_made.ipynb", made_notebook())
     monkeypatch.chdir(tmp_path)
     return write(tmp_path / "notebooks" / "00_made.ipynb", made_notebook())
@@ -661,6 +661,18 @@ def test_the_speaker_sees_the_notes(made: Path, window: Any) -> None:
     )
     speaker.close()
     assert window.said == []
+
+
+def test_everybody_can_read_the_folder(made: Path, window: Any) -> None:
+    """Contrast, names, landmarks and the like, as axe-core sees them; reveal.js answers for its own arrows."""
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe-core-python is missing").Axe()
+    run("slides")
+    play(window, Path("build/slides/00_made.html"))
+    for path in sorted(Path("build/slides").glob("*.html")):
+        window.goto(path.resolve().as_uri())
+        window.wait_for_function("!window.Reveal || Reveal.isReady()")
+        found = [(v["id"], v["nodes"][0]["html"]) for v in axe.run(window)["violations"]]
+        assert [pair for pair in found if not pair[1].startswith('<aside class="controls"')] == []
 
 
 @pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem)
