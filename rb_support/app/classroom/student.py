@@ -24,7 +24,7 @@ OPEN_POINTS = 5
 SCHEMA = 3
 """Version of nbgrader's metadata."""
 PAGE = re.compile(r"\]\(\.\./docs/([\w-]+\.md)(#[\w-]*)?\)")
-"""A link from a notebook to a page of the documentation."""
+"""A link from a notebook to a page of the documentation, in its text or in a sentence that code makes."""
 SOLVED_AT = re.compile(
     r"(?:(?<=[.!?])\s+|(?m:^))(?:[^.!?\n]|\n(?!\n))*?solutions/(?:[^.\n]|\n(?!\n)|\.(?=\w))*\.?"
 )
@@ -74,10 +74,12 @@ def build(notebooks: Sequence[Path], out: Path, docs: Path) -> Iterator[tuple[st
     linked: set[str] = set()
     for path in notebooks:
         made = student(page.read(path), path)
-        for cell in made.cells:
-            if cell.cell_type == "markdown":
-                linked |= {name for name, _ in PAGE.findall(cell.source)}
-                cell.source = PAGE.sub(r"](\1\2)", cell.source)
+        for cell in made.cells:  # code too: sentences that are filled from the run have links
+            told = [output.data for output in cell.get("outputs", []) if "data" in output]
+            for holder, key in [(cell, "source"), *((data, "text/markdown") for data in told)]:
+                linked |= {name for name, _ in PAGE.findall(holder.get(key, ""))}
+                if key in holder:
+                    holder[key] = PAGE.sub(r"](\1\2)", holder[key])
         nbformat.write(made, out / path.name)
         yield path.stem, sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in made.cells)
     for name in sorted(linked):
