@@ -587,10 +587,17 @@ OVERFLOWS = """() => {
 }"""
 
 
+SMALL_PICTURES = """() => {
+    const boxes = [...document.querySelectorAll(".present figure")].map(e => e.getBoundingClientRect());
+    return boxes.filter(box => box.width < 500 || box.height < 300).map(box => [box.width, box.height]);
+}"""
+
+
 def assert_every_slide_fits(window: Any, count: int) -> None:
     for number in range(count):
         window.evaluate(f"Reveal.slide({number})")
         assert window.evaluate(OVERFLOWS) == [], (number, window.url)
+        assert window.evaluate(SMALL_PICTURES) == [], (number, window.url)
         size = window.evaluate(
             "parseFloat(getComputedStyle(document.querySelector('.present .body')).fontSize)"
         )
