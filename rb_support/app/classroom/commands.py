@@ -62,7 +62,7 @@ def student(
 
         for name, points in building.build(_found(notebooks), out, _root() / "docs"):
             say(f"{name}: {points} points")
-    say(f"Students get {out}; docs/teaching/nbgrader.md says how to grade what comes back.")
+    say(f"Students get {out}; docs/teaching/course.md says how to grade what comes back.")
 
 
 @app.command()
