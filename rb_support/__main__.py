@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rb_support.app import classroom as classroom_commands
 from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
 from rb_support.app import route as route_commands
@@ -38,6 +39,7 @@ app.command()(route_commands.calibrate)
 app.command()(route_commands.route)
 app.command()(serve_commands.serve)
 app.add_typer(construct_commands.app, name="construct")
+app.add_typer(classroom_commands.app, name="classroom")
 
 Only = Annotated[
     list[str] | None, typer.Option(metavar="NN", help="Only notebooks whose name begins so; repeatable.")

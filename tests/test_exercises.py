@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from rb_support.teach import check, exercises, reveal
+from rb_support.teach import check, exercises, reveal, solved
 from rb_support.teach.exercises import Design, Exercise, Task, Value, agree, exercise, wrong
 
 MODULES = sorted(path.stem for path in (ROOT / "rb_support" / "teach" / "answers").glob("of_*.py"))
@@ -57,6 +57,16 @@ def test_plausible_wrong_answers_are_refused_with_help(name: str) -> None:
         fault = asked.fault(wrong(slip, data) if isinstance(asked, Value) else slip.answer, data)
         assert fault and len(fault) > 20, slip
         assert isinstance(asked, Design) or fault.startswith(slip.remark), (slip, fault)
+
+
+def test_an_autograder_is_told_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked, data = EVERY[name], given(name)
+    assert not solved(name, None, **data)
+    if not isinstance(asked, Design):
+        assert solved(name, asked.answer(**data) if isinstance(asked, Value) else asked.reference, **data)
+    for slip in asked.slips:
+        assert not solved(name, wrong(slip, data) if isinstance(asked, Value) else slip.answer, **data)
+    assert not capsys.readouterr().out
 
 
 def test_wrong_answers_differ(name: str) -> None:
@@ -111,6 +121,7 @@ def test_a_table_without_an_answer_says_so(
     asked = Value(answer=lambda: float("nan"), hints=("", "", ""), slips=(), why="")
     monkeypatch.setattr(exercises, "exercise", lambda name: asked)
     check("x", 0.5)
+    assert not solved("x", float("nan"))
     reveal("x")
     assert (
         capsys.readouterr().out

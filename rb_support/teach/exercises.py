@@ -209,6 +209,18 @@ def check(name: str, answer: Any, **given: Any) -> None:
         print(f"The answer: {right}. {asked.why}")
 
 
+def solved(name: str, answer: Any, **given: Any) -> bool:
+    """Whether an answer is right, without a word: what an autograder asks. Parameters are those of `check`.
+
+    Nothing solves an exercise whose answer this data cannot tell.
+
+    >>> solved("00.1", None), solved("00.1", 0.6)
+    (False, True)
+    """
+    asked = exercise(name)
+    return answer is not None and bool(asked.answered(given)) and asked.fault(answer, given) is None
+
+
 def reveal(name: str, **given: Any) -> None:
     """Print an exercise's answer; parameters are those of `check`."""
     asked = exercise(name)
