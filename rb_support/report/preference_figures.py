@@ -389,6 +389,7 @@ def categories_figure(table: pd.DataFrame, *, unit: str) -> Figure:
     fig, axes = panels(len(routers), 2, width=6.4 if len(routers) > 1 else 4.2, height=2.5)
     for ax, router in zip(axes, routers, strict=True):
         plot_categories(ax, table[table["router"] == router])
+        ax.set(xlabel="", ylabel="")
         ax.set_title(short(str(router), 24), fontsize=8)
     fig.supxlabel(f"gap between the models ({unit})", fontsize=8)
     fig.supylabel("predicted win rate", fontsize=8)
@@ -415,6 +416,7 @@ def plot_categories(ax: Axes, part: pd.DataFrame) -> None:
         ends = np.array([part["gap"].min(), part["gap"].max()])
         ax.plot(ends, level + slope * ends, color=VERMILLION if slope < 0 else GREEN, linewidth=1)
     ax.margins(0.15)
+    ax.set(xlabel="gap", ylabel="win rate")
 
 
 def tiers_figure(tiers: pd.DataFrame, gaps: pd.DataFrame, pair: Sequence[str]) -> Figure:
@@ -426,7 +428,7 @@ def tiers_figure(tiers: pd.DataFrame, gaps: pd.DataFrame, pair: Sequence[str]) -
     gaps : between neighbours, as `rb_support.studies.preference_found.tier_gaps` gives them.
     pair : the strong and the weak model, whose dots are larger.
     """
-    fig, (ax,) = panels(1, width=7.2, height=1.7)
+    fig, (ax,) = panels(1, width=7.2, height=1.9)
     ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     ax.vlines(gaps.loc[gaps["cut"], "place"], -0.6, 0.6, color=GREY, linestyle="--", linewidth=0.8)
     ax.scatter(
@@ -434,11 +436,11 @@ def tiers_figure(tiers: pd.DataFrame, gaps: pd.DataFrame, pair: Sequence[str]) -
     )
     for tier, rows in tiers.groupby("tier"):
         ax.text(rows["rating"].mean(), -0.75, str(tier), ha="center", va="top", fontsize=7)
-    for height, model, color in zip((0.75, 0.75), pair, (BLUE, ORANGE), strict=True):
+    for height, model, color in zip((1.3, 0.7), pair, (BLUE, VERMILLION), strict=True):
         for rating in tiers.loc[tiers["model"] == model, "rating"]:
             ax.scatter(rating, 0, s=60, color=color, zorder=3)
             ax.annotate(short(str(model), 30), (rating, 0), (rating, height), color=color, **_POINTER)
-    ax.set(ylim=(-1.3, 1.3), yticks=[], xlabel="rating (Elo scale), and below the line the tiers")
+    ax.set(ylim=(-1.3, 1.9), yticks=[], xlabel="rating (Elo scale), and below the line the tiers")
     ax.spines["left"].set_visible(False)
     return fig
 
@@ -468,14 +470,15 @@ def plot_query(fig: Figure | SubFigure, near: pd.DataFrame, rates: Array, rate: 
         ("tie", GREY, near["won"] == 0.5),
         ("weak won", ORANGE, near["won"] < 0.5),
     ):
-        bars.bar(np.flatnonzero(rows), 100 * near.loc[rows, "weight"], color=color, label=label, width=0.8)
+        bars.bar(np.flatnonzero(rows), 100 * near.loc[rows, "weight"], color=color, width=0.8)
+        bars.plot([], [], "s", color=color, label=label)
     bars.set(
         xticks=[],
         ylabel="weight (%)",
         xlabel=f"nearest {len(near)}: {near['weight'].sum():.1%} of the weight",
     )
     bars.legend(fontsize=6, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    line.hist(rates, bins=np.linspace(0, 1, 41).tolist(), color=SKY, alpha=0.6)
+    line.hist(rates, bins=np.linspace(0, 1, 101).tolist(), color=SKY, alpha=0.6)
     line.axvline(alpha, color=BLACK, linestyle="--", linewidth=1)
     strong = not exceeds(alpha, rate)
     line.axvline(rate, color=BLUE if strong else ORANGE, linewidth=2)
@@ -493,7 +496,7 @@ def training_figure(losses: pd.DataFrame) -> Figure:
     parts = {str(name): part for name, part in losses.groupby("router", sort=False)}
     if not parts:
         return sentence_figure("No win model was trained.")
-    fig, axes = panels_of(parts, width=7.0 if len(parts) > 1 else 4.2, height=2.2)
+    fig, axes = panels_of(parts, width=8.0 if len(parts) > 1 else 5.0, height=2.2)
     for name, (ax,) in axes.items():
         for _, run in parts[name].groupby("member"):
             ax.plot(run["step"], run["train"], color=GREY, linestyle="--", linewidth=1, label="training")
@@ -501,7 +504,9 @@ def training_figure(losses: pd.DataFrame) -> Figure:
             kept = run[run["kept"]]
             ax.plot(kept["step"], kept["validation"], "o", color=VERMILLION, markersize=4, label="kept")
         ax.set_title(short(name, 24), fontsize=8)
-    fig.supxlabel("steps of the optimizer", fontsize=8)
-    fig.supylabel("loss (nats a battle)", fontsize=8)
-    model_legend(fig, curves=[ax for (ax,) in axes.values()], ncol=3)
+        ax.set_xlabel("steps of the optimizer")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel("loss (nats a battle)")
+    lines, names = drawn[0].get_legend_handles_labels()
+    drawn[-1].legend(lines[:3], names[:3], loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig

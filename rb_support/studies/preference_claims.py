@@ -250,7 +250,7 @@ def sign_turns(
 
     Parameters
     ----------
-    mixed : as `category_study.mixes` gives them, for the shares 0 and 0.5 at least; none where there are none.
+    mixed : as `category_study.mixes` gives them, for the shares 0 and 0.5 at least, or none.
     rng, draws : of the resamples.
     """
     two = judge([mixed[share] for share in (0.5, 0.0)] if mixed else [], rng=rng, draws=draws)
@@ -320,6 +320,18 @@ def same_tiers(table: pd.DataFrame) -> Fact | None:
     same, near = int((apart == 0).sum()), int((apart <= 1).sum())
     words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
     return Fact(bool((apart <= 1).mean() > 0.9), words)
+
+
+def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, str, str]:
+    """How many models fall into the published tier: what, ours, the paper's, its source, why they differ.
+
+    Parameters
+    ----------
+    table : as `tier_table` gives it of these votes.
+    """
+    apart = (table["tier"] - table["paper_tier"]).abs().dropna()
+    same, source = f"{(apart == 0).sum()} of {len(apart)}", "RouteLLM App. A"
+    return "models in the paper's tier", same, len(apart), source, f"ratings come from {votes.origin.name}"
 
 
 def seen(goes: Fact, tiers: pd.DataFrame, losses: pd.DataFrame) -> dict[str, Evidence | None]:

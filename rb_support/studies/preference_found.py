@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from rb_support.frontier import exceeds
+from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import WinModel
+from rb_support.studies.ceilings import ceilings
 from rb_support.studies.preference_controls import LENGTH
 from rb_support.studies.preference_study import Router
 
@@ -108,8 +110,8 @@ def standing(found: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    A row per benchmark with a gap: benchmark, trained (routers), above (their whole simultaneous interval is
-    above .5 and their APGR above the level of shuffled labels), below (the whole interval is below .5), best
+    A row per benchmark with a gap, indexed by its name: trained (routers), above (their whole simultaneous
+    interval is above .5 and their APGR above the level of shuffled labels), below (the whole interval is below .5), best
     (router and training set) and its apgr, length (APGR of the prompt's length).
     """
     rows = []
@@ -124,7 +126,20 @@ def standing(found: pd.DataFrame) -> pd.DataFrame:
         best = f"{top['router']} on {top['training']}"
         rows.append((name, len(learnt), above, below, best, top["apgr"], float(length.iloc[0])))
     columns = ["benchmark", "trained", "above", "below", "best", "apgr", "length"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).set_index("benchmark")
+
+
+def revealed(experiment: Experiment, *, seed: int) -> dict[str, float]:
+    """APGR of what the prompts reveal, by benchmark; none of rows not simulated, for which nobody knows it.
+
+    Parameters
+    ----------
+    experiment : training data and benchmarks.
+    seed : that the rows were simulated with.
+    """
+    if experiment.origin.kind != "simulated" or experiment.outcomes is None:
+        return {}
+    return ceilings(experiment.outcomes, experiment.benchmarks, seed=seed)
 
 
 def outside(curves: pd.DataFrame) -> pd.DataFrame:

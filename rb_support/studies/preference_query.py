@@ -66,9 +66,15 @@ class Neighbourhood:
         return ~exceeds(alpha, self.win_rates(gamma))
 
     def contested(self, gammas: Sequence[float], alpha: float) -> list[int]:
-        """Queries for which the decision at a threshold hangs on gamma; the first query if there is none."""
+        """Queries whose decision at a threshold hangs on gamma, those first whose win rate moves most.
+
+        The first query, where there is none.
+        """
+        rates = np.array([self.win_rates(gamma) for gamma in gammas])
         calls = np.array([self.calls_strong(gamma, alpha) for gamma in gammas])
-        return np.flatnonzero(calls.any(axis=0) & ~calls.all(axis=0)).tolist() or [0]
+        turned = np.flatnonzero(calls.any(axis=0) & ~calls.all(axis=0))
+        moves = np.ptp(rates, axis=0)[turned].round(9)
+        return turned[np.argsort(-moves, kind="stable")].tolist() or [0]
 
 
 def around(
