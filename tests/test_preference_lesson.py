@@ -203,7 +203,7 @@ def test_only_what_luck_does_not_reach_counts_as_above():
     stands = preference_found.standing(found())
     assert stands.loc["MMLU"].tolist() == [3, 1, 1, "A on t", 0.7, 0.55], "B is below shuffled labels"
     said = preference_told.standing(stands.assign(ceiling=0.8))
-    assert "1 of 3 trained routers" in said and "0.800" in said
+    assert "Of 3 trained routers" in said and "MMLU: 1 and 1, best A on t 0.700" in said and "0.800" in said
     assert "reveal" not in preference_told.standing(stands.assign(ceiling=np.nan))
 
 

@@ -111,8 +111,8 @@ def standing(found: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per benchmark with a gap, indexed by its name: trained (routers), above (their whole simultaneous
-    interval is above .5 and their APGR above the level of shuffled labels), below (the whole interval is below .5), best
-    (router and training set) and its apgr, length (APGR of the prompt's length).
+    interval is above .5 and their APGR above the level of shuffled labels), below (the whole interval is
+    below .5), best (router and training set) and its apgr, length (APGR of the prompt's length).
     """
     rows = []
     for name, part in found.dropna(subset="apgr").groupby("benchmark", sort=False):

@@ -196,16 +196,21 @@ def standing(stands: pd.DataFrame) -> str:
     lines = []
     for name, row in stands.iterrows():
         known = (
-            f" (what the prompts reveal at all: {row['ceiling']:.3f})" if np.isfinite(row["ceiling"]) else ""
+            f"; what its prompts reveal at all {row['ceiling']:.3f}" if np.isfinite(row["ceiling"]) else ""
         )
         lines.append(
-            f"{name}: {row['above']} of {row['trained']} trained routers are surely above random and above "
-            "shuffled labels, "
-            f"{row['below']} surely below random; the best, {row['best']}, has {row['apgr']:.3f}, the "
-            "prompt's length "
-            f"{row['length']:.3f}{known}."
+            f"{name}: {row['above']} and {row['below']}, best {row['best']} {row['apgr']:.3f} (the prompt's "
+            "length "
+            f"{row['length']:.3f}{known})."
         )
-    return " ".join([*lines, "(The best of several is flattered.)"]) if lines else NO_GAP
+    if not lines:
+        return NO_GAP
+    head = (
+        f"Of {stands['trained'].max()} trained routers a benchmark, how many are surely above random and "
+        "above shuffled labels, "
+        "and how many surely below random?"
+    )
+    return " ".join([head, *lines, "The best of several is flattered."])
 
 
 def curves(table: pd.DataFrame) -> str:
