@@ -117,11 +117,11 @@ def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
     return (
         f"Of {len(near.share):,} battles those shown have {heard[0]:.1%} of the weight at γ = {usual:g} and "
         f"{heard[1]:.1%} at "
-        f"γ = {sharp:g}. So at γ = {usual:g} the win rates of all queries lie within {spread[0]:.3f} of "
-        "each other, around the strong "
-        f"model's share of all wins, {alpha:.3f}; at γ = {sharp:g} within {spread[1]:.3f}. With that share "
-        "as the threshold, the "
-        f"decision hangs on γ for {turned.sum()} of {len(near.queries)} queries{mine}."
+        f"γ = {sharp:g}; so the win rates of all queries lie within {spread[0]:.3f} of each other, and "
+        f"within {spread[1]:.3f}. With "
+        f"the strong model's share of all wins, {alpha:.3f}, as the threshold, the decision hangs on γ for "
+        f"{turned.sum()} of "
+        f"{len(near.queries)} queries{mine}."
     )
 
 
@@ -250,8 +250,8 @@ def held_out(losses: pd.DataFrame, bins: pd.DataFrame) -> str:
         f"Of {len(losses)} win models {better} are surely better than the base rate, and {worse} surely "
         "worse. Between bins of one "
         f"set SW ranking's win rates differ by {timid['predicted']:.3f} at most, and what came out by "
-        f"{timid['won']:.3f}. Where a line "
-        "is steeper than the diagonal the model is too timid, where it is flatter too sure of itself."
+        f"{timid['won']:.3f}. Steeper than "
+        "the diagonal is too timid, flatter too sure of itself."
     )
 
 
@@ -343,14 +343,12 @@ def golden(curve: labels.Curve, worth: pd.DataFrame) -> str:
     few = exceeds(0, own["lead"], 1) and exceeds(rest["lead"], own["lead"], 1)
     own_words = ": too few labels to *choose* by" if few else ""
     return (
-        f"With {worth['labels'].max():,} labels, judged on {len(curve.test):,} questions, the router chosen "
-        "by further "
-        f"questions has APGR {rest['apgr']:.3f}, a lead over SW ranking of {lead(rest)}; the one chosen by "
-        "its own "
-        f"labels {own['apgr']:.3f}, a lead of {lead(own)}{own_words}. Runs on shuffled labels lie between "
-        f"{blind.min():.3f} and {blind.max():.3f}: they still sort by subject and form, only blindly, so "
-        "that a lead "
-        "counts above those and not merely above the grey band."
+        f"With {worth['labels'].max():,} labels, on {len(curve.test):,} questions: chosen by further "
+        "questions APGR "
+        f"{rest['apgr']:.3f}, a lead over SW ranking of {lead(rest)}; chosen by its own labels "
+        f"{own['apgr']:.3f}, "
+        f"{lead(own)}{own_words}. Runs on shuffled labels, which still sort by subject and form, lie between "
+        f"{blind.min():.3f} and {blind.max():.3f}: a lead counts above those."
     )
 
 
@@ -404,6 +402,6 @@ def findings(
         f"SW ranking hears everybody: with {len(near.share):,} battles most queries get a win rate between "
         f"{low:.3f} and {high:.3f}.",
         turning(mixed),
-        f"Golden labels alone: the router chosen among many, beside SW ranking taken unseen, {chosen}.",
+        f"With golden labels alone a router chosen among many, beside SW ranking, {chosen}.",
     ]
     return "\n".join(f"* {line}" for line in lines)
