@@ -203,8 +203,8 @@ def test_only_what_luck_does_not_reach_counts_as_above():
     stands = preference_found.standing(found())
     assert stands.loc["MMLU"].tolist() == [3, 1, 1, "A on t", 0.7, 0.55], "B is below shuffled labels"
     said = preference_told.standing(stands.assign(ceiling=0.8))
-    assert "Of 3 trained routers" in said and "MMLU: 1 and 1, best A on t 0.700" in said and "0.800" in said
-    assert "reveal" not in preference_told.standing(stands.assign(ceiling=np.nan))
+    assert "Of 3 trained routers" in said and "MMLU 1 and 1, best A on t 0.700" in said and "0.800" in said
+    assert "ceiling" not in preference_told.standing(stands.assign(ceiling=np.nan))
 
 
 def test_without_a_gap_nothing_stands_anywhere():

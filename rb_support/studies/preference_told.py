@@ -195,22 +195,18 @@ def standing(stands: pd.DataFrame) -> str:
     """
     lines = []
     for name, row in stands.iterrows():
-        known = (
-            f"; what its prompts reveal at all {row['ceiling']:.3f}" if np.isfinite(row["ceiling"]) else ""
-        )
+        known = f", ceiling {row['ceiling']:.3f}" if np.isfinite(row["ceiling"]) else ""
         lines.append(
-            f"{name}: {row['above']} and {row['below']}, best {row['best']} {row['apgr']:.3f} (the prompt's "
-            "length "
-            f"{row['length']:.3f}{known})."
+            f"{name} {row['above']} and {row['below']}, best {row['best']} {row['apgr']:.3f} (prompt length "
+            f"{row['length']:.3f}{known})"
         )
     if not lines:
         return NO_GAP
     head = (
-        f"Of {stands['trained'].max()} trained routers a benchmark, how many are surely above random and "
-        "above shuffled labels, "
-        "and how many surely below random?"
+        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled labels, and so "
+        "many surely below random:"
     )
-    return " ".join([head, *lines, "The best of several is flattered."])
+    return f"{head} {'; '.join(lines)}. The best of several is flattered."
 
 
 def curves(table: pd.DataFrame) -> str:
@@ -390,9 +386,7 @@ def findings(
     low, high = interval(near.win_rates())
     better = int(exceeds(losses["low"], 0, 1).sum())
     rows = worth[worth["labels"] == worth["labels"].max()].set_index("router")
-    chosen = (
-        f"brings {lead(rows.loc[labels.BOTH])} of APGR" if len(rows) else "cannot be judged on these rows"
-    )
+    chosen = f"leads by {lead(rows.loc[labels.BOTH])}" if len(rows) else "cannot be judged on these rows"
     lines = [
         f"The best trained routers: {tops or 'none, as there is no gap'}.",
         f"Of {sums['trained']} routers judged, {sums['above']} are surely above random and shuffled labels, "
@@ -402,6 +396,6 @@ def findings(
         f"SW ranking hears everybody: with {len(near.share):,} battles most queries get a win rate between "
         f"{low:.3f} and {high:.3f}.",
         turning(mixed),
-        f"With golden labels alone a router chosen among many, beside SW ranking, {chosen}.",
+        f"With golden labels alone, the router chosen among many, beside SW ranking, {chosen}.",
     ]
     return "\n".join(f"* {line}" for line in lines)
