@@ -203,8 +203,8 @@ def standing(stands: pd.DataFrame) -> str:
     if not lines:
         return NO_GAP
     head = (
-        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled labels, and so "
-        "many surely below random:"
+        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled "
+        "labels, and so many surely below random:"
     )
     return f"{head} {'; '.join(lines)}. The best of several is flattered."
 
