@@ -304,6 +304,7 @@ def test_a_lead_is_sure_only_with_its_whole_interval(near):
     said = preference_told.golden(curve, worth(0.1, -0.01))
     assert "+0.100 [-0.010, +0.200] (not sure)" in said and "too few labels to *choose* by" in said
     assert "(sure)" in preference_told.golden(curve, worth(0.1, 0.01))
+    assert "too few rows for an interval" in preference_told.golden(curve, worth(0.1, np.nan))
     assert "too few labels, or no gap" in preference_told.golden(curve, worth(0.1, 0.0).head(0))
 
 
@@ -322,6 +323,9 @@ def test_five_lines_close_whatever_there_is(near):
     stands = preference_found.standing(found())
     said = preference_told.findings(stands, near, losses, mixed, worth(0.1, 0.01))
     assert len(re.findall(r"^\* ", said, flags=re.M)) == 5 and "MMLU 0.700 (A on t)" in said
+    assert "SW ranking tells queries apart" in said
+    flat = Neighbourhood(np.ones((2, 2)), np.array([1.0, 0.0]), ["a", "b"], ["q", "r"])
+    assert "hears everybody" in preference_told.findings(stands, flat, losses, mixed, worth(0.1, 0.01))
     none = preference_found.standing(found(apgr=np.nan))
     empty = preference_told.findings(none, near, losses.head(0), mixed.head(0), worth(0.1, 0).head(0))
     assert len(empty.splitlines()) == 5 and "nan" not in empty

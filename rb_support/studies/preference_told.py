@@ -21,6 +21,7 @@ from rb_support.studies.preference_query import Neighbourhood
 from rb_support.studies.preference_study import FACTORIZATION, SW
 from rb_support.verdicts import Fact
 
+_FAR = 0.1  # of win rates; within less than that they are about the same
 NO_GAP = "Both models score the same: there is no gap to recover."
 
 
@@ -349,7 +350,9 @@ def golden(curve: labels.Curve, worth: pd.DataFrame) -> str:
 
 
 def lead(row: pd.Series[float]) -> str:
-    """A lead with its interval, and whether it is sure: above zero as a whole."""
+    """A lead with its interval, if it has one, and whether it is sure: above zero as a whole."""
+    if not np.isfinite(row["lead_low"]):
+        return f"{row['lead']:+.3f} (too few rows for an interval)"
     sure = "sure" if exceeds(row["lead_low"], 0, 1) else "not sure"
     return f"{row['lead']:+.3f} [{row['lead_low']:+.3f}, {row['lead_high']:+.3f}] ({sure})"
 
@@ -384,6 +387,7 @@ def findings(
     tops = "; ".join(f"{name} {row['apgr']:.3f} ({row['best']})" for name, row in stands.iterrows())
     sums = stands[["trained", "above", "below"]].sum().astype(int)
     low, high = interval(near.win_rates())
+    hears = "tells queries apart" if high - low > _FAR else "hears everybody"
     better = int(exceeds(losses["low"], 0, 1).sum())
     rows = worth[worth["labels"] == worth["labels"].max()].set_index("router")
     chosen = f"leads by {lead(rows.loc[labels.BOTH])}" if len(rows) else "cannot be judged on these rows"
@@ -393,7 +397,7 @@ def findings(
         "and "
         f"{sums['below']} surely below random; {better} of {len(losses)} predict held-out battles surely "
         "better than the base rate.",
-        f"SW ranking hears everybody: with {len(near.share):,} battles most queries get a win rate between "
+        f"SW ranking {hears}: with {len(near.share):,} battles most queries get a win rate between "
         f"{low:.3f} and {high:.3f}.",
         turning(mixed),
         f"With golden labels alone, the router chosen among many, beside SW ranking, {chosen}.",
