@@ -240,7 +240,7 @@ def paper_goes_with() -> float:
     results = pd.concat([paper.routellm_results(table) for table in (1, 2, 3)]).dropna(subset="training")
     similarity = paper.routellm_similarity().set_index(keys)["similarity"]
     cells = pd.concat([similarity, results.groupby(keys)["apgr"].mean()], axis=1).dropna()
-    return float(cells.rank().corr().iloc[0, 1])
+    return float(cells.rank().corr().to_numpy()[0, 1])
 
 
 def sign_turns(

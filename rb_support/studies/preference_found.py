@@ -121,7 +121,7 @@ def standing(found: pd.DataFrame) -> pd.DataFrame:
             continue
         surely = exceeds(learnt["apgr_low"], 0.5) & exceeds(learnt["apgr"], learnt["shuffled"])
         above, below = int(surely.sum()), int(exceeds(0.5, learnt["apgr_high"]).sum())
-        top = learnt.loc[learnt["apgr"].idxmax()]
+        top = learnt.iloc[int(learnt["apgr"].to_numpy().argmax())]
         length = part.loc[part["router"] == LENGTH, "apgr"]
         best = f"{top['router']} on {top['training']}"
         rows.append((name, len(learnt), above, below, best, top["apgr"], float(length.iloc[0])))

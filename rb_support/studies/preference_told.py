@@ -91,7 +91,7 @@ def contamination(table: pd.DataFrame) -> str:
     table : as `preference_controls.clean` gives it.
     """
     gone = int(table.groupby("benchmark")["discarded"].first().sum())
-    most = table.loc[table["close"].idxmax()]
+    most = table.iloc[int(table["close"].to_numpy().argmax())]
     if not most["close"]:
         return "No query is close to a training prompt."
     return (
@@ -113,7 +113,7 @@ def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
     heard = [float(near.nearest(query, gamma)["weight"].sum()) for gamma in (usual, sharp)]
     spread = [float(np.ptp(near.win_rates(gamma))) for gamma in (usual, sharp)]
     calls = np.array([near.calls_strong(gamma, alpha) for gamma in gammas])
-    turned = calls.any(axis=0) & ~calls.all(axis=0)
+    turned = np.asarray(calls.any(axis=0) & ~calls.all(axis=0))
     mine = ", this one among them" if turned[query] else ""
     return (
         f"Of {len(near.share):,} battles those shown have {heard[0]:.1%} of the weight at γ = {usual:g} and "
@@ -147,7 +147,7 @@ def order(
     if chance is None or reached is None:
         return f"{alone} {NO_GAP}"
     area = labels.area(np.asarray(rate, dtype=float), queries)
-    low, high = (float(chance.loc["apgr", end]) for end in ("low", "high"))
+    low, high = chance.loc[["apgr"], ["low", "high"]].to_numpy(dtype=float)[0].tolist()
     lies = "above" if exceeds(area, high) else "below" if exceeds(low, area) else "inside"
     return (
         f"{alone} The order has APGR {area:.3f}, {lies} the interval of random orders of these very "
@@ -222,7 +222,7 @@ def curves(table: pd.DataFrame) -> str:
         return NO_GAP
     said = []
     for side in ("above", "below"):
-        top = out.loc[out[side].idxmax()]
+        top = out.iloc[int(out[side].to_numpy().argmax())]
         which = f"{top['router']} on {top['training']}, {top['benchmark']}"
         most = f" (most: {which}, {top[side]:.0%})" if top[side] else ""
         said.append(f"{(out[side] > 0.5).sum()} {side} it{most}")
