@@ -22,6 +22,7 @@ from rb_support.studies.preference_study import FACTORIZATION, SW
 from rb_support.verdicts import Fact
 
 _FAR = 0.1  # of win rates; within less than that they are about the same
+_ROSE = 0.001  # nats; a loss that ends higher than its least by less has not risen
 NO_GAP = "Both models score the same: there is no gap to recover."
 
 
@@ -175,11 +176,8 @@ def training(losses: pd.DataFrame, name: str) -> str:
         if fell
         else f"never falls below {run['kept']:.3f}"
     )
-    after = (
-        "What is learnt after the dot is these battles by heart, so"
-        if exceeds(run["last"], run["kept"])
-        else "So"
-    )
+    rose = run["last"] - run["kept"] > _ROSE
+    after = "What is learnt after the dot is these battles by heart, so" if rose else "So"
     return (
         f"On {name} matrix factorization's held-out loss {goes} nats (mean of its members) and ends at "
         f"{run['last']:.3f}, "
