@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import exceeds
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_scores
 from rb_support.pairs.metrics import rounding
@@ -31,6 +32,8 @@ from rb_support.report.style import (
     router_style,
 )
 from rb_support.report.text import short
+
+Array = NDArray[np.float64]
 
 _LINES = ("-", "--", ":")
 _LABEL_COLORS = (GREY, ORANGE, PURPLE, GREEN, BLUE, BLACK)
@@ -385,18 +388,125 @@ def categories_figure(table: pd.DataFrame, *, unit: str) -> Figure:
         return sentence_figure("No router of this training set was judged here.")
     fig, axes = panels(len(routers), 2, width=6.4 if len(routers) > 1 else 4.2, height=2.5)
     for ax, router in zip(axes, routers, strict=True):
-        part = table[table["router"] == router]
-        ax.scatter(part["gap"], part["win_rate"], s=18, color=SKY, edgecolor=BLUE, linewidth=0.7)
-        if len(part) <= 12:
-            for category, gap, rate in part[["category", "gap", "win_rate"]].itertuples(index=False):
-                label = short(str(category).removeprefix("mtbench-"), 16)
-                ax.annotate(label, (gap, rate), xytext=(3, 2), textcoords="offset points", fontsize=6)
-        if part["gap"].nunique() > 1:
-            slope, level = np.polyfit(part["gap"], part["win_rate"], 1)
-            ends = np.array([part["gap"].min(), part["gap"].max()])
-            ax.plot(ends, level + slope * ends, color=VERMILLION if slope < 0 else GREEN, linewidth=1)
-        ax.margins(0.15)
+        plot_categories(ax, table[table["router"] == router])
+        ax.set(xlabel="", ylabel="")
         ax.set_title(short(str(router), 24), fontsize=8)
     fig.supxlabel(f"gap between the models ({unit})", fontsize=8)
     fig.supylabel("predicted win rate", fontsize=8)
+    return fig
+
+
+def plot_categories(ax: Axes, part: pd.DataFrame) -> None:
+    """Draw the win rate that one router gives each category against its gap, with a line through them.
+
+    Parameters
+    ----------
+    part : as `category_study.categories` gives them of one router; of none a sentence says so.
+    """
+    if part.empty:
+        say(ax, "No router was judged here.")
+        return
+    ax.scatter(part["gap"], part["win_rate"], s=18, color=SKY, edgecolor=BLUE, linewidth=0.7)
+    if len(part) <= 12:
+        for category, gap, rate in part[["category", "gap", "win_rate"]].itertuples(index=False):
+            label = short(str(category).removeprefix("mtbench-"), 16)
+            ax.annotate(label, (gap, rate), xytext=(3, 2), textcoords="offset points", fontsize=6)
+    if part["gap"].nunique() > 1:
+        slope, level = np.polyfit(part["gap"], part["win_rate"], 1)
+        ends = np.array([part["gap"].min(), part["gap"].max()])
+        ax.plot(ends, level + slope * ends, color=VERMILLION if slope < 0 else GREEN, linewidth=1)
+    ax.margins(0.15)
+    ax.set(xlabel="gap", ylabel="win rate")
+
+
+def tiers_figure(tiers: pd.DataFrame, gaps: pd.DataFrame, pair: Sequence[str]) -> Figure:
+    """Ratings on a line, and the borders between tiers.
+
+    Parameters
+    ----------
+    tiers : model, rating and tier, the best first.
+    gaps : between neighbours, as `rb_support.studies.preference_found.tier_gaps` gives them.
+    pair : the strong and the weak model, whose dots are larger.
+    """
+    fig, (ax,) = panels(1, width=7.2, height=1.9)
+    ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
+    ax.vlines(gaps.loc[gaps["cut"], "place"], -0.6, 0.6, color=GREY, linestyle="--", linewidth=0.8)
+    ax.scatter(
+        tiers["rating"], np.zeros(len(tiers)), s=22, color=SKY, edgecolor=BLUE, linewidth=0.6, zorder=2
+    )
+    for tier, rows in tiers.groupby("tier"):
+        ax.text(rows["rating"].mean(), -0.75, str(tier), ha="center", va="top", fontsize=7)
+    for height, model, color in zip((1.3, 0.7), pair, (BLUE, VERMILLION), strict=True):
+        for rating in tiers.loc[tiers["model"] == model, "rating"]:
+            ax.scatter(rating, 0, s=60, color=color, zorder=3)
+            ax.annotate(short(str(model), 30), (rating, 0), (rating, height), color=color, **_POINTER)
+    ax.set(ylim=(-1.3, 1.9), yticks=[], xlabel="rating (Elo scale), and below the line the tiers")
+    ax.spines["left"].set_visible(False)
+    return fig
+
+
+_POINTER: dict[str, Any] = {
+    "ha": "center",
+    "va": "bottom",
+    "fontsize": 7,
+    "arrowprops": {"arrowstyle": "-", "color": GREY, "linewidth": 0.7},
+}
+
+
+def plot_query(fig: Figure | SubFigure, near: pd.DataFrame, rates: Array, rate: float, alpha: float) -> None:
+    """Draw one query's nearest battles, and below the win rate that all battles give beside a threshold.
+
+    Parameters
+    ----------
+    fig : an empty figure.
+    near : the nearest battles: won (the strong model's share) and weight (share of all weight).
+    rates : (q,) win rates of many queries, for the histogram.
+    rate : win rate of this query.
+    alpha : threshold from which on the strong model is called.
+    """
+    bars, line = fig.subplots(2, 1, height_ratios=[3, 2])
+    for label, color, rows in (
+        ("strong won", BLUE, near["won"] > 0.5),
+        ("tie", GREY, near["won"] == 0.5),
+        ("weak won", ORANGE, near["won"] < 0.5),
+    ):
+        bars.bar(np.flatnonzero(rows), 100 * near.loc[rows, "weight"], color=color, width=0.8)
+        bars.plot([], [], "s", color=color, label=label)
+    bars.set(
+        xticks=[],
+        ylabel="weight (%)",
+        xlabel=f"nearest {len(near)}: {near['weight'].sum():.1%} of the weight",
+    )
+    bars.legend(fontsize=6, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    line.hist(rates, bins=np.linspace(0, 1, 101).tolist(), color=SKY, alpha=0.6)
+    line.axvline(alpha, color=BLACK, linestyle="--", linewidth=1)
+    strong = not exceeds(alpha, rate)
+    line.axvline(rate, color=BLUE if strong else ORANGE, linewidth=2)
+    model = "strong" if strong else "weak"
+    line.set(xlim=(0, 1), yticks=[], xlabel=f"win rate {rate:.3f}, threshold {alpha:.3f}: {model} model")
+
+
+def training_figure(losses: pd.DataFrame) -> Figure:
+    """Loss in training and on held-out prompts, a panel per router, a line per member; dots: weights kept.
+
+    Parameters
+    ----------
+    losses : of one training set, as `rb_support.studies.preference_found.histories` gives them.
+    """
+    parts = {str(name): part for name, part in losses.groupby("router", sort=False)}
+    if not parts:
+        return sentence_figure("No win model was trained.")
+    fig, axes = panels_of(parts, width=8.0 if len(parts) > 1 else 5.0, height=2.2)
+    for name, (ax,) in axes.items():
+        for _, run in parts[name].groupby("member"):
+            ax.plot(run["step"], run["train"], color=GREY, linestyle="--", linewidth=1, label="training")
+            ax.plot(run["step"], run["validation"], color=BLUE, linewidth=1, label="held out")
+            kept = run[run["kept"]]
+            ax.plot(kept["step"], kept["validation"], "o", color=VERMILLION, markersize=4, label="kept")
+        ax.set_title(short(name, 24), fontsize=8)
+        ax.set_xlabel("steps of the optimizer")
+    drawn = [ax for (ax,) in axes.values()]
+    drawn[0].set_ylabel("loss (nats a battle)")
+    lines, names = drawn[0].get_legend_handles_labels()
+    drawn[-1].legend(lines[:3], names[:3], loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig

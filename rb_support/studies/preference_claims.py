@@ -208,6 +208,88 @@ def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
     return Fact(bool(rank > 0) if luck < 0.05 else None, words)
 
 
+def printed_apgr(found: pd.DataFrame, benchmark: str) -> tuple[pd.Series[float], pd.Series[float]]:
+    """APGR of a benchmark's routers, ours and the paper's, by router and training set where it prints one.
+
+    Parameters
+    ----------
+    found : as `preference_study.beside_paper` gives it.
+    benchmark : whose rows are taken.
+    """
+    rows = found[found["benchmark"] == benchmark].dropna(subset="paper_apgr")
+    both = rows.set_index(["router", "training"])[["apgr", "paper_apgr"]]
+    return both["apgr"], both["paper_apgr"]
+
+
+def printed_similarity(table5: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Similarities by benchmark and training set: ours, and those that RouteLLM's Table 5 prints.
+
+    Parameters
+    ----------
+    table5 : as `similarities` gives it.
+    """
+    printed, keys = paper.routellm_similarity(), ["benchmark", "training"]
+    names = printed["training"].str.replace(r"(arena|judge|gold)", r"D_\1", regex=True)
+    theirs = printed.assign(training=names).set_index(keys)["similarity"]
+    return table5.set_index(keys)["similarity"], theirs
+
+
+def paper_goes_with() -> float:
+    """Rank correlation of similarity and mean APGR over the cells that RouteLLM prints both for."""
+    keys = ["benchmark", "training"]
+    results = pd.concat([paper.routellm_results(table) for table in (1, 2, 3)]).dropna(subset="training")
+    similarity = paper.routellm_similarity().set_index(keys)["similarity"]
+    cells = pd.concat([similarity, results.groupby(keys)["apgr"].mean()], axis=1).dropna()
+    return float(cells.rank().corr().to_numpy()[0, 1])
+
+
+def sign_turns(
+    mixed: Mapping[float, WinRates], *, rng: np.random.Generator, draws: int = 500
+) -> dict[str, Evidence]:
+    """What half of the weight on the benchmark's own comparisons brings, for the claim "sign-turns".
+
+    Parameters
+    ----------
+    mixed : as `category_study.mixes` gives them, for the shares 0 and 0.5 at least, or none.
+    rng, draws : of the resamples.
+    """
+    two = judge([mixed[share] for share in (0.5, 0.0)] if mixed else [], rng=rng, draws=draws)
+    return {"sign-turns": differences([(two[0], two[1])] if two else [])}
+
+
+def notes(
+    trainings: Sequence[str], augmented: Sequence[str], below: tuple[str, int, str], goes: Fact
+) -> dict[str, str]:
+    """Sentences for the records of notebook 06's items.
+
+    Parameters
+    ----------
+    trainings : all training sets.
+    augmented : those of Figure 1, left.
+    below : benchmark whose categories are shown, its queries, and the training set.
+    goes : whether similarity goes with performance.
+
+    Returns
+    -------
+    Item -> note.
+    """
+    benchmark, queries, training = below
+    return {
+        "rl-tabA": "Bradley-Terry ratings from the smallest training set (Elo scale, mean 1000), "
+        "tiers by squares.",
+        "rl-tabB": "Cosine of at least 0.95 to a training prompt, by the embedding at hand.",
+        "rl-fig1a": f"Trained on {' and on '.join(augmented)}.",
+        "rl-fig1b": f"Trained on {' and on '.join(trainings[:2])}.",
+        "rl-figF": "All training sets, at every other percent of calls.",
+        "own-calibration": "Bins of equally many held-out battles between the classes, 20 at least; "
+        "n in the panels.",
+        "own-below": f"{benchmark}, n = {queries:,}; routers trained on {training}.",
+        "rl-tab5": f"Mean APGR of all routers: {goes.words}.",
+        "own-labels": "Judged on questions kept apart. Mean and standard deviation over draws of labels; "
+        "grey: 95% of random orders of these questions.",
+    }
+
+
 def tier_table(battles: Battles) -> pd.DataFrame:
     """Models rated by battles (Bradley-Terry), parted into ten tiers, beside Appendix A's.
 
@@ -238,6 +320,32 @@ def same_tiers(table: pd.DataFrame) -> Fact | None:
     same, near = int((apart == 0).sum()), int((apart <= 1).sum())
     words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
     return Fact(bool((apart <= 1).mean() > 0.9), words)
+
+
+def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, str, str]:
+    """How many models fall into the published tier: what, ours, the paper's, its source, why they differ.
+
+    Parameters
+    ----------
+    table : as `tier_table` gives it of these votes.
+    """
+    apart = (table["tier"] - table["paper_tier"]).abs().dropna()
+    same, source = f"{(apart == 0).sum()} of {len(apart)}", "RouteLLM App. A"
+    return "models in the paper's tier", same, len(apart), source, f"ratings come from {votes.origin.name}"
+
+
+def seen(goes: Fact, tiers: pd.DataFrame, losses: pd.DataFrame) -> dict[str, Evidence | None]:
+    """Evidence that stands in tables of their own: similarity, tiers and held-out battles.
+
+    Parameters
+    ----------
+    goes : as `goes_with` gives it.
+    tiers : as `tier_table` gives it.
+    losses : as `preference_controls.log_losses` gives them.
+    """
+    gains = held_out_gains(losses)
+    tables: dict[str, Evidence | None] = {"similarity": goes, "tiers": same_tiers(tiers)}
+    return tables | {"held-out": gains, "held-out-all": gains}
 
 
 def held_out_gains(losses: pd.DataFrame) -> list[Estimate]:
