@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rb_support.catalog import GSM8K
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
 from rb_support.stats import simultaneous
@@ -86,6 +87,20 @@ def _all_at_once(judged: Sequence[Judged], metric: str) -> Array:
     """(routers, 2) simultaneous intervals of a metric."""
     samples = np.column_stack([one.samples[metric] for one in judged])
     return simultaneous([one.metrics[metric] for one in judged], samples)
+
+
+def two_alike(benchmarks: Iterable[str], trainings: Mapping[str, str]) -> tuple[str, str]:
+    """A benchmark to choose thresholds on, and another whose routers have learnt from the same training set.
+
+    The first is GSM8K where there is one; the second is the first again where there is no other.
+
+    >>> two_alike(["MMLU", "MT Bench", "GSM8K"], {"MMLU": "gold", "MT Bench": "judge", "GSM8K": "judge"})
+    ('GSM8K', 'MT Bench')
+    """
+    names = list(benchmarks)
+    here = GSM8K if GSM8K in names else names[0]
+    alike = [name for name in names if name != here and trainings[name] == trainings[here]]
+    return here, (alike or [here])[0]
 
 
 def calibration_table(
