@@ -11,6 +11,7 @@ from scores_made import scores_of
 from rb_support.pairs import random_apgr_spread, random_curves
 from rb_support.report.preference_figures import audit_figure
 from rb_support.studies import audit
+from rb_support.studies.preference_study import WinRates, results
 
 FIVE = np.array([[1.0, 0.0], [0.5, 0.0], [1.0, 0.75], [0.0, 0.25], [1.0, 1.0]])
 MANY = np.repeat(FIVE[[0, 3, 4]], [30, 10, 40], axis=0)
@@ -50,6 +51,20 @@ def test_p_values_are_twice_the_smaller_tail():
         assert known["t"].p_value("apgr", value) == pytest.approx(min(exact, 1), abs=0.02)
     assert known["t"].p_value("apgr", 9.0) == pytest.approx(2 / 40_001)
     assert np.isnan(known["t"].p_value("apgr", np.nan))
+
+
+def test_numbers_of_our_own_routers_have_the_form_of_the_printed_ones():
+    """As `results` has them; of a pair whose gap is too small there are none."""
+    wide, odd = np.repeat(FIVE[[0, 3]], [30, 10], axis=0), np.arange(41) % 2
+    small = np.column_stack([1 - odd, odd])
+    pairs = {"wide": scores_of(wide).pair("a", "b"), "small": scores_of(small).pair("a", "b")}
+    rng = np.random.default_rng(4)
+    rates = [WinRates("D", "R", name, pair, rng.random(len(pair))) for name, pair in pairs.items()]
+    found = audit.of_rates(rates)
+    assert list(found) == list(audit.published()) and found["table"].tolist() == ["wide", "small"]
+    assert found.loc[1, ["apgr", "cpt50", "cpt80"]].isna().all()
+    theirs = results(rates[:1], rng=rng, draws=2).query("router == 'R'")[["apgr", "cpt50", "cpt80"]]
+    assert np.allclose(found.loc[[0], ["apgr", "cpt50", "cpt80"]].astype(float), theirs)
 
 
 def test_random_routers_are_found_out_in_one_of_twenty():

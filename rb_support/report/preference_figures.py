@@ -177,7 +177,7 @@ def plot_pair(ax: Axes, rate: ArrayLike, pair: PairScores) -> None:
     area = apgr(shares, scores, low, high)
     ax.set(ylim=(-0.5, 1.75), xlabel="calls to the strong model (%)", ylabel="gap recovered (PGR)")
     told = f"gap {high - low:.3f}\nAPGR {area:.2f}, chance 0.50 ± {1.96 * spread:.2f}"
-    ax.text(0.03, 0.97, told, va="top", transform=ax.transAxes, fontsize=7)
+    ax.text(0.97, 0.03, told, ha="right", transform=ax.transAxes, fontsize=7)
 
 
 def plot_cost(ax: Axes, shares: ArrayLike, recovered: ArrayLike, ratio: float) -> None:
