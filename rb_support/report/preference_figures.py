@@ -185,10 +185,12 @@ def plot_cost(ax: Axes, shares: ArrayLike, recovered: ArrayLike, ratio: float) -
 
     Parameters
     ----------
-    shares, recovered : (k,) share of strong calls and PGR of a router.
+    shares, recovered : (k,) share of strong calls and PGR of a router; a sentence stands where PGR is NaN.
     ratio : price of a strong call over that of a weak one, at least 1.
     """
     curve = (np.asarray(shares, dtype=float), np.asarray(recovered, dtype=float), 0.0, 1.0)
+    if not np.isfinite(curve[1]).all():
+        return say(ax, "There is no gap to recover.")
     parts, weak = np.linspace(0, 1, 101), 1 / ratio
     needed = np.array([cpt(*curve, part) for part in parts], dtype=float)
     bills = {"random": parts + (1 - parts) * weak, "router": needed + (1 - needed) * weak}

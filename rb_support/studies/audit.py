@@ -32,6 +32,12 @@ Array = NDArray[np.float64]
 DRAWS = 100_000
 """Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
 
+TABLE_NOTE = (
+    "p: two-sided, over random orders of the same queries; holm: corrected for all numbers of a table."
+)
+FIGURE_NOTE = "Grey: 95% of random orders. Printed numbers with real data; with other data our own routers."
+"""What goes with the records of the audit."""
+
 SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
 _COLUMNS = ["table", "training", "router", *METRICS]
@@ -185,6 +191,35 @@ def holm(values: ArrayLike) -> Array:
     found = np.empty_like(p)
     found[order] = raised
     return found
+
+
+def outside(table: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers of a table lie where few random orders do.
+
+    Parameters
+    ----------
+    table : as `audit` gives it.
+
+    Returns
+    -------
+    A row per table and training set: table, training, queries, numbers, alone (p-value below .05), corrected
+    (the same after Holm's rule), routers, and above and below (routers whose APGR lies on that side of 0.5, by
+    the corrected p-value). Tables whose scores are not known are left out.
+    """
+    rows = []
+    known = table[table["queries"] > 0]
+    for (name, training), part in known.groupby(["table", "training"], sort=False):
+        alone, corrected = (
+            part[[f"{metric}{end}" for metric in METRICS]].to_numpy() < 1 - _LEVEL for end in ("_p", "_holm")
+        )
+        side = np.where(corrected[:, 0], np.sign(part["apgr"] - 0.5), 0)
+        numbers = int(part[list(METRICS)].notna().to_numpy().sum())
+        counts = (numbers, int(alone.sum()), int(corrected.sum()), int(part["apgr"].notna().sum()))
+        rows.append(
+            (name, training, part["queries"].iloc[0], *counts, *(int((side == s).sum()) for s in (1, -1)))
+        )
+    columns = ["table", "training", "queries", "numbers", "alone", "corrected", "routers", "above", "below"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:

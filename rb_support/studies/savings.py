@@ -18,6 +18,9 @@ from rb_support.verdicts import Evidence, exact
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
 
+PRICE_NOTE = "USD per million tokens, 95 tokens in and 264 out. Mixtral's price is the same both ways."
+WHY = "other routers and training data; the paper divides a drawn random share"
+"""What goes with the record of Appendix D's prices, and why our savings differ from Table 6's."""
 
 Prices = Mapping[str, tuple[float, float]]
 """Name of a table -> what a call of its strong and of its weak model costs, in one unit."""
