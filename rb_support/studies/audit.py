@@ -203,8 +203,8 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per table and training set: table, training, queries, numbers, alone (p-value below .05), corrected
-    (the same after Holm's rule), routers, and above and below (routers whose APGR lies on that side of 0.5, by
-    the corrected p-value). Tables whose scores are not known are left out.
+    (the same after Holm's rule), routers, and above and below (routers whose APGR lies on that side of 0.5,
+    by the corrected p-value). Tables whose scores are not known are left out.
     """
     rows = []
     known = table[table["queries"] > 0]
@@ -215,9 +215,8 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
         side = np.where(corrected[:, 0], np.sign(part["apgr"] - 0.5), 0)
         numbers = int(part[list(METRICS)].notna().to_numpy().sum())
         counts = (numbers, int(alone.sum()), int(corrected.sum()), int(part["apgr"].notna().sum()))
-        rows.append(
-            (name, training, part["queries"].iloc[0], *counts, *(int((side == s).sum()) for s in (1, -1)))
-        )
+        sides = (int((side == sign).sum()) for sign in (1, -1))
+        rows.append((name, training, part["queries"].iloc[0], *counts, *sides))
     columns = ["table", "training", "queries", "numbers", "alone", "corrected", "routers", "above", "below"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -43,6 +43,19 @@ WIDEST_CHANCE = 0.125
 TOO_SMALL = "gap too small"
 """What stands in place of APGR where chance is wider than that."""
 
+NOTE = (
+    "The paper's judgments of these pairs are not published; others' are used. Its own Table 4 stands below."
+)
+MAP_NOTE = (
+    "Grey: 95% band of a router that knows nothing. Pairs share models and queries, so dots move together."
+)
+BESIDE = {
+    "what": "APGR {}",
+    "source": "RouteLLM Tables 1 and 3",
+    "why": "other training data, smaller encoders; simulated rows are no evidence",
+}
+"""What goes with the records of Table 4 and of the map, and with our APGR beside the paper's."""
+
 MOST_PAIRS = 300
 """Pairs of a benchmark on a map; 25 models have 300."""
 
