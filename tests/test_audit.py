@@ -67,6 +67,20 @@ def test_numbers_of_our_own_routers_have_the_form_of_the_printed_ones():
     assert np.allclose(found.loc[[0], ["apgr", "cpt50", "cpt80"]].astype(float), theirs)
 
 
+def test_numbers_outside_of_luck_are_counted_by_table_and_training_set():
+    rows = [
+        ("t", "D", "A", 40, 0.8, 0.3, 0.5, (0.001, 0.01, 0.2), (0.003, 0.02, 0.2)),
+        ("t", "D", "B", 40, 0.3, 0.5, 0.7, (0.02, 0.5, 0.5), (0.04, 1, 1)),
+        ("t", "E", "A", 40, 0.6, 0.5, np.nan, (0.04, 0.5, np.nan), (0.2, 1, np.nan)),
+        ("unknown", "D", "A", 0, 0.9, 0.1, 0.1, (np.nan,) * 3, (np.nan,) * 3),
+    ]
+    metrics = ["apgr", "cpt50", "cpt80"]
+    columns = ["table", "training", "router", "queries", *metrics]
+    columns += [f"{metric}{end}" for end in ("_p", "_holm") for metric in metrics]
+    found = audit.outside(pd.DataFrame([(*row[:7], *row[7], *row[8]) for row in rows], columns=columns))
+    assert found.values.tolist() == [["t", "D", 40, 6, 3, 3, 2, 1, 1], ["t", "E", 40, 2, 1, 0, 1, 0, 0]]
+
+
 def test_random_routers_are_found_out_in_one_of_twenty():
     pair = scores_of(MANY).pair("a", "b")
     known = audit.chances({"t": pair}, rng=np.random.default_rng(2), draws=5_000)
