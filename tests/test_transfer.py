@@ -349,11 +349,12 @@ def test_the_pictures_of_one_pair():
     """Half of PGR at a call of five: the curve starts at nothing, ends at all, and says its APGR."""
     pair = scores_of([[1, 0], [1, 1], [1, 1], [1, 1], [1, 0]]).pair("a", "b")
     ax = plt.figure().subplots()
-    plot_pair(ax, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), pair)
+    plot_pair(ax, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), pair, title="a / b")
     assert np.allclose(ax.lines[-1].get_ydata(), [0, 0.5, 0.5, 0.5, 0.5, 1])
+    assert "a / b" in {ax.get_title(place) for place in ("left", "center")}
     assert "gap 0.400" in ax.texts[0].get_text() and "APGR 0.50" in ax.texts[0].get_text()
     even = plt.figure().subplots()
-    plot_pair(even, np.array([0.9, 0.1]), scores_of([[1, 0], [0, 1]]).pair("a", "b"))
+    plot_pair(even, np.array([0.9, 0.1]), scores_of([[1, 0], [0, 1]]).pair("a", "b"), title="a / b")
     assert not even.lines and "no gap" in even.texts[0].get_text()
     plt.close("all")
 

@@ -156,14 +156,16 @@ def commercial_figure(
     return fig
 
 
-def plot_pair(ax: Axes, rate: ArrayLike, pair: PairScores) -> None:
+def plot_pair(ax: Axes, rate: ArrayLike, pair: PairScores, *, title: str) -> None:
     """PGR of a router on one pair of models over the share of strong calls, beside what random orders reach.
 
     Parameters
     ----------
     rate : (n,) win rates of the pair's queries.
     pair : what its models scored; where they score the same a sentence says so.
+    title : name of the pair.
     """
+    ax.set_title(short(title, 42), fontsize=7)
     low, high = float(pair.weak.mean()), float(pair.strong.mean())
     shares, scores = threshold_sweep(rate, pair.strong, pair.weak)
     line, deviation = random_scores(pair.strong, pair.weak, shares)
@@ -196,10 +198,18 @@ def plot_cost(ax: Axes, shares: ArrayLike, recovered: ArrayLike, ratio: float) -
     bills = {"random": parts + (1 - parts) * weak, "router": needed + (1 - needed) * weak}
     for (name, bill), color in zip(bills.items(), (GREY, BLUE), strict=True):
         ax.plot(100 * parts, 100 * bill, color=color, label=name, linestyle="--" if color == GREY else "-")
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
     for place in (50, 80):
         ours, chance = (bills[name][place] for name in ("router", "random"))
         ax.vlines(place, 100 * ours, 100 * chance, color=VERMILLION, linewidth=1.2)
-        ax.text(place + 1.5, 50 * (ours + chance), f"{chance / ours:.2f}x", fontsize=7, color=VERMILLION)
+        ax.text(
+            place + 1.5,
+            50 * (ours + chance),
+            f"{chance / ours:.2f}x",
+            fontsize=7,
+            color=VERMILLION,
+            bbox=ground,
+        )
     ax.axhline(100 * weak, color=GREY, linewidth=0.8, linestyle=":")
     ax.set(ylim=(0, 105), xlabel="gap recovered (%)", ylabel="bill (% of the strong model's)")
     ax.legend(loc="upper left", fontsize=7)
