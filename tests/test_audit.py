@@ -11,6 +11,7 @@ from scores_made import scores_of
 from rb_support.pairs import random_apgr_spread, random_curves
 from rb_support.report.preference_figures import audit_figure
 from rb_support.studies import audit
+from rb_support.studies.preference_study import WinRates, results
 
 FIVE = np.array([[1.0, 0.0], [0.5, 0.0], [1.0, 0.75], [0.0, 0.25], [1.0, 1.0]])
 MANY = np.repeat(FIVE[[0, 3, 4]], [30, 10, 40], axis=0)
@@ -50,6 +51,34 @@ def test_p_values_are_twice_the_smaller_tail():
         assert known["t"].p_value("apgr", value) == pytest.approx(min(exact, 1), abs=0.02)
     assert known["t"].p_value("apgr", 9.0) == pytest.approx(2 / 40_001)
     assert np.isnan(known["t"].p_value("apgr", np.nan))
+
+
+def test_numbers_of_our_own_routers_have_the_form_of_the_printed_ones():
+    """As `results` has them; of a pair whose gap is too small there are none."""
+    wide, odd = np.repeat(FIVE[[0, 3]], [30, 10], axis=0), np.arange(41) % 2
+    small = np.column_stack([1 - odd, odd])
+    pairs = {"wide": scores_of(wide).pair("a", "b"), "small": scores_of(small).pair("a", "b")}
+    rng = np.random.default_rng(4)
+    rates = [WinRates("D", "R", name, pair, rng.random(len(pair))) for name, pair in pairs.items()]
+    found = audit.of_rates(rates)
+    assert list(found) == list(audit.published()) and found["table"].tolist() == ["wide", "small"]
+    assert found.loc[1, ["apgr", "cpt50", "cpt80"]].isna().all()
+    theirs = results(rates[:1], rng=rng, draws=2).query("router == 'R'")[["apgr", "cpt50", "cpt80"]]
+    assert np.allclose(found.loc[[0], ["apgr", "cpt50", "cpt80"]].astype(float), theirs)
+
+
+def test_numbers_outside_of_luck_are_counted_by_table_and_training_set():
+    rows = [
+        ("t", "D", "A", 40, 0.8, 0.3, 0.5, (0.001, 0.01, 0.2), (0.003, 0.02, 0.2)),
+        ("t", "D", "B", 40, 0.3, 0.5, 0.7, (0.02, 0.5, 0.5), (0.04, 1, 1)),
+        ("t", "E", "A", 40, 0.6, 0.5, np.nan, (0.04, 0.5, np.nan), (0.2, 1, np.nan)),
+        ("unknown", "D", "A", 0, 0.9, 0.1, 0.1, (np.nan,) * 3, (np.nan,) * 3),
+    ]
+    metrics = ["apgr", "cpt50", "cpt80"]
+    columns = ["table", "training", "router", "queries", *metrics]
+    columns += [f"{metric}{end}" for end in ("_p", "_holm") for metric in metrics]
+    found = audit.outside(pd.DataFrame([(*row[:7], *row[7], *row[8]) for row in rows], columns=columns))
+    assert found.values.tolist() == [["t", "D", 40, 6, 3, 3, 2, 1, 1], ["t", "E", 40, 2, 1, 0, 1, 0, 0]]
 
 
 def test_random_routers_are_found_out_in_one_of_twenty():

@@ -1,6 +1,7 @@
 """New models from a few labels: what the lines are for, and that luck is worth nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scores_made import scores_of
 
@@ -63,3 +64,16 @@ def test_a_gain_is_apgr_above_a_half_of_every_pair():
 
 def test_small_tables_say_so():
     assert new_model_figure(new_models.summary({})).axes[0].texts
+
+
+def test_what_known_models_tell_and_labels_add():
+    """A share stands only where a regression with all labels is above luck."""
+    columns = ["table", "models", "labels", "gain", "placebo", "full", "share"]
+    told = [("A", 5, 0, 0.04, 0.02, 0.08, 0.5), ("A", 5, 100, 0.05, 0.02, 0.08, 0.625)]
+    told += [("A", 5, np.nan, 0.06, 0.02, 0.08, 0.75), ("B", 5, 0, 0.01, 0.02, 0.01, np.nan)]
+    found = new_models.worth(pd.DataFrame(told, columns=columns)).set_index("table")
+    assert found["above_luck"].to_dict() == {"A": True, "B": False}
+    assert found.loc["A", ["none", "labels", "most"]].tolist() == [0.04, 100, 0.05]
+    assert found.loc["A", "added"] == pytest.approx(0.01) and found.loc["A", "kept_by_none"] == 0.5
+    assert np.isnan(found.loc["B", "kept_by_none"])
+    assert new_models.worth(new_models.summary({})).empty

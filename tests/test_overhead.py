@@ -3,10 +3,12 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rb_support import embed, paper
-from rb_support.studies import overhead
+from rb_support import embed
+from rb_support.preference.training_sets import load_experiment
+from rb_support.studies import overhead, transfer
 
 
 class Slow:
@@ -50,14 +52,32 @@ def test_overhead_refuses_too_few_prompts():
 
 def test_overhead_of_the_papers_machines():
     """The two classifiers cost what their speed says; those that read OpenAI's vectors 1.90 more."""
-    table = paper.routellm_overhead().set_index("router")
-    ours = [
-        overhead.usd_per_million(row.requests_per_second, row.machine_usd_per_hour)
-        for row in table.itertuples()
-    ]
-    extra = (table["usd_per_million_requests"] - ours).round(2)
+    found = overhead.recomputed(24.7, 359)
+    extra = found["difference"]
     assert extra[["BERT", "Causal LM"]].tolist() == pytest.approx([0, 0], abs=0.01)
     assert extra[["SW ranking", "Matrix factorization"]].tolist() == pytest.approx([1.9, 1.9], abs=0.02)
+    assert overhead.embedding_cost() == pytest.approx(1.9)
+    assert found.loc["SW ranking", "share_of_gpt4"] == pytest.approx(39.26 / (24.7 * 359))
+
+
+def test_speeds_here_stand_beside_the_papers():
+    measured = pd.DataFrame(
+        {"router": [overhead.ENCODER, "BERT"], "way": overhead.BATCH, "usd_per_million_requests": [2.0, 1.0]}
+    )
+    found = overhead.beside_paper(measured, 1000, "share")
+    assert found["share"].tolist() == [0.002, 0.001]
+    assert np.isnan(found["paper_requests_per_second"][0]) and found["paper_usd"][1] == 3.19
+
+
+def test_only_routers_of_one_training_set_are_timed(tmp_path, monkeypatch):
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    experiment = load_experiment("simulated", gold=50)
+    on = transfer.tables(experiment, scale="quick", seed=0)
+    routers = {("D", "a"): Slow("texts", 0), ("other", "b"): Slow("texts", 0)}
+    routed = transfer.Routed(pd.DataFrame(index=["who?"]), {}, routers, [])
+    table = overhead.on_this_machine(experiment, routed, on, "D", "minilm", singles=1)
+    assert set(table["router"]) == {overhead.ENCODER, "a"}
+    assert table.loc[table["way"] == overhead.BATCH, "prompts"].tolist() == [len(on.benchmarks)] * 2
 
 
 def test_the_encoder_for_timing_is_that_of_embed_without_its_bar(capfd):

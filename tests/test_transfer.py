@@ -1,5 +1,6 @@
 """Other pairs, and the map over all pairs: against pair-by-pair metrics and by hand."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_apgr_spread, threshold_sweep
 from rb_support.preference.training_sets import load_experiment
-from rb_support.report.preference_figures import transfer_figure
+from rb_support.report.preference_figures import plot_pair, transfer_figure
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies import transfer
 from rb_support.studies.preference_study import WinRates, benchmark_of, results
@@ -289,6 +290,73 @@ def test_a_gap_too_small_withholds_what_divides_by_it():
     assert table.loc["small"].drop(columns=kept).isna().all(axis=None)
     assert table.loc["wide"][["apgr", "cpt50", "improvement"]].notna().all(axis=None)
     assert transfer.pair_differences(rates, ["wide"], [], rng=rng, draws=20).empty
+
+
+def test_all_tables_of_an_experiment_are_named_by_pair_and_benchmark(experiment):
+    on = transfer.tables(experiment, scale="quick", seed=0)
+    assert max(map(len, on.benchmarks.values())) == 1000 and list(on.maps) == list(on.benchmarks)
+    assert on.judged_on == ["MT Bench", "GSM8K"]  # as the other pairs are
+    assert [*on.originals] == [f"GPT-4 / Mixtral 8x7B ({name})" for name in on.judged_on]
+    assert all(
+        pair is on.benchmarks[benchmark_of(name, on.benchmarks)] for name, pair in on.originals.items()
+    )
+    kinds = [on.benchmarks, on.originals, on.others, {f"all ({name})": 0 for name in on.maps}]
+    assert list(on.every) == [name for kind in kinds for name in kind]
+
+
+def test_the_marks_of_a_map_are_the_pairs_that_stand_in_the_table(experiment):
+    on = transfer.tables(experiment, scale="quick", seed=0)
+    names = [f"all ({name})" for name in on.maps]
+    rates = [
+        WinRates("D", r, n, on.every[n], np.linspace(0, 1, len(on.every[n]))) for n in names for r in "RS"
+    ]
+    part = transfer.marked(transfer.transfer_maps(rates, on.maps), "S", experiment, on)
+    assert set(part["router"]) == {"S"} and part["benchmark"].nunique() == 3
+    marks = part.loc[part["mark"] != "", ["benchmark", "mark", "pair"]]
+    assert set(marks["mark"]) == {
+        "GPT-4 / Mixtral 8x7B",
+        "GPT-3.5 / Mistral 7B",
+        "Claude v2 / Code Llama 34B",
+    }
+    assert (marks["mark"] == marks["pair"]).all() and len(marks) == 9
+    drawn = transfer.first_map(part, rates, on)
+    first = part["benchmark"][0]
+    assert list(drawn) == part.loc[part["benchmark"] == first, "pair"].tolist()
+    for name, (rate, pair) in drawn.items():
+        assert pair is on.maps[first][name] and len(rate) == len(pair)
+    assert transfer.first_map(part[:0], rates, on) == {}
+
+
+def test_on_which_side_of_chance_routers_lie():
+    """The random router does not count, and a gap that is too small counts on no side."""
+    rows = [
+        ("p", "GSM8K", "Random", 0.5, 0.51, 0.6, ""),
+        ("p", "GSM8K", "A", 0.7, 0.6, 0.8, ""),
+        ("p", "GSM8K", "B", 0.3, 0.2, 0.4, ""),
+        ("p", "GSM8K", "C", 0.6, 0.4, 0.8, ""),
+        ("q", "MT Bench", "A", np.nan, np.nan, np.nan, transfer.TOO_SMALL),
+    ]
+    columns = ["pair", "benchmark", "router", "apgr", "apgr_low", "apgr_high", "gap"]
+    found = transfer.sides(pd.DataFrame(rows, columns=columns))
+    assert found.drop(columns="best").to_dict("records") == [
+        {"pair": "p", "benchmark": "GSM8K", "routers": 3, "above": 1, "below": 1, "small": False},
+        {"pair": "q", "benchmark": "MT Bench", "routers": 1, "above": 0, "below": 0, "small": True},
+    ]
+    assert found["best"].tolist()[0] == 0.7 and np.isnan(found["best"].tolist()[1])
+
+
+def test_the_pictures_of_one_pair():
+    """Half of PGR at a call of five: the curve starts at nothing, ends at all, and says its APGR."""
+    pair = scores_of([[1, 0], [1, 1], [1, 1], [1, 1], [1, 0]]).pair("a", "b")
+    ax = plt.figure().subplots()
+    plot_pair(ax, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), pair, title="a / b")
+    assert np.allclose(ax.lines[-1].get_ydata(), [0, 0.5, 0.5, 0.5, 0.5, 1])
+    assert "a / b" in {ax.get_title(place) for place in ("left", "center")}
+    assert "gap 0.400" in ax.texts[0].get_text() and "APGR 0.50" in ax.texts[0].get_text()
+    even = plt.figure().subplots()
+    plot_pair(even, np.array([0.9, 0.1]), scores_of([[1, 0], [0, 1]]).pair("a", "b"), title="a / b")
+    assert not even.lines and "no gap" in even.texts[0].get_text()
+    plt.close("all")
 
 
 def test_named_pairs_are_pair_scores():

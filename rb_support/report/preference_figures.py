@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import exceeds
 from rb_support.outcomes import PairScores
-from rb_support.pairs import apgr, cpt, random_scores
+from rb_support.pairs import apgr, cpt, pgr, random_apgr_spread, random_scores, threshold_sweep
 from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import log_axis, model_legend, panels, panels_of, say, sentence_figure
 from rb_support.report.render import cell
@@ -157,6 +157,65 @@ def commercial_figure(
     ax.set(title=title, xlabel="calls to the strong model (%)", ylabel="mean score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig
+
+
+def plot_pair(ax: Axes, rate: ArrayLike, pair: PairScores, *, title: str) -> None:
+    """PGR of a router on one pair of models over the share of strong calls, beside what random orders reach.
+
+    Parameters
+    ----------
+    rate : (n,) win rates of the pair's queries.
+    pair : what its models scored; where they score the same a sentence says so.
+    title : name of the pair.
+    """
+    ax.set_title(short(title, 42), fontsize=7)
+    low, high = float(pair.weak.mean()), float(pair.strong.mean())
+    shares, scores = threshold_sweep(rate, pair.strong, pair.weak)
+    line, deviation = random_scores(pair.strong, pair.weak, shares)
+    recovered, spread = pgr(scores, low, high), random_apgr_spread(pair.strong, pair.weak)
+    if recovered is None or spread is None:
+        return say(ax, "There is no gap to recover.")
+    band = 1.96 * deviation / (high - low)
+    ax.fill_between(100 * shares, shares - band, shares + band, color=GREY, alpha=0.25, linewidth=0)
+    ax.plot([0, 100], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    ax.plot(100 * shares, recovered, color=BLUE, linewidth=1.4)
+    area = apgr(shares, scores, low, high)
+    ax.set(ylim=(-0.5, 1.75), xlabel="calls to the strong model (%)", ylabel="gap recovered (PGR)")
+    told = f"gap {high - low:.3f}\nAPGR {area:.2f}, chance 0.50 ± {1.96 * spread:.2f}"
+    ax.text(0.97, 0.03, told, ha="right", transform=ax.transAxes, fontsize=7)
+
+
+def plot_cost(ax: Axes, shares: ArrayLike, recovered: ArrayLike, ratio: float) -> None:
+    """What a recovered part of the gap costs, as a share of the strong model's bill: a router, a random one.
+
+    Parameters
+    ----------
+    shares, recovered : (k,) share of strong calls and PGR of a router; a sentence stands where PGR is NaN.
+    ratio : price of a strong call over that of a weak one, at least 1.
+    """
+    curve = (np.asarray(shares, dtype=float), np.asarray(recovered, dtype=float), 0.0, 1.0)
+    if not np.isfinite(curve[1]).all():
+        return say(ax, "There is no gap to recover.")
+    parts, weak = np.linspace(0, 1, 101), 1 / ratio
+    needed = np.array([cpt(*curve, part) for part in parts], dtype=float)
+    bills = {"random": parts + (1 - parts) * weak, "router": needed + (1 - needed) * weak}
+    for (name, bill), color in zip(bills.items(), (GREY, BLUE), strict=True):
+        ax.plot(100 * parts, 100 * bill, color=color, label=name, linestyle="--" if color == GREY else "-")
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+    for place in (50, 80):
+        ours, chance = (bills[name][place] for name in ("router", "random"))
+        ax.vlines(place, 100 * ours, 100 * chance, color=VERMILLION, linewidth=1.2)
+        ax.text(
+            place + 1.5,
+            50 * (ours + chance),
+            f"{chance / ours:.2f}x",
+            fontsize=7,
+            color=VERMILLION,
+            bbox=ground,
+        )
+    ax.axhline(100 * weak, color=GREY, linewidth=0.8, linestyle=":")
+    ax.set(ylim=(0, 105), xlabel="gap recovered (%)", ylabel="bill (% of the strong model's)")
+    ax.legend(loc="upper left", fontsize=7)
 
 
 def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:

@@ -19,20 +19,28 @@ from scipy.stats import norm, spearmanr, studentized_range
 
 from rb_support import paper
 from rb_support.outcomes import PairScores
-from rb_support.pairs import random_apgr_spread, random_curves
+from rb_support.pairs import apgr, cpt, random_apgr_spread, random_curves, threshold_sweep
 from rb_support.pairs.metrics import first_crossings
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH
 from rb_support.sources import load_pairs
 from rb_support.stats import interval
 from rb_support.studies.preference_study import METRICS, RANDOM, ROUTERS, WinRates, by_table, listed
+from rb_support.studies.transfer import testable
 from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
 DRAWS = 100_000
 """Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
 
+TABLE_NOTE = (
+    "p: two-sided, over random orders of the same queries; holm: corrected for all numbers of a table."
+)
+FIGURE_NOTE = "Grey: 95% of random orders. Printed numbers with real data; with other data our own routers."
+"""What goes with the records of the audit."""
+
 SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
+_COLUMNS = ["table", "training", "router", *METRICS]
 _LEVEL = 0.95
 _ROUNDED = 1e-9  # two APGRs as near as this are one
 _TRAININGS = {"arena": "D_arena", "arena + judge": "D_arena + D_judge", "arena + gold": "D_arena + D_gold"}
@@ -47,18 +55,25 @@ def published() -> pd.DataFrame:
     A row per router and training set of a table: table (benchmark, with another pair's name before it),
     training, router, apgr, cpt50, cpt80.
     """
-    return of_results(_printed().drop(columns="benchmark"))
+    printed = _printed()
+    return printed.loc[printed["router"] != RANDOM, _COLUMNS].reset_index(drop=True)
 
 
-def of_results(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers of our own routers in the form of `published`.
+def of_rates(rates: Iterable[WinRates]) -> pd.DataFrame:
+    """Numbers of our own routers in the form of `published`; NaN where a pair's gap is too small to judge on.
 
     Parameters
     ----------
-    table : as `preference_study.results` gives it; its random rows are left out.
+    rates : win rates; those of a table follow one another.
     """
-    routers = table[table["router"] != RANDOM].rename(columns={"benchmark": "table"}).reset_index(drop=True)
-    return routers[["table", "training", "router", *METRICS]]
+    rows = []
+    for one in rates:
+        strong, weak = one.pairs.strong, one.pairs.weak
+        curve = (*threshold_sweep(one.rate, strong, weak), weak.mean(), strong.mean())
+        values = (apgr(*curve), *(cpt(*curve, target) for target in _TARGETS.values()))
+        judged = values if testable(one.pairs) else [None] * len(values)
+        rows.append((one.table, one.training, one.router, *judged))
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(METRICS, float))
 
 
 def published_scores() -> dict[str, PairScores]:
@@ -145,9 +160,9 @@ def audit(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
     of random orders).
     """
     rows = []
-    for table, *_, apgr, cpt50, cpt80 in numbers[["table", *METRICS]].itertuples(index=False):
+    for table, *values in numbers[["table", *METRICS]].itertuples(index=False):
         chance, row = known.get(str(table)), dict[str, float]()
-        for metric, value in zip(METRICS, (apgr, cpt50, cpt80), strict=True):
+        for metric, value in zip(METRICS, values, strict=True):
             low, high = chance.band(metric) if chance else (np.nan, np.nan)
             p = chance.p_value(metric, value) if chance else np.nan
             row |= {f"{metric}_p": p, f"{metric}_low": low, f"{metric}_high": high}
@@ -178,6 +193,34 @@ def holm(values: ArrayLike) -> Array:
     return found
 
 
+def outside(table: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers of a table lie where few random orders do.
+
+    Parameters
+    ----------
+    table : as `audit` gives it.
+
+    Returns
+    -------
+    A row per table and training set: table, training, queries, numbers, alone (p-value below .05), corrected
+    (the same after Holm's rule), routers, and above and below (routers whose APGR lies on that side of 0.5,
+    by the corrected p-value). Tables whose scores are not known are left out.
+    """
+    rows = []
+    known = table[table["queries"] > 0]
+    for (name, training), part in known.groupby(["table", "training"], sort=False):
+        alone, corrected = (
+            part[[f"{metric}{end}" for metric in METRICS]].to_numpy() < 1 - _LEVEL for end in ("_p", "_holm")
+        )
+        side = np.where(corrected[:, 0], np.sign(part["apgr"] - 0.5), 0)
+        numbers = int(part[list(METRICS)].notna().to_numpy().sum())
+        counts = (numbers, int(alone.sum()), int(corrected.sum()), int(part["apgr"].notna().sum()))
+        sides = (int((side == sign).sum()) for sign in (1, -1))
+        rows.append((name, training, part["queries"].iloc[0], *counts, *sides))
+    columns = ["table", "training", "queries", "numbers", "alone", "corrected", "routers", "above", "below"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
     """Which differences in APGR between two routers of one table are larger than paired noise.
 
@@ -204,8 +247,8 @@ def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFr
         spread = known[table].spread if table in known else np.nan
         named = part[["training", "router", "apgr"]].itertuples(index=False, name=None)
         widest = float(studentized_range.ppf(_LEVEL, len(part), np.inf)) if len(part) > 1 else np.nan
-        for (training, router, apgr), (other_training, other, other_apgr) in combinations(named, 2):
-            gain = other_apgr - apgr
+        for (training, router, area), (other_training, other, other_area) in combinations(named, 2):
+            gain = other_area - area
             needed = max(1 - (gain / (reach * spread)) ** 2 / 2, -1.0) if spread > 0 else np.nan
             names = {"training": training, "router": router}
             others = {"other_training": other_training, "other_router": other}

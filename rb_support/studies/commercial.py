@@ -18,6 +18,9 @@ from rb_support.verdicts import Evidence
 
 Array = NDArray[np.float64]
 
+NOTE = "Points route to gpt-4-turbo-2024-04-09, on the curves' questions."
+"""What goes with Figure 2's record where it has points."""
+
 
 def commercial(clean: Iterable[str] = ()) -> pd.DataFrame:
     """The two commercial routers of RouteLLM's Appendix E on MT Bench.

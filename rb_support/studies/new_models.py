@@ -36,6 +36,12 @@ from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
+NOTE = (
+    "Intervals are of the mean over models. A share of the full gain stands only where that is above luck."
+    " APGR, not AIQ: most tables have no cost a query; no policy is chosen on the rows judged on."
+)
+"""What goes with the record of the figure."""
+
 BUDGETS = (10, 25, 50, 100)
 """Labelled queries of the new model."""
 
@@ -345,6 +351,31 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             rows.append((*told, placebo, full, mean / whole))
     columns = ["table", "models", "labels", "gain", "low", "high", "placebo", "full", "share"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def worth(table: pd.DataFrame) -> pd.DataFrame:
+    """What the known models tell of a new one, and what labels of its own add.
+
+    Parameters
+    ----------
+    table : as `summary` gives it.
+
+    Returns
+    -------
+    A row per table: table, none (gain without a label), labels (the most that are bought), most (gain with
+    them), added (most minus none), full, above_luck (whether `full` is above the placebo) and kept_by_none,
+    the share of `full` that is gained without a label (NaN where that is not above luck).
+    """
+    rows = []
+    for name, part in table.groupby("table", sort=False):
+        bought = part.dropna(subset="labels").sort_values("labels")
+        none, most = bought.iloc[0], bought.iloc[-1]
+        luck = bool(part["share"].isna().all())
+        kept = none["share"] if not luck else np.nan
+        told = (name, none["gain"], most["labels"], most["gain"], most["gain"] - none["gain"], none["full"])
+        rows.append((*told, not luck, kept))
+    columns = ["table", "none", "labels", "most", "added", "full", "above_luck", "kept_by_none"]
+    return pd.DataFrame(rows, columns=columns).astype({"above_luck": bool})
 
 
 def evidence(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate]:

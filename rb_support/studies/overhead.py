@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,94 @@ import pandas as pd
 from rb_support import embed, paper
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
+from rb_support.preference.training_sets import Experiment
 from rb_support.studies.preference_study import SW, Router
+from rb_support.studies.transfer import Routed, Tables
 from rb_support.verdicts import Evidence, Fact, exact
+
+NOTE = (
+    "Clock times of the machine that made this table: they differ from run to run and cannot be reproduced."
+)
+BESIDE = {
+    "what": "requests per second, {}",
+    "source": "RouteLLM Table 7",
+    "why": "another machine, smaller networks, SW ranking solved for many queries at once",
+}
+"""What goes with Table 7's record, and with our speeds beside the paper's."""
+
+Cost = TypeVar("Cost", float, "pd.Series[float]")
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
 _SECONDS, _MILLION = 3600, 1_000_000
+_EMBEDDING_PRICE = 0.02
+
+
+def on_this_machine(
+    experiment: Experiment, routed: Routed, on: Tables, training: str, embedding: str, singles: int = 6
+) -> pd.DataFrame:
+    """`measure` of the routers of one training set, on the first few prompts of every benchmark.
+
+    Parameters
+    ----------
+    experiment : whose training prompts "tfidf" learns its words from.
+    routed : the routers.
+    on : the benchmarks.
+    training : name of the training set.
+    embedding : as in `rb_support.embed.encoder`.
+    singles : prompts of each benchmark, and how many of all are routed one at a time.
+    """
+    learnt = {text for battles in experiment.training.values() for text in battles.frame["prompt"]}
+    encode = encoder(embedding, [text for text in routed.X.index if text in learnt])
+    timed = {name: router for (taught, name), router in routed.routers.items() if taught == training}
+    prompts = [text for part in on.benchmarks.values() for text in part.frame["prompt"][:singles]]
+    hourly = paper.routellm_overhead().set_index("router").loc[SW, "machine_usd_per_hour"]
+    return measure(timed, prompts, encode, usd_per_hour=hourly, singles=min(singles, len(prompts)))
+
+
+def beside_paper(measured: pd.DataFrame, generation: float, column: str) -> pd.DataFrame:
+    """`measure` with the share of the answers' cost, and the paper's Table 7.
+
+    Parameters
+    ----------
+    measured : as `measure` gives it.
+    generation : USD that a million answers of the strong model cost.
+    column : name of the column for the share.
+    """
+    printed = {"requests_per_second": "paper_requests_per_second", "usd_per_million_requests": "paper_usd"}
+    theirs = paper.routellm_overhead().set_index("router")[[*printed]].rename(columns=printed)
+    share = measured["usd_per_million_requests"] / generation
+    return measured.assign(**{column: share}).join(theirs, on="router")
+
+
+def recomputed(price: float, tokens: float) -> pd.DataFrame:
+    """The paper's Table 7 from its own speeds, indexed by router.
+
+    Parameters
+    ----------
+    price : of the strong model, USD per million tokens.
+    tokens : mean number of tokens of a call.
+
+    Returns
+    -------
+    Columns usd_per_million_requests (printed), from_speed (what the machine's hour makes of it), difference
+    and share_of_gpt4.
+    """
+    theirs = paper.routellm_overhead().set_index("router")
+    speeds = theirs[["requests_per_second", "machine_usd_per_hour"]].to_numpy()
+    found = theirs[["usd_per_million_requests"]].assign(from_speed=[usd_per_million(*row) for row in speeds])
+    printed = found["usd_per_million_requests"]
+    return found.assign(
+        difference=printed - found["from_speed"], share_of_gpt4=share_of_generation(printed, price, tokens)
+    )
+
+
+def embedding_cost() -> float:
+    """USD for a million prompts of the paper's mean length, at the list price of OpenAI's embedding model.
+
+    That is 0.02 USD per million tokens (text-embedding-3-small); the paper does not print this sum.
+    """
+    listed = paper.routellm_costs().set_index("quantity")["value"]
+    return float(_EMBEDDING_PRICE * listed["mean prompt tokens"])
 
 
 def measure(
@@ -89,7 +172,7 @@ def usd_per_million(requests_per_second: float, usd_per_hour: float) -> float:
     return usd_per_hour / _SECONDS / requests_per_second * _MILLION
 
 
-def share_of_generation(usd_per_million_requests: float, price: float, tokens: float) -> float:
+def share_of_generation(usd_per_million_requests: Cost, price: float, tokens: float) -> Cost:
     """Cost of routing over the cost of the answer (RouteLLM sec. 5.5, App. D), as a fraction.
 
     Parameters
@@ -130,8 +213,10 @@ def _seconds(route: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> flo
     return perf_counter() - start
 
 
-_LARGE = 2.0  # "by far": so many times
-_SMALL = 0.004  # "no more than 0.4%"; of a clock's time no number is shown, which would differ at every run
+SMALL = 0.004
+"""The paper's "no more than 0.4%" of the strong model's cost."""
+
+_LARGE = 2.0  # "by far": so many times; of a clock's time no number is told, which would differ at every run
 
 
 def evidence(table7: pd.DataFrame, column: str, strong_price: float, tokens: float) -> dict[str, Evidence]:
@@ -154,6 +239,6 @@ def evidence(table7: pd.DataFrame, column: str, strong_price: float, tokens: flo
     return {
         "gpt4-price": exact(strong_price, "USD per million tokens"),
         "overhead-printed": exact(dearest, "share of the generation's cost"),
-        "overhead-here": Fact(ours <= _SMALL, f"measured {'below' if ours <= _SMALL else 'above'} that"),
+        "overhead-here": Fact(ours <= SMALL, f"measured {'below' if ours <= SMALL else 'above'} that"),
         "sw-slowest": Fact(slower, said),
     }

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rb_support import paper
+from rb_support.catalog import GSM8K
 from rb_support.outcomes import Outcomes, PairScores
-from rb_support.pairs import cpt_name, mixed_price, share_at, threshold_for
+from rb_support.pairs import average_price, cpt_name, mixed_price, share_at, threshold_for
+from rb_support.preference.training_sets import Experiment
 from rb_support.stats import simultaneous
 from rb_support.studies.preference_study import Judged, WinRates, by_table, judge, listed, on_tables
 from rb_support.verdicts import Evidence, exact
@@ -17,9 +20,78 @@ from rb_support.verdicts import Evidence, exact
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
 
+FORMATS = {
+    **{f"saving{kind}{end}": ".2f" for kind in ("", "_full") for end in ("", "_low", "_high")},
+    **{"paper_saving": ".2f", "apgr": ".3f", "share": ".1%", "target": ".0%", "quality_share": ".0%"},
+}
+"""How a reader is shown the columns of `savings`."""
+
+PRICE_NOTE = "USD per million tokens, 95 tokens in and 264 out. Mixtral's price is the same both ways."
+BESIDE = {
+    "what": "cost saving {}",
+    "source": "RouteLLM Table 6",
+    "why": "other routers and training data; the paper divides a drawn random share",
+}
+"""What goes with the record of Appendix D's prices, and with our savings beside Table 6's."""
 
 Prices = Mapping[str, tuple[float, float]]
 """Name of a table -> what a call of its strong and of its weak model costs, in one unit."""
+
+
+def token_prices() -> pd.DataFrame:
+    """What a token of either model costs in the mean (RouteLLM App. D), from list prices and mean lengths.
+
+    Columns: quantity, ours and paper (USD per million tokens), the strong model first.
+    """
+    listed = paper.routellm_costs().set_index("quantity")["value"]
+    lengths = listed[["mean prompt tokens", "mean answer tokens"]]
+    names = ["gpt-4 average price", "mixtral average price"]
+    strong = average_price(*listed[["gpt-4 input price", "gpt-4 output price"]], *lengths)
+    weak = average_price(*[listed[names[1]]] * 2, *lengths)  # one price both ways
+    return pd.DataFrame({"quantity": names, "ours": [strong, weak], "paper": listed[names].to_list()})
+
+
+def tokens_per_call() -> float:
+    """Mean number of tokens of a prompt and its answer in the paper's training set (App. D)."""
+    listed = paper.routellm_costs().set_index("quantity")["value"]
+    return float(listed[["mean prompt tokens", "mean answer tokens"]].sum())
+
+
+def call_prices(experiment: Experiment, tables: Mapping[str, PairScores]) -> dict[str, tuple[float, float]]:
+    """Prices of the strong and the weak model by table: Appendix D's, of an own table its own.
+
+    Parameters
+    ----------
+    experiment : where the scores come from.
+    tables : name -> queries.
+    """
+    if experiment.outcomes is not None and experiment.origin.kind == "own":
+        return own_prices(experiment.outcomes, tables)
+    strong, weak = token_prices()["ours"]
+    return dict.fromkeys(tables, (strong, weak))
+
+
+def printed_ratios() -> pd.DataFrame:
+    """Whether the paper's Table 6 follows from its Tables 1 to 3.
+
+    A row per benchmark: cpt50 and cpt80, the random router's drawn share of calls over the least of all
+    routers, and saving_cpt50 and saving_cpt80 as printed.
+    """
+    ratios = {}
+    for number, name in enumerate(("MT Bench", "MMLU", GSM8K), start=1):
+        fewest = paper.routellm_results(number).groupby("router")[["cpt50", "cpt80"]].min()
+        ratios[name] = (fewest.loc["Random"] / fewest.drop(index="Random").min()).round(2)
+    return pd.DataFrame(ratios).T.join(_printed())
+
+
+def _printed() -> pd.DataFrame:
+    return paper.routellm_savings().set_index("benchmark")[["saving_cpt50", "saving_cpt80"]]
+
+
+def beside_paper(table6: pd.DataFrame) -> pd.DataFrame:
+    """`savings` with the column paper_saving, what Table 6 prints (NaN where it prints nothing)."""
+    printed = _printed().set_axis([0.5, 0.8], axis=1).stack().rename("paper_saving")
+    return table6.join(printed, on=["benchmark", "target"])
 
 
 def own_prices(outcomes: Outcomes, tables: Mapping[str, PairScores]) -> dict[str, tuple[float, float]]:
@@ -86,6 +158,20 @@ def _all_at_once(judged: Sequence[Judged], metric: str) -> Array:
     """(routers, 2) simultaneous intervals of a metric."""
     samples = np.column_stack([one.samples[metric] for one in judged])
     return simultaneous([one.metrics[metric] for one in judged], samples)
+
+
+def two_alike(benchmarks: Iterable[str], trainings: Mapping[str, str]) -> tuple[str, str]:
+    """A benchmark to choose thresholds on, and another whose routers have learnt from the same training set.
+
+    The first is GSM8K where there is one; the second is the first again where there is no other.
+
+    >>> two_alike(["MMLU", "MT Bench", "GSM8K"], {"MMLU": "gold", "MT Bench": "judge", "GSM8K": "judge"})
+    ('GSM8K', 'MT Bench')
+    """
+    names = list(benchmarks)
+    here = GSM8K if GSM8K in names else names[0]
+    alike = [name for name in names if name != here and trainings[name] == trainings[here]]
+    return here, (alike or [here])[0]
 
 
 def calibration_table(

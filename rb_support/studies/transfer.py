@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -19,6 +19,7 @@ from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from rb_support.catalog import GSM8K, MMLU, MODELS, canonical, short_name
+from rb_support.load import Scale
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
@@ -27,8 +28,8 @@ from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Ex
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import simultaneous
 from rb_support.studies import preference_study
-from rb_support.studies.preference_study import METRICS, WinRates, benchmark_of, on_tables
-from rb_support.studies.savings import Prices, savings
+from rb_support.studies.preference_study import METRICS, RANDOM, Router, WinRates, benchmark_of, on_tables
+from rb_support.studies.savings import savings
 from rb_support.verdicts import Evidence, Fact
 
 Array = NDArray[np.float64]
@@ -41,6 +42,19 @@ WIDEST_CHANCE = 0.125
 
 TOO_SMALL = "gap too small"
 """What stands in place of APGR where chance is wider than that."""
+
+NOTE = (
+    "The paper's judgments of these pairs are not published; others' are used. Its own Table 4 stands below."
+)
+MAP_NOTE = (
+    "Grey: 95% band of a router that knows nothing. Pairs share models and queries, so dots move together."
+)
+BESIDE = {
+    "what": "APGR {}",
+    "source": "RouteLLM Tables 1 and 3",
+    "why": "other training data, smaller encoders; simulated rows are no evidence",
+}
+"""What goes with the records of Table 4 and of the map, and with our APGR beside the paper's."""
 
 MOST_PAIRS = 300
 """Pairs of a benchmark on a map; 25 models have 300."""
@@ -176,6 +190,98 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
         f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
         for benchmark, name, strong, weak in (_REAL if experiment.outcomes is None else _SIMULATED)
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What routers are judged on: the pair that they learnt from, and pairs that they did not.
+
+    Attributes
+    ----------
+    benchmarks : name -> the original pair, on at most `preference_study.QUESTIONS` of the queries.
+    scores : benchmark -> scores of all models at hand, as `score_tables` gives them.
+    others : name of a pair and its benchmark -> scores, as `other_pairs` gives them.
+    judged_on : the benchmarks of `others`; all, if there are none.
+    originals : the original pair on these benchmarks, named like `others`.
+    maps : benchmark -> all pairs of its models, as `pairs_of` gives them.
+    """
+
+    benchmarks: dict[str, PairScores]
+    scores: dict[str, ModelScores]
+    others: dict[str, PairScores]
+    judged_on: list[str]
+    originals: dict[str, PairScores]
+    maps: dict[str, dict[str, PairScores]]
+
+    @property
+    def every(self) -> dict[str, PairScores]:
+        """Queries by name: benchmarks, original and other pairs, and one pair of each map."""
+        spots = {f"all ({name})": next(iter(found.values())) for name, found in self.maps.items() if found}
+        return {**self.benchmarks, **self.originals, **self.others, **spots}
+
+
+def tables(experiment: Experiment, *, scale: Scale, seed: int) -> Tables:
+    """All pairs that the data at hand allows to judge an experiment's routers on.
+
+    Parameters
+    ----------
+    experiment : whose pair the routers are trained for.
+    scale : how many queries of a benchmark are taken.
+    seed : of the draw of these queries.
+
+    Raises
+    ------
+    SourceError : if real data is asked for and not at hand.
+    """
+    most = preference_study.QUESTIONS[scale]
+    benchmarks = {
+        name: preference_study.subsample(part, most, np.random.default_rng(seed))
+        for name, part in experiment.benchmarks.items()
+    }
+    scores = score_tables(experiment)
+    others = other_pairs(experiment, scores)
+    own = pair_name(experiment.strong, experiment.weak)
+    judged_on = list(dict.fromkeys(benchmark_of(name, benchmarks) for name in others) or benchmarks)
+    originals = {f"{own} ({name})": benchmarks[name] for name in judged_on}
+    maps = {name: pairs_of(table) for name, table in scores.items()}
+    return Tables(benchmarks, scores, others, judged_on, originals, maps)
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """Trained routers, and what they say of all queries that they are judged on.
+
+    Attributes
+    ----------
+    X : (prompts, d) embeddings, indexed by prompt.
+    trainings : benchmark -> the training set that the paper takes for it, see `augmented`.
+    routers : by training set and name.
+    rates : win rates of the routers of a benchmark's training set on all tables of that benchmark.
+    """
+
+    X: pd.DataFrame
+    trainings: dict[str, str]
+    routers: dict[tuple[str, str], Router]
+    rates: list[WinRates]
+
+
+def route(experiment: Experiment, on: Tables, *, embedding: str, scale: Scale, seed: int) -> Routed:
+    """The routers of notebook 06, from the cache or trained now, asked about every query of `on`.
+
+    Parameters
+    ----------
+    experiment : whose battles are learnt from.
+    on : as `tables` gives it.
+    embedding : as in `rb_support.embed.embed`.
+    scale, seed : of the routers, as in `preference_study.candidates`.
+    """
+    X = preference_study.embed_prompts(experiment, embedding, further=on.others.values())
+    trainings = {name: augmented(experiment, name) for name in on.benchmarks}
+    candidates = preference_study.candidates(scale=scale, seed=seed)
+    routers = preference_study.trained(experiment, candidates, X, trainings.values())
+    return Routed(
+        X, trainings, routers, preference_study.win_rates(routers, on.every, X, trainings=trainings)
+    )
 
 
 def pair_table(pairs: Pairs) -> pd.DataFrame:
@@ -315,6 +421,39 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def marked(maps: pd.DataFrame, router: str, experiment: Experiment, on: Tables) -> pd.DataFrame:
+    """Rows of one router of `transfer_maps`, with the column mark for `transfer_figure`.
+
+    It holds the name of the pair that the router learnt from, and of the other pairs; else it is empty.
+    """
+    names = {
+        (pair.strong_model, pair.weak_model): pair_in(name, on.benchmarks) for name, pair in on.others.items()
+    }
+    names[experiment.strong, experiment.weak] = pair_name(experiment.strong, experiment.weak)
+    part = maps[maps["router"] == router].reset_index(drop=True)
+    return part.assign(mark=[names.get(two, "") for two in zip(part["strong"], part["weak"], strict=True)])
+
+
+def first_map(
+    part: pd.DataFrame, rates: Iterable[WinRates], on: Tables
+) -> dict[str, tuple[Array, PairScores]]:
+    """The pairs of a map's first benchmark, to be drawn one by one: name -> win rates and scores.
+
+    Parameters
+    ----------
+    part : rows of one router of `transfer_maps`.
+    rates : win rates, among them those on the map's queries.
+    on : the tables.
+    """
+    known = part.dropna(subset="apgr")
+    if known.empty:
+        return {}
+    benchmark, router = known[["benchmark", "router"]].iloc[0]
+    [rate] = [one.rate for one in rates if one.table == f"all ({benchmark})" and one.router == router]
+    names = known.loc[known["benchmark"] == benchmark, "pair"]
+    return {name: (rate, on.maps[benchmark][name]) for name in names}
+
+
 def pair_in(name: str, benchmarks: Iterable[str]) -> str:
     """Pair that a table's name begins with.
 
@@ -352,6 +491,27 @@ def beside_paper(table: pd.DataFrame, original: str) -> pd.DataFrame:
     theirs = printed.rename(columns={"pair": "printed_pair"})[[*keys, *values]]
     found = table.assign(printed_pair=table["pair"].replace(original, _PRINTED_PAIR))
     return found.merge(theirs, on=keys, how="left", validate="many_to_one").drop(columns="printed_pair")
+
+
+def sides(table: pd.DataFrame) -> pd.DataFrame:
+    """On which side of chance the routers of each pair lie.
+
+    Parameters
+    ----------
+    table : as `in_words` makes it of results that went through `withheld`.
+
+    Returns
+    -------
+    A row per pair and benchmark: pair, benchmark, routers, above and below (how many have their whole
+    interval of APGR above or below 0.5), best (the highest APGR; NaN if the gap is too small, and then none
+    is above or below) and small, whether it is.
+    """
+    learnt = table[table["router"] != RANDOM]
+    learnt = learnt.assign(above=learnt["apgr_low"] > 0.5, below=learnt["apgr_high"] < 0.5)
+    parts = learnt.groupby(["pair", "benchmark"], sort=False)
+    counts = {"above": ("above", "sum"), "below": ("below", "sum")}
+    found = parts.agg(routers=("router", "size"), **counts, best=("apgr", "max"), small=("gap", "max"))
+    return found.assign(small=found["small"] == TOO_SMALL).reset_index()
 
 
 def pair_differences(
@@ -430,7 +590,6 @@ def evidence(
     shift: pd.DataFrame,
     met: Sequence[str],
     *,
-    prices: Prices,
     rng: np.random.Generator,
     draws: int,
 ) -> dict[str, Evidence]:
@@ -442,7 +601,6 @@ def evidence(
     others : name -> scores.
     shift : as `pair_differences` gives it.
     met : as `met_in_training` gives it.
-    prices : of each pair, as in `savings`.
     rng, draws : of the resamples.
     """
     found: dict[str, Evidence] = {}
@@ -459,7 +617,8 @@ def evidence(
         [len(one.rate) for one in told],
     )
     alike = preference_study.listed(shift[["difference", "low", "high"]], shift["pair"], shift["queries"])
-    saved = savings(judged, prices=prices, rng=rng, draws=draws, targets=(0.8,))
+    calls_only = dict.fromkeys(others, (1.0, 0.0))
+    saved = savings(judged, prices=calls_only, rng=rng, draws=draws, targets=(0.8,))
     fewer = 1 / saved[["saving", "saving_high", "saving_low"]]
     sizes = [len(others[name]) for name in saved["benchmark"]]
     calls = preference_study.listed(fewer, saved["benchmark"], sizes)
