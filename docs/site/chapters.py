@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from shop import Item
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-_SAVED = re.compile(r'save_(?:figure|table)\(\s*[^"]*?"([\w-]+)"')
+_SAVED = re.compile(r'save_(?:figure|table)\(\s*[^"]*?"([\w{}.-]+)"')
 _STRIP = re.compile(r"strip=\{\s*\"(\w+)\"")
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -21,7 +21,8 @@ def notebooks(root: Path, items: Mapping[str, Item]) -> Iterator[tuple[str, byte
     """Source files of the chapters and of the solutions, with their contents."""
     for path in found(root) + sorted((root / "notebooks" / "solutions").glob("[0-9]*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        yield path.relative_to(root).as_posix(), _written(chapter(notebook, items))
+        own = [name for name, item in items.items() if item.record["notebook"] == path.stem]
+        yield path.relative_to(root).as_posix(), _written(chapter(notebook, items, own))
 
 
 def found(root: Path) -> list[Path]:
@@ -52,12 +53,24 @@ def _question(path: Path) -> str:
     return " ".join(plain(said[1]).split()) if said else ""
 
 
-def chapter(notebook: dict[str, Any], items: Mapping[str, Item]) -> dict[str, Any]:
+def chapter(notebook: dict[str, Any], items: Mapping[str, Item], own: Sequence[str] = ()) -> dict[str, Any]:
     """A notebook as the site shows it.
 
     Items and checked statements can be linked to (`#rb-fig4`, `#statements`), every picture has an alternative
     text, and what only a kernel can show is left out.
+
+    Parameters
+    ----------
+    items : all items by name, which say what their figures show.
+    own : names of those that this notebook makes; such as no code cell names are linked at the first cell that
+        saves something by a name of which the code does not tell, or at the beginning.
     """
+    sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    wanted = {*own, "statements"}
+    told = {name for source in sources for name in anchors(source, items)}
+    untold = next(
+        (source for source in sources if "save_" in source and not saved(source, items)), sources[0]
+    )
     cells: list[dict[str, Any]] = []
     heading, anchored = "", set[str]()
     for cell in notebook["cells"]:
@@ -66,18 +79,35 @@ def chapter(notebook: dict[str, Any], items: Mapping[str, Item]) -> dict[str, An
             heading = next(iter(re.findall(r"^#+ (.*)$", source, flags=re.M)[::-1]), heading)
             cells.append(cell)
             continue
-        names = [name for name in _SAVED.findall(source) if name in items]
-        names += ["statements"] if "report.claims(" in source else []
+        names = anchors(source, items) + (sorted(wanted - told) if source == untold else [])
         cells += [_anchor(name) for name in names if name not in anchored]
         anchored.update(names)
         outputs = [_still(output) for output in cell.get("outputs", []) if _shows(output)]
-        cells.append({**cell, "outputs": outputs, "metadata": _described(cell, source, outputs, heading, items)})
+        cells.append(
+            {**cell, "outputs": outputs, "metadata": _described(cell, source, outputs, heading, items)}
+        )
     metadata = {name: value for name, value in notebook["metadata"].items() if name != "widgets"}
     return {**notebook, "cells": cells, "metadata": metadata}
 
 
+def anchors(source: str, items: Mapping[str, Item]) -> list[str]:
+    """What a link may want to reach at a code cell."""
+    return saved(source, items) + (["statements"] if "report.claims(" in source else [])
+
+
+def saved(source: str, items: Mapping[str, Item]) -> list[str]:
+    """Items that a code cell saves, also under names such as `f"rl-tab{number}"`."""
+    named = [re.compile(re.sub(r"\{[^}]*\}", r".+", name)) for name in _SAVED.findall(source)]
+    return [id for name in named for id in items if name.fullmatch(id)]
+
+
 def _anchor(name: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": f"at-{name}", "metadata": {}, "source": f'<span id="{name}"></span>'}
+    return {
+        "cell_type": "markdown",
+        "id": f"at-{name}",
+        "metadata": {},
+        "source": f'<span id="{name}"></span>',
+    }
 
 
 def _shows(output: dict[str, Any]) -> bool:
@@ -105,7 +135,7 @@ def _described(
     drawings = ["".join(o["data"]["image/svg+xml"]) for o in outputs if "image/svg+xml" in o.get("data", {})]
     if not drawings and not any("image/png" in output.get("data", {}) for output in outputs):
         return cell["metadata"]
-    names = [name for name in _SAVED.findall(source) if name in items]
+    names = saved(source, items)
     strip = _STRIP.search(source)
     if drawings:
         words = _own_words(drawings[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import api
 import chapters
@@ -52,13 +53,19 @@ def sources(root: Path) -> Iterator[tuple[str, bytes]]:
     yield from shop.pages(root, items)
 
 
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Fill the folder before Sphinx reads it."""
     app.connect("config-inited", _filled, priority=100)
+    app.connect("html-page-context", _leveled, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _filled(app: Sphinx, config: Config) -> None:
     fill(Path(app.srcdir))
     config.html_extra_path = [str(Path(app.srcdir) / "_extra")]
+
+
+def _leveled(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Say of the headings in the navigation, which Sphinx calls headings, of which level they are."""
+    tree = "furo_navigation_tree"
+    context[tree] = context.get(tree, "").replace('role="heading"', 'role="heading" aria-level="2"')

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
-from words import human, merged, numbers, said
+from words import explained, human, merged, numbers, said
 
 from rb_support.report.gallery import read_claims, read_records
 from rb_support.report.render import cell, inline_table
@@ -112,7 +112,13 @@ def items(figures: Path) -> list[Item]:
     claims = {kind: read_claims(figures / kind) for kind in KINDS}
     names = dict.fromkeys(name for kind in KINDS for name in records[kind])
     return [
-        Item([_shown(figures / kind, records[kind][name], claims[kind]) for kind in KINDS if name in records[kind]])
+        Item(
+            [
+                _shown(figures / kind, records[kind][name], claims[kind])
+                for kind in KINDS
+                if name in records[kind]
+            ]
+        )
         for name in names
     ]
 
@@ -125,7 +131,9 @@ def front(found: list[Item]) -> Shown:
 def _shown(folder: Path, record: dict[str, Any], claims: list[dict[str, str]]) -> Shown:
     """An item with the statements of its notebook that name its figure, table or section."""
     labels = set(_LABEL.findall(f"{record['item']} {record['section']}"))
-    mine = [c for c in claims if c["notebook"] == record["notebook"] and labels & set(_LABEL.findall(c["where"]))]
+    mine = [
+        c for c in claims if c["notebook"] == record["notebook"] and labels & set(_LABEL.findall(c["where"]))
+    ]
     return Shown(folder, record, mine)
 
 
@@ -155,7 +163,10 @@ def pages(root: Path, found: list[Item]) -> Iterator[tuple[str, bytes]]:
                 if file.suffix in (".png", ".svg", ".pdf", ".csv", ".md", ".tex"):
                     yield f"_extra/figures/{shown.kind}/{file.name}", file.read_bytes()
             if item.record["form"] == "figure":
-                yield f"_extra/thumbnails/{shown.kind}/{item.id}.png", _thumbnail(shown.folder / f"{item.id}.png")
+                yield (
+                    f"_extra/thumbnails/{shown.kind}/{item.id}.png",
+                    _thumbnail(shown.folder / f"{item.id}.png"),
+                )
     yield "claims.md", page("claims.md", **_ledger(root, notebooks))
 
 
@@ -169,7 +180,8 @@ def _groups(found: list[Item], notebooks: dict[str, str]) -> list[tuple[str, str
     """Items by paper: anchor, heading, items."""
     names = {"RouterBench": "RouterBench", "RouteLLM": "RouteLLM", "own": "Beyond the papers"}
     return [
-        (paper.lower(), names[paper], list(group)) for paper, group in groupby(found, lambda i: i.record["paper"])
+        (paper.lower(), names[paper], list(group))
+        for paper, group in groupby(found, lambda i: i.record["paper"])
     ]
 
 
@@ -183,7 +195,9 @@ def _ledger(root: Path, notebooks: dict[str, str]) -> dict[str, Any]:
     papers = [*ARXIV, "beyond the papers"]
     for claim in claims:
         claim["paper"] = next((paper for paper in ARXIV if claim["where"].startswith(paper)), papers[-1])
-    verdicts = sorted({claim["verdict"] for claim in claims}, key=lambda v: ["holds", "does not hold"].count(v) == 0)
+    verdicts = sorted(
+        {claim["verdict"] for claim in claims}, key=lambda v: ["holds", "does not hold"].count(v) == 0
+    )
     return {"claims": claims, "verdicts": verdicts, "papers": papers, "kinds": KINDS, "chapters": notebooks}
 
 
@@ -206,5 +220,5 @@ def page(name: str, **values: Any) -> bytes:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    env.filters |= {"said": said, "number": cell}
+    env.filters |= {"said": lambda text: said(explained(text)), "number": cell}
     return (env.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n").encode()

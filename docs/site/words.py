@@ -64,6 +64,15 @@ def human(name: str) -> str:
     return " ".join(_WORDS.get(word, word) for word in name.split("_")) + interval
 
 
+def explained(note: str) -> str:
+    """A note whose names of columns are in words.
+
+    >>> explained("Simultaneous for leads; honest_splits: mean of 5 splits.")
+    'Simultaneous for leads; lead, mean over splits: mean of 5 splits.'
+    """
+    return re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda name: human(name[0]), note)
+
+
 def merged(names: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
     """A table whose intervals stand behind the number they belong to.
 
