@@ -17,6 +17,10 @@ import pandas as pd
 
 Repeats = Literal["exactly", "trained", "timed"]
 Paper = Literal["RouterBench", "RouteLLM", "own"]
+ARXIV: Mapping[str, str] = MappingProxyType(
+    {"RouterBench": "https://arxiv.org/abs/2403.12031", "RouteLLM": "https://arxiv.org/abs/2406.18665"}
+)
+"""Where the two papers are to be read."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,37 @@ _ROWS = _table("items").fillna("").itertuples(index=False, name=None)
 
 ITEMS: Mapping[str, Item] = MappingProxyType({row[0]: Item(*row) for row in _ROWS})
 """Every item of the project by its id, in the order of the papers (`published/items.csv`)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column of a table is shown to readers.
+
+    Attributes
+    ----------
+    header : a few words, with the unit.
+    meaning : a phrase that says what it holds; empty for a column that is not one of ours.
+    """
+
+    header: str
+    meaning: str
+
+
+@cache
+def _columns() -> Mapping[str, Column]:
+    rows = _table("columns").itertuples(index=False, name=None)
+    return {name: Column(header, meaning) for name, header, meaning in rows}
+
+
+def column(name: str) -> Column:
+    """Header and meaning of a table's column; another's column is its own header.
+
+    >>> column("aiq_honest").header
+    'honest AIQ'
+    >>> column("gpt-4").header
+    'gpt-4'
+    """
+    return _columns().get(name, Column(name, ""))
 
 
 def repeats(item: str) -> Repeats:

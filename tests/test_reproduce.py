@@ -431,11 +431,10 @@ def test_progress_within_a_notebook_is_told(tmp_path: Path, capsys: pytest.Captu
 # Refreshing outputs in place.
 
 SLIDER = """
-import matplotlib.pyplot as plt
 from rb_support.teach import explore
-def draw(k=2):
-    return plt.subplots(figsize=(k, 1))[0]
-explore(draw, k=(1, 3))
+def draw(fig, k=2):
+    fig.subplots().plot([0, k])
+explore(draw, strip={"k": (1, 2, 3)}, k=(1, 3))
 """
 
 

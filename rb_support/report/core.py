@@ -19,7 +19,7 @@ from rb_support.report import gallery, provenance, render, store
 from rb_support.report.claims import Claim, check, claims_of
 from rb_support.report.store import ReportError
 from rb_support.report.style import use_style
-from rb_support.report.text import said
+from rb_support.report.text import described, said
 from rb_support.verdicts import Evidence
 
 _PAPERS = re.compile(r"\b(papers?|published|printed|RouterBench|RouteLLM)\b")
@@ -139,7 +139,8 @@ class Report:
         """
         item = self._item(id, title)
         pages = render.finished(fig, id, self.origin, store.MAX_BYTES if self._own else None)
-        self._write("figure", item, {**pages, ".csv": render.render_csv(self._without_paper(data))}, note)
+        pages |= {".csv": render.render_csv(self._without_paper(data))}
+        self._write("figure", item, pages, note, alt=described(fig))
 
     def save_table(
         self,
@@ -225,7 +226,13 @@ class Report:
         return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
     def _write(
-        self, form: str, item: Item, contents: dict[str, bytes], note: str, versus: Sequence[Versus] = ()
+        self,
+        form: str,
+        item: Item,
+        contents: dict[str, bytes],
+        note: str,
+        versus: Sequence[Versus] = (),
+        alt: str = "",
     ) -> None:
         note, versus = self._fit_for_own(note, versus)
         files = {f"{item.id}{ending}": content for ending, content in contents.items()}
@@ -238,6 +245,7 @@ class Report:
             "seed": self.seed,
             "data": provenance.describe_data(self.origin),
             "note": note,
+            "alt": alt,
             "versus": [provenance.portable(asdict(pair)) for pair in versus],
             "files": {name: digest(self.directory / name) for name in files},
         }

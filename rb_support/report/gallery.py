@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field
 
 from rb_support.outcomes import Kind
-from rb_support.paper import ITEMS, repeats
+from rb_support.paper import ARXIV, ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.render import cell, fill_template, inline_table
 from rb_support.report.style import KIND_COLOR
@@ -55,6 +56,7 @@ class Saved(BaseModel):
     seed: int | None
     data: _Data
     note: str
+    alt: str = ""
     versus: list[_Pair]
     files: dict[_FileName, str]
 
@@ -166,9 +168,23 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
         strangers=[record for record in records if record["data"]["kind"] != kind],
         records=[{**record, "versus": []} if _timed(record) else record for record in records],
         tables={record["id"]: _inline_table(folder, record) for record in records},
+        about={record["id"]: claims_about(record, claims) for record in records},
+        others=[name for name in ("simulated", "real") if name != kind and _shown_too(folder, name)],
+        arxiv=ARXIV,
         claims=claims,
     )
     return visible(page, keep="\n\t")
+
+
+def claims_about(record: Record, claims: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The claims that name an item of the papers as the place where they stand."""
+    label = re.compile(rf"{record['paper']} {record['item']}(?![\d.])")
+    return [claim for claim in claims if record["item"] and label.search(claim["where"])]
+
+
+def _shown_too(folder: Path, other: str) -> bool:
+    """Whether the same items are shown beside this folder with other data."""
+    return folder.name in ("simulated", "real") and (folder.with_name(other) / "manifest.json").is_file()
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from rb_support import paper
 from rb_support.outcomes import Origin
 from rb_support.report.store import ReportError
 from rb_support.report.style import KIND_COLOR, use_style
@@ -135,9 +136,11 @@ def _part_label_and_legend(fig: Figure) -> None:
 class Table:
     """A table in words, as every page and every notebook shows it.
 
+    A column of ours stands under the header that `published/columns.csv` has for it, with its meaning.
+
     Attributes
     ----------
-    words : what each cell says.
+    words : what each cell says; an interval stands beside its number.
     numeric : per column, whether it holds numbers, which stand to the right.
     """
 
@@ -147,7 +150,10 @@ class Table:
     def pages(self, item: str, caption: str) -> dict[str, bytes]:
         """Markdown, LaTeX and HTML with a caption, by file name ending."""
         values = {"item": item, "caption": caption, "numeric": self.numeric}
-        values |= {"names": list(self.words), "rows": self.words.to_numpy().tolist()}
+        values |= {
+            "headers": [paper.column(str(name)) for name in self.words],
+            "rows": self.words.to_numpy().tolist(),
+        }
         pages = {".md": f"{self!r}\n\n*{caption}*\n"}
         pages |= {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
         return {ending: page.encode() for ending, page in pages.items()}
@@ -158,7 +164,8 @@ class Table:
         return style + inline_table(page) + ("" if len(self.words) else Markup("<p>No rows.</p>"))
 
     def __repr__(self) -> str:
-        words = self.words.rename(columns=_markdown).map(_markdown)
+        headers = [_markdown(paper.column(str(name)).header) for name in self.words]
+        words = self.words.map(_markdown).set_axis(headers, axis="columns")
         sides = ["right" if number else "left" for number in self.numeric] if len(words) else None
         return words.to_markdown(index=False, disable_numparse=True, colalign=sides)
 
@@ -189,8 +196,23 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     words = flat.astype(object).apply(
         lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
     )
-    words.columns = [visible(name, keep="\n") for name in flat.columns]
-    return Table(words, [pd.api.types.is_numeric_dtype(dtype) for dtype in flat.dtypes])
+    numeric = {name: pd.api.types.is_numeric_dtype(dtype) for name, dtype in flat.dtypes.items()}
+    for name in [name for name in flat.columns if _bounds(name) <= set(flat.columns)]:
+        low, high = sorted(_bounds(name), reverse=True)
+        words[name] = [
+            value if {below, above} == {"–"} else f"{value} [{below}, {above}]"
+            for value, below, above in words[[name, low, high]].itertuples(index=False)
+        ]
+        words = words.drop(columns=[low, high])
+    right = [numeric[name] for name in words.columns]
+    words.columns = [visible(name, keep="\n") for name in words.columns]
+    return Table(words, right)
+
+
+def _bounds(name: str) -> set[str]:
+    """Columns that hold the ends of a number's interval."""
+    stem = {"honest_minus_zero": "honest"}.get(name, name)
+    return {f"{stem}_low", f"{stem}_high"}
 
 
 def show_alike() -> None:

@@ -10,6 +10,7 @@ from matplotlib import font_manager
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from rb_support.visible import visible, written_out
@@ -46,6 +47,26 @@ def legible(fig: Figure) -> None:
             families, lacking = _fonts(words, text.get_fontproperties().get_weight())
             families = list(dict.fromkeys([*text.get_fontfamily(), *families]))
             text.set(text=written_out(words, lacking), fontfamily=families)
+
+
+def described(fig: Figure) -> str:
+    """What a figure shows, for those who cannot see it: its panels, axes and what is drawn on them."""
+    seen = [ax for ax in fig.axes if ax.get_visible() and ax.axison]
+    panels = list(
+        dict.fromkeys(filter(None, (ax.get_title(loc) for ax in seen for loc in ("left", "center"))))
+    )
+    across, up = (
+        list(dict.fromkeys(filter(None, names)))
+        for names in (
+            [*(ax.get_xlabel() for ax in seen), fig.get_supxlabel()],
+            [*(ax.get_ylabel() for ax in seen), fig.get_supylabel()],
+        )
+    )
+    legends = [legend for legend in fig.findobj(Legend) if legend.get_visible()]
+    drawn = list(dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts()))
+    parts = {"panels": panels, "across": across, "up": up, "drawn": drawn}
+    said_so = [f"{name}: {', '.join(map(short, words))}" for name, words in parts.items() if words]
+    return f"{len(seen)} panel{'s' * (len(seen) != 1)}; " + "; ".join(said_so)
 
 
 class LegibleFigure(Figure):

@@ -1,7 +1,7 @@
 """Exercises that do not give themselves away: what a right answer is, what wrong ones mean, three hints.
 
-An exercise asks in its notebook, and again in that of the solutions. All else about it stands under its name, such
-as "00.1", in a module of `rb_support.teach.answers`, which a reader does not come across.
+An exercise asks in its notebook, and again in that of the solutions. All else about it stands under its name,
+such as "00.1", in a module of `rb_support.teach.answers`, which a reader does not come across.
 """
 
 from __future__ import annotations
