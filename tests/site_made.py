@@ -18,7 +18,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 
 def built(factory: pytest.TempPathFactory) -> Path:
-    """Folder of the site; whichever process of a run comes first builds it, with warnings taken for errors."""
+    """Folder of the site; the first process of a run builds it, with warnings taken for errors."""
     temporary = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own, in one that they share
         temporary = temporary.parent
@@ -34,7 +34,8 @@ def built(factory: pytest.TempPathFactory) -> Path:
                 capture_output=True,
                 text=True,
             )
-            assert made.returncode == 0, made.stderr
+            if made.returncode:
+                pytest.fail(f"the site cannot be built:\n{made.stderr[-2000:]}", pytrace=False)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The site in a real browser, opened from its folder: nothing fetched, nothing in the console, and all of it works."""
+"""The site in a real browser, opened from its folder: nothing fetched, nothing in the console, all works."""
 
 import re
 import shutil

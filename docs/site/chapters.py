@@ -1,4 +1,4 @@
-"""Notebooks as chapters: anchors for their items, words for their pictures, and nothing that needs a kernel."""
+"""Notebooks as chapters: anchors for items, words for pictures, and nothing that needs a kernel."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _question(path: Path) -> str:
 def chapter(notebook: dict[str, Any], items: Mapping[str, Item], own: Sequence[str] = ()) -> dict[str, Any]:
     """A notebook as the site shows it.
 
-    Items and checked statements can be linked to (`#rb-fig4`, `#statements`), every picture has an alternative
-    text, and what only a kernel can show is left out.
+    Items and checked statements can be linked to (`#rb-fig4`, `#statements`), every picture has an
+    alternative text, and what only a kernel can show is left out.
 
     Parameters
     ----------
     items : all items by name, which say what their figures show.
-    own : names of those that this notebook makes; such as no code cell names are linked at the first cell that
-        saves something by a name of which the code does not tell, or at the beginning.
+    own : names of those that this notebook makes; such as no code cell names are linked at the first cell
+        that saves something by a name of which the code does not tell, or at the beginning.
     """
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     wanted = {*own, "statements"}

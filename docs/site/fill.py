@@ -1,4 +1,4 @@
-"""Fill the folder that Sphinx reads: `docs` and `notebooks` side by side, so that their links hold as on GitHub.
+"""Fill the folder that Sphinx reads: `docs` and `notebooks` side by side, so that links hold as on GitHub.
 
 A file is written only if it changed, so that Sphinx reads again only what did.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,13 @@ from xml.etree import ElementTree
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
-from words import explained, human, merged, numbers, said
 
+from rb_support.paper import ARXIV, Column, column
 from rb_support.report.gallery import read_claims, read_records
 from rb_support.report.render import cell, inline_table
 
 KINDS = ("simulated", "real")
-ARXIV = {"RouterBench": "https://arxiv.org/abs/2403.12031", "RouteLLM": "https://arxiv.org/abs/2406.18665"}
 _THUMB = 420  # pixels wide
-_LISTED = 6  # names of a column that an alternative text gives
 _LABEL = re.compile(r"(?:Figure|Table) \w+|sec\. [\d.]+|App\. \w+(?:\.\d+)?")
 
 
@@ -54,23 +51,21 @@ class Shown:
         return [reason for reason in found if reason and reason != self.record["note"]]
 
     @cached_property
-    def table(self) -> tuple[list[tuple[str, bool]], list[list[str]]]:
-        """Headers, each with whether numbers stand below it, and rows of a table, in words for people."""
+    def table(self) -> tuple[list[tuple[Column, str]], list[list[str]]]:
+        """Headers, each with "number" or "text" for what stands below it, and rows of a table, in words."""
         page = (self.folder / f"{self.record['id']}.html").read_text(encoding="utf-8")
         head, body = (part for part in ElementTree.fromstring(inline_table(page)) if part.tag != "caption")
-        names = ["".join(name.itertext()) for name in head.iter("th")]
-        rows = [["".join(part.itertext()) for part in row] for row in body.iter("tr")]
-        names, rows = merged(names, rows)
-        columns = [numbers([row[i] for row in rows]) for i in range(len(names))]
-        return list(zip(map(human, names), columns, strict=True)), rows
+        headers = [(column("".join(name.itertext())).header, name) for name in head.iter("th")]
+        columns = [
+            (Column(words, name.get("title", "")), name.get("class", "text")) for words, name in headers
+        ]
+        return columns, [["".join(part.itertext()) for part in row] for row in body.iter("tr")]
 
-    @cached_property
+    @property
     def alt(self) -> str:
-        """What a figure shows, for who does not see it: its names and the ranges of its numbers."""
-        text = (self.folder / f"{self.record['id']}.csv").read_text(encoding="utf-8")
-        rows = list(csv.DictReader(io.StringIO(text)))
-        parts = [part for name in rows[0] if (part := _summary(name, [row[name] for row in rows]))]
-        return f"{self.record['title']}, {self.record['data']['kind']} data. Shown: {'; '.join(parts)}."
+        """What a figure shows, for who does not see it."""
+        title, kind = self.record["title"], self.record["data"]["kind"]
+        return f"{title}, {kind} data. {self.record.get('alt', '')}".strip()
 
 
 @dataclass(frozen=True)
@@ -135,20 +130,6 @@ def _shown(folder: Path, record: dict[str, Any], claims: list[dict[str, str]]) -
         c for c in claims if c["notebook"] == record["notebook"] and labels & set(_LABEL.findall(c["where"]))
     ]
     return Shown(folder, record, mine)
-
-
-def _summary(name: str, values: list[str]) -> str:
-    """What a column of plotted numbers holds; nothing of those that only bound, count or seed others."""
-    found = [value for value in values if value]
-    if not found or re.search(r"(^|_)(low|high|n|seed|bin|queries|p)$", name):
-        return ""
-    try:
-        low, high = min(map(float, found)), max(map(float, found))
-    except ValueError:
-        names = list(dict.fromkeys(" ".join(value.split()) for value in found))
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return "" if set(names) <= {"True", "False"} else f"{human(name)}: {', '.join(names[:_LISTED])}{more}"
-    return f"{human(name)} from {low:.3g} to {high:.3g}" if low < high else f"{human(name)} {low:.3g}"
 
 
 def pages(root: Path, found: list[Item]) -> Iterator[tuple[str, bytes]]:
@@ -220,5 +201,10 @@ def page(name: str, **values: Any) -> bytes:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    env.filters |= {"said": lambda text: said(explained(text)), "number": cell}
+    env.filters |= {"said": _said, "number": cell}
     return (env.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n").encode()
+
+
+def _said(text: str) -> str:
+    """A sentence with a full stop."""
+    return text if not text or text[-1] in ".!?" else f"{text}."
