@@ -23,7 +23,7 @@ PACKAGES = (
 )
 """What the three notebooks need; each is part of Pyodide or pure Python."""
 
-INSTALL = f"""# Pyodide's packages, fetched once (some 60 MB), and this project's own, which lies beside the page.
+INSTALL = f"""# Pyodide's packages, fetched once (some 60 MB), and the project's own, beside the page.
 import piplite
 
 await piplite.install({list(PACKAGES)!r})
