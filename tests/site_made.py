@@ -12,8 +12,6 @@ import pytest
 from conftest import ROOT
 from filelock import FileLock
 
-sys.path.append(str(ROOT / "docs" / "site"))
-
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 

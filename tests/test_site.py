@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections import Counter
 from urllib.parse import unquote
 
@@ -11,8 +12,10 @@ from conftest import ROOT
 pytest.importorskip("myst_nb", reason="the site needs the extra 'site'")
 pytest.importorskip("furo", reason="the site needs the extra 'site'")
 
+sys.path.append(str(ROOT / "docs" / "site"))
 import chapters
 import fill
+import lite
 import mathml
 import shop
 import site_made
@@ -252,3 +255,18 @@ def test_sources_are_written_only_if_they_changed_and_old_ones_go(tmp_path, monk
     fill.fill(tmp_path)
     assert (tmp_path / "a.md").stat().st_mtime_ns == before
     assert (tmp_path / "b" / "c.md").read_text() == "three" and not (tmp_path / "old.md").exists()
+
+
+def test_notebooks_of_the_browser_install_what_they_need_and_embed_without_weights():
+    made = dict(lite.notebooks(ROOT))
+    assert [name[:2] for name in made] == list(lite.NUMBERS)
+    for name, notebook in made.items():
+        code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert 'piplite.install("rb-support", deps=False)' in code[0], name
+        assert 'embedding: str = "minilm"' not in "\n".join(code)
+        assert not [cell for cell in notebook["cells"] if cell.get("outputs")]
+
+
+def test_what_the_browser_installs_is_what_the_three_import_and_it_has():
+    hidden = (ROOT / "tests" / "test_without_heavy.py").read_text(encoding="utf-8")
+    assert not [name for name in lite.PACKAGES if f'"{name}"' in hidden]
