@@ -161,7 +161,7 @@ def test_tables_have_headers_for_people_and_as_many_rows_as_were_saved(items):
                 page = (shown.folder / f"{item.id}.html").read_text(encoding="utf-8")
                 assert len(rows) == page.count("<tr>") - 1 and all(len(row) == len(head) for row in rows)
                 assert all(paper.column(column.header).header == column.header for column, _ in head)
-    assert [kind for _, kind in by_name(items)["rb-tab-datasets"].on[0].table[0]][:2] == ["text", "text"]
+    assert [kind for _, kind in by_name(items)["rb-tab-datasets"].on[0].table[0]][:2] == ["text", "number"]
 
 
 def test_statements_of_an_item_are_those_that_name_its_place(items):

@@ -119,13 +119,13 @@ def test_the_switch_shows_the_other_data_and_pages_remember_it(opened):
     page = opened("gallery/index.html")
     figures = page.locator(".card img:visible")
     assert "/simulated/" in figures.first.get_attribute("src")
-    page.get_by_label("real", exact=True).check()
+    page.locator("input[value=real]").check()
     assert "/real/" in figures.first.get_attribute("src")
     assert all("/real/" in (image.get_attribute("src") or "") for image in figures.all())
     page.locator(".card a").nth(3).click()
     page.wait_for_url("**/rb-fig4.html")
     assert page.locator("section.item:visible").get_attribute("data-kind") == "real"
-    page.get_by_label("simulated").check()
+    page.locator("input[value=simulated]").check()
     assert page.locator("section.item:visible").get_attribute("data-kind") == "simulated"
 
 
@@ -139,20 +139,20 @@ def test_filters_of_the_ledger(opened):
     rows, shown = page.locator(".ledger tbody tr"), page.locator(".ledger tbody tr:visible")
     everything = rows.count()
     assert shown.count() == everything > 200
-    page.get_by_label("Verdict").select_option("does not hold")
+    page.locator("select[name=verdict]").select_option("does not hold")
     refuted = shown.count()
     assert 0 < refuted < everything
-    page.get_by_label("Data").select_option("real")
-    page.get_by_label("Paper").select_option("RouteLLM")
+    page.locator("select[name=data]").select_option("real")
+    page.locator("select[name=paper]").select_option("RouteLLM")
     assert 0 < shown.count() < refuted
     for row in shown.all():
         assert (
             row.get_attribute("data-verdict") == "does not hold" and row.get_attribute("data-data") == "real"
         )
     assert page.locator(".count").text_content() == f"{shown.count()} of {everything} statements"
-    page.get_by_label("Words").fill("no such words anywhere")
+    page.locator("input[name=words]").fill("no such words anywhere")
     assert shown.count() == 0
-    page.get_by_label("Words").fill("mt bench")
+    page.locator("input[name=words]").fill("mt bench")
     assert all("mt bench" in row.text_content().lower() for row in shown.all())
 
 
@@ -167,7 +167,7 @@ def test_the_keyboard_reaches_filters_and_switch(opened):
     page.keyboard.press("ArrowDown")
     assert page.locator("select[name=verdict]").input_value() != ""
     page = opened("gallery/index.html")
-    page.get_by_label("simulated").focus()
+    page.locator("input[value=simulated]").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("html").get_attribute("data-kind") == "real"
 
@@ -175,7 +175,7 @@ def test_the_keyboard_reaches_filters_and_switch(opened):
 @pytest.mark.parametrize("word", ["placebo", "hull", "threshold_sweep"])
 def test_search_finds_from_a_folder(opened, word):
     page = opened("index.html")
-    page.locator("input[type=search]").first.fill(word)
+    page.locator("input.sidebar-search").fill(word)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r".*search\.html.*"))
     results = page.locator("#search-results li a")

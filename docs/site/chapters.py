@@ -13,7 +13,7 @@ from shop import Item
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _SAVED = re.compile(r'save_(?:figure|table)\(\s*[^"]*?"([\w{}.-]+)"')
-_STRIP = re.compile(r"strip=\{\s*\"(\w+)\"")
+_STRIP = re.compile(r"strip\s*=\s*\{\s*\"(\w+)\"")
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -136,13 +136,14 @@ def _described(
     if not drawings and not any("image/png" in output.get("data", {}) for output in outputs):
         return cell["metadata"]
     names = saved(source, items)
-    strip = _STRIP.search(source)
+    controls = _STRIP.findall(source) if "explore(" in source else []
     if drawings:
         words = _own_words(drawings[0])
     elif names:
         words = items[names[0]].alt
-    elif strip:
-        words = f"Strip of pictures, one for each value of {strip[1]}, in the section “{plain(heading)}”"
+    elif "explore(" in source:
+        control = " or ".join(controls) or "its first control"
+        words = f"Strip of pictures, one for each value of {control}, in the section “{plain(heading)}”"
     else:
         words = f"Figure of the section “{plain(heading)}”, drawn by the code above it"
     return {**cell["metadata"], "mystnb": {"image": {"alt": words}}}

@@ -8,6 +8,7 @@ run.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,12 +40,17 @@ def build(target: Path, root: Path = ROOT) -> None:
         If the package or JupyterLite cannot be built; their own messages say why.
     """
     with TemporaryDirectory() as temporary:
-        wheels, contents = Path(temporary, "wheels"), Path(temporary, "contents")
+        wheels, contents, package = (Path(temporary, name) for name in ("wheels", "contents", "package"))
         contents.mkdir()
+        shutil.copytree(
+            root / "rb_support", package / "rb_support", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(root / name, package)
         for name, notebook in notebooks(root):
             (contents / name).write_text(json.dumps(notebook, ensure_ascii=False, indent=1), encoding="utf-8")
         wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w"]
-        subprocess.run([*wheel, str(wheels), str(root)], check=True)
+        subprocess.run([*wheel, str(wheels), str(package)], check=True)
         (built,) = wheels.glob("*.whl")
         lite = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", temporary]
         where = ["--contents", str(contents), "--output-dir", str(target.resolve())]
