@@ -21,6 +21,9 @@ def notebooks(root: Path, items: Mapping[str, Item]) -> Iterator[tuple[str, byte
     """Source files of the chapters and of the solutions, with their contents."""
     for path in found(root) + sorted((root / "notebooks" / "solutions").glob("[0-9]*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
+        if path.parent.name == "solutions":  # questions are carried word for word, with links from a floor up
+            for cell in notebook["cells"]:
+                cell["source"] = "".join(cell["source"]).replace("](solutions/", "](")
         own = [name for name, item in items.items() if item.record["notebook"] == path.stem]
         yield path.relative_to(root).as_posix(), _written(chapter(notebook, items, own))
 

@@ -39,12 +39,13 @@ def fill(target: Path, root: Path = ROOT) -> None:
 
 def sources(root: Path) -> Iterator[tuple[str, bytes]]:
     """Every file of the source folder with its content."""
-    teaching = sorted((root / "docs" / "teaching").rglob("*.md"))
+    teaching = [path for path in sorted((root / "docs" / "teaching").glob("*")) if path.is_file()]
     for path in sorted((root / "docs").glob("*.md")) + teaching:
         yield path.relative_to(root).as_posix(), path.read_bytes()
     for path in sorted((root / "docs" / "site" / "pages").rglob("*.md")):
         yield path.relative_to(root / "docs" / "site" / "pages").as_posix(), path.read_bytes()
-    named = "\n".join(path.relative_to(root).as_posix() for path in teaching)
+    plans = sorted((path for path in teaching if path.suffix == ".md"), key=lambda path: path.stem != "index")
+    named = "\n".join(path.relative_to(root).as_posix() for path in plans)
     yield "teaching.md", shop.page("teaching.md", pages=named, solutions=chapters.solutions(root))
     yield from api.pages()
     items = shop.items(root / "figures")
