@@ -226,10 +226,11 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
 @contextmanager
 def _written(path: Path, *refusals: type[Exception]) -> Iterator[Path]:
     """`written_whole`, whose failures are sentences; `refusals` are what a format raises at odd values."""
+    caught: tuple[type[Exception], ...] = (*refusals, UnicodeEncodeError)
     try:
         with written_whole(path) as part:
             yield part
-    except (*refusals, UnicodeEncodeError) as error:
+    except caught as error:
         raise TableError(f"{shown(path.name)}: {error}; give the column values of one kind") from error
     except OSError as error:
         raise TableError(
