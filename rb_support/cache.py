@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pooch
-from filelock import FileLock
+ALONE = sys.platform == "emscripten"
+"""Whether no other process can be there, as in a browser: then nothing needs a lock."""
 
 
 class SourceError(RuntimeError):
@@ -29,7 +30,7 @@ def cache_dir() -> Path:
     ------
     SourceError : if it cannot be made.
     """
-    folder = Path(os.environ.get("RB_CACHE_DIR") or pooch.os_cache("rb_support")).expanduser()
+    folder = Path(os.environ.get("RB_CACHE_DIR") or _usual_folder()).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,6 +39,12 @@ def cache_dir() -> Path:
             "set RB_CACHE_DIR to a folder that can be written"
         ) from error
     return folder
+
+
+def _usual_folder() -> str:
+    import pooch
+
+    return str(pooch.os_cache("rb_support"))
 
 
 def data_dir() -> Path | None:
@@ -103,6 +110,15 @@ def remember(name: str, key: str, value: Any) -> None:
         write_atomically(path, json.dumps({**read_record(name), key: value}, indent=1).encode())
 
 
+def one_at_a_time(lock: Path) -> AbstractContextManager[object]:
+    """Hold a lock file, once whoever else holds it lets go."""
+    if ALONE:
+        return nullcontext()
+    from filelock import FileLock
+
+    return FileLock(lock).acquire()
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let one process at a time work on a file of the cache.
@@ -112,7 +128,7 @@ def locked(path: Path) -> Iterator[None]:
     SourceError : if the folder cannot be written.
     """
     try:
-        held = FileLock(f"{path}.lock").acquire()
+        held = one_at_a_time(Path(f"{path}.lock"))
     except OSError as error:
         raise SourceError(
             f"cache folder {path.parent} cannot be written ({error.strerror}); "

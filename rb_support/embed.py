@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -24,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -33,6 +31,8 @@ from rb_support.outcomes import Outcomes
 from rb_support.sources.records import whole
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sentence_transformers import SentenceTransformer
 
 Vectors = NDArray[np.float32]
@@ -44,7 +44,7 @@ TFIDF = "tfidf"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
-_NO_DAMAGE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_NO_DAMAGE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 
 
 class EmbeddingError(RuntimeError):
@@ -78,6 +78,8 @@ def embed(
         raise EmbeddingError("no texts to embed")
     if model == TFIDF:
         return encoder(TFIDF, fit_on or texts)(texts)
+    import sqlite3  # where a browser runs this there is none
+
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
     wanted = dict(zip(keys, texts, strict=True))
     path = cache_dir() / "vectors.sqlite"
@@ -90,7 +92,8 @@ def embed(
                     known |= _encode(store, model, missing, progress)
             break
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite's message is damaged
-            if not again or getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
+            no_damage = {getattr(sqlite3, name) for name in _NO_DAMAGE}
+            if not again or getattr(error, "sqlite_errorcode", 0) & 0xFF in no_damage:
                 raise EmbeddingError(f"{path} cannot be used ({error}); set RB_CACHE_DIR") from error
             put_aside(path, error)
     return np.stack([known[key] for key in keys])
@@ -248,6 +251,8 @@ def _encode(
     Of several processes that encode at once the first goes forwards and the others backwards, each leaving
     out what another has done meanwhile: so two share the work.
     """
+    from filelock import FileLock, Timeout
+
     encode = encoder(model)
     keys = sorted(texts, key=lambda key: (-len(texts[key]), key))
     chunks = [keys[i : i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
@@ -276,6 +281,8 @@ def _encode(
 
 def _open(path: Path) -> sqlite3.Connection:
     """Cache of vectors, each with a checksum; to an older one they are added."""
+    import sqlite3
+
     store = sqlite3.connect(path, timeout=60)
     store.create_function("seal", 3, _seal, deterministic=True)
     with store:

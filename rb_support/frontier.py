@@ -77,7 +77,7 @@ def interpolate(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Points:
 
     Returns
     -------
-    (*t.shape, 2) expected cost and quality.
+    t.shape + (2,): expected cost and quality.
     """
     share = np.asarray(t, dtype=float)[..., None]
     if ((share < 0) | (share > 1)).any():
@@ -282,7 +282,7 @@ class Curve:
 
         Returns
         -------
-        One or two `Part`s, cheaper first; probabilities add up to 1 and the expectation is
+        A `Part` or two, the cheaper first; probabilities add up to 1 and the expectation is
         (cost, at(cost)), or the best point where the budget exceeds its cost.
 
         Raises

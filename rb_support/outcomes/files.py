@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rb_support.cache import written_whole
 from rb_support.outcomes.checks import TableError, refuse_unknown, shown
@@ -215,20 +213,24 @@ def write_parquet(path: str | Path, frame: pd.DataFrame, record: dict[str, Any])
     ------
     TableError : if a column mixes kinds of values that Parquet cannot hold, or the file cannot be written.
     """
+    import pyarrow as pa  # here, as where a browser runs this there may be none
+    import pyarrow.parquet as pq
+
     path = Path(path)
-    with _written(path) as part:
+    with _written(path, pa.ArrowInvalid, pa.ArrowTypeError) as part:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(record, ensure_ascii=False).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """`written_whole`, whose failures are sentences."""
+def _written(path: Path, *refusals: type[Exception]) -> Iterator[Path]:
+    """`written_whole`, whose failures are sentences; `refusals` are what a format raises at odd values."""
+    caught: tuple[type[Exception], ...] = (*refusals, UnicodeEncodeError)
     try:
         with written_whole(path) as part:
             yield part
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+    except caught as error:
         raise TableError(f"{shown(path.name)}: {error}; give the column values of one kind") from error
     except OSError as error:
         raise TableError(
@@ -245,6 +247,9 @@ def read_parquet(path: Path) -> Read:
     ------
     TableError : if it is no Parquet file, or its record is no JSON mapping.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     content, name = content_of(path), shown(path.name)
     try:
         table = pq.ParquetFile(pa.BufferReader(content)).read()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from filelock import FileLock
 from markupsafe import Markup
 from pydantic import BaseModel, Field
 
+from rb_support.cache import one_at_a_time
 from rb_support.outcomes import Kind
 from rb_support.paper import ARXIV, ITEMS, repeats
 from rb_support.report import provenance, store
@@ -91,7 +91,7 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
     folder : `figures/simulated`, `figures/real` or an own table's.
     notebook : whose items the code at hand has just made.
     """
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with one_at_a_time(folder.with_name(f".{folder.name}.lock")):
         records, claims = read_records(folder), read_claims(folder)
         table = pd.DataFrame(claims, columns=["notebook", *CLAIM_COLUMNS])
         made_by = _made_by(folder, {record["notebook"] for record in records}, notebook)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
 from typing import Any
@@ -25,8 +26,11 @@ _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib")
 
 def versions() -> dict[str, str]:
     """Versions of Python, this package and the libraries behind a figure's numbers."""
-    found = {name: version(name) for name in _PACKAGES}
-    return {"python": python_version(), "rb_support": rb_support.__version__, **found}
+    found = {"python": python_version(), "rb_support": rb_support.__version__}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):  # a browser has no torch
+            found[name] = version(name)
+    return found
 
 
 def code_digest(root: Path | None = None) -> str:

@@ -16,8 +16,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import pooch
-
 from rb_support import cache
 from rb_support.cache import SourceError, data_dir, digest, downloads_dir, locked, written_whole
 from rb_support.outcomes import Origin
@@ -313,6 +311,8 @@ def _download(file: SourceFile, expected: str | None) -> None:
 
 def _receive(file: SourceFile, part: Path, expected: str | None) -> None:
     """Download a file to a path; ValueError if other bytes come than were expected."""
+    import pooch
+
     with _Sink(part, "wb") as sink:
         sink.most = file.most
         pooch.HTTPDownloader(progressbar=True, timeout=60)(file.address, sink, None)

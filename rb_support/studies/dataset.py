@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rb_support import paper
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
-from rb_support.construct.records import Model
 from rb_support.load import ROWS
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.cells import strings
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.wide import ANSWER
 from rb_support.verdicts import Estimate, Fact
+
+if TYPE_CHECKING:
+    from rb_support.construct.records import Model
 
 _JUDGED = (MBPP, MT_BENCH, RAG)
 
