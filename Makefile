@@ -10,6 +10,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 LOWEST := .venv-lowest/bin
 TORCH ?= --torch-backend cpu
 
@@ -20,7 +21,8 @@ AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS
 SSE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 OPENBLAS_CORETYPE=Prescott
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lowest lab bench clean
+.PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lowest lab bench clean \
+  site lite slides student pdf
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -29,7 +31,7 @@ help: ## List the commands
 	@echo "  DATA=$(DATA) (simulated, real or the path of your table)  SCALE=$(SCALE) (quick, full)  JOBS=$(JOBS)"
 	@echo "  ARGS='--only 03 --set seed=1' goes to the command as it is; real data needs RB_DATA_DIR or 'rb-support data fetch'"
 
-setup: $(READY) ## Set up .venv with CPU PyTorch and all packages
+setup: $(READY) ## Set up .venv with CPU PyTorch and all that the notebooks need
 
 $(READY): pyproject.toml requirements-cpu.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -38,8 +40,13 @@ $(READY): pyproject.toml requirements-cpu.txt
 	@echo "Installing into $(VENV): about 2 GB, once"
 	@$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
 	@$(BIN)/python -m pip install --quiet --no-compile --retries 1 -r requirements-cpu.txt
-	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[serve,drag]'
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # on all cores; some files are templates
+	@touch $@
+
+$(TOOLS): $(READY)
+	@echo "Installing what tests, site and slides need, once"
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
 reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gallery
@@ -60,17 +67,17 @@ processor: $(READY)
 
 test: lint types unit notebooks ## Everything that must hold: lint, types, tests with coverage, notebooks
 
-lint: $(READY)
+lint: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(TOOLS)
 	$(BIN)/mypy
 
-unit: $(READY)
+unit: $(TOOLS)
 	$(ALONE) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term -m "not notebook" --durations=10
 
-notebooks: $(READY)
+notebooks: $(TOOLS)
 	$(BIN)/python -m pytest tests -m notebook --durations=0
 
 lowest: ## Unit tests with the lowest versions that pyproject.toml allows, in .venv-lowest
@@ -83,7 +90,26 @@ lowest: ## Unit tests with the lowest versions that pyproject.toml allows, in .v
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-bench: $(READY) ## Time the hot paths, as ratios taken in one run
+site: $(TOOLS) ## Build the site, then open build/site/index.html: it needs no network
+	@mkdir -p build/site-source
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 -c docs build/site-source build/site
+
+lite: $(TOOLS) ## The site with notebooks 00, 02 and 04 to be run in the browser
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[lite]'
+	@mkdir -p build/site-source
+	$(BIN)/python -m sphinx -b html -E -t lite -W --keep-going -q -c docs build/site-source build/site
+	$(BIN)/python docs/site/lite.py build/site/lite
+
+slides: $(TOOLS) ## Slides of the notebooks, for any browser, in build/slides
+	$(BIN)/python -m rb_support classroom slides
+
+student: $(TOOLS) ## A folder for students, without solutions, in build/student
+	$(BIN)/python -m rb_support classroom student
+
+pdf: $(TOOLS) ## Every notebook and the hand-out on paper, in build/pdf (needs Chromium, Chrome or Edge)
+	$(BIN)/python -m rb_support classroom pdf docs/teaching/handout.md notebooks/[0-9]*.ipynb
+
+bench: $(TOOLS) ## Time the hot paths, as ratios taken in one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove .venv and everything built

@@ -41,7 +41,7 @@ def code_digest(root: Path | None = None) -> str:
     root : the repository; None: that around the working directory, if there is one.
     """
     root = root or repository_root()
-    notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")) if root else []
+    notebooks = sorted((root / "notebooks").glob("[0-9][0-9]*_*.ipynb")) if root else []
     parts = {path.name: code_cells(path) for path in notebooks}
     return hashlib.sha256(json.dumps([package_digest(), parts]).encode()).hexdigest()
 

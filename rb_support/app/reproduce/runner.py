@@ -251,7 +251,7 @@ def refresh_outputs(path: Path, executed: nbformat.NotebookNode) -> None:
     ReportError
         Naming the code cell whose output shows a folder of this machine, mostly by a warning.
     """
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)
     pairs = zip(notebook.cells, executed.cells, strict=True)
     for number, (cell, ran) in enumerate((pair for pair in pairs if pair[0].cell_type == "code"), start=1):
         cell.outputs = [_steady(output) for output in ran.outputs if _WIDGET not in output.get("data", {})]
@@ -275,7 +275,7 @@ def _steady(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _write(path: Path, notebook: nbformat.NotebookNode) -> None:
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     write_atomically(path, (text.rstrip("\n") + "\n").encode(errors="replace"))
 
 
