@@ -90,7 +90,7 @@ def _printed() -> pd.DataFrame:
 
 def beside_paper(table6: pd.DataFrame) -> pd.DataFrame:
     """`savings` with the column paper_saving, what Table 6 prints (NaN where it prints nothing)."""
-    printed = _printed().set_axis([0.5, 0.8], axis=1).stack().rename("paper_saving")
+    printed = pd.Series(_printed().set_axis([0.5, 0.8], axis=1).stack(), name="paper_saving")
     return table6.join(printed, on=["benchmark", "target"])
 
 
