@@ -56,7 +56,7 @@ def on_this_machine(
     encode = encoder(embedding, [text for text in routed.X.index if text in learnt])
     timed = {name: router for (taught, name), router in routed.routers.items() if taught == training}
     prompts = [text for part in on.benchmarks.values() for text in part.frame["prompt"][:singles]]
-    hourly = paper.routellm_overhead().set_index("router")["machine_usd_per_hour"][SW]
+    hourly = float(paper.routellm_overhead().set_index("router")["machine_usd_per_hour"][SW])
     return measure(timed, prompts, encode, usd_per_hour=hourly, singles=min(singles, len(prompts)))
 
 

@@ -90,10 +90,8 @@ def _printed() -> pd.DataFrame:
 
 def beside_paper(table6: pd.DataFrame) -> pd.DataFrame:
     """`savings` with the column paper_saving, what Table 6 prints (NaN where it prints nothing)."""
-    printed = (
-        _printed().set_axis([0.5, 0.8], axis=1).melt(None, None, "target", "paper_saving", ignore_index=False)
-    )
-    return table6.join(printed.set_index("target", append=True), on=["benchmark", "target"])
+    printed = pd.Series(_printed().set_axis([0.5, 0.8], axis=1).stack(), name="paper_saving")
+    return table6.join(printed, on=["benchmark", "target"])
 
 
 def own_prices(outcomes: Outcomes, tables: Mapping[str, PairScores]) -> dict[str, tuple[float, float]]:

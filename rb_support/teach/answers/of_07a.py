@@ -18,7 +18,9 @@ TEN = (0.1, 0.2, 0.2, 0.3, 0.5, 0.6, 0.6, 0.6, 0.8, 0.9)
 
 def _area(rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> float | None:
     curve = pairs.threshold_sweep(rate, strong, weak)
-    return pairs.apgr(*curve, float(np.asarray(weak).mean()), float(np.asarray(strong).mean()))
+    return pairs.apgr(
+        *curve, float(np.asarray(weak, dtype=float).mean()), float(np.asarray(strong, dtype=float).mean())
+    )
 
 
 def _of_gains(gains: ArrayLike) -> float:
