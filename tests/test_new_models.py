@@ -53,6 +53,18 @@ def test_what_prompts_tell_is_gained_and_what_they_do_not_is_not():
     assert new_model_figure(table.reset_index()).axes[0].get_title("left") == "signal\n(6 models)"
 
 
+def test_an_interval_covers_models_and_splits():
+    """Two models that gain .1 and .3, the first split .1 less than the second: errors .1 and .05."""
+    gains = {(0, "a"): 0.05, (0, "b"): 0.25, (1, "a"): 0.15, (1, "b"): 0.35}
+    rows = [(split, model, "few labels", 0, 0, gain) for (split, model), gain in gains.items()]
+    rows += [(split, model, new_models.FULL, 9, 0, 0.4) for split, model in gains]
+    rows += [(split, model, new_models.PLACEBO, 9, 0, 0.0) for split, model in gains]
+    found = pd.DataFrame(rows, columns=["split", "model", "way", "labels", "draw", "gain"])
+    row = new_models.summary({"made": found}).iloc[0]
+    assert row["gain"] == pytest.approx(0.2)
+    assert row["high"] - row["gain"] == pytest.approx(1.96 * np.hypot(0.1, 0.05))
+
+
 def test_a_gain_is_apgr_above_a_half_of_every_pair():
     """Both gains of the strong model first: PGR 1/2, 1, 1, 1, so APGR is 3/4."""
     scores = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])

@@ -239,7 +239,7 @@ def origin_of(tables: Mapping[str, ModelScores], otherwise: Origin) -> Origin:
 
 
 def leave_one_out(
-    table: ModelScores, X: ArrayLike, *, rng: np.random.Generator, splits: int = 2, draws: int = 3
+    table: ModelScores, X: ArrayLike, *, rng: np.random.Generator, splits: int = 4, draws: int = 3
 ) -> pd.DataFrame:
     """Each model of a table taken for a new one in turn: what routing between it and a known model gains.
 
@@ -328,7 +328,8 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     A row per table and number of labels: table, models, labels (0 for none, NaN for all), gain, low and high
-    (mean over the models, and its 95% interval over models and splits by resampled models), placebo (97.5%
+    (mean over the models, and its 95% interval: the errors of a mean over models and of one over splits and
+    draws of labels, added as independent ones are), placebo (97.5%
     quantile of the mean gain of predictions dealt out at random), full (gain of a regression with all labels)
     and share of it; NaN where `full` itself is not above the placebo.
     """
@@ -345,12 +346,18 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         ]
         for way, labels in counts:
             values = means[way][labels].to_numpy()
-            reach = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+            again = table[(table["way"] == way) & (table["labels"] == labels)].groupby("split")["gain"].mean()
+            reach = 1.96 * float(np.hypot(_error(values), _error(again.to_numpy())))
             mean = float(values.mean())
             told = (name, len(values), labels if way == FEW else np.nan, mean, mean - reach, mean + reach)
             rows.append((*told, placebo, full, mean / whole))
     columns = ["table", "models", "labels", "gain", "low", "high", "placebo", "full", "share"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _error(values: Array) -> float:
+    """Standard error of a mean; NaN of a single value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
 def worth(table: pd.DataFrame) -> pd.DataFrame:

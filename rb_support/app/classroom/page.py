@@ -7,6 +7,7 @@ import importlib
 import re
 import struct
 from collections.abc import Callable
+from functools import cache
 from html import escape
 from pathlib import Path
 from types import ModuleType
@@ -98,8 +99,22 @@ class _Renderer(IPythonRenderer):
         return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
 
+_KNOWN_OTHERWISE = {
+    r"\\arg\s*\\(min|max)": r"\\arg\1",
+    r"\\arg(?![a-zA-Z])": r"\\operatorname{arg}",
+    r"\\operatorname\*": r"\\operatorname",
+    r"\\mathbb\{1\}": "𝟙",
+}
+"""What the converter does not know, in words that it knows."""
+
+
+@cache
 def mathml(latex: str, display: str = "inline") -> str:
-    r"""A formula as MathML.
+    r"""A formula of LaTeX as a `<math>` element, which browsers draw by themselves.
+
+    Parameters
+    ----------
+    display : "inline" or "block".
 
     Raises
     ------
@@ -109,10 +124,16 @@ def mathml(latex: str, display: str = "inline") -> str:
     >>> "<mi>&#x003BB;</mi>" in mathml(r"\lambda")
     True
     """
-    source = re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}", latex.strip())
-    made: str = extra("latex2mathml.converter").convert(source, display=display)
-    if unknown := re.search(r"\\[a-zA-Z]+", made):
-        raise ClassroomError(f"the formula ${latex.strip()}$ cannot be set: {unknown[0]} is not known")
+    source = latex.strip()
+    for theirs, ours in _KNOWN_OTHERWISE.items():
+        source = re.sub(theirs, ours, source)
+    convert = extra("latex2mathml.converter").convert
+    try:
+        made: str = convert(source, display=display)
+    except Exception as error:  # the converter has a class of its own for each of some twenty mistakes
+        raise ClassroomError(f"the formula ${latex}$ cannot be set ({type(error).__name__})") from error
+    if unknown := re.search(r"\\\w*", re.sub(r"<[^>]*>", " ", made)):
+        raise ClassroomError(f"the formula ${latex}$ cannot be set: {unknown[0]} is not known")
     return made
 
 
