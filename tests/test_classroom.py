@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -520,14 +519,6 @@ def test_paper_shows_code_but_what_is_folded_and_no_local_link(made: Path) -> No
     assert "<title>00 · Made</title>" in html
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    found = next(filter(None, map(shutil.which, paper.BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium, Chrome or Edge is found")
-    return found
-
-
 def pages_of(pdf: Path) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
 
@@ -548,20 +539,16 @@ def test_the_handout_is_one_page(tmp_path: Path, chromium: str) -> None:
 # In a real browser
 
 
-@pytest.fixture(scope="session")
-def window(chromium: str) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def window(browser: Any) -> Any:
     """A browser's window at 1280 x 720; its `said` lists console messages, errors and requests that leave."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 720})
-        opened.said = []
-        opened.on("console", lambda message: opened.said.append(message.text))
-        opened.on("pageerror", lambda error: opened.said.append(str(error)))
-        opened.on("requestfailed", lambda request: opened.said.append(request.url))
-        opened.on("request", lambda request: opened.said.extend(_leaving(request.url)))
-        yield opened
-        browser.close()
+    opened = browser.new_page(viewport={"width": 1280, "height": 720})
+    opened.said = []
+    opened.on("console", lambda message: opened.said.append(message.text))
+    opened.on("pageerror", lambda error: opened.said.append(str(error)))
+    opened.on("requestfailed", lambda request: opened.said.append(request.url))
+    opened.on("request", lambda request: opened.said.extend(_leaving(request.url)))
+    return opened
 
 
 def _leaving(url: str) -> list[str]:

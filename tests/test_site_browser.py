@@ -1,22 +1,16 @@
 """The site in a real browser, opened from its folder: nothing fetched, nothing in the console, all works."""
 
 import re
-import shutil
 
 import pytest
 from conftest import ROOT
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need the extra 'browser'")
 axe = pytest.importorskip(
     "axe_core_python.sync_playwright", reason="the browser tests need the extra 'browser'"
 )
 pytest.importorskip("myst_nb", reason="the site needs the extra 'site'")
 
 import site_made  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no chromium or google-chrome on the path", allow_module_level=True)
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 KINDS_OF_PAGES = [
@@ -40,14 +34,6 @@ KINDS_OF_PAGES = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return site_made.built(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

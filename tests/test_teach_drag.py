@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from importlib import import_module
 from typing import Any
 
@@ -82,13 +81,9 @@ script.default.render({ model, el: document.getElementById("el") });
 </script></body></html>"""
 
 
-def test_mouse_and_keys_move_a_point() -> None:
+def test_mouse_and_keys_move_a_point(browser: Any) -> None:
     """In a real browser, with this process as the kernel."""
     pytest.importorskip("anywidget")
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium")
     from rb_support.teach.plane import _SCRIPT, Plane
 
     plane = Plane(FIVE, (1, 9), "ABCDE")
@@ -98,31 +93,29 @@ def test_mouse_and_keys_move_a_point() -> None:
         plane.points = points
         return {name: getattr(plane, name) for name in names}
 
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.expose_function("kernel", kernel)
-        page.set_content(PAGE % (json.dumps(kernel(FIVE)), json.dumps(_SCRIPT)))
-        said = page.locator("p")
-        assert said.text_content() == "hull ABC, AIQ 0.650"
-        mark = page.get_by_role("slider", name="D, quality")
-        box = mark.locator("circle").nth(1).bounding_box()
-        page.mouse.move(box["x"] + 6, box["y"] + 6)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 6, page.locator("svg").bounding_box()["y"] + 1, steps=5)
-        page.mouse.up()
-        page.wait_for_function("document.querySelectorAll('g')[3].getAttribute('aria-valuenow') === '1.000'")
-        cost, quality = plane.points[3]
-        assert quality == 1 and cost == pytest.approx(5, abs=0.05)  # no higher than the plane
-        assert said.text_content() == plane.says
-        page.mouse.move(box["x"] + 200, box["y"])  # the button is up: nothing moves
-        mark.focus()
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("ArrowDown")
-        page.wait_for_function("document.querySelectorAll('g')[3].getAttribute('aria-valuenow') === '0.975'")
-        assert plane.points[3] == pytest.approx([cost + 0.2, 0.975])
-        assert mark.get_attribute("aria-valuetext").endswith("on the hull")
-        assert not faults
-        browser.close()
+    page = browser.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.expose_function("kernel", kernel)
+    page.set_content(PAGE % (json.dumps(kernel(FIVE)), json.dumps(_SCRIPT)))
+    said = page.locator("p")
+    assert said.text_content() == "hull ABC, AIQ 0.650"
+    mark = page.get_by_role("slider", name="D, quality")
+    box = mark.locator("circle").nth(1).bounding_box()
+    page.mouse.move(box["x"] + 6, box["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 6, page.locator("svg").bounding_box()["y"] + 1, steps=5)
+    page.mouse.up()
+    page.wait_for_function("document.querySelectorAll('g')[3].getAttribute('aria-valuenow') === '1.000'")
+    cost, quality = plane.points[3]
+    assert quality == 1 and cost == pytest.approx(5, abs=0.05)  # no higher than the plane
+    assert said.text_content() == plane.says
+    page.mouse.move(box["x"] + 200, box["y"])  # the button is up: nothing moves
+    mark.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelectorAll('g')[3].getAttribute('aria-valuenow') === '0.975'")
+    assert plane.points[3] == pytest.approx([cost + 0.2, 0.975])
+    assert mark.get_attribute("aria-valuetext").endswith("on the hull")
+    assert not faults
+    page.close()
