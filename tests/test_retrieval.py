@@ -286,7 +286,7 @@ def test_simulated_items_of_a_real_run_say_that_they_are_simulated(tmp_path):
     for ending in ("md", "tex", "html"):
         assert "SIMULATED data" in (tmp_path / "real" / f"rb-tab-rag.{ending}").read_text()
     page = (tmp_path / "real" / "index.html").read_text()
-    assert "no real data exist" in page and ">simulated</span>" in page
+    assert "No real data exist" in page and ">simulated</span>" in page
     assert pd.read_csv(tmp_path / "real" / "claims.csv")["data"].unique().tolist() == ["simulated"]
 
 

@@ -339,7 +339,7 @@ def test_the_deleted_rag_rows_are_fetched_only_on_trust(
 ) -> None:
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("RB_DATA_DIR", raising=False)
-    monkeypatch.setattr("rb_support.sources.files.pooch.HTTPDownloader", Downloader)
+    monkeypatch.setattr("pooch.HTTPDownloader", Downloader)
     monkeypatch.setattr(Downloader, "body", assemble(old_frame(wide(), "2.0")))
     refused = CliRunner().invoke(app, ["fetch", "routerbench-rag"])
     assert (refused.exit_code, Downloader.asked) == (1, "")
