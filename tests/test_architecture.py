@@ -18,7 +18,7 @@ FLOORS = [
 SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "catalog"), ("outcomes", "cache"), ("outcomes", "visible"), ("simulate", "paper"),
     ("sources", "answers"), ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"),
-    ("verdicts", "frontier"), ("deploy", "routers"), ("deploy", "preference"),
+    ("verdicts", "frontier"), ("teach", "report"), ("deploy", "routers"), ("deploy", "preference"),
     ("__main__", "app"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))

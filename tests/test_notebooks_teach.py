@@ -148,6 +148,16 @@ def test_what_is_to_be_seen_is_prose_with_its_source_folded(path):
 
 
 @each
+def test_every_picture_says_what_data_it_shows(path):
+    """Saved figures do, others are signed; only numbers made up to explain need not (`teach.drag`)."""
+    for cell in cells(path):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            assert re.search(r"save_figure\(|\bsign\(|origin=\w+\.origin|teach\.drag\(", cell.source), (
+                cell.source
+            )
+
+
+@each
 def test_books_are_kept_in_one_folded_cell_at_the_end(path):
     code = [cell for cell in cells(path) if cell.cell_type == "code"]
     *before, last = code

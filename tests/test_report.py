@@ -529,16 +529,13 @@ def test_a_table_of_seconds_says_seconds_on_its_cost_axis():
 
 
 def test_the_gallery_sets_statements_beside_the_item_they_are_about() -> None:
-    record = {"paper": "RouterBench", "item": "Figure 1"}
-    places = [
-        "RouterBench Figure 1, sec. 1",
-        "RouterBench Figure 12",
-        "RouteLLM Figure 1",
-        "RouterBench sec.",
-    ]
-    about = gallery.claims_about(record, [{"where": place} for place in places])
-    assert about == [{"where": places[0]}]
-    assert gallery.claims_about({"paper": "own", "item": ""}, [{"where": "own table"}]) == []
+    record = {"paper": "RouterBench", "item": "Figure 1", "section": "sec. 1", "notebook": "01a_x"}
+    wheres = ["RouterBench Figure 1", "RouterBench sec. 1", "RouterBench Figure 12", "RouteLLM Figure 1", ""]
+    claims = [{"where": where, "notebook": "01a_x"} for where in wheres]
+    others = [{"where": wheres[0], "notebook": "02_x"}]
+    assert gallery.claims_about(record, claims + others) == claims[:2]
+    own = {"paper": "own", "item": "", "section": "", "notebook": "01a_x"}
+    assert gallery.claims_about(own, [{"where": "own table", "notebook": "01a_x"}]) == []
 
 
 def test_a_figure_is_described_for_those_who_cannot_see_it(tmp_path: Path) -> None:

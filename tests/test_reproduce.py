@@ -434,7 +434,7 @@ SLIDER = """
 from rb_support.teach import explore
 def draw(fig, k=2):
     fig.subplots().plot([0, k])
-explore(draw, strip={"k": (1, 2, 3)}, k=(1, 3))
+explore(draw, strip={"k": (1, 2, 3)}, origin=None, k=(1, 3))
 """
 
 

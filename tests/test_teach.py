@@ -16,8 +16,10 @@ from conftest import ROOT
 from matplotlib.figure import Figure
 
 from rb_support import teach
+from rb_support.outcomes import Origin
 from rb_support.teach import widgets
 
+MADE = Origin("simulated", "made rows")
 DRAWN: list[tuple[float, str]] = []
 
 
@@ -35,11 +37,14 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_explore_leaves_a_strip_and_redraws_one_picture(displayed: list[Any]) -> None:
-    teach.explore(titled, strip={"cost": (0.0, 2.0, 4.0)}, cost=(0.0, 4.0, 0.5), router=["mlp", "knn"])
+    teach.explore(
+        titled, strip={"cost": (0.0, 2.0, 4.0)}, origin=MADE, cost=(0.0, 4.0, 0.5), router=["mlp", "knn"]
+    )
     strip, box = displayed
     assert isinstance(strip, Figure) and isinstance(box, ipywidgets.VBox)
     assert [part.axes[0].get_title("center") for part in strip.subfigs] == ["knn 0", "knn 2", "knn 4"]
     assert [part.get_suptitle() for part in strip.subfigs] == ["cost = 0", "cost = 2", "cost = 4"]
+    assert [text.get_text() for text in strip.texts] == ["SIMULATED data — made rows"]
     picture, *controls = box.children
     assert [control.description for control in controls] == ["cost", "router"]
     before = picture.value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from rb_support.paper import ARXIV, Column, column
-from rb_support.report.gallery import read_claims, read_records
+from rb_support.report.gallery import claims_about, read_claims, read_records
 from rb_support.report.render import cell, inline_table
 
 KINDS = ("simulated", "real")
 _THUMB = 420  # pixels wide
-_LABEL = re.compile(r"(?:Figure|Table) \w+|sec\. [\d.]+|App\. \w+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def items(figures: Path) -> list[Item]:
     return [
         Item(
             [
-                _shown(figures / kind, records[kind][name], claims[kind])
+                Shown(figures / kind, records[kind][name], claims_about(records[kind][name], claims[kind]))
                 for kind in KINDS
                 if name in records[kind]
             ]
@@ -121,15 +119,6 @@ def items(figures: Path) -> list[Item]:
 def front(found: list[Item]) -> Shown:
     """What the first page shows: routers against what knows nothing, on real rows."""
     return next(shown for item in found for shown in item.on if item.id == "rb-fig4" and shown.kind == "real")
-
-
-def _shown(folder: Path, record: dict[str, Any], claims: list[dict[str, str]]) -> Shown:
-    """An item with the statements of its notebook that name its figure, table or section."""
-    labels = set(_LABEL.findall(f"{record['item']} {record['section']}"))
-    mine = [
-        c for c in claims if c["notebook"] == record["notebook"] and labels & set(_LABEL.findall(c["where"]))
-    ]
-    return Shown(folder, record, mine)
 
 
 def pages(root: Path, found: list[Item]) -> Iterator[tuple[str, bytes]]:

@@ -17,7 +17,7 @@ from rb_support.report.figures import (
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.preference_figures import labels_figure, plot_call_performance
 from rb_support.report.query_figures import plot_choice, query_grid
-from rb_support.report.render import shown
+from rb_support.report.render import shown, sign
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
 
@@ -49,5 +49,6 @@ __all__ = [
     "plot_without",
     "router_style",
     "shown",
+    "sign",
     "use_style",
 ]

@@ -44,11 +44,8 @@ def live_steps(
     -------
     A row per box, for `construction_figure`.
     """
-    turns, areas, (cost, quality) = (
-        sum(len(query.turns) for query in queries),
-        comparison.aiq(),
-        comparison.oracle,
-    )
+    turns = sum(len(query.turns) for query in queries)
+    areas, (cost, quality) = comparison.aiq(), comparison.oracle
     models, answers = graded["model"].nunique(), graded["answers"].sum()
     exact = graded["task"].isin([task.name for task in asked if task.metric != "judge"])
     matched, name = graded.loc[exact, "answers"].sum(), router.split(" ")[0]

@@ -20,6 +20,7 @@ from rb_support.visible import visible
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict", "needs"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
+_LABEL = re.compile(r"(?:Figure|Table) \w+|sec\. [\d.]+|App\. \w+(?:\.\d+)?")
 _ORDER = {id: place for place, id in enumerate(ITEMS)}
 
 Record = dict[str, Any]
@@ -177,9 +178,14 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
 
 
 def claims_about(record: Record, claims: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The claims that name an item of the papers as the place where they stand."""
-    label = re.compile(rf"{record['paper']} {record['item']}(?![\d.])")
-    return [claim for claim in claims if record["item"] and label.search(claim["where"])]
+    """The claims of an item's notebook that name its figure, table or section as their place."""
+    labels = set(_LABEL.findall(f"{record['item']} {record['section']}"))
+    return [
+        claim
+        for claim in claims
+        if (claim["notebook"] == record["notebook"] and record["paper"] in claim["where"])
+        and labels & set(_LABEL.findall(claim["where"]))
+    ]
 
 
 def _shown_too(folder: Path, other: str) -> bool:

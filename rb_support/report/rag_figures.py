@@ -71,7 +71,7 @@ def news_figure(by_share: pd.DataFrame, names: Sequence[str], dashed: str) -> Fi
         x = rows.index.to_numpy(dtype=float) + 0.008 * i
         ax.errorbar(x, y, ends, marker="o", capsize=2, label=name, **look)
     ax.axhline(0, color="black", linewidth=0.8)
-    ax.set(xlabel="share of questions on news", ylabel="honest AIQ above zero", title="SIMULATED data")
+    ax.set(xlabel="share of questions on news", ylabel="honest AIQ above zero")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
@@ -95,6 +95,6 @@ def pairs_figure(step: Comparison, lines: Mapping[str, str]) -> Figure:
         for marker, (cost, quality) in zip("oXs", points[:, g], strict=True):
             ax.plot(cost, quality, marker, color=color)
     cost_axis(ax, log=True)
-    ax.set(ylabel="mean quality", title="SIMULATED answers (dot: no search, cross: 1 passage, square: 5)")
+    ax.set(ylabel="mean quality", title="dot: no search, cross: 1 passage, square: 5")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig

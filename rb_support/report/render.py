@@ -68,7 +68,7 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
         use_style()
         FigureCanvasAgg(fig)  # letters are as wide on the bitmap as on any screen or page
         legible(fig)
-        _add_footer(fig, item, origin)
+        sign(fig, origin, item)
         contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
         for ending, content in contents.items():
             if limit and len(content) > limit:
@@ -102,8 +102,14 @@ def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
     return content
 
 
-def _add_footer(fig: Figure, item: str, origin: Origin) -> None:
-    """Write the data line and the item's id under everything the figure shows; repeated calls replace it."""
+def sign(fig: Figure, origin: Origin, item: str = "") -> None:
+    """Write what data it shows under everything in a figure; repeated calls replace the line.
+
+    Parameters
+    ----------
+    origin : where the rows come from.
+    item : id of an item that is saved.
+    """
     for text in [text for text in fig.texts if text.get_gid() == _FOOTER]:
         text.remove()
     fig.draw_without_rendering()
@@ -114,7 +120,7 @@ def _add_footer(fig: Figure, item: str, origin: Origin) -> None:
     _part_label_and_legend(fig)
     box, (width, height) = fig.get_tightbbox(), fig.get_size_inches()
     below = box.x0 / width, (box.y0 - 1 / 12) / height  # a twelfth of an inch under the lowest thing drawn
-    words = "\n".join(wrap(f"{data_line(origin)}  ·  {item}", 150))
+    words = "\n".join(wrap("  ·  ".join(filter(None, [data_line(origin), item])), 150))
     weight, color = "bold" if origin.kind == "simulated" else "normal", KIND_COLOR[origin.kind]
     fig.text(*below, words, gid=_FOOTER, ha="left", va="top", fontsize=7.5, color=color, fontweight=weight)
     legible(fig)
@@ -190,8 +196,10 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
         lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
     )
     numeric = {name: pd.api.types.is_numeric_dtype(dtype) for name, dtype in flat.dtypes.items()}
-    for name in [name for name in flat.columns if _bounds(name) <= set(flat.columns)]:
-        low, high = sorted(_bounds(name), reverse=True)
+    for name in flat.columns:
+        low, high = _bounds(name)
+        if low not in numeric or high not in numeric:
+            continue
         words[name] = [
             value if {below, above} == {"–"} else f"{value} [{below}, {above}]"
             for value, below, above in words[[name, low, high]].itertuples(index=False)
@@ -202,10 +210,10 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     return Table(words, right)
 
 
-def _bounds(name: str) -> set[str]:
-    """Columns that hold the ends of a number's interval."""
-    stem = {"honest_minus_zero": "honest"}.get(name, name)
-    return {f"{stem}_low", f"{stem}_high"}
+def _bounds(name: str) -> tuple[str, str]:
+    """Columns that hold the lower and the upper end of a number's interval."""
+    stem = "honest" if name == "honest_minus_zero" else name
+    return f"{stem}_low", f"{stem}_high"
 
 
 def show_alike() -> None:

@@ -89,8 +89,8 @@ def _fonts(words: str, weight: str | int) -> tuple[list[str], frozenset[str]]:
         if not found.get(best):
             letters = visible("".join(sorted(lacking)))
             warnings.warn(
-                f"no font here has {letters} of {short(words)!r}: they are drawn as their codes; "
-                "install a font that has them, such as Noto Sans CJK",
+                f"no font here has {letters} of {short(words)!r}: they are drawn as their codes; install a "
+                "font that has them, such as Noto Sans CJK",
                 stacklevel=3,
             )
             break

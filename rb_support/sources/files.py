@@ -107,8 +107,8 @@ def locate(name: str | Source, *, allow_unverified: bool = False) -> Located:
     missing = [file for file, here in found.items() if here is None]
     if missing:
         raise MissingSourceError(
-            f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run "
-            f"`{_FETCH} {source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in RB_DATA_DIR "
+            f"{source.name} is not at hand ({len(missing)} of {len(found)} files): run `{_FETCH} "
+            f"{source.name}`, or set RB_DATA_DIR to a folder that holds it; looked in RB_DATA_DIR "
             f"({data_dir() or 'not set'}) and {downloads_dir()}, first for {missing[0].name} "
             f"({missing[0].address}){search.unread}"
         )
@@ -265,8 +265,8 @@ class _Search:
             )
         return (
             f"{path} is not the published {file.name}: it has {path.stat().st_size:,} bytes and sha256 "
-            f"{found}, expected are {_size(file)} bytes and sha256 {expected}; delete it, or run "
-            f"`{_FETCH} {self.owner}` for a sound copy in the cache"
+            f"{found}, expected are {_size(file)} bytes and sha256 {expected}; delete it, or run `{_FETCH} "
+            f"{self.owner}` for a sound copy in the cache"
         )
 
     def state(self, file: SourceFile) -> FileState:

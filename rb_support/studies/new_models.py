@@ -37,8 +37,8 @@ from rb_support.verdicts import Estimate
 Array = NDArray[np.float64]
 
 NOTE = (
-    "Intervals are of the mean over models. A share of the full gain stands only where that is above luck."
-    " APGR, not AIQ: most tables have no cost a query; no policy is chosen on the rows judged on."
+    "Intervals are of the mean over models. A share of the full gain stands only where that is above luck. "
+    "APGR, not AIQ: most tables have no cost a query; no policy is chosen on the rows judged on."
 )
 """What goes with the record of the figure."""
 

@@ -36,15 +36,13 @@ def battles(counts: pd.DataFrame) -> str:
     first, won = counts.iloc[0], counts["strong class wins"]
     head = (
         f"Of {first['battles']:,.0f} battles in {counts.index[0]}, {first['strong against weak']:,.0f} are "
-        "between the "
-        f"strong and the weak class. The strong one wins {won.min():.1%}"
+        f"between the strong and the weak class. The strong one wins {won.min():.1%}"
     )
     if not exceeds(won.max(), won.min()):
         return f"{head} of these."
     return (
-        f"{head} of such battles in {won.idxmin()} and {won.max():.1%} in {won.idxmax()}: each kind of "
-        "label has a level "
-        "of its own, as what one calls a win another calls a tie."
+        f"{head} of such battles in {won.idxmin()} and {won.max():.1%} in {won.idxmax()}: each kind of label "
+        "has a level of its own, as what one calls a win another calls a tie."
     )
 
 
@@ -78,8 +76,7 @@ def ratings(tiers: pd.DataFrame, votes: Battles, strong: str, *, papers: bool) -
     if papers and len(distance):
         said.append(
             f"{(distance == 0).sum()} of {len(distance)} models fall into the paper's tier, and "
-            f"{(distance <= 1).sum()} into it "
-            "or a neighbouring one."
+            f"{(distance <= 1).sum()} into it or a neighbouring one."
         )
     return " ".join(said)
 
@@ -118,12 +115,9 @@ def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
     mine = ", this one among them" if turned[query] else ""
     return (
         f"Of {len(near.share):,} battles those shown have {heard[0]:.1%} of the weight at γ = {usual:g} and "
-        f"{heard[1]:.1%} at "
-        f"γ = {sharp:g}; so the win rates of all queries lie within {spread[0]:.3f} of each other, and "
-        f"within {spread[1]:.3f}. With "
-        f"the strong model's share of all wins, {alpha:.3f}, as the threshold, the decision hangs on γ for "
-        f"{turned.sum()} of "
-        f"{len(near.queries)} queries{mine}."
+        f"{heard[1]:.1%} at γ = {sharp:g}; so the win rates of all queries lie within {spread[0]:.3f} of "
+        f"each other, and within {spread[1]:.3f}. With the strong model's share of all wins, {alpha:.3f}, as "
+        f"the threshold, the decision hangs on γ for {turned.sum()} of {len(near.queries)} queries{mine}."
     )
 
 
@@ -151,9 +145,8 @@ def order(
     low, high = chance.loc[["apgr"], ["low", "high"]].to_numpy(dtype=float)[0].tolist()
     lies = "above" if exceeds(area, high) else "below" if exceeds(low, area) else "inside"
     return (
-        f"{alone} The order has APGR {area:.3f}, {lies} the interval of random orders of these very "
-        f"queries, {low:.3f} to "
-        f"{high:.3f}; half of the gap takes {reached:.1%} of the calls."
+        f"{alone} The order has APGR {area:.3f}, {lies} the interval of random orders of these very queries, "
+        f"{low:.3f} to {high:.3f}; half of the gap takes {reached:.1%} of the calls."
     )
 
 
@@ -180,8 +173,8 @@ def training(losses: pd.DataFrame, name: str) -> str:
     after = "What is learnt after the dot is these battles by heart, so" if rose else "So"
     return (
         f"On {name} matrix factorization's held-out loss {goes} nats (mean of its members) and ends at "
-        f"{run['last']:.3f}, "
-        f"while the training loss goes to {run['train']:.3f}. {after} the weights at the dot are kept."
+        f"{run['last']:.3f}, while the training loss goes to {run['train']:.3f}. {after} the weights at the "
+        "dot are kept."
     )
 
 
@@ -202,8 +195,8 @@ def standing(stands: pd.DataFrame) -> str:
     if not lines:
         return NO_GAP
     head = (
-        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled "
-        "labels, and so many surely below random:"
+        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled labels, "
+        "and so many surely below random:"
     )
     return f"{head} {'; '.join(lines)}. The best of several is flattered."
 
@@ -243,10 +236,9 @@ def held_out(losses: pd.DataFrame, bins: pd.DataFrame) -> str:
     timid = bins[bins["router"] == SW].groupby("training")[["predicted", "won"]].agg(np.ptp).max()
     return (
         f"Of {len(losses)} win models {better} are surely better than the base rate, and {worse} surely "
-        "worse. Between bins of one "
-        f"set SW ranking's win rates differ by {timid['predicted']:.3f} at most, and what came out by "
-        f"{timid['won']:.3f}. Steeper than "
-        "the diagonal is too timid, flatter too sure of itself."
+        f"worse. Between bins of one set SW ranking's win rates differ by {timid['predicted']:.3f} at most, "
+        f"and what came out by {timid['won']:.3f}. Steeper than the diagonal is too timid, flatter too sure "
+        "of itself."
     )
 
 
@@ -268,9 +260,8 @@ def below(by_category: pd.DataFrame, orders: pd.DataFrame, where: tuple[str, str
     if len(mine) < 2:
         return f"{head} It has one category, so its inside is all there is to order."
     return (
-        f"{head} SW ranking sends first *{first['category']}*, where the gap is {first['gap']:.2f}, and "
-        f"last *{last['category']}*, "
-        f"where it is {last['gap']:.2f}."
+        f"{head} SW ranking sends first *{first['category']}*, where the gap is {first['gap']:.2f}, and last "
+        f"*{last['category']}*, where it is {last['gap']:.2f}."
     )
 
 
@@ -339,11 +330,9 @@ def golden(curve: labels.Curve, worth: pd.DataFrame) -> str:
     own_words = ": too few labels to *choose* by" if few else ""
     return (
         f"With {worth['labels'].max():,} labels, on {len(curve.test):,} questions: chosen by further "
-        "questions APGR "
-        f"{rest['apgr']:.3f}, a lead over SW ranking of {lead(rest)}; chosen by its own labels "
-        f"{own['apgr']:.3f}, "
-        f"{lead(own)}{own_words}. Runs on shuffled labels, which still sort by subject and form, lie between "
-        f"{blind.min():.3f} and {blind.max():.3f}: a lead counts above those."
+        f"questions APGR {rest['apgr']:.3f}, a lead over SW ranking of {lead(rest)}; chosen by its own "
+        f"labels {own['apgr']:.3f}, {lead(own)}{own_words}. Runs on shuffled labels, which still sort by "
+        f"subject and form, lie between {blind.min():.3f} and {blind.max():.3f}: a lead counts above those."
     )
 
 
@@ -392,9 +381,8 @@ def findings(
     lines = [
         f"The best trained routers: {tops or 'none, as there is no gap'}.",
         f"Of {sums['trained']} routers judged, {sums['above']} are surely above random and shuffled labels, "
-        "and "
-        f"{sums['below']} surely below random; {better} of {len(losses)} predict held-out battles surely "
-        "better than the base rate.",
+        f"and {sums['below']} surely below random; {better} of {len(losses)} predict held-out battles "
+        "surely better than the base rate.",
         f"SW ranking {hears}: with {len(near.share):,} battles most queries get a win rate between "
         f"{low:.3f} and {high:.3f}.",
         turning(mixed),

@@ -7,12 +7,11 @@ from importlib.util import find_spec
 from string import ascii_uppercase
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from numpy.typing import ArrayLike
 
-from rb_support.teach.widgets import explore
+from rb_support.teach.widgets import explore, show_strip
 
 
 def drag(
@@ -49,6 +48,7 @@ def drag(
         explore(
             one,
             strip={"quality": strip},
+            origin=None,
             point=list(letters),
             cost=(*domain, (domain[1] - domain[0]) / 40),
             quality=(0.0, 1.0, 0.025),
@@ -56,10 +56,5 @@ def drag(
         return
     from rb_support.teach.plane import Plane
 
-    fig = plt.figure(figsize=(3.4 * len(strip), 2.4), layout="constrained")
-    for part, quality in zip(fig.subfigures(1, len(strip), squeeze=False)[0], strip, strict=True):
-        one(part, quality=quality)
-        part.suptitle(f"quality of {moved} = {quality:g}", fontsize=9)
-    plt.close(fig)
-    display(fig)  # type: ignore[no-untyped-call]
+    show_strip(one, "quality", strip, origin=None, size=(3.4, 2.4))
     display(Plane(start.tolist(), domain, letters))  # type: ignore[no-untyped-call]

@@ -13,11 +13,15 @@ import matplotlib.pyplot as plt
 from IPython.display import SVG, display
 from matplotlib.figure import Figure
 
+from rb_support.outcomes import Origin
+from rb_support.report import sign
+
 
 def explore(
     draw: Callable[..., None],
     *,
     strip: dict[str, Sequence[Any]],
+    origin: Origin | None,
     size: tuple[float, float] = (4.5, 3.2),
     **sliders: Any,
 ) -> None:
@@ -30,17 +34,12 @@ def explore(
     draw : draws into its first argument, a `Figure` or `SubFigure`; the defaults of its other arguments are
         the starting values.
     strip : the one argument that differs along the strip, with its values; the others keep their defaults.
+    origin : where the rows come from, which stands below the pictures; None for numbers made up to explain.
     size : width and height of one picture, in inches.
     sliders : one per argument, as ipywidgets writes them: `(low, high, step)`, a list of choices, a widget.
     """
     [(name, values)] = strip.items()
-    fig = plt.figure(figsize=(size[0] * len(values) * 0.75, size[1] * 0.75), layout="constrained")
-    parts = fig.subfigures(1, len(values), squeeze=False)[0]
-    for part, value in zip(parts, values, strict=True):
-        draw(part, **{name: value})
-        part.suptitle(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}", fontsize=9)
-    plt.close(fig)  # else the notebook shows it once more at the end of the cell
-    display(fig)  # type: ignore[no-untyped-call]
+    show_strip(draw, name, values, origin=origin, size=(size[0] * 0.75, size[1] * 0.75))
 
     start = {key: parameter.default for key, parameter in list(signature(draw).parameters.items())[1:]}
     controls = {
@@ -51,7 +50,9 @@ def explore(
     picture = widgets.Image(format="png")
 
     def redraw(_change: object = None) -> None:
-        picture.value = _png(draw, size, {key: control.value for key, control in controls.items()})
+        fig = plt.figure(figsize=size, layout="constrained")
+        draw(fig, **{key: control.value for key, control in controls.items()})
+        picture.value = _png(fig, origin)
 
     for control in controls.values():
         control.observe(redraw, names="value")
@@ -59,11 +60,37 @@ def explore(
     display(widgets.VBox([picture, *controls.values()]))  # type: ignore[no-untyped-call]
 
 
-def _png(draw: Callable[..., None], size: tuple[float, float], values: dict[str, Any]) -> bytes:
-    fig: Figure = plt.figure(figsize=size, layout="constrained")
-    draw(fig, **values)
+def show_strip(
+    draw: Callable[..., None],
+    name: str,
+    values: Sequence[Any],
+    *,
+    origin: Origin | None,
+    size: tuple[float, float],
+) -> None:
+    """Show pictures side by side, one for each value of an argument.
+
+    Parameters
+    ----------
+    draw, origin : as of `explore`.
+    name, values : the argument and its values.
+    size : width and height of one picture, in inches.
+    """
+    fig = plt.figure(figsize=(size[0] * len(values), size[1]), layout="constrained")
+    for part, value in zip(fig.subfigures(1, len(values), squeeze=False)[0], values, strict=True):
+        draw(part, **{name: value})
+        part.suptitle(f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}", fontsize=9)
+    if origin:
+        sign(fig, origin)
+    plt.close(fig)  # else the notebook shows it once more at the end of the cell
+    display(fig)  # type: ignore[no-untyped-call]
+
+
+def _png(fig: Figure, origin: Origin | None) -> bytes:
+    if origin:
+        sign(fig, origin)
     stream = BytesIO()
-    fig.savefig(stream, format="png", dpi=110)
+    fig.savefig(stream, format="png", dpi=110, bbox_inches="tight")
     plt.close(fig)
     return stream.getvalue()
 

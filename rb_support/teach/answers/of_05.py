@@ -54,8 +54,8 @@ def _always_search(answer: ArrayLike) -> str | None:
     if stays.any():
         gain = scores[stays, 1] - scores[stays, 0]
         return (
-            f"On {stays.sum()} of {len(scores)} questions searching gains no more than {gain.max():.2f}, which does "
-            "not pay its price: a router that leaves the search out there beats always searching."
+            f"On {stays.sum()} of {len(scores)} questions searching gains no more than {gain.max():.2f}, "
+            "which does not pay its price: a router that leaves the search out there beats always searching."
         )
     return None
 
