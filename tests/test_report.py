@@ -49,7 +49,7 @@ from rb_support.report import (
 from rb_support.report.gallery import read_manifest, rebuild, rebuild_all
 from rb_support.report.provenance import code_digest
 from rb_support.report.render import plain, render_csv
-from rb_support.report.store import figures_root
+from rb_support.report.store import MAX_BYTES, figures_root
 from rb_support.simulate import simulate_outcomes
 from rb_support.verdicts import Estimate, Fact
 
@@ -351,6 +351,13 @@ def test_long_table_is_linked_instead_of_shown(tmp_path: Path) -> None:
     report(tmp_path).save_table(pd.DataFrame({"x": range(2000)}), "own-long", title="Long")
     page = (tmp_path / "simulated" / "index.html").read_text()
     assert "<td" not in page and '<a href="own-long.html">' in page
+
+
+def test_tables_are_linked_where_they_would_make_the_gallery_too_heavy(tmp_path: Path) -> None:
+    for number in range(25):
+        report(tmp_path).save_table(pd.DataFrame({"x": range(380)}), f"own-{number}", title="One of many")
+    page = (tmp_path / "simulated" / "index.html").read_text()
+    assert len(page) < MAX_BYTES and "<td" not in page and '<a href="own-7.html">' in page
 
 
 def test_folder_comes_from_argument_then_environment_then_repository(

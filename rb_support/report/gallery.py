@@ -101,6 +101,8 @@ def rebuild(folder: Path, notebook: str | None = None) -> int:
             "claims.csv": table.to_csv(index=False, lineterminator="\n").encode(),
             "index.html": render(folder, records, claims).encode(),
         }
+        if len(contents["index.html"]) > store.MAX_BYTES:  # many tables: they are linked, not shown
+            contents["index.html"] = render(folder, records, claims, tables=False).encode()
         store.write(folder, contents)
     return len(records)
 
@@ -157,9 +159,10 @@ def read_claims(folder: Path) -> list[dict[str, str]]:
     return [{"notebook": part["notebook"], **claim} for part in parts if part for claim in part["claims"]]
 
 
-def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) -> str:
-    """The gallery page: one file that needs nothing but the files beside it."""
+def render(folder: Path, records: list[Record], claims: list[dict[str, str]], *, tables: bool = True) -> str:
+    """The gallery page: one file that needs nothing but the files beside it; tables can be linked instead."""
     kind = "own" if folder.parent.name == "own" else folder.name
+    claims = [{**claim, "place": str(place)} for place, claim in enumerate(claims, start=1)]
     page = fill_template(
         "gallery.html",
         number=cell,
@@ -168,7 +171,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]]) ->
         colors=KIND_COLOR,
         strangers=[record for record in records if record["data"]["kind"] != kind],
         records=[{**record, "versus": []} if _timed(record) else record for record in records],
-        tables={record["id"]: _inline_table(folder, record) for record in records},
+        tables={record["id"]: _inline_table(folder, record) if tables else None for record in records},
         about={record["id"]: claims_about(record, claims) for record in records},
         others=[name for name in ("simulated", "real") if name != kind and _shown_too(folder, name)],
         arxiv=ARXIV,
