@@ -9,7 +9,7 @@ import pytest
 
 from rb_support.catalog import MMLU
 from rb_support.outcomes import Origin, Outcomes
-from rb_support.report import plot_choice, query_grid
+from rb_support.report.query_figures import plot_choice, query_grid
 from rb_support.routers import KNNRouter, decide, lambda_path, mean_cost
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies.one_query import Thought, lambdas, most_moved, think

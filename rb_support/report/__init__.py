@@ -16,7 +16,6 @@ from rb_support.report.figures import (
 )
 from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
 from rb_support.report.preference_figures import labels_figure, plot_call_performance
-from rb_support.report.query_figures import plot_choice, query_grid
 from rb_support.report.render import shown, sign
 from rb_support.report.store import ReportError
 from rb_support.report.style import model_style, router_style, use_style
@@ -36,12 +35,10 @@ __all__ = [
     "mathematics_figure",
     "model_legend",
     "model_style",
-    "query_grid",
     "oracle_figure",
     "panels",
     "plot_call_performance",
     "plot_cascades",
-    "plot_choice",
     "plot_comparison",
     "plot_curve",
     "plot_hull",
