@@ -105,14 +105,14 @@ def honest_aiqs(
     halvings : how many; fewer leave more of a split's luck in.
     """
     parts = turns(n, rng, halvings)
-    rows = _hulls(systems, parts)
+    rows = _hulls(systems, parts, systems)
     paying = parts.pays[:, parts.block].astype(float)
-    points = []
+    points = {}
     for name, system in systems.items():
         most = max(map(len, rows[name]))  # a row that stands there twice adds no area
         even = [np.pad(each, (most - len(each), 0), mode="edge") for each in rows[name]]
-        points.append(np.array([system(weights)[each] for weights, each in zip(paying, even, strict=True)]))
-    areas = np.average(_priced_together(points), axis=0, weights=paying.sum(axis=1))
+        points[name] = np.array([system(weights)[each] for weights, each in zip(paying, even, strict=True)])
+    areas = np.average(_priced_together(points, systems), axis=0, weights=paying.sum(axis=1))
     return dict(zip(systems, areas.tolist(), strict=True))
 
 
@@ -126,21 +126,40 @@ def bootstrap_honest_aiq(
     see the same halvings and resamples. Parameters and returns are those of `bootstrap_aiq`.
     """
     parts = turns(n, rng)
-    rows, sizes, pays = _hulls(systems, parts), parts.sizes, parts.pays
+    drawn = bootstrap_weights(len(parts.sizes), draws, rng)
+    whole, *samples = honest_draws(systems, parts, np.vstack([np.ones(len(parts.sizes)), drawn]))
+    return dict(zip(systems, whole.tolist(), strict=True)), pd.DataFrame(samples, columns=list(systems))
+
+
+def honest_draws(
+    systems: Mapping[str, System], parts: Turns, drawn: Array, spanned_by: Iterable[str] | None = None
+) -> Array:
+    """Honest AIQ (see `honest_aiqs`) of several systems on given resamples of blocks of queries.
+
+    Parameters
+    ----------
+    systems : name -> points as a function of query weights.
+    parts : which blocks choose and which pay, turn by turn.
+    drawn : (draws, blocks) how often each block counts.
+    spanned_by : names of the systems that span the cost domain, all if None. With the same ones, such as the
+        models, areas can be compared whatever else is among the systems.
+
+    Returns
+    -------
+    (draws, systems) areas, in units of quality.
+    """
+    spanning = list(systems if spanned_by is None else spanned_by)
+    rows, counted = _hulls(systems, parts, spanning), drawn * parts.sizes
     used = {name: np.unique(np.concatenate(each)) for name, each in rows.items()}
     totals = {name: parts.totals(systems[name], used[name]) for name in systems}
-    drawn = np.vstack([np.ones(len(sizes)), bootstrap_weights(len(sizes), draws, rng)]) * sizes
-    areas = np.zeros((len(drawn), len(systems)))
-    for turn, paying in enumerate(pays):
-        weights = drawn * paying
+    areas = np.zeros((len(counted), len(systems)))
+    for turn, paying in enumerate(parts.pays):
+        weights = counted * paying
         shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
         columns = {name: np.searchsorted(used[name], rows[name][turn]) for name in systems}
-        points = [np.tensordot(shares, totals[name][:, columns[name]], 1) for name in systems]
-        areas += weights.sum(axis=1, keepdims=True) * _priced_together(points)
-    paid = (drawn @ pays.T).sum(axis=1, keepdims=True)
-    whole, *_ = found = areas / paid
-    estimates = dict(zip(systems, whole.tolist(), strict=True))
-    return estimates, pd.DataFrame(found[1:], columns=list(systems))
+        points = {name: np.tensordot(shares, totals[name][:, columns[name]], 1) for name in systems}
+        areas += weights.sum(axis=1, keepdims=True) * _priced_together(points, spanning)
+    return np.asarray(areas / (counted @ parts.pays.T).sum(axis=1, keepdims=True))
 
 
 def blocks(n: int, rng: np.random.Generator, most: int = BLOCKS) -> NDArray[np.int64]:
@@ -240,8 +259,10 @@ def cross_fitted(
     return np.stack(paid, axis=2)
 
 
-def _hulls(systems: Mapping[str, System], parts: Turns) -> dict[str, list[NDArray[np.intp]]]:
-    """What rows of each system the choosing blocks mix in each turn.
+def _hulls(
+    systems: Mapping[str, System], parts: Turns, spanning: Iterable[str]
+) -> dict[str, list[NDArray[np.intp]]]:
+    """What rows of each system the choosing blocks mix in each turn, on the domain that some span.
 
     They end with the two that are cheapest and dearest on all queries.
     """
@@ -250,17 +271,17 @@ def _hulls(systems: Mapping[str, System], parts: Turns) -> dict[str, list[NDArra
     rows: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}
     for weights in parts.chooses[:, parts.block].astype(float):
         points = {name: system(weights) for name, system in systems.items()}
-        cheapest = min(float(each[:, 0].min()) for each in points.values())
+        cheapest = min(float(points[name][:, 0].min()) for name in spanning)
         for name, each in points.items():
             rows[name].append(np.append(chosen(each, cheapest), ends[name]))
     return rows
 
 
-def _priced_together(points: Sequence[Array]) -> Array:
-    """Areas (..., systems) of points (..., k, 2) as `_hulls` chose them, on the domain that they share."""
-    costs = np.concatenate([each[..., 0] for each in points], axis=-1)
+def _priced_together(points: Mapping[str, Array], spanning: Iterable[str]) -> Array:
+    """Areas (..., systems) of points (..., k, 2) as `_hulls` chose them, on the domain that some span."""
+    costs = np.concatenate([points[name][..., 0] for name in spanning], axis=-1)
     low, high = costs.min(axis=-1), costs.max(axis=-1)
-    return np.stack([priced(each[..., :-2, :], low, high) for each in points], axis=-1)
+    return np.stack([priced(each[..., :-2, :], low, high) for each in points.values()], axis=-1)
 
 
 def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:

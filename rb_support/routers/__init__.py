@@ -7,7 +7,15 @@ A `Cascade` asks first and decides afterwards; `chains` searches for the best; `
 
 from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
 from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades, searched
-from rb_support.routers.decision import LambdaPath, PredictiveRouter, decide, ladder, lambda_path, mean_cost
+from rb_support.routers.decision import (
+    LambdaPath,
+    PredictiveRouter,
+    decide,
+    ladder,
+    lambda_path,
+    mean_cost,
+    predicted_cost,
+)
 from rb_support.routers.evidence import chance_of_knowing_nothing, contrast_error
 from rb_support.routers.judge import LearnedJudge, cross_judged, judge_error, judged_split
 from rb_support.routers.knn import KNNRouter, neighbour_weights
@@ -50,6 +58,7 @@ __all__ = [
     "model_points",
     "neighbour_weights",
     "oracle",
+    "predicted_cost",
     "rerank",
     "rerank_table",
     "searched",

@@ -81,6 +81,19 @@ def mean_cost(train: PartialOutcomes) -> Array:
     return train.points()[:, 0].copy()
 
 
+def predicted_cost(router: PredictiveRouter, train: PartialOutcomes, X: ArrayLike) -> Array:
+    """What calls will cost: the models' mean training costs, (m,), unless the router predicts them, (n, m).
+
+    Parameters
+    ----------
+    router : fitted; one with ``predict_cost(X) -> (n, m)`` in USD per query is asked.
+    train : rows it was fitted on.
+    X : (n, d) embeddings of new queries.
+    """
+    predict = getattr(router, "predict_cost", None)
+    return mean_cost(train) if predict is None else np.asarray(predict(X), dtype=np.float64)
+
+
 def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> Indices:
     """Model called for each query: the best lambda * P - cost (RouterBench sec. 5.1).
 
