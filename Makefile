@@ -22,7 +22,7 @@ SSE := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTI
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce refresh elsewhere processor test lint types unit notebooks lowest lab bench clean \
-  site lite slides student pdf
+  leaderboard site lite slides student pdf
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -54,6 +54,11 @@ reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gal
 
 refresh: $(READY) ## Execute the notebooks in place, so that their committed outputs are fresh
 	$(BIN)/python -m rb_support refresh $(ARGS)
+
+leaderboard: $(READY) ## Compare all routers on the real tables at hand, ten seeds each (half an hour; goes on where it stopped)
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[sweep]'
+	$(BIN)/python -m rb_support sweep --board real --seeds 10 --workers $(JOBS)
+	$(BIN)/python -m rb_support reproduce --data real --only 09 --set seeds=10 --force
 
 elsewhere: $(READY) ## Run every notebook from nothing as two other processors would, and compare with figures/
 	@rm -rf build/elsewhere
