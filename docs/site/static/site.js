@@ -39,7 +39,7 @@ function filterLedger() {
       row.hidden = !fits;
       shown += fits;
     });
-    form.querySelector(".count").textContent = `${shown} of ${rows.length} statements`;
+    form.querySelector(".count").textContent = `${shown} of ${rows.length} ${form.dataset.of}`;
   };
   form.hidden = false;
   form.addEventListener("input", apply);
