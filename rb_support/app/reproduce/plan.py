@@ -157,6 +157,7 @@ _NAME = Annotated[str, Field(min_length=1)]
 VALUES: dict[str, Any] = {
     "draws": _COUNT,
     "splits": _COUNT,
+    "seeds": _COUNT,
     "k": _COUNT,
     "budgets": Annotated[_COUNT, Field(ge=2)],
     "rows": Annotated[int, Field(ge=2, le=8)],
