@@ -57,7 +57,7 @@ def connected(
             import bokeh  # noqa: F401
     except ModuleNotFoundError as error:
         raise ClusterError(
-            f"a sweep on workers needs dask, which is not installed ({error}): pip install 'rb-support[sweep]'"
+            f"workers need dask, and a dashboard bokeh ({error}): pip install 'rb-support[sweep]'"
         ) from error
     if scheduler is not None and (workers, memory, dashboard) != (None, None, False):
         raise ClusterError("workers, memory and dashboard of a cluster that is there are its own")
