@@ -76,7 +76,8 @@ def connected(
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=memory or "auto",
-                    dashboard_address="127.0.0.1:0" if dashboard else None,
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": dashboard},
                     silence_logs=logging.CRITICAL,
                 )
             )
