@@ -1,4 +1,4 @@
-"""From the rows of a sweep to a board that anyone can audit: leads, ranks, what settings change, what it allows.
+"""From the rows of a sweep to a board that anyone can audit: leads, ranks, settings, and what it allows.
 
 Every function takes rows of `studies.fits` and gives a small table. Numbers are means over splits, their
 intervals hold for all cells of a board at once, and beside each stands what knowing nothing reaches.
@@ -25,14 +25,16 @@ from scipy import stats
 
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Kind
-from rb_support.stats import bootstrap_weights, simultaneous
+from rb_support.stats import bootstrap_weights
 from rb_support.studies.board_tables import REAL, SIMULATED
 from rb_support.studies.fits import Asked
 from rb_support.studies.lineup import NULL
+from rb_support.studies.two_way import Cells, joined
 from rb_support.studies.wording import each, listed
 from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 RECOVERED = 0.144
 """Largest share of the gap to the oracle that arXiv 2608.08265 finds recovered, by intervals that pay for
@@ -66,64 +68,6 @@ _SETTING_COLUMNS = [
 ]
 Group = tuple[str, pd.DataFrame]
 """Rows of a table and a router by seed, after "" or why they give no numbers."""
-
-
-class Cells(NamedTuple):
-    """Numbers of several cells, such as leads of routers on tables, with their two-way bootstrap.
-
-    Attributes
-    ----------
-    value : (cells,) means over splits; NaN where there is none.
-    draws : (draws, cells) the same on resamples of prompts and splits.
-    splits : (cells, seeds) the same on each split, NaN where a cell has fewer.
-    """
-
-    value: Array
-    draws: Array
-    splits: Array
-
-    def intervals(self, level: float = 0.95) -> Array:
-        """Simultaneous intervals, (cells, 2): `stats.simultaneous`, wider where few splits tell the spread.
-
-        A resample of s seeds has (s - 1) / s of their variance, and says nothing of how unsure a variance
-        from s numbers is: without this, of boards whose spread is that of ten splits alone three in ten are
-        not covered. So the missing part is added, and the shared quantile is taken from Student's t with the
-        degrees of freedom that a cell's spread has (Satterthwaite 1946). One split alone has no spread: its
-        intervals are of the prompts only.
-        """
-        half, spread = self.value - simultaneous(self.value, self.draws, level)[:, 0], self.draws.std(axis=0)
-        seeds = np.isfinite(self.splits).sum(axis=1)
-        varied = (half > 0) & (seeds > 1)
-        many, some = seeds[varied], self.splits[varied]
-        split = np.nanvar(some, axis=1, ddof=1) / many if varied.any() else np.zeros(0)
-        wide = np.sqrt(spread[varied] ** 2 + split / many)
-        free = (many - 1) * (wide**2 / np.maximum(split, 1e-9 * wide**2)) ** 2
-        half[varied] = wide * stats.t.isf(stats.norm.sf(half[varied] / spread[varied]), free)
-        return np.column_stack([self.value - half, self.value + half])
-
-    def pointwise(self) -> Array:
-        """Intervals that hold for a cell looked at alone, (cells, 2)."""
-        alone = [self.at([cell]).intervals() for cell in range(len(self.value))]
-        return np.concatenate([np.empty((0, 2)), *alone])
-
-    def at(self, places: Sequence[int] | NDArray[np.intp]) -> Cells:
-        """Some of the cells."""
-        return Cells(self.value[places], self.draws[:, places], self.splits[places])
-
-    def minus(self, other: Cells) -> Cells:
-        """Differences from as many other cells, judged on the same splits."""
-        return Cells(self.value - other.value, self.draws - other.draws, self.splits - other.splits)
-
-    def mean(self) -> Cells:
-        """One cell, the mean of all."""
-        value, draws, splits = self
-        return Cells(value.mean(keepdims=True), draws.mean(axis=1, keepdims=True), splits.mean(axis=0)[None])
-
-
-def _joined(parts: Sequence[Cells]) -> Cells:
-    """Cells of several, one after the other."""
-    value, draws, splits = zip(*parts, strict=True)
-    return Cells(np.concatenate(value), np.concatenate(draws, axis=1), np.concatenate(splits))
 
 
 def kind_of(table: str) -> Kind:
@@ -249,7 +193,7 @@ class Overall(NamedTuple):
 
 
 def counted(found: pd.DataFrame) -> pd.DataFrame:
-    """Those cells of a board, or rows of a table beside it, that are judged together: not simulated, if any."""
+    """Those rows of a board, or of a table like it, that are not simulated; all if every one is."""
     return found[found["kind"] != "simulated"] if (found["kind"] != "simulated").any() else found
 
 
@@ -281,7 +225,7 @@ def overall(found: pd.DataFrame) -> Overall:
     table["tables"] = tables
     table["alike"] = (np.abs(places[:, None] - places) < critical).sum(axis=1) - 1
     table.insert(1, "null", table["router"].isin(NULL))
-    out = tuple(name for name in wide if name not in whole)
+    out = tuple(str(name) for name in wide if name not in whole)
     return Overall(table, float(chi2), float(p), critical, _alike(table, critical), out)
 
 
@@ -336,7 +280,7 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
     found["null"] = found["router"].isin(NULL)
     half = (found["high"] - found["low"]) / 2
     found["recovers"] = (found["share"] > RECOVERED) & (found["low"] > 0) & (half > 0)
-    found["prompts"] = np.ceil(found["n"] * (half / RECOVERED) ** 2).where(half > 0)
+    found["prompts"] = (found["n"] * (half / RECOVERED) ** 2).where(half > 0)
     return found[["kind", *_CELL, "null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]]
 
 
@@ -346,31 +290,27 @@ def gap_said(shares: pd.DataFrame) -> str:
     Simulated tables are left out if there are others.
     """
     rows = counted(shares).dropna(subset=["share", "low"])
-    known = rows[~rows["null"]]
-    tables, kind = rows["table"].nunique(), _kind_words(shares)
+    known, kind = rows[~rows["null"]], _kind_words(shares)
     if known.empty:
-        return f"No router has a share of the gap to the oracle on {kind} tables."
-    on = [name for name, part in known.groupby("table", sort=False) if part["recovers"].any()]
-    above = f"more than {RECOVERED:.1%} of the gap to the oracle, with a lower bound above zero"
-    best = known.loc[known["share"].idxmax()]
-    most = known.loc[known["high"].idxmax()]
-    told = f"On {_of(len(on), tables)} {kind} tables a router recovers {above}"
-    told += f": {listed(on)}." if on else "."
-    told += f" The largest share is {best['share']:.1%} [{best['low']:.1%}, {best['high']:.1%}], of "
-    told += f"{best['router']} on {best['table']}."
-    if len(on) >= min(TABLES, tables):
+        return f"On {kind} tables no router has a share of the gap to the oracle."
+    tables = known["table"].nunique()
+    on = [str(name) for name, part in known.groupby("table", sort=False) if part["recovers"].any()]
+    best, most = (known.iloc[int(known[column].argmax())] for column in ("share", "high"))
+    told = (
+        f"More than {RECOVERED:.1%} of the gap to the oracle, with a lower bound above zero, is recovered on "
+        f"{_of(len(on), tables)} {kind} table{'s' * (tables != 1)}{f': {listed(on)}' if on else ''}. "
+        f"The largest share is {best['share']:.1%} [{best['low']:.1%}, {best['high']:.1%}], of "
+        f"{best['router']} on {best['table']}."
+    )
+    if len(on) >= TABLES:
         return told
-    able = known.loc[known.groupby("table", sort=False)["prompts"].idxmin().dropna()]
     if most["high"] <= RECOVERED:
         return f"{told} No interval reaches {RECOVERED:.1%}: these routers do not recover as much."
-    told += f" These rows do not allow more to be said: upper bounds go up to {most['high']:.1%}"
-    told += f" ({most['router']} on {most['table']})"
-    if able.empty:
-        return f"{told}."
-    needed = able.set_index("table")["prompts"].round(-1)
+    times = (known["prompts"] / known["n"]).groupby(known["table"], sort=False).median().dropna()
     return (
-        f"{told}, and for a recovered {RECOVERED:.1%} to be told from nothing a table must have at least "
-        f"{each(needed, 0, ',')} prompts, where it has {each(able.set_index('table')['n'], 0, ',')}."
+        f"{told} These rows do not allow more to be said: intervals go up to {most['high']:.1%} "
+        f"({most['router']} on {most['table']}). As wide as the median router's is, telling a recovered "
+        f"{RECOVERED:.1%} from nothing takes so many times the prompts there are: {each(times, 1)}."
     )
 
 
@@ -392,8 +332,9 @@ def settings(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     """`settings` of one kind of table."""
-    usual = {key: part for key, part in _standing(rows, "true").groupby(_CELL, sort=False)}
-    names, pairs = [], []
+    usual = dict(list(_standing(rows, "true").groupby(_CELL, sort=False)))
+    names: list[list[Any]] = []
+    pairs: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for what, value, router, part in _varied(rows):
         base = usual.get((part["table"].iloc[0], router))
         if base is None:
@@ -410,13 +351,12 @@ def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     apart = changed.minus(before)
     found["lead"] = changed.value
     means, cells = [], [apart]
-    for key, places in found.groupby(["router", "what", "value"], sort=False).indices.items():
-        if len(places) > 1:
-            some = found.iloc[places]
+    for key, some in found.groupby(["router", "what", "value"], sort=False):
+        if len(some) > 1:
             means.append([EVERY, *key, some["seeds"].min(), some["lead"].mean()])
-            cells.append(apart.at(places).mean())
+            cells.append(apart.at(some.index.to_numpy()).mean())
     found = pd.concat([found, pd.DataFrame(means, columns=found.columns)], ignore_index=True)
-    every = _joined(cells)
+    every = joined(cells)
     low, high = every.intervals().T
     words = np.select([(low > 0) & (low < high), (high < 0) & (low < high)], ["better", "worse"], "not told")
     number = pd.to_numeric(found["value"], errors="coerce")
@@ -493,21 +433,21 @@ def _leads_said(learnt: pd.DataFrame, kind: str) -> str:
     size = f"{learnt['router'].nunique()} routers on {tables} {kind} table{'s' * (tables != 1)}"
     after = f" {_of(len(behind), cells)} is shown to lie behind it." if len(behind) else ""
     if leading.empty:
-        return f"**No router is shown to lead over the zero router**: of {size} none has a lead that counts.{after}"
+        return f"**No router is shown to lead over the zero router**, of {size}.{after}"
     named = listed(f"{router} on {table}" for table, router in leading[_CELL].head(4).itertuples(index=False))
     more = f", and {len(leading) - 4} more" if len(leading) > 4 else ""
     return f"**{_of(len(leading), cells)} leads over the zero router** ({named}{more}), of {size}.{after}"
 
 
-def _nulls_said(told: pd.DataFrame) -> str:
+def _nulls_said(rows: pd.DataFrame) -> str:
     """How often knowing nothing leads, by the same rule."""
-    null, shuffled = told[told["null"]], told.dropna(subset="shuffled")
-    parts = []
-    if len(null):
-        parts.append(f"of routers that know nothing {_of(int((null['finding'] == LEADS).sum()), len(null))}")
-    if len(shuffled):
-        parts.append(f"on shuffled labels {_of(int(shuffled['shuffled_leads'].sum()), len(shuffled))}")
-    return f"By the same rule leads {listed(parts)}." if parts else ""
+    null, shuffled = rows[rows["null"]], rows.dropna(subset="shuffled")
+    parts = {
+        "cells of routers that know nothing": (int((null["finding"] == LEADS).sum()), len(null)),
+        "on shuffled labels": (int(shuffled["shuffled_leads"].sum()), len(shuffled)),
+    }
+    told = [f"{_of(led, every)} {where}" for where, (led, every) in parts.items() if every]
+    return f"By the same rule {listed(told)} leads." if told else ""
 
 
 def _order_said(found: pd.DataFrame) -> Iterator[str]:
@@ -523,8 +463,12 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
         f"({second['mean_rank']:.1f}); they **{'cannot' if alike else 'can'} be told apart**: on {tables} "
         f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}."
     )
-    if int(first["alike"]):
-        yield f"As good as the first may be {int(first['alike'])} of the other {routers - 1}."
+    if np.isfinite(every.p):
+        yield (
+            f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} "
+            f"(p = {every.p:.2g}); {_of(int(first['alike']), routers - 1)} others cannot be told "
+            "from the first."
+        )
     if every.table["null"].any():
         place = int(every.table["null"].to_numpy().argmax())
         below = int((~every.table["null"].iloc[place:]).sum())
@@ -539,8 +483,8 @@ def _resolution_said(learnt: pd.DataFrame) -> str:
         return "No resampling varies these rows, so that their intervals tell nothing."
     half = ((some["high"] - some["low"]) / 2).groupby(some["table"], sort=False).median()
     return (
-        f"Half an interval is {each(half, 3)} (the median router's): smaller leads could not have been shown, "
-        "so that where none is shown there may be one."
+        f"Half an interval is {each(half, 3)} (the median router's): smaller leads could not have "
+        "been shown, so that where none is shown there may be one."
     )
 
 
@@ -570,9 +514,9 @@ def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Eviden
     best = best.drop_duplicates("table").sort_index()
     null_led, luck = int((null["finding"] == LEADS).sum()), int(told["shuffled_leads"].sum())
     controls = int(told["shuffled"].notna().sum())
-    words = f"{_of(null_led, len(null))} of null routers, {_of(luck, controls)} on shuffled labels"
+    words = f"null routers {_of(null_led, len(null))}, shuffled labels {_of(luck, controls)}"
     return {
-        "some-leads": [_estimate(row) for row in best.to_dict("records")],
+        "some-leads": [_estimate(row) for _, row in best.iterrows()],
         "null-leads": Fact(null_led + luck == 0 if len(null) + controls else None, words),
         "first-second": _first_second(rows, found),
         "gap": _gap_fact(shares),
@@ -580,7 +524,7 @@ def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Eviden
     }
 
 
-def _estimate(row: dict[str, Any]) -> Estimate:
+def _estimate(row: pd.Series[Any]) -> Estimate:
     """A board's row as what a statement is held against."""
     floor = float(np.nanmax([row["placebo_high"], row["shuffled_high"]]))
     return Estimate(
@@ -634,7 +578,7 @@ def _mean_differences(rows: pd.DataFrame) -> tuple[list[tuple[str, str]], Array,
     if not pairs:
         return [], *np.zeros((3, 0))
     apart = [one.minus(other) for (_, one), (_, other) in pairs]
-    every = _joined(apart)
+    every = joined(apart)
     low, high = every.intervals().T
     return [(a[0], b[0]) for a, b in pairs], low, high, every.value
 
@@ -646,11 +590,10 @@ def _gap_fact(shares: pd.DataFrame) -> Fact:
     done, open_ = (
         rows.loc[which, "table"].nunique() for which in (rows["recovers"], rows["high"] > RECOVERED)
     )
+    best = rows.sort_values("share", ascending=False, kind="stable").drop_duplicates("table")
     told = [
         f"{row['router']} {row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}] on {row['table']}"
-        for row in rows.sort_values("share", ascending=False, kind="stable")
-        .drop_duplicates("table")
-        .to_dict("records")
+        for _, row in best.iterrows()
     ]
     holds = True if done >= TABLES else None if open_ >= TABLES else False
     return Fact(holds, f"on {_of(done, rows['table'].nunique())} tables; {listed(told)}")
@@ -701,11 +644,11 @@ def _standing(rows: pd.DataFrame, labels: str) -> pd.DataFrame:
 
 def _groups(rows: pd.DataFrame) -> list[Group]:
     """Rows of every table and router."""
-    seeds = rows.groupby("table")["seed"].agg(lambda column: set(column))
+    seeds = rows.groupby("table")["seed"].nunique().to_dict()
     groups = []
     for (table, _), part in rows.groupby(_CELL, sort=False):
-        lacking = len(seeds[table]) - len(part)
-        missing = f"failed: no fit on {lacking} of {len(seeds[table])} splits" if lacking else ""
+        lacking = seeds[table] - len(part)
+        missing = f"failed: no fit on {lacking} of {seeds[table]} splits" if lacking else ""
         groups.append((_failure([part]) or missing, part.sort_values("seed")))
     return groups
 
@@ -716,13 +659,12 @@ def _failure(parts: Iterable[pd.DataFrame]) -> str:
     failed = [error for error in errors if error]
     if not failed:
         return ""
-    return f"failed: {failed[0]}" + (
-        f" (on {len(failed)} of {len(errors)} splits)" if len(failed) < len(errors) else ""
-    )
+    where = f" (on {len(failed)} of {len(errors)} splits)" if len(failed) < len(errors) else ""
+    return f"failed: {failed[0]}{where}"
 
 
 def _cells(
-    groups: Sequence[Group], read: Callable[[pd.DataFrame, Array], tuple[float, Array, Array]]
+    groups: Sequence[Group], read: Callable[[pd.DataFrame, Counts], tuple[float, Array, Array]]
 ) -> Cells:
     """Cells of groups of rows; NaN of those that failed.
 
@@ -743,19 +685,16 @@ def _cells(
     return found
 
 
-def _lead(part: pd.DataFrame, counts: Array) -> tuple[float, Array, Array]:
+def _lead(part: pd.DataFrame, counts: Counts) -> tuple[float, Array, Array]:
     """Mean lead over splits."""
     splits = part["lead"].to_numpy(dtype=float)
     return float(splits.mean()), _resampled(part["lead_draws"], counts), splits
 
 
-def _share(part: pd.DataFrame, counts: Array) -> tuple[float, Array, Array]:
+def _share(part: pd.DataFrame, counts: Counts) -> tuple[float, Array, Array]:
     """Share of the gap that is gained; of a split, what it adds to that to first order."""
     best = part["best_quality"].to_numpy(dtype=float)
-    gain, gap = (
-        part["quality"].to_numpy(dtype=float) - best,
-        part["oracle_quality"].to_numpy(dtype=float) - best,
-    )
+    gain, gap = (part[name].to_numpy(dtype=float) - best for name in ("quality", "oracle_quality"))
     drawn = (_resampled(part[name], counts) for name in ("gain_draws", "gap_draws"))
     share = _ratio(gain.mean(), gap.mean())
     return float(share), _ratio(*drawn), share + _ratio(gain - share * gap, gap.mean())
@@ -767,6 +706,6 @@ def _ratio(part: ArrayLike, whole: ArrayLike) -> Array:
     return np.asarray(part, dtype=float) / np.where(exceeds(some, 0, 1.0), some, np.nan)
 
 
-def _resampled(column: pd.Series[Any], counts: Array) -> Array:
+def _resampled(column: pd.Series[Any], counts: Counts) -> Array:
     """Means over resampled splits of each split's draws, draw by draw, (draws,)."""
     return np.asarray((counts * np.stack(column.tolist(), axis=1)).sum(axis=1) / len(column))
