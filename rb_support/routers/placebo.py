@@ -43,6 +43,28 @@ class PlaceboRouter:
         return np.asarray(self._mean + self.spread * self._rng.normal(size=shape))
 
 
+class RandomRouter:
+    """Noise alone, uniform in [0, 1): who is called hangs on nothing but cost and the dice.
+
+    Parameters
+    ----------
+    seed : of the noise; every query and every call of `predict` gets new draws.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def fit(self, train: Outcomes, X: ArrayLike) -> RandomRouter:
+        """Count the models; neither outcomes nor the (n, d) embeddings are looked at."""
+        training_vectors(train, X)
+        self._models = len(train.models)
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predicted quality, (n, m)."""
+        return self._rng.random((len(np.asarray(X)), self._models))
+
+
 def dealt_out(predicted: ArrayLike, rng: np.random.Generator) -> Array:
     """A router's own predictions, (n, m), dealt out to the queries at random: same spread, no knowledge.
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
-from rb_support.routers.evidence import contrast_error, folds, knows_something, least
+from rb_support.routers.evidence import fold_errors, knows_something, least
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -63,7 +63,7 @@ class RidgeRouter:
         """
         vectors = training_vectors(train, X)
         choosable = not self._fixed and knows_something(train, vectors, seed=self.seed)
-        self.fold_error = self._error_on_left_out(train, vectors) if choosable else {}
+        self.fold_error = fold_errors(train, vectors, self._left_out, seed=self.seed) if choosable else {}
         self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
         self._groups, self._width = _fitted(vectors, train.quality), len(train.models)
         return self
@@ -72,15 +72,10 @@ class RidgeRouter:
         """Predicted quality, (n, m), clipped to [0, 1]."""
         return _predicted(self._groups, self._width, np.asarray(X, dtype=float), self.penalty)
 
-    def _error_on_left_out(self, train: PartialOutcomes, X: Array) -> dict[float, float]:
-        """Error of every penalty's predictions for rows that the fit had not seen."""
-        predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
-        parts = folds(train, seed=self.seed)
-        for seen, left_out in parts:
-            groups = _fitted(X[seen], train.quality[seen])
-            for penalty, table in predicted.items():
-                table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
-        return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
+    def _left_out(self, X: Array, quality: Array, asked: Array) -> dict[float, Array]:
+        """Every penalty's predictions for rows that the fit had not seen."""
+        groups, width = _fitted(X, quality), quality.shape[1]
+        return {penalty: _predicted(groups, width, asked, penalty) for penalty in self.penalties}
 
 
 def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:

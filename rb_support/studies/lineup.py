@@ -14,17 +14,32 @@ from pkgutil import resolve_name
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from rb_support.routers import KNNRouter, MLPRouter, PlaceboRouter, RidgeRouter
+from rb_support.routers import (
+    BoostingRouter,
+    GuardedKNNRouter,
+    KNNRouter,
+    LogisticRouter,
+    MLPRouter,
+    PlaceboRouter,
+    RandomRouter,
+    RidgeRouter,
+)
 from rb_support.studies.fits import Made
 
 ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
     {
         "placebo": PlaceboRouter,
+        "random": RandomRouter,
         "knn": partial(KNNRouter, k=40),
         "knn-100": partial(KNNRouter, k=100),
+        # a tuned kNN (k about 100) matches learned routers, says arXiv 2505.12601
+        "knn-chosen": partial(KNNRouter, k=(5, 10, 20, 40, 80, 160, 320)),
+        "knn-guarded": GuardedKNNRouter,
         "ridge": RidgeRouter,
         "mlp": MLPRouter,
         "mlp-ensemble": partial(MLPRouter, members=5, start="means"),
+        "logistic": LogisticRouter,
+        "boosting": BoostingRouter,
         "sw": "rb_support.deploy.battle_routers:SWRouter",
         "factorization": "rb_support.deploy.battle_routers:FactorizationRouter",
     }
@@ -32,7 +47,7 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
 """Name -> what makes a router, called with `seed` if it takes one: a class, one with settings, or where a class
 lies whose module takes long to import."""
 
-NULL = ("placebo",)
+NULL = ("placebo", "random")
 """Routers that know nothing."""
 
 _NAME = re.compile(r"(?P<base>[^()]+?)\s*(?:\((?P<settings>.*)\))?", re.DOTALL)
