@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from rb_support.routers import KNNRouter, MLPRouter, PlaceboRouter, RidgeRouter
+from rb_support.deploy.battle_routers import FactorizationRouter, SWRouter
+from rb_support.routers import ClusterRouter, CostAwareRouter, KNNRouter, MLPRouter, PlaceboRouter, ResultVectorRouter, RidgeRouter
 from rb_support.studies.fits import Made
 
 ROUTERS: Mapping[str, Made] = MappingProxyType(
@@ -17,6 +18,14 @@ ROUTERS: Mapping[str, Made] = MappingProxyType(
         "ridge": lambda seed: RidgeRouter(seed=seed),
         "mlp": lambda seed: MLPRouter(seed=seed),
         "mlp-ensemble": lambda seed: MLPRouter(members=5, start="means", seed=seed),
+        "clusters": lambda seed: ClusterRouter(seed=seed),
+        "result-vectors": lambda seed: ResultVectorRouter(seed=seed),
+        "carrot-knn": lambda seed: CostAwareRouter(
+            KNNRouter(40, seed=seed), KNNRouter(40, shrink=True, seed=seed), seed=seed
+        ),
+        "carrot-ridge": lambda seed: CostAwareRouter(RidgeRouter(seed=seed), seed=seed),
+        "sw": lambda seed: SWRouter(seed=seed),
+        "factorization": lambda seed: FactorizationRouter(seed=seed),
     }
 )
 """Name -> from a seed to a router."""
