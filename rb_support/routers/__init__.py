@@ -6,8 +6,10 @@ A `Cascade` asks first and decides afterwards; `chains` searches for the best; `
 """
 
 from rb_support.routers.boosting import BoostingRouter
+from rb_support.routers.carrot import CostAwareRouter
 from rb_support.routers.cascade import Cascade, break_even, budget_grid, cascade_name
 from rb_support.routers.chains import best_chains, best_order, chains, learned_cascades, searched
+from rb_support.routers.clusters import ClusterRouter
 from rb_support.routers.decision import (
     LambdaPath,
     PredictiveRouter,
@@ -26,6 +28,7 @@ from rb_support.routers.mlp import MLPRouter
 from rb_support.routers.oracle import free_abstention, oracle
 from rb_support.routers.placebo import PlaceboRouter, RandomRouter, dealt_out, knows_nothing
 from rb_support.routers.rerank import rerank, rerank_table
+from rb_support.routers.result_vectors import ResultVectorRouter
 from rb_support.routers.ridge import RidgeRouter
 from rb_support.routers.zero import ZeroRouter, model_points
 
@@ -33,6 +36,8 @@ __all__ = [
     "BoostingRouter",
     "Cascade",
     "GuardedKNNRouter",
+    "ClusterRouter",
+    "CostAwareRouter",
     "KNNRouter",
     "LambdaPath",
     "LearnedJudge",
@@ -41,6 +46,7 @@ __all__ = [
     "PlaceboRouter",
     "PredictiveRouter",
     "RandomRouter",
+    "ResultVectorRouter",
     "RidgeRouter",
     "ZeroRouter",
     "best_chains",

@@ -19,7 +19,7 @@ from rb_support.outcomes import PartialOutcomes
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
-K = TypeVar("K", int, float, tuple[float, int])
+K = TypeVar("K", int, float, tuple[float, int], tuple[float, int, float])
 
 LEVEL = 0.025
 """Share of tables without signal on which a router that shrinks may leave the means."""

@@ -10,12 +10,14 @@ left-out training folds bears it out. Neither can be won by luck: of tables with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
-from rb_support.routers.evidence import fold_errors, knows_something, least
+from rb_support.routers.evidence import contrast_error, folds, knows_something, least
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -63,7 +65,8 @@ class RidgeRouter:
         """
         vectors = training_vectors(train, X)
         choosable = not self._fixed and knows_something(train, vectors, seed=self.seed)
-        self.fold_error = fold_errors(train, vectors, self._left_out, seed=self.seed) if choosable else {}
+        told = left_out_ridges(train, vectors, self.penalties, seed=self.seed) if choosable else {}
+        self.fold_error = {penalty: contrast_error(table, train.quality) for penalty, table in told.items()}
         self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
         self._groups, self._width = _fitted(vectors, train.quality), len(train.models)
         return self
@@ -72,10 +75,21 @@ class RidgeRouter:
         """Predicted quality, (n, m), clipped to [0, 1]."""
         return _predicted(self._groups, self._width, np.asarray(X, dtype=float), self.penalty)
 
-    def _left_out(self, X: Array, quality: Array, asked: Array) -> dict[float, Array]:
-        """Every penalty's predictions for rows that the fit had not seen."""
-        groups, width = _fitted(X, quality), quality.shape[1]
-        return {penalty: _predicted(groups, width, asked, penalty) for penalty in self.penalties}
+
+def left_out_ridges(
+    train: PartialOutcomes, X: Array, penalties: Sequence[float], *, seed: int
+) -> dict[float, Array]:
+    """Predicted quality of every row by ridge regressions on the other `folds`, (n, m) by penalty.
+
+    NaN of a model that answered none of the others; no penalty at all where there is one prompt only.
+    """
+    parts = folds(train, seed=seed)
+    predicted = {penalty: np.empty_like(train.quality) for penalty in penalties if parts}
+    for seen, left_out in parts:
+        groups = _fitted(X[seen], train.quality[seen])
+        for penalty, table in predicted.items():
+            table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
+    return predicted
 
 
 def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:

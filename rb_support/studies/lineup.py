@@ -16,12 +16,15 @@ from typing import Any
 
 from rb_support.routers import (
     BoostingRouter,
+    ClusterRouter,
+    CostAwareRouter,
     GuardedKNNRouter,
     KNNRouter,
     LogisticRouter,
     MLPRouter,
     PlaceboRouter,
     RandomRouter,
+    ResultVectorRouter,
     RidgeRouter,
 )
 from rb_support.studies.fits import Made
@@ -40,6 +43,12 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
         "mlp-ensemble": partial(MLPRouter, members=5, start="means"),
         "logistic": LogisticRouter,
         "boosting": BoostingRouter,
+        "clusters": ClusterRouter,
+        "result-vectors": ResultVectorRouter,
+        "carrot-knn": lambda seed: CostAwareRouter(
+            KNNRouter(40, seed=seed), KNNRouter(40, shrink=True, seed=seed), seed=seed
+        ),
+        "carrot-ridge": lambda seed: CostAwareRouter(RidgeRouter(seed=seed), seed=seed),
         "sw": "rb_support.deploy.battle_routers:SWRouter",
         "factorization": "rb_support.deploy.battle_routers:FactorizationRouter",
     }
