@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 OWN = "own"
 """Name of a table of a user's own on the board."""
 
-ROWS = 700
+ROWS = 300
 """Rows that are drawn of a simulated table where the scale is "quick"."""
 
 
