@@ -7,7 +7,15 @@ from functools import partial
 from types import MappingProxyType
 
 from rb_support.deploy.battle_routers import FactorizationRouter, SWRouter
-from rb_support.routers import ClusterRouter, CostAwareRouter, KNNRouter, MLPRouter, PlaceboRouter, ResultVectorRouter, RidgeRouter
+from rb_support.routers import (
+    ClusterRouter,
+    CostAwareRouter,
+    KNNRouter,
+    MLPRouter,
+    PlaceboRouter,
+    ResultVectorRouter,
+    RidgeRouter,
+)
 from rb_support.studies.fits import Made
 
 ROUTERS: Mapping[str, Made] = MappingProxyType(
@@ -25,7 +33,7 @@ ROUTERS: Mapping[str, Made] = MappingProxyType(
         ),
         "carrot-ridge": lambda seed: CostAwareRouter(RidgeRouter(seed=seed), seed=seed),
         "sw": lambda seed: SWRouter(seed=seed),
-        "factorization": lambda seed: FactorizationRouter(seed=seed),
+        "factorization": lambda seed: FactorizationRouter(most=4_000, seed=seed),
     }
 )
 """Name -> from a seed to a router."""
