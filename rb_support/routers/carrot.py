@@ -28,8 +28,9 @@ class CostAwareRouter:
 
     Costs are fitted in units of the table's largest, which brings them into [0, 1] as quality is, and keeps
     them in proportion: what a router that chooses its settings by `contrast_error` looks at are then
-    differences in dollars between models, as in a decision. Afterwards each model's predictions are scaled so
-    that their mean on the training rows is its mean cost there. Where the vectors tell nothing of costs
+    differences in dollars between models, as in a decision. A model's predictions are kept between its least
+    and its largest training cost, so that none is free that never was, and then scaled so that their mean on
+    the training rows is its mean cost there. Where the vectors tell nothing of costs
     (`evidence.knows_something`) every query is predicted just that.
 
     Parameters
@@ -61,9 +62,10 @@ class CostAwareRouter:
         costs = replace(train, quality=train.cost / (np.nanmax(train.cost) or 1.0))
         self.cost_varies = knows_something(costs, vectors, seed=self.seed)
         if self.cost_varies:
-            told = np.where(train.answered, self.cost.fit(costs, vectors).predict(vectors), np.nan)
-            predicted = np.nanmean(told, axis=0)
-            self._usd = np.divide(self._mean, predicted, out=np.zeros_like(predicted), where=predicted > 0)
+            self.cost.fit(costs, vectors)
+            self._range = np.nanmin(costs.quality, axis=0), np.nanmax(costs.quality, axis=0)
+            told = np.nanmean(np.where(train.answered, self._told(vectors), np.nan), axis=0)
+            self._usd = np.where(told > 0, self._mean / np.where(told > 0, told, 1.0), 0.0)
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -74,4 +76,8 @@ class CostAwareRouter:
         """Predicted cost in USD per query, (n, m), at least 0."""
         if not self.cost_varies:
             return np.tile(self._mean, (len(np.asarray(X)), 1))
-        return np.asarray(np.maximum(self.cost.predict(X), 0.0) * self._usd)
+        return self._told(X) * self._usd
+
+    def _told(self, X: ArrayLike) -> Array:
+        """Predicted cost, (n, m), in units of the largest."""
+        return np.clip(self.cost.predict(X), *self._range)

@@ -74,7 +74,16 @@ def dealt_out(predicted: ArrayLike, rng: np.random.Generator) -> Array:
     return rng.permutation(checked_table("predicted quality", predicted), axis=0)
 
 
-def knows_nothing(predicted: ArrayLike) -> bool:
-    """Whether (n, m) predictions order the models alike on every query and by as much: a zero router."""
-    table = checked_table("predicted quality", predicted)
-    return bool(np.ptp(table - table[:, :1], axis=0).max() <= SAME)
+def knows_nothing(predicted: ArrayLike, cost: ArrayLike | None = None) -> bool:
+    """Whether predictions order the models alike on every query and by as much: a zero router.
+
+    Parameters
+    ----------
+    predicted : (n, m) quality.
+    cost : (m,) or (n, m), if costs are predicted too; then both must know nothing.
+    """
+    tables = [checked_table("predicted quality", predicted)]
+    if cost is not None:
+        usd = checked_table("cost", np.broadcast_to(np.asarray(cost, dtype=float), tables[0].shape))
+        tables.append(usd / (np.abs(usd).max() or 1.0))
+    return all(bool(np.ptp(table - table[:, :1], axis=0).max() <= SAME) for table in tables)

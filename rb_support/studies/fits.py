@@ -155,7 +155,7 @@ def measure(asked: Asked, given: Material, made: Made) -> dict[str, Any]:
     return dict(
         n_train=len(train),
         n_test=len(test),
-        constant=knows_nothing(predicted) and (cost.ndim == 1 or knows_nothing(cost)),
+        constant=knows_nothing(predicted, cost),
         aiq=printed[ROUTER],
         aiq_zero=printed[MODELS],
         aiq_honest=areas[0, 2],

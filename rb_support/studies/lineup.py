@@ -29,6 +29,8 @@ from rb_support.routers import (
 )
 from rb_support.studies.fits import Made
 
+_FACTORIZATION = "rb_support.deploy.battle_routers:FactorizationRouter"
+
 ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
     {
         "placebo": PlaceboRouter,
@@ -50,7 +52,7 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
         ),
         "carrot-ridge": lambda seed: CostAwareRouter(RidgeRouter(seed=seed), seed=seed),
         "sw": "rb_support.deploy.battle_routers:SWRouter",
-        "factorization": "rb_support.deploy.battle_routers:FactorizationRouter",
+        "factorization": lambda seed: resolve_name(_FACTORIZATION)(most=4_000, seed=seed),
     }
 )
 """Name -> what makes a router, called with `seed` if it takes one: a class, one with settings, or where a class
