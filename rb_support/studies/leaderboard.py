@@ -13,9 +13,9 @@ Bengio 2003).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +50,6 @@ _CELL = ["table", "router"]
 _SUMMED = ["aiq_honest", "placebo", "placebo_high"]
 _NUMBERS = ["n_train", "n_test", "constant", "lead", "lead_draws", "gain_draws", "gap_draws", *_SUMMED]
 _NUMBERS += ["quality", "best_quality", "oracle_quality"]
-_SUMMARY = [*_CELL, "n", "seeds", "failed", "constant", *_SUMMED]
 _COLUMNS = [*_CELL, "null", "n", "seeds", "aiq_honest", "lead", "low", "high", "point_low", "point_high"]
 _COLUMNS += ["placebo", "placebo_high", "shuffled", "shuffled_high", "shuffled_leads"]
 _COLUMNS += ["rank", "rank_low", "rank_high", "finding"]
@@ -126,7 +125,7 @@ def _judged(rows: pd.DataFrame) -> tuple[pd.DataFrame, Cells]:
     """A row per table and router with leads and simultaneous intervals, and the leads."""
     groups = _groups(rows)
     leads = _cells(groups, _lead)
-    found = pd.DataFrame([_summary(group, failed) for failed, group in groups], columns=_SUMMARY)
+    found = _summary(rows, groups, _SUMMED)
     found["lead"] = leads.value
     found[["low", "high"]] = leads.intervals()
     return found, leads
@@ -137,14 +136,16 @@ def _clear(found: pd.DataFrame, lead: Array) -> pd.Series[bool]:
     return (found["low"] > 0) & (found["low"] < found["high"]) & (lead > found["placebo_high"])
 
 
-def _summary(group: pd.DataFrame, failed: str) -> tuple[Any, ...]:
-    """The cells of a row of a board that take means only."""
-    first = group.iloc[0]
-    sizes = (group["n_train"] + group["n_test"]).dropna()
-    means = [np.nan if failed else float(group[name].mean()) for name in _SUMMED]
-    same = not failed and bool(group["constant"].all())
-    n = int(sizes.iloc[0]) if len(sizes) else 0
-    return first["table"], first["router"], n, len(group), failed, same, *means
+def _summary(rows: pd.DataFrame, groups: Sequence[Group], means: Sequence[str]) -> pd.DataFrame:
+    """A row per group: table, router, n, seeds, constant, failed, and means over splits; NaN where failed."""
+    sized = rows.assign(n=rows["n_train"] + rows["n_test"], constant=rows["constant"].eq(True))
+    each = sized.groupby(_CELL, sort=False)
+    found = each.agg(n=("n", "max"), seeds=("seed", "size"), constant=("constant", "all")).reset_index()
+    found["n"] = found["n"].fillna(0).astype(int)
+    found["failed"] = [failed for failed, _ in groups]
+    found[list(means)] = each[list(means)].mean().to_numpy(dtype=float)
+    found.loc[found["failed"] != "", list(means)] = np.nan
+    return found
 
 
 def _ranks(table: NDArray[np.object_], leads: Cells) -> Array:
@@ -266,13 +267,12 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for kind, some in _kinds(rows):
-        groups = _groups(_standing(some, "true"))
+        true = _standing(some, "true")
+        groups = _groups(true)
         shares = _cells(groups, _share)
-        names = [_summary(group, failed)[:3] for failed, group in groups]
-        part = pd.DataFrame(names, columns=[*_CELL, "n"])
-        means = [group[["quality", "best_quality", "oracle_quality"]].mean() for _, group in groups]
-        part["gain"] = [each["quality"] - each["best_quality"] for each in means]
-        part["gap"] = [each["oracle_quality"] - each["best_quality"] for each in means]
+        part = _summary(true, groups, ["quality", "best_quality", "oracle_quality"])
+        part["gain"] = part["quality"] - part["best_quality"]
+        part["gap"] = part["oracle_quality"] - part["best_quality"]
         part["share"] = shares.value
         part[["low", "high"]] = shares.intervals()
         parts.append(part.assign(kind=kind))
@@ -418,7 +418,7 @@ def allows(found: pd.DataFrame) -> str:
     if len(apart) and kind != "simulated":
         led = int((apart["finding"] == LEADS).sum())
         sentences.append(
-            f"On simulated tables {_of(led, len(apart))} leads, which tells how they were made, not how "
+            f"On simulated tables {_of(led, len(apart))} cells lead, which tells how they were made, not how "
             "routers do."
         )
     return " ".join(filter(None, sentences))
@@ -431,12 +431,14 @@ def _leads_said(learnt: pd.DataFrame, kind: str) -> str:
     cells, tables = len(learnt), learnt["table"].nunique()
     leading, behind = (learnt[learnt["finding"] == state] for state in (LEADS, BEHIND))
     size = f"{learnt['router'].nunique()} routers on {tables} {kind} table{'s' * (tables != 1)}"
-    after = f" {_of(len(behind), cells)} is shown to lie behind it." if len(behind) else ""
+    after = f" {_of(len(behind), cells)} cells are shown to lie behind it." if len(behind) else ""
     if leading.empty:
         return f"**No router is shown to lead over the zero router**, of {size}.{after}"
     named = listed(f"{router} on {table}" for table, router in leading[_CELL].head(4).itertuples(index=False))
     more = f", and {len(leading) - 4} more" if len(leading) > 4 else ""
-    return f"**{_of(len(leading), cells)} leads over the zero router** ({named}{more}), of {size}.{after}"
+    return (
+        f"**{_of(len(leading), cells)} cells lead over the zero router** ({named}{more}), of {size}.{after}"
+    )
 
 
 def _nulls_said(rows: pd.DataFrame) -> str:
@@ -447,7 +449,7 @@ def _nulls_said(rows: pd.DataFrame) -> str:
         "on shuffled labels": (int(shuffled["shuffled_leads"].sum()), len(shuffled)),
     }
     told = [f"{_of(led, every)} {where}" for where, (led, every) in parts.items() if every]
-    return f"By the same rule {listed(told)} leads." if told else ""
+    return f"By the same rule {listed(told)} lead." if told else ""
 
 
 def _order_said(found: pd.DataFrame) -> Iterator[str]:
@@ -458,10 +460,13 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
     (_, first), (_, second), *_ = every.table.iterrows()
     tables, routers = int(first["tables"]), len(every.table)
     alike = second["mean_rank"] - first["mean_rank"] < every.critical
+    own = counted(found)
+    surely = int((own.loc[own["router"] == first["router"], "rank_high"] == 1).sum())
     yield (
         f"By mean rank {first['router']} is first ({first['mean_rank']:.1f}) and {second['router']} second "
         f"({second['mean_rank']:.1f}); they **{'cannot' if alike else 'can'} be told apart**: on {tables} "
-        f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}."
+        f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}. First without doubt, alone and by "
+        f"the leads of all prompts and splits, {first['router']} is on {_of(surely, tables)}."
     )
     if np.isfinite(every.p):
         yield (
@@ -488,7 +493,9 @@ def _resolution_said(learnt: pd.DataFrame) -> str:
     )
 
 
-def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Evidence]:
+def evidence(
+    rows: pd.DataFrame, found: pd.DataFrame, shares: pd.DataFrame, *, chosen: str = "knn-chosen"
+) -> dict[str, Evidence]:
     """What a board found, by the keys of claims.
 
     Simulated tables are left out if there are others.
@@ -496,6 +503,7 @@ def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Eviden
     Parameters
     ----------
     rows : of `sweep.here`.
+    found, shares : `board` and `gap` of them.
     chosen : router that is held against every trained one.
 
     Returns
@@ -506,8 +514,7 @@ def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Eviden
     than `RECOVERED` is recovered with a lower bound above zero. chosen-knn ("above", level minus `ALIKE`):
     mean lead over the tables of `chosen` minus that of each other router that learns; none without it.
     """
-    found, shares = board(rows), gap(rows)
-    told = counted(found).dropna(subset="lead")
+    differences, told = _mean_differences(rows), counted(found).dropna(subset="lead")
     learnt, null = told[~told["null"] & (told["finding"] != SAME)], told[told["null"]]
     order = learnt.assign(leads=learnt["finding"] == LEADS, may=learnt["high"] > 0)
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
@@ -518,9 +525,9 @@ def evidence(rows: pd.DataFrame, chosen: str = "knn-chosen") -> dict[str, Eviden
     return {
         "some-leads": [_estimate(row) for _, row in best.iterrows()],
         "null-leads": Fact(null_led + luck == 0 if len(null) + controls else None, words),
-        "first-second": _first_second(rows, found),
+        "first-second": _first_second(found, differences),
         "gap": _gap_fact(shares),
-        "chosen-knn": _over_others(rows, chosen),
+        "chosen-knn": _over_others(differences, chosen),
     }
 
 
@@ -532,55 +539,48 @@ def _estimate(row: pd.Series[Any]) -> Estimate:
     )
 
 
-def _first_second(rows: pd.DataFrame, found: pd.DataFrame) -> Fact:
+def _first_second(found: pd.DataFrame, differences: Mapping[tuple[str, str], Estimate]) -> Fact:
     """Whether the first by mean rank cannot be told from the second: neither by ranks nor by mean leads."""
     every = overall(found)
     if len(every.table) < 2:
         return Fact(None, "fewer than two routers")
     first, second = every.table["router"].iloc[:2]
-    apart = float(every.table["mean_rank"].diff().iloc[1])
-    names, low, high, value = _mean_differences(rows)
-    place = names.index((first, second))
+    apart, lead = float(every.table["mean_rank"].diff().iloc[1]), differences[first, second]
     words = (
-        f"{first} minus {second}: mean lead {value[place]:+.4f} [{low[place]:+.4f}, {high[place]:+.4f}], "
-        f"mean rank {-apart:+.1f} where {every.critical:.1f} would be seen"
+        f"mean lead {lead.words('+.4f')}, mean rank {-apart:+.1f} where {every.critical:.1f} would be seen"
     )
-    return Fact(bool(apart < every.critical and low[place] <= 0 <= high[place]), words)
+    return Fact(bool(apart < every.critical and lead.low <= 0 <= lead.high), words)
 
 
-def _over_others(rows: pd.DataFrame, chosen: str) -> list[Estimate]:
+def _over_others(differences: Mapping[tuple[str, str], Estimate], chosen: str) -> list[Estimate]:
     """Mean lead of a router minus that of each other one that learns."""
-    names, low, high, value = _mean_differences(rows)
-    prompts = gap(rows).pipe(counted).drop_duplicates("table")["n"].sum()
-    return [
-        Estimate(value[place], low[place], high[place], f"{chosen} minus {other}", int(prompts))
-        for place, (one, other) in enumerate(names)
-        if one == chosen and other not in NULL
-    ]
+    return [lead for (one, other), lead in differences.items() if one == chosen and other not in NULL]
 
 
-def _mean_differences(rows: pd.DataFrame) -> tuple[list[tuple[str, str]], Array, Array, Array]:
-    """Ordered pairs of routers with numbers on every table, and their differences in mean lead.
+def _mean_differences(rows: pd.DataFrame) -> dict[tuple[str, str], Estimate]:
+    """Differences in mean lead of all ordered pairs of routers that have numbers on every table.
 
     Intervals hold for all pairs at once, so that they hold for the first and the second, whoever they are.
     """
     kinds = dict(_kinds(rows))
     part = pd.concat([kinds[kind] for kind in kinds if kind != "simulated"] or list(kinds.values()))
-    groups = _groups(_standing(part, "true"))
-    leads = _cells(groups, _lead)
-    names = np.array([group["router"].iloc[0] for _, group in groups], dtype=object)
-    tables = len({group["table"].iloc[0] for _, group in groups})
-    places = {
-        name: np.flatnonzero((names == name) & np.isfinite(leads.value)) for name in dict.fromkeys(names)
-    }
-    means = [(name, leads.at(some).mean()) for name, some in places.items() if len(some) == tables]
-    pairs = [(a, b) for a in means for b in means if a[0] != b[0]]
+    true = _standing(part, "true")
+    groups = _groups(true)
+    leads, names = _cells(groups, _lead), _summary(true, groups, [])
+    places: dict[str, list[int]] = {}
+    for place in np.flatnonzero(np.isfinite(leads.value)).tolist():
+        places.setdefault(str(names["router"].iloc[place]), []).append(place)
+    tables, prompts = names["table"].nunique(), int(names.groupby("table")["n"].max().sum())
+    means = {name: leads.at(some).mean() for name, some in places.items() if len(some) == tables}
+    pairs = list(permutations(means, 2))
     if not pairs:
-        return [], *np.zeros((3, 0))
-    apart = [one.minus(other) for (_, one), (_, other) in pairs]
-    every = joined(apart)
-    low, high = every.intervals().T
-    return [(a[0], b[0]) for a, b in pairs], low, high, every.value
+        return {}
+    every = joined([means[one].minus(means[other]) for one, other in pairs])
+    told = np.column_stack([every.value, every.intervals()]).tolist()
+    return {
+        pair: Estimate(value, low, high, f"{pair[0]} minus {pair[1]}", prompts)
+        for pair, (value, low, high) in zip(pairs, told, strict=True)
+    }
 
 
 def _gap_fact(shares: pd.DataFrame) -> Fact:
