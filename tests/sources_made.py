@@ -182,8 +182,11 @@ def votes(winners: Sequence[str]) -> bytes:
     return json_lines(rows)
 
 
-def bench(scores: Mapping[str, Sequence[float | None]]) -> dict[str, bytes]:
-    """Arena-bench: file name -> scores of its model on the questions, in another order than these."""
+def bench(scores: Mapping[str, Sequence[float | None]], maker: str = "maker/") -> dict[str, bytes]:
+    """Arena-bench: file name -> scores of its model on the questions, in another order than these.
+
+    Question i is "Is i prime?"; a model is called as its file is, with `maker` before it.
+    """
     asked = len(next(iter(scores.values())))
     questions = [
         {"question_id": f"q{i}", "category": "arena-bench-v1", "turns": [f"Is {i} prime?"]}
@@ -191,7 +194,7 @@ def bench(scores: Mapping[str, Sequence[float | None]]) -> dict[str, bytes]:
     ]
     judged = {
         name: json_lines(
-            {"question_id": f"q{i}", "model": f"maker/{name[:-6]}", "judgment": "Rating: …", "score": score}
+            {"question_id": f"q{i}", "model": maker + name[:-6], "judgment": "Rating: …", "score": score}
             for i, score in reversed([*enumerate(each)])
         )
         for name, each in scores.items()

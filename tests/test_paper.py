@@ -174,6 +174,10 @@ def test_items_are_those_of_the_notebooks() -> None:
         "08_your_own_outcomes": {
             "own-frontier", "own-worth", "own-settings", "own-savings", "own-more-prompts",
         },
+        "09_leaderboard": {
+            "own-leaderboard", "own-leaderboard-map", "own-leaderboard-ranks", "own-leaderboard-gap",
+            "own-leaderboard-settings", "own-leaderboard-times",
+        },
     }  # fmt: skip
 
 

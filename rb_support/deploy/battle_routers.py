@@ -42,7 +42,7 @@ Indices = NDArray[np.int64]
 RIDGE = 1e-5
 """Penalty on squared ratings, as a share of the battles' weight, as `preference.sw.SWRanking` has it."""
 MOST = 25_000
-"""Battles that a factorization is trained on; of more, so many are drawn."""
+"""Battles that a factorization is trained on, unless told otherwise."""
 
 
 class Fights(NamedTuple):
@@ -183,9 +183,15 @@ class FactorizationRouter(BattleRouter):
 
     Parameters
     ----------
+    most : battles that it is trained on; of more, so many are drawn. It is trained once for every fold and
+        once on all, and the time goes with the battles.
     seed : of the folds, the draw of battles and the training, whose settings are those of
         `preference.factorization.MatrixFactorization`.
     """
+
+    def __init__(self, *, most: int = MOST, seed: int = 0) -> None:
+        super().__init__(seed=seed)
+        self.most = most
 
     def ratings(self, X: ArrayLike) -> Array:
         """(n, names) scores delta(M, q); 0 for a model that never fought."""
@@ -196,8 +202,8 @@ class FactorizationRouter(BattleRouter):
         self._directions, self._offsets = np.zeros(shape), np.zeros(shape[1])
         if not len(fights.row):  # one model alone
             return
-        if len(fights.row) > MOST:
-            fights = fights.take(np.random.default_rng(self.seed).permutation(len(fights.row))[:MOST])
+        if len(fights.row) > self.most:
+            fights = fights.take(np.random.default_rng(self.seed).permutation(len(fights.row))[: self.most])
         names, share = np.array(self.names, dtype=object), fights.share
         columns = {"prompt": prompt[fights.row].astype(str), A: names[fights.a], B: names[fights.b]}
         columns["winner"] = np.select([share > 0.5, share < 0.5], [A, B], TIE)

@@ -62,7 +62,7 @@ class Battles(Rows):
     @property
     def models(self) -> tuple[str, ...]:
         """Models that fight, by name."""
-        return tuple(sorted({*self.frame[A], *self.frame[B]}))
+        return tuple(sorted({*self.frame[A].unique(), *self.frame[B].unique()}))
 
     @property
     def share(self) -> Floats:

@@ -7,7 +7,7 @@ there a prediction that varies with nothing loses to each model's mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from rb_support.outcomes import PartialOutcomes
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
-K = TypeVar("K", int, float)
+K = TypeVar("K", int, float, tuple[float, int], tuple[float, int, float])
 
 LEVEL = 0.025
 """Share of tables without signal on which a router that shrinks may leave the means."""
@@ -106,3 +106,27 @@ def folds(train: PartialOutcomes, *, seed: int = 0) -> list[tuple[Rows, Rows]]:
         return []
     parts = GroupKFold(count, shuffle=True, random_state=seed)
     return [(seen, left) for seen, left in parts.split(groups, groups=groups)]
+
+
+def fold_errors(
+    train: PartialOutcomes,
+    X: Array,
+    predict: Callable[[Array, Array, Array], Mapping[K, Array]],
+    *,
+    seed: int = 0,
+) -> dict[K, float]:
+    """`contrast_error` of every setting's predictions for rows that the fit had not seen.
+
+    Parameters
+    ----------
+    train : outcomes of n queries.
+    X : (n, d) what is learnt from.
+    predict : from the vectors and scores of rows seen, and the vectors of r rows left out, to each setting's
+        predictions, (r, m).
+    seed : of the folds; where there are none no setting has an error.
+    """
+    tables: dict[K, Array] = {}
+    for seen, left_out in folds(train, seed=seed):
+        for setting, predicted in predict(X[seen], train.quality[seen], X[left_out]).items():
+            tables.setdefault(setting, np.empty_like(train.quality))[left_out] = predicted
+    return {setting: contrast_error(table, train.quality) for setting, table in tables.items()}

@@ -43,6 +43,28 @@ class PlaceboRouter:
         return np.asarray(self._mean + self.spread * self._rng.normal(size=shape))
 
 
+class RandomRouter:
+    """Noise alone, uniform in [0, 1): who is called hangs on nothing but cost and the dice.
+
+    Parameters
+    ----------
+    seed : of the noise; every query and every call of `predict` gets new draws.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def fit(self, train: Outcomes, X: ArrayLike) -> RandomRouter:
+        """Count the models; neither outcomes nor the (n, d) embeddings are looked at."""
+        training_vectors(train, X)
+        self._models = len(train.models)
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predicted quality, (n, m)."""
+        return self._rng.random((len(np.asarray(X)), self._models))
+
+
 def dealt_out(predicted: ArrayLike, rng: np.random.Generator) -> Array:
     """A router's own predictions, (n, m), dealt out to the queries at random: same spread, no knowledge.
 
@@ -52,7 +74,16 @@ def dealt_out(predicted: ArrayLike, rng: np.random.Generator) -> Array:
     return rng.permutation(checked_table("predicted quality", predicted), axis=0)
 
 
-def knows_nothing(predicted: ArrayLike) -> bool:
-    """Whether (n, m) predictions order the models alike on every query and by as much: a zero router."""
-    table = checked_table("predicted quality", predicted)
-    return bool(np.ptp(table - table[:, :1], axis=0).max() <= SAME)
+def knows_nothing(predicted: ArrayLike, cost: ArrayLike | None = None) -> bool:
+    """Whether predictions order the models alike on every query and by as much: a zero router.
+
+    Parameters
+    ----------
+    predicted : (n, m) quality.
+    cost : (m,) or (n, m), if costs are predicted too; then both must know nothing.
+    """
+    tables = [checked_table("predicted quality", predicted)]
+    if cost is not None:
+        usd = checked_table("cost", np.broadcast_to(np.asarray(cost, dtype=float), tables[0].shape))
+        tables.append(usd / (np.abs(usd).max() or 1.0))
+    return all(bool(np.ptp(table - table[:, :1], axis=0).max() <= SAME) for table in tables)

@@ -10,6 +10,8 @@ left-out training folds bears it out. Neither can be won by luck: of tables with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -63,7 +65,8 @@ class RidgeRouter:
         """
         vectors = training_vectors(train, X)
         choosable = not self._fixed and knows_something(train, vectors, seed=self.seed)
-        self.fold_error = self._error_on_left_out(train, vectors) if choosable else {}
+        told = left_out_ridges(train, vectors, self.penalties, seed=self.seed) if choosable else {}
+        self.fold_error = {penalty: contrast_error(table, train.quality) for penalty, table in told.items()}
         self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
         self._groups, self._width = _fitted(vectors, train.quality), len(train.models)
         return self
@@ -72,15 +75,21 @@ class RidgeRouter:
         """Predicted quality, (n, m), clipped to [0, 1]."""
         return _predicted(self._groups, self._width, np.asarray(X, dtype=float), self.penalty)
 
-    def _error_on_left_out(self, train: PartialOutcomes, X: Array) -> dict[float, float]:
-        """Error of every penalty's predictions for rows that the fit had not seen."""
-        predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
-        parts = folds(train, seed=self.seed)
-        for seen, left_out in parts:
-            groups = _fitted(X[seen], train.quality[seen])
-            for penalty, table in predicted.items():
-                table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
-        return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
+
+def left_out_ridges(
+    train: PartialOutcomes, X: Array, penalties: Sequence[float], *, seed: int
+) -> dict[float, Array]:
+    """Predicted quality of every row by ridge regressions on the other `folds`, (n, m) by penalty.
+
+    NaN of a model that answered none of the others; no penalty at all where there is one prompt only.
+    """
+    parts = folds(train, seed=seed)
+    predicted = {penalty: np.empty_like(train.quality) for penalty in penalties if parts}
+    for seen, left_out in parts:
+        groups = _fitted(X[seen], train.quality[seen])
+        for penalty, table in predicted.items():
+            table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
+    return predicted
 
 
 def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:

@@ -20,6 +20,7 @@ from rb_support.sources.tables import load_battles as load_battles
 from rb_support.sources.tables import load_graded as load_graded
 from rb_support.sources.tables import load_judgments as load_judgments
 from rb_support.sources.tables import load_pairs as load_pairs
+from rb_support.sources.tables import load_priced as load_priced
 from rb_support.sources.tables import load_routerbench as load_routerbench
 from rb_support.sources.tables import load_search_qa as load_search_qa
 from rb_support.sources.tables import locate_routerbench as locate_routerbench

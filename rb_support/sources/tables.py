@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from rb_support.cache import cache_dir, digest, locked, put_aside, read_record, remember
+from rb_support.cache import cache_dir, digest, locked, package_digest, put_aside, read_record, remember
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
-from rb_support.sources import judged, routellm, routerbench, search_qa
+from rb_support.sources import judged, priced, routellm, routerbench, search_qa
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.files import Located, locate
 from rb_support.sources.records import ModelScores, SourceRows
@@ -28,24 +26,35 @@ from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
 Shots = Literal["0shot", "5shot", "raw", "slice", "sample", "rag"]
 Table = TypeVar("Table", bound=Rows)
 
+_PARSING = ("outcomes", "sources", "answers.py")
+"""Code that makes tables, which no cached table is to outlive."""
 _PREFERRED: tuple[Shots, ...] = ("0shot", "5shot", "slice")
-_PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "routellm-mmlu": ("scores of a pair of models", routellm.mmlu),
-    "routellm-gsm8k": ("scores of a pair of models", routellm.gsm8k),
-    "routellm-mtbench": ("scores of a pair of models", routellm.mt_bench),
-    "alpaca-eval": ("battles", judged.alpaca_eval),
-    "alpaca-eval-pair": ("battles", judged.alpaca_eval_pair),
-    "arena-battles": ("battles", judged.arena_battles),
-    "arena-55k": ("battles", judged.arena),
-    "routellm-judge": ("battles", judged.judge),
-    "mtbench-claude": ("judgments", routellm.claude),
-    "mtbench-llama31": ("judgments", routellm.printed),
-    "routellm-commercial": ("judgments", routellm.commercial),
-    "zeroeval-gsm": ("graded answers", judged.zeroeval),
-    "arena-bench": ("graded answers", judged.arena_bench),
-    "search-qa": ("outcomes with web search", search_qa.search_qa),
+_PARSERS: dict[str, dict[str, Callable[..., Any]]] = {
+    "scores of a pair of models": {
+        "routellm-mmlu": routellm.mmlu,
+        "routellm-gsm8k": routellm.gsm8k,
+        "routellm-mtbench": routellm.mt_bench,
+    },
+    "battles": {
+        "alpaca-eval": judged.alpaca_eval,
+        "alpaca-eval-pair": judged.alpaca_eval_pair,
+        "arena-battles": judged.arena_battles,
+        "arena-55k": judged.arena,
+        "routellm-judge": judged.judge,
+    },
+    "judgments": {
+        "mtbench-claude": routellm.claude,
+        "mtbench-llama31": routellm.printed,
+        "routellm-commercial": routellm.commercial,
+    },
+    "graded answers": {"zeroeval-gsm": judged.zeroeval, "arena-bench": judged.arena_bench},
+    "graded answers of models with prices": {
+        priced.ZEROEVAL: priced.zeroeval,
+        priced.ARENA_BENCH: priced.arena_bench,
+    },
+    "outcomes with web search": {"search-qa": search_qa.search_qa},
 }
-"""Source -> what it holds, and what makes a table of its files."""
+"""What a source holds -> source -> what makes a table of its files."""
 
 _PARSED = "parsed.json"
 """Record in the cache: hashes of parsed tables."""
@@ -147,6 +156,26 @@ def load_graded(name: str = "zeroeval-gsm") -> ModelScores:
     return _load("graded answers", name, ModelScores)
 
 
+def load_priced(name: str) -> Outcomes:
+    """Graded answers of many models with what they cost, estimated: tokens times list prices.
+
+    No costs were published with these sources. Prices, their addresses and dates, and what is assumed of
+    tokens stand in `sources/list_prices.toml` and in the origin's notes, and so do the models that are left
+    out for want of a price.
+
+    Parameters
+    ----------
+    name : "zeroeval-gsm" (15 models on GSM8K's 1,319 test questions, right or wrong; tokens of prompts and
+        answers) or "arena-bench" (13 of 14 models on Chatbot Arena's prompts, GPT-4's score mapped to [0, 1];
+        every answer is taken to be equally long; prompts where one has no score are left out).
+
+    Raises
+    ------
+    UnknownSourceError, MissingSourceError, SourceError, TableError : as `load_routerbench`.
+    """
+    return _load("graded answers of models with prices", name, Outcomes)
+
+
 def load_search_qa() -> Outcomes:
     """250 SimpleQA questions to 17 systems: seven models, eight with a search tool, two Sonar models.
 
@@ -196,7 +225,7 @@ def mtbench_scores() -> ModelScores:
 
 def _load(what: str, name: str, table: type[Table], allow_unverified: bool = False, **options: Any) -> Table:
     """Table of a source, if the source holds what is asked for."""
-    parsers = {source: parse for source, (holds, parse) in _PARSERS.items() if holds == what}
+    parsers = _PARSERS[what]
     if name not in parsers:
         raise UnknownSourceError(f"source '{name}' holds no {what}; those that do: {', '.join(parsers)}")
     located = locate(name, allow_unverified=allow_unverified)
@@ -206,8 +235,9 @@ def _load(what: str, name: str, table: type[Table], allow_unverified: bool = Fal
 def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Table], **options: Any) -> Table:
     """Table from the cache, or parsed now and kept there.
 
-    The cached file's name depends on the hashes of the source's files, on the parsing code and on the
-    options, and a record keeps its own hash: one that was damaged is made again, with a warning.
+    The cached file's name depends on the hashes of the source's files, on the parsing code, on the kind of
+    table and on the options, and a record keeps its own hash: one that was damaged is made again, with a
+    warning.
 
     Parameters
     ----------
@@ -216,7 +246,9 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     parse : makes the table from the files and the options.
     options : what else the parsed rows depend on.
     """
-    key = json.dumps([_parsing_code(), located.files, options], sort_keys=True)
+    key = json.dumps(
+        [package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True
+    )
     name = f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     path = cache_dir() / "parsed" / name
     if path.parent.exists() and not path.parent.is_dir():
@@ -235,14 +267,6 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
         made.to_parquet(path)
         remember(_PARSED, name, digest(path))
     return made
-
-
-@cache
-def _parsing_code() -> str:
-    """Digest of the code that makes tables, which no cached table is to outlive."""
-    package = files("rb_support")
-    folders = [package.joinpath(name) for name in ("outcomes", "sources")]
-    modules = [module for folder in folders for module in folder.iterdir() if module.name.endswith(".py")]
-    modules += [package.joinpath("answers.py"), package.joinpath("sources", "search_prices.toml")]
-    texts = sorted((module.name, module.read_text(encoding="utf-8")) for module in modules)
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    key = json.dumps(
+        [package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True
+    )

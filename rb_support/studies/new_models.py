@@ -29,6 +29,7 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.preference.battle_sets import join_origins
 from rb_support.preference.training_sets import Experiment
 from rb_support.routers.decision import training_vectors
+from rb_support.routers.prompt_clusters import profiles
 from rb_support.sources import ModelScores
 from rb_support.studies.preference_study import listed
 from rb_support.studies.transfer import WIDEST_CHANCE
@@ -52,6 +53,7 @@ FEWEST_ROWS, FEWEST_MODELS = 300, 4
 """Below these a table has no row for labels and for judging, or no known models to learn from."""
 
 _CLUSTERS, _STRENGTHS = (8, 16), (np.inf, 100.0, 10.0)
+_SHRINKAGE = 10.0  # further answers that a cluster's means are drawn to 0 by
 _TRIED = 50  # labels of a known model, when it is taken for a new one to choose the settings
 _REAL_NAME = "RouterBench's 5-shot tasks, answers of ZeroEval"
 _TRAIN, _PLACEBOS = 0.7, 20
@@ -148,7 +150,10 @@ class Basis:
         self.clusters = {
             f"clusters of prompts ({k})": KMeans(k, n_init=1, random_state=seed).fit(X) for k in sizes
         }
-        self.profiles = {name: _cluster_means(about, each.labels_) for name, each in self.clusters.items()}
+        self.profiles = {
+            name: profiles(np.eye(each.n_clusters)[each.labels_], about, _SHRINKAGE)
+            for name, each in self.clusters.items()
+        }
         self.names = ("known models", *self.clusters)
 
     def known(self, X: Array) -> Array:
@@ -187,12 +192,6 @@ def halved(quality: Array, X: Array, seed: int) -> tuple[Basis, Array, Array]:
     """Basis of a random half of the queries, and results and embeddings of the other half."""
     first = np.random.default_rng(seed).permutation(len(X)) < len(X) // 2
     return Basis(quality[first], X[first], seed), quality[~first], X[~first]
-
-
-def _cluster_means(about: Array, labels: NDArray[np.int32]) -> Array:
-    """(k, m) mean deviations of m models by cluster, shrunk to 0 as by ten queries more."""
-    member = np.eye(labels.max() + 1)[labels]
-    return np.asarray((member.T @ about) / (member.sum(axis=0) + 10)[:, None])
 
 
 def _placed(along: Array, scores: Array, prior: Array, strength: float) -> tuple[float, Array]:

@@ -24,6 +24,7 @@ from rb_support.routers import (
     lambda_path,
     mean_cost,
     model_points,
+    predicted_cost,
 )
 from rb_support.sources import load_routerbench
 from rb_support.stats import (
@@ -338,31 +339,46 @@ def compare(
     -------
     Comparison with both zero routers (the paper's, which sees the test means, and one chosen on training
     rows) before the routers given, and a placebo after them. Decisions weigh quality against each model's
-    mean training cost.
+    mean training cost, or what a router that has `predict_cost` expects of the query.
     """
     known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
     known = known if order is None else known[order]
     every = {**routers, PLACEBO: PlaceboRouter()}
     predicted = {name: each.fit(train, known).predict(asked) for name, each in every.items()}
-    return compare_predictions(train, test, predicted)
+    costs = {name: predicted_cost(each, train, asked) for name, each in every.items()}
+    return compare_predictions(train, test, predicted, costs)
 
 
-def compare_predictions(train: Outcomes, test: Outcomes, predicted: Mapping[str, Array]) -> Comparison:
-    """`compare` for predictions made elsewhere: name -> (n_test, m) predicted quality.
+def compare_predictions(
+    train: Outcomes, test: Outcomes, predicted: Mapping[str, Array], costs: Mapping[str, Array] | None = None
+) -> Comparison:
+    """`compare` for predictions made elsewhere.
 
-    Each system's placebo has its own predictions, dealt out to the test queries at random.
+    Each system's placebo has its own predictions, of quality and cost together, dealt out to the test
+    queries at random.
+
+    Parameters
+    ----------
+    train, test : outcome tables with the same models.
+    predicted : name -> (n_test, m) predicted quality.
+    costs : name -> (m,) or (n_test, m) predicted cost in USD per query; of others, and if None of all, each
+        model's mean training cost.
     """
-    cost = mean_cost(train)
+    expected = dict.fromkeys(predicted, mean_cost(train)) | dict(costs or {})
+    both = {
+        name: np.hstack([quality, np.broadcast_to(expected[name], quality.shape)])
+        for name, quality in predicted.items()
+    }
 
-    def follow(quality: Array) -> System:
-        return lambda_path(quality, cost).on(test.quality, test.cost)
+    def follow(told: Array) -> System:
+        return lambda_path(*np.hsplit(told, 2)).on(test.quality, test.cost)
 
     systems: dict[str, System] = {ZERO: model_points(test), ZERO_TRAINED: ZeroRouter().fit(train).on(test)}
-    systems |= {name: follow(quality) for name, quality in predicted.items()}
-    constant = frozenset(name for name, quality in predicted.items() if knows_nothing(quality))
+    systems |= {name: follow(told) for name, told in both.items()}
+    constant = frozenset(name for name, told in both.items() if knows_nothing(*np.hsplit(told, 2)))
     placebos = {
-        name: lambda rng, quality=quality: follow(dealt_out(quality, rng))
-        for name, quality in predicted.items()
+        name: lambda rng, told=told: follow(dealt_out(told, rng))
+        for name, told in both.items()
         if name not in constant
     }
     return Comparison(test, systems, placebos, constant)
@@ -393,7 +409,8 @@ def cross_validated(
 ) -> Comparison:
     """`compare` where 30% of the rows would be too few: every query is judged, by routers of the other folds.
 
-    Decisions weigh quality, learnt on the other folds, against mean costs over all queries.
+    Decisions weigh quality, learnt on the other folds, against mean costs over all queries, or against costs
+    that a router with `predict_cost` has learnt there too.
 
     Parameters
     ----------
@@ -402,15 +419,21 @@ def cross_validated(
     """
     every: dict[str, PredictiveRouter] = {**routers, PLACEBO: PlaceboRouter()}
     predicted = {name: np.zeros(outcomes.quality.shape) for name in every}
+    costs = {
+        name: predicted[name].copy() for name, router in every.items() if hasattr(router, "predict_cost")
+    }
     means, varied = np.zeros(outcomes.quality.shape), set()
     for held in prompt_folds(outcomes, folds, seed):
         train, test = outcomes.take(~held), outcomes.take(held)
         known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
         for name, router in every.items():
             predicted[name][held] = guess = router.fit(train, known).predict(asked)
-            varied |= set() if knows_nothing(guess) else {name}
+            expected = predicted_cost(router, train, asked)
+            varied |= set() if knows_nothing(guess, expected) else {name}
+            if name in costs:
+                costs[name][held] = expected
         means[held] = train.quality.mean(axis=0)
-    found = compare_predictions(outcomes, outcomes, predicted)
+    found = compare_predictions(outcomes, outcomes, predicted, costs)
     trained = lambda_path(means, mean_cost(outcomes)).on(outcomes.quality, outcomes.cost)
     placebos = {name: draw for name, draw in found.placebos.items() if name in varied}
     systems, constant = {**found.systems, ZERO_TRAINED: trained}, frozenset(set(every) - varied)

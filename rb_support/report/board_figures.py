@@ -1,0 +1,347 @@
+"""Figures of the leaderboard: who leads where, who can be told apart, and what settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+
+from rb_support.report.plots import panels, sentence_figure
+from rb_support.report.style import BLACK, GREY, VERMILLION, Style, model_styles
+from rb_support.report.text import short
+from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall
+
+SHUFFLED = "shuffled labels, best"
+"""Row of the heat map with the largest lead of any router that was fitted on shuffled labels."""
+_LEAD = "honest AIQ minus the better zero router's (units of quality)"
+_BARS = 6
+"""Of more routers than these, lines in one panel have no intervals."""
+_BEST = 3
+"""So many routers of each table are drawn by what they recover of the gap."""
+_WIDEST = 0.6
+"""Shares of the gap beyond this are cut off."""
+
+
+def router_looks(routers: Iterable[str], null: Iterable[str] = ()) -> dict[str, Style]:
+    """Colour and marker of each router of a board, the same whichever figure draws some of them.
+
+    Parameters
+    ----------
+    routers : all names of the board; their order does not matter.
+    null : those that know nothing, which are grey.
+    """
+    blind = set(null)
+    looks = model_styles(sorted(set(routers)))
+    return {name: look | ({"color": GREY} if name in blind else {}) for name, look in looks.items()}
+
+
+def board_figure(found: pd.DataFrame, every: Overall) -> Figure:
+    """Heat map of leads, routers by mean rank down, tables across; what knows nothing stands apart below.
+
+    Framed and starred: a lead that counts. "=": a zero router. Struck out: failed. Grey triangle: shown to
+    lie behind zero. Simulated tables stand apart on the right, and are named so.
+
+    Parameters
+    ----------
+    found : of `leaderboard.board`.
+    every : `leaderboard.overall` of it.
+    """
+    if found["lead"].isna().all():
+        return sentence_figure("No router could be judged on any table.")
+    ranked = [*every.table["router"], *every.left_out, *found["router"]]
+    names = list(
+        dict.fromkeys(name for name in ranked if name not in set(found.loc[found["null"], "router"]))
+    )
+    blind = list(dict.fromkeys(found.loc[found["null"], "router"]))
+    parts = found.drop_duplicates("table")
+    simulated = (parts["kind"] == "simulated").to_numpy()
+    tables = [*parts.loc[~simulated, "table"], *parts.loc[simulated, "table"]]
+    gap = 0.3 if simulated.any() and not simulated.all() else 0.0
+    across = {name: place + gap * (place >= (~simulated).sum()) for place, name in enumerate(tables)}
+    down = {name: float(place) for place, name in enumerate(names)}
+    down |= {name: len(names) + 0.3 + place for place, name in enumerate([*blind, SHUFFLED])}
+    fig, (ax,) = panels(1, width=max(3.4, 1.7 + 0.62 * len(tables)), height=1.1 + 0.2 * len(down))
+    most = float(np.nanquantile(found["lead"].abs(), 0.9)) or 1e-3
+    for _, row in found.iterrows():
+        _heat_cell(ax, across[row["table"]], down[row["router"]], row["lead"], str(row["finding"]), most)
+    for name, lead in parts.set_index("table")["shuffled_high"].items():
+        _heat_cell(ax, across[str(name)], down[SHUFFLED], lead, "", most)
+    ax.set(xlim=(-0.5, max(across.values()) + 0.5), ylim=(max(down.values()) + 0.5, -0.5))
+    ax.set_xticks(list(across.values()), [short(name, 22) for name in across], rotation=35, ha="left")
+    ax.tick_params(axis="both", length=0, labeltop=True, labelbottom=False)
+    ax.set_yticks(list(down.values()), [short(name, 24) for name in down], fontsize=7)
+    for label, name in zip(ax.get_yticklabels(), down, strict=True):
+        label.set(color=GREY if name in (*blind, SHUFFLED) else BLACK)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(f"{_LEAD}\n* leads   = a zero router   ▽ shown to lie behind it   × failed", fontsize=7)
+    return fig
+
+
+def _heat_cell(ax: Axes, x: float, y: float, lead: float, finding: str, most: float) -> None:
+    """One cell: its lead by colour and in thousandths by number, and its finding by a mark."""
+    told = np.isfinite(lead)
+    # Purple to orange: told apart by every eye, and white where nothing is.
+    shade = np.clip(lead / most, -1, 1) if told else 0.0
+    color = plt.get_cmap("PuOr_r")(0.5 + 0.42 * shade) if told else (1, 1, 1, 1)
+    ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, linewidth=0))
+    mark = {LEADS: " *", SAME: " =", BEHIND: " ▽"}.get(finding, "")
+    words = f"{lead:+.3f}{mark}" if told else "×" if finding.startswith("failed") else "–"
+    bold = "bold" if finding == LEADS else "normal"
+    dark = abs(shade) > 0.85
+    ax.text(
+        x, y, words, ha="center", va="center", fontsize=6.5, fontweight=bold, color="white" if dark else BLACK
+    )
+    if finding == LEADS:
+        ax.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor=BLACK, linewidth=1.3))
+
+
+def critical_difference_figure(every: Overall) -> Figure:
+    """Mean ranks on a line, the best on the left; a bar joins routers that cannot be told apart.
+
+    Demsar 2006, Figure 1. Grey: knows nothing.
+
+    Parameters
+    ----------
+    every : of `leaderboard.overall`.
+    """
+    table = every.table
+    if len(table) < 2:
+        return sentence_figure("Fewer than two routers were judged on every table: there are no ranks.")
+    k, half = len(table), -(-len(table) // 2)
+    bars, top = 0.16 * len(every.groups), 0.75
+    depth = top + bars + 0.22 * half
+    fig, (ax,) = panels(1, height=depth + 0.35)
+    ranks, names = table["mean_rank"].tolist(), table["router"].tolist()
+    ax.hlines(0, 1, k, color=BLACK, linewidth=1)
+    for rank in range(1, k + 1):
+        ax.vlines(rank, 0, 0.06, color=BLACK, linewidth=0.8)
+        ax.text(rank, 0.1, rank, ha="center", va="bottom", fontsize=7)
+    if np.isfinite(every.critical):
+        end = 1 + min(every.critical, k - 1)
+        ax.plot([1, end], [0.42, 0.42], "|-", color=VERMILLION, linewidth=1.2, markersize=7)
+        words = f"critical difference {every.critical:.1f}"
+        words += " (wider than all ranks)" if every.critical > k - 1 else ""
+        ax.text(1, 0.5, words, color=VERMILLION, fontsize=7.5, va="bottom")
+    for place, group in enumerate(every.groups):
+        ends = [ranks[names.index(name)] for name in (group[0], group[-1])]
+        height = -0.14 - 0.16 * place
+        ax.plot([ends[0] - 0.04 * k / 17, ends[1] + 0.04 * k / 17], [height] * 2, color=BLACK, linewidth=3)
+    edge = 0.03 * (k - 1)
+    for place, (name, rank, null) in enumerate(zip(names, ranks, table["null"], strict=True)):
+        left = place < half
+        height = -bars - 0.2 - 0.22 * (place if left else k - 1 - place)
+        x, color = (1 - edge, GREY) if left else (k + edge, GREY)
+        ax.plot([rank, rank, x], [0, height, height], color=color, linewidth=0.7)
+        ax.plot(rank, 0, "o", color=GREY if null else BLACK, markersize=3, clip_on=False)
+        words = f"{short(name, 24)}{' (knows nothing)' if null else ''}  {rank:.1f}"
+        side = "right" if left else "left"
+        words = words if left else f"{rank:.1f}  {short(name, 24)}{' (knows nothing)' if null else ''}"
+        ax.text(x, height, f" {words} ", ha=side, va="center", fontsize=7.5, color=GREY if null else BLACK)
+    ax.set(xlim=(1 - edge, k + edge), ylim=(-bars - 0.22 * half - 0.1, top))
+    ax.set_axis_off()
+    tables = int(table["tables"].iloc[0])
+    test = f", Friedman p = {every.p:.2g}" if np.isfinite(every.p) else ""
+    ax.set_title(f"Mean rank of {k} routers on {tables} table{'s' * (tables != 1)}{test}", fontsize=8.5)
+    return fig
+
+
+def leads_figure(found: pd.DataFrame, table: str) -> Figure:
+    """Leads of all routers on one table, the largest on top, with two intervals, and what luck reaches.
+
+    Thin: 95% for all cells of the board at once. Thick: for the cell looked at alone. Grey bar: largest of
+    what the same predictions reach dealt out at random. Cross: fitted on shuffled labels. On the right the
+    rank and its interval.
+
+    Parameters
+    ----------
+    found : of `leaderboard.board`.
+    table : one of its tables.
+    """
+    rows = found[(found["table"] == table) & found["lead"].notna()]
+    if rows.empty:
+        return sentence_figure(f"No router could be judged on {short(table, 40)}.")
+    rows = rows.sort_values("lead", ascending=False, kind="stable")
+    looks = router_looks(found["router"], found.loc[found["null"], "router"])
+    fig, (ax,) = panels(1, height=1.3 + 0.2 * len(rows))
+    for place, (_, row) in enumerate(rows.iterrows()):
+        look = looks[row["router"]]
+        ax.plot([row["low"], row["high"]], [place] * 2, color=look["color"], linewidth=1)
+        ax.plot(
+            [row["point_low"], row["point_high"]], [place] * 2, color=look["color"], linewidth=3.2, alpha=0.55
+        )
+        ax.plot(row["lead"], place, linestyle="none", markersize=5.5, zorder=4, markeredgecolor=BLACK, **look)
+        ax.plot([row["placebo_high"]] * 2, [place - 0.38, place + 0.38], color=GREY, linewidth=2.5, alpha=0.7)
+        ax.plot(row["shuffled"], place, "x", color=BLACK, markersize=4.5, zorder=3)
+        words = f"{row['rank']:.0f} [{row['rank_low']:.0f}, {row['rank_high']:.0f}]"
+        words += {LEADS: "  leads", SAME: "  = zero", BEHIND: "  behind"}.get(str(row["finding"]), "")
+        ax.annotate(words, (1.01, place), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7)
+    ax.annotate("rank", (1.01, -0.9), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7, color=GREY)
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(rows)), [short(name, 24) for name in rows["router"]], fontsize=7.5)
+    ax.set(xlabel=_LEAD, ylim=(len(rows) - 0.5, -0.7))
+    seeds = int(rows["seeds"].max())
+    sized = f"n = {rows['n'].max():,}, {seeds} split{'s' * (seeds != 1)}"
+    what = "simulated, " if (rows["kind"] == "simulated").any() else ""
+    ax.set_title(f"{short(table, 30)} ({what}{sized})")
+    marks = {
+        "95%, all cells at once": Style(color=BLACK, linewidth=1),
+        "95%, this one alone": Style(color=BLACK, linewidth=3.2, alpha=0.55),
+        "dealt out at random, largest": Style(
+            color=GREY, linewidth=0, marker="|", markersize=8, markeredgewidth=2.5
+        ),
+        "fitted on shuffled labels": Style(color=BLACK, linewidth=0, marker="x", markersize=4.5),
+    }
+    handles = [Line2D([], [], label=label, **look) for label, look in marks.items()]
+    fig.legend(handles=handles, loc="outside lower center", ncol=4, fontsize=7)
+    return fig
+
+
+def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
+    """What embedding, number of neighbours and share of labels change: differences to the board's fits.
+
+    Points and bars are means over the tables, with 95% intervals for all rows at once; small ones single
+    tables.
+
+    Parameters
+    ----------
+    changes : of `leaderboard.settings`.
+    routers : all names of the board, so that each looks as in its other figures; if none, those of `changes`.
+    """
+    if changes.empty:
+        return sentence_figure("No fit with another embedding, other settings or fewer labels was asked for.")
+    looks, whats = router_looks([*routers, *changes["router"]]), list(dict.fromkeys(changes["what"]))
+    most = max(part["router"].nunique() for _, part in changes.groupby("what"))
+    fig, axes = panels(len(whats), 3, height=max(2.6, 0.9 + 0.16 * most))
+    for ax, what in zip(axes, whats, strict=True):
+        rows = changes[changes["what"] == what]
+        if rows["number"].isna().any():
+            _plot_named(ax, rows, looks)
+        else:
+            _plot_numbered(ax, rows, looks, share=what == "share")
+        ax.set_title({"share": "share of training labels"}.get(what, what), fontsize=8.5)
+    names = [name for name in looks if name in set(changes["router"])]
+    handles = [Line2D([], [], linestyle="none", markersize=5, label=short(n, 20), **looks[n]) for n in names]
+    fig.legend(handles=handles, loc="outside lower center", ncol=min(6, len(names)), fontsize=7)
+    return fig
+
+
+def _pooled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each router and value the mean over tables, or what its one table has."""
+    mean = rows["table"] == EVERY
+    alone = ~rows.set_index(["router", "value"]).index.isin(rows[mean].set_index(["router", "value"]).index)
+    return rows[mean | alone]
+
+
+def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, share: bool) -> None:
+    """Difference against a number, on a logarithm."""
+    names = list(dict.fromkeys(rows["router"]))
+    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    for place, name in enumerate(names):
+        mine, look = rows[rows["router"] == name], looks[name]
+        each, mean = mine[mine["table"] != EVERY], _pooled(mine).sort_values("number")
+        aside = 1.05 ** (place - (len(names) - 1) / 2)
+        ax.plot(each["number"] * aside, each["difference"], ".", color=look["color"], markersize=3, alpha=0.5)
+        if len(names) <= _BARS:
+            reach = [mean["difference"] - mean["low"], mean["high"] - mean["difference"]]
+            at, color = mean["number"] * aside, look["color"]
+            ax.errorbar(at, mean["difference"], yerr=reach, fmt="none", color=color, elinewidth=1)
+        ax.plot(mean["number"] * aside, mean["difference"], markersize=4.5, linewidth=1, **look)
+    ticks = np.unique(rows["number"])
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(
+        PercentFormatter(1, decimals=0) if share else FuncFormatter(lambda number, _: f"{number:g}")
+    )
+    ax.set_ylabel("change of the lead", fontsize=7.5)
+
+
+def _plot_named(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> None:
+    """Difference of each router, a line for each value."""
+    lines = list(rows[["router", "value"]].drop_duplicates().itertuples(index=False, name=None))
+    several = rows["value"].nunique() > 1
+    for place, (name, value) in enumerate(lines):
+        mine, look = rows[(rows["router"] == name) & (rows["value"] == value)], looks[name]
+        each, (_, mean) = mine[mine["table"] != EVERY], next(_pooled(mine).iterrows())
+        ax.plot(each["difference"], [place] * len(each), ".", color=look["color"], markersize=3, alpha=0.5)
+        ax.plot([mean["low"], mean["high"]], [place] * 2, color=look["color"], linewidth=1)
+        ax.plot(mean["difference"], place, linestyle="none", markersize=4.5, **look)
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    labels = [f"{short(name, 16)}, {value}" if several else short(name, 20) for name, value in lines]
+    ax.set_yticks(range(len(lines)), labels, fontsize=7)
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    only = "" if several else f" with {short(str(rows['value'].iloc[0]), 16)}"
+    ax.set_xlabel(f"change of the lead{only}", fontsize=7.5)
+
+
+def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
+    """Share of the gap from the best single model to the oracle that is recovered: each table's best routers.
+
+    Intervals hold for all cells at once, so that picking the best is paid for; an arrow says that one goes
+    on. A router that always calls the best single model recovers nothing for certain, and is left out where
+    there are others.
+
+    Parameters
+    ----------
+    shares : of `leaderboard.gap`.
+    routers : all names of the board; if none, those of `shares`.
+    """
+    known = shares[~shares["null"]].dropna(subset=["share", "low"])
+    moves = known[known["high"] > known["low"]]
+    if moves.empty:
+        return sentence_figure(
+            "No router departs from the best single model: nothing of the gap is recovered."
+        )
+    order = (
+        moves.sort_values("share", ascending=False, kind="stable").groupby("table", sort=False).head(_BEST)
+    )
+    looks = router_looks([*routers, *shares["router"]])
+    tables = [name for name in dict.fromkeys(known["table"]) if name in set(order["table"])]
+    fig, (ax,) = panels(1, height=0.9 + 0.17 * len(order) + 0.08 * len(tables))
+    y, ticks = 0.0, {}
+    for table in tables:
+        rows = order[order["table"] == table]
+        for _, row in rows.iterrows():
+            look, ends = looks[row["router"]], np.clip([row["low"], row["high"]], -_WIDEST, _WIDEST)
+            ax.plot(ends, [y, y], color=look["color"], linewidth=1.2)
+            for end, cut, mark in zip(ends, (row["low"], row["high"]), "<>", strict=True):
+                if abs(cut) > _WIDEST:
+                    ax.plot(end, y, mark, color=look["color"], markersize=3.5, clip_on=False)
+            face = {} if row["recovers"] else {"markerfacecolor": "white"}
+            if abs(row["share"]) <= _WIDEST:
+                ax.plot(row["share"], y, linestyle="none", markersize=5, **look, **face)
+            ticks[y] = short(row["router"], 22)
+            y += 1
+        label = f"{short(table, 24)}\nn = {rows['n'].iloc[0]:,}"
+        ax.text(
+            1.01,
+            y - 1 - (len(rows) - 1) / 2,
+            label,
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=7,
+        )
+        y += 0.5
+        ax.axhline(y - 0.75, color="#E4E4E4", linewidth=0.8)
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.axvline(RECOVERED, color=VERMILLION, linestyle=":", linewidth=1.2)
+    paper = f" {RECOVERED:.1%}, arXiv 2608.08265"
+    ax.text(RECOVERED, -0.7, paper, color=VERMILLION, fontsize=7, va="bottom")
+    ax.set_yticks(list(ticks), list(ticks.values()), fontsize=7)
+    ax.set(
+        xlim=(-_WIDEST, _WIDEST),
+        ylim=(y - 0.7, -0.7),
+        xlabel="share of the gap between best single model and oracle",
+    )
+    ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return fig

@@ -1,0 +1,203 @@
+"""What notebook 09 puts on its board: tables by the kind of data asked for, and what is left out, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rb_support.embed import embed_queries
+from rb_support.outcomes import Origin, Outcomes
+from rb_support.sources import SourceError
+from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand
+from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, material, measure
+from rb_support.studies.leaderboard import LEADS, Overall
+from rb_support.studies.sweep import TIMED, Store, code
+
+Array = NDArray[np.float64]
+
+OWN = "own"
+"""Name of a table of a user's own on the board."""
+
+ROWS = 300
+"""Rows that are drawn of a simulated table where the scale is "quick"."""
+
+
+READERS = ("knn", "ridge")
+"""Routers of which other embeddings and fewer labels are tried."""
+NEIGHBOURS = (5, 10, 20, 80, 160)
+"""Beside the default of KNN, what other numbers of neighbours are tried."""
+SHARES = (0.125, 0.25, 0.5)
+"""Shares of the training labels that are tried, beside all of them."""
+
+
+class Tables(NamedTuple):
+    """Tables of a board.
+
+    Attributes
+    ----------
+    outcomes : name -> table.
+    left_out : a sentence for each table that is not at hand.
+    origin : of all of them together.
+    """
+
+    outcomes: dict[str, Outcomes]
+    left_out: tuple[str, ...]
+    origin: Origin
+
+    def materials(self, embedding: str) -> dict[tuple[str, str], Material]:
+        """(table, embedding) -> its rows and the vectors of their prompts."""
+        return {
+            (name, embedding): material(table, embed_queries(table, embedding, progress=False).to_numpy())
+            for name, table in self.outcomes.items()
+        }
+
+
+def tables(data: str = "simulated", *, scale: str = "quick", seed: int = 0) -> Tables:
+    """Tables that a board compares routers on.
+
+    Parameters
+    ----------
+    data : "simulated", "real" (those at hand) or the path of an own table, which is then the only one.
+    scale : "quick" draws `ROWS` rows of each simulated table, "full" takes them whole.
+    seed : of that draw.
+
+    Raises
+    ------
+    SourceError : if no real table is at hand.
+    TableError, ValueError : of an own table that cannot be used, as `load_table`.
+    """
+    if data not in ("simulated", "real"):
+        table = load_table(data)
+        return Tables({OWN: table}, (), table.origin)
+    here = real_at_hand()
+    names, left_out = (tuple(SIMULATED), ()) if data == "simulated" else here
+    if not names:
+        raise SourceError("no real table is at hand:\n" + "\n".join(left_out))
+    found = {name: load_table(name) for name in names}
+    if (data, scale) == ("simulated", "quick"):
+        found = {name: thinned(table, ROWS, seed) for name, table in found.items()}
+    return Tables(found, left_out, joined(table.origin for table in found.values()))
+
+
+def thinned(table: Outcomes, rows: int, seed: int) -> Outcomes:
+    """At most so many rows of a table, drawn at random, in their order."""
+    drawn = np.random.default_rng(seed).permutation(len(table))[:rows]
+    return table.take(np.sort(drawn))
+
+
+def joined(origins: Iterable[Origin]) -> Origin:
+    """Origin of several tables of one kind, beside one another."""
+    parts = list(origins)
+    names = dict.fromkeys(part.name for part in parts)
+    files = dict.fromkeys(file for part in parts for file in part.files)
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return Origin(parts[0].kind, "; ".join(names), tuple(files), tuple(notes))
+
+
+def beside(
+    rows: pd.DataFrame, router: str, made: Made, materials: Mapping[tuple[str, str], Material]
+) -> pd.DataFrame:
+    """Rows, and those of one router more on the same tables and splits, such as one written in a notebook.
+
+    Parameters
+    ----------
+    rows : fits.
+    router : its name on the board.
+    made : makes it from a seed.
+    materials : (table, embedding) -> rows and vectors.
+    """
+    places = rows[rows["error"] == ""][["table", "seed", "embedding"]].drop_duplicates()
+    asked = [Asked(place.table, router, place.seed, place.embedding) for place in places.itertuples()]
+    more = [
+        asdict(each) | {"error": ""} | measure(each, materials[each.table, each.embedding], made)
+        for each in asked
+    ]
+    return pd.concat([rows, pd.DataFrame(more)], ignore_index=True)
+
+
+def by_split_and_sample(rows: pd.DataFrame) -> tuple[list[str], Array]:
+    """Leads in the mean over tables, of each split and of each resample of the queries.
+
+    Parameters
+    ----------
+    rows : fits that did not fail, of the same tables and seeds for every router.
+
+    Returns
+    -------
+    Names of the routers, in the order of the rows, and (routers, seeds, 1 + DRAWS) leads: the first of the
+    last axis are those on the queries as they are.
+    """
+    routers, seeds = list(dict.fromkeys(rows["router"])), sorted(set(rows["seed"]))
+    leads = np.empty((len(routers), len(seeds), 1 + DRAWS))
+    for (router, seed), part in rows.groupby(["router", "seed"]):
+        drawn = np.vstack(part["lead_draws"].to_list())
+        every = np.column_stack([part["lead"], drawn]).astype(float).mean(axis=0)
+        leads[routers.index(router), seeds.index(seed)] = every
+    return routers, leads
+
+
+def other_settings(tables: Iterable[str], seeds: Iterable[int], embedding: str, other: str) -> list[Asked]:
+    """Fits that differ from those of the board in one thing: neighbours of KNN, embedding, or labels.
+
+    Parameters
+    ----------
+    tables, seeds, embedding : of the board.
+    other : the embedding to try.
+    """
+    found = []
+    for table, seed in product(tables, seeds):
+        found += [Asked(table, f"knn(k={k})", seed, embedding) for k in NEIGHBOURS]
+        found += [Asked(table, router, seed, other) for router in READERS]
+        found += [
+            Asked(table, router, seed, embedding, share=share) for router, share in product(READERS, SHARES)
+        ]
+    return found
+
+
+def timings(
+    asked: Iterable[Asked], materials: Mapping[tuple[str, str], Material], store: Store
+) -> pd.DataFrame:
+    """What the clock said of fits that are kept: a row a fit, router and seconds, as `sweep.TIMED`."""
+    kept = [store.read(key_of(each, materials[each.table, each.embedding].sha256, code())) for each in asked]
+    return pa.concat_tables(row for row in kept if row is not None).select(["router", *TIMED]).to_pandas()
+
+
+def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
+    """The board as a reader has it: a row per router, by mean rank, and a column per table.
+
+    Parameters
+    ----------
+    board, overall : of `leaderboard`.
+
+    Returns
+    -------
+    router; for each table the lead with its interval and, if it counts, a star; mean_rank, and places: from
+    the best to the worst rank that the router may have on any table.
+    """
+    cells = board.assign(cell=[_cell(row) for row in board.to_dict("records")])
+    wide = cells.pivot(index="router", columns="table", values="cell")[list(dict.fromkeys(board["table"]))]
+    by_router = board.groupby("router")
+    ends = pd.DataFrame({"low": by_router["rank_low"].min(), "high": by_router["rank_high"].max()})
+    ranks = overall.table.set_index("router")["mean_rank"]
+    order = [*ranks.index, *(name for name in wide.index if name not in ranks.index)]
+    wide["mean_rank"] = ranks.map("{:.1f}".format).reindex(wide.index)
+    wide["places"] = [
+        f"{row.low:.0f} to {row.high:.0f}" if np.isfinite(row.low) else "–"
+        for row in ends.loc[wide.index].itertuples()
+    ]
+    return wide.loc[order].reset_index().rename_axis(columns=None)
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    """A lead in words; of a router that failed, a dash."""
+    if not np.isfinite(row["lead"]):
+        return "–"
+    star = " ★" if row["finding"] == LEADS else ""
+    return f"{row['lead']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]{star}"
