@@ -177,7 +177,7 @@ def test_random_vectors_are_a_hash_of_the_text() -> None:
     assert vectors.dtype == np.float32
     many = embed([str(i) for i in range(500)], "random").astype(float)
     alike = (many @ many.T)[np.triu_indices(500, 1)]
-    assert abs(alike.mean()) < 0.002 and abs(alike.std() - 1 / 8) < 0.01, "as unlike as 64 numbers make them"
+    assert abs(alike.mean()) < 0.002 and abs(alike.std() - 1 / 8) < 0.01, "as unlike as chance makes them"
     np.testing.assert_allclose(
         vectors[0, :3], [0.196, -0.1586, 0.0935], atol=5e-5, err_msg="not as elsewhere"
     )
