@@ -1,4 +1,4 @@
-"""Routers by clusters, by result vectors and with predicted costs: known truth first, then what none may do."""
+"""Routers by clusters, by result vectors and with predicted costs: known truth, then what none may do."""
 
 from dataclasses import replace
 
@@ -230,7 +230,7 @@ def test_order_of_rows_and_models_does_not_matter(seed):
 
 @pytest.mark.parametrize("router", GROUPING)
 def test_gaps_at_random_lose_little(router):
-    (train, X), (test, new) = topics(600), topics(300, seed=1)
+    (train, X), (_, new) = topics(600), topics(300, seed=1)
     whole, partial = (router().fit(each, X).predict(new) for each in (train, with_gaps(train)))
     assert abs(whole - partial).mean() < 0.05
     assert (partial.argmax(axis=1) == whole.argmax(axis=1)).mean() > 0.95
@@ -264,7 +264,7 @@ def test_a_new_model_is_found_where_it_is_good_from_few_results():
 
 
 def test_a_learnt_map_tells_apart_what_one_cluster_holds_together(monkeypatch):
-    """Prompts that mix two topics: results on the topics, weighed by the mixture, which a regression finds."""
+    """Prompts that mix two topics: results on the topics, weighed as mixed, which a regression finds."""
     monkeypatch.setattr(result_vectors, "COUNTS", (2,))
     rng = np.random.default_rng(0)
     share = rng.random((800, 1))

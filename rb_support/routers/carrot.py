@@ -12,15 +12,26 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import PartialOutcomes
-from rb_support.routers.decision import PredictiveRouter, mean_cost, training_vectors
+from rb_support.routers.decision import mean_cost, training_vectors
 from rb_support.routers.evidence import knows_something
 
 Array = NDArray[np.float64]
+
+
+class Predictor(Protocol):
+    """A `PredictiveRouter` that learns each model from the queries that it answered."""
+
+    def fit(self, train: PartialOutcomes, X: ArrayLike) -> object:
+        """Learn from n queries and their embeddings (n, d)."""
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Quality of every model, (n, m)."""
 
 
 class CostAwareRouter:
@@ -44,9 +55,7 @@ class CostAwareRouter:
     cost_varies : whether costs are predicted to vary with the query, after `fit`.
     """
 
-    def __init__(
-        self, quality: PredictiveRouter, cost: PredictiveRouter | None = None, *, seed: int = 0
-    ) -> None:
+    def __init__(self, quality: Predictor, cost: Predictor | None = None, *, seed: int = 0) -> None:
         self.quality, self.cost, self.seed = quality, deepcopy(quality) if cost is None else cost, seed
 
     def fit(self, train: PartialOutcomes, X: ArrayLike) -> CostAwareRouter:

@@ -14,9 +14,9 @@ from rb_support.routers.evidence import prompt_numbers
 Array = NDArray[np.float64]
 
 ROUNDS = 8
-"""Rounds of k-means. Where clusters overlap each round enlarges a last digit some threefold, so they are few."""
+"""Rounds of k-means: few, since where clusters overlap each enlarges a last digit some threefold."""
 BORDER = 0.05
-"""Squared distance beyond that of the nearest center at which a center of a unit vector no longer counts."""
+"""Squared distance beyond the nearest center's at which a center counts no more, for unit vectors."""
 FEWEST = 4
 """Distinct vectors per cluster, at least, on average."""
 

@@ -76,7 +76,7 @@ class ResultVectorRouter:
         return self
 
     def with_model(self, model: str, scores: ArrayLike, X: ArrayLike) -> ResultVectorRouter:
-        """The same router with one more model, placed by its scores (b,) on queries with embeddings (b, d)."""
+        """The same router with one more model, placed by scores (b,) on queries with embeddings (b, d)."""
         column, other = checked_table("score", np.asarray(scores)[:, None], 0.0, 1.0), copy(self)
         profile = profiles(memberships(X, self._centers), column - column.mean(), self.strength)
         other.models, other.means = (*self.models, model), np.append(self.means, column.mean())
@@ -93,7 +93,7 @@ class ResultVectorRouter:
 
 
 def _weights(member: Array, told: Array, results: Array, share: float) -> Array:
-    """Weights of n prompts on k clusters, moved towards what is told of m models, (n, m); NaN moves nothing."""
+    """Weights on k clusters, (n, k), moved towards what is told of m models, (n, m), where not NaN."""
     left = np.nan_to_num(told - member @ results)
     size = results @ results.T + len(results.T) * _SPREAD**2 * np.eye(len(results))
     return np.asarray(member + share * np.linalg.solve(size, results @ left.T).T)
