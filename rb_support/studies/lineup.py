@@ -55,8 +55,8 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
         "factorization": lambda seed: resolve_name(_FACTORIZATION)(most=4_000, seed=seed),
     }
 )
-"""Name -> what makes a router, called with `seed` if it takes one: a class, one with settings, or where a class
-lies whose module takes long to import."""
+"""Name -> what makes a router: a class, or one with settings, called with `seed` if it takes one; or,
+where its module takes long to import, the place of the class."""
 
 NULL = ("placebo", "random")
 """Routers that know nothing."""
