@@ -72,12 +72,13 @@ class KNNRouter:
             If a model answered none of the queries.
         """
         raw, prompts, quality = training_vectors(train, X), prompt_numbers(train), train.quality
+        units = unit(raw)
         self._means, self._groups = train.points()[:, 1].copy(), []
-        for columns, rows, vectors, scores in answered_alike(unit(raw), quality):
+        for columns, rows, vectors, scores in answered_alike(units, quality):
             self._groups.append((columns, _Neighbours(vectors, scores, prompts[rows])))
         known = not self.shrink or knows_something(train, raw, seed=self.seed)
         choosable = known and (self.shrink or len(self.candidates) > 1) and prompts.max() > 0
-        found = self._of_others(unit(raw), quality, prompts) if choosable else {}
+        found = self._of_others(units, quality, prompts) if choosable else {}
         shares = dict.fromkeys(self.candidates, 0.0 if self.shrink else 1.0)
         if self.shrink:
             shares |= {k: _best_share(each - self._means, quality - self._means) for k, each in found.items()}

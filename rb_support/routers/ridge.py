@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
-from rb_support.routers.evidence import contrast_error, folds, knows_something, least
+from rb_support.routers.evidence import chunks, contrast_error, folds, knows_something, least
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -74,13 +74,15 @@ class RidgeRouter:
 
     def _error_on_left_out(self, train: PartialOutcomes, X: Array) -> dict[float, float]:
         """Error of every penalty's predictions for rows that the fit had not seen."""
-        predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
-        parts = folds(train, seed=self.seed)
+        parts, wrong, cells = folds(train, seed=self.seed), np.zeros(len(self.penalties)), 0
         for seen, left_out in parts:
-            groups = _fitted(X[seen], train.quality[seen])
-            for penalty, table in predicted.items():
-                table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
-        return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
+            groups, quality = _fitted(X[seen], train.quality[seen]), train.quality[left_out]
+            for i, penalty in enumerate(self.penalties):  # no table of every penalty's predictions in memory
+                predicted = _predicted(groups, len(train.models), X[left_out], penalty)
+                told = int(np.count_nonzero(~np.isnan(predicted + quality)))
+                wrong[i] += told * contrast_error(predicted, quality)
+            cells += told
+        return dict(zip(self.penalties, (wrong / max(1, cells)).tolist(), strict=True)) if parts else {}
 
 
 def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:
@@ -102,9 +104,13 @@ class _Ridge:
     def __init__(self, X: Array, quality: Array) -> None:
         self.rows = len(X)
         self.center, self.mean = X.mean(axis=0), quality.mean(axis=0)
-        centred = X - self.center
-        self.values, self.axes = np.linalg.eigh(centred.T @ centred)
-        self.loads = self.axes.T @ (centred.T @ (quality - self.mean))
+        scatter, covariances = np.zeros((X.shape[1],) * 2), np.zeros((X.shape[1], quality.shape[1]))
+        for some in chunks(len(X)):
+            centred = X[some] - self.center
+            scatter += centred.T @ centred
+            covariances += centred.T @ (quality[some] - self.mean)
+        self.values, self.axes = np.linalg.eigh(scatter)
+        self.loads = self.axes.T @ covariances
 
     def predict(self, X: Array, penalty: float) -> Array:
         shrunk = self.loads / (self.values + penalty * self.rows)[:, None]

@@ -1,0 +1,138 @@
+"""Tables that grow: time and peak memory of every step from a table on disk to honest AIQ with intervals.
+
+Tables are made from a seed, in a folder that keeps them, and each size is measured in a process of its own.
+A step's memory is the most that the process held until its end. Slopes are those of log-log lines.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from rb_support.embed import unit
+from rb_support.outcomes import Outcomes
+from rb_support.routers import KNNRouter, RidgeRouter, lambda_path, mean_cost, model_points
+from rb_support.routers.decision import PredictiveRouter
+from rb_support.stats import aiqs, bootstrap_aiq, bootstrap_honest_aiq, interval
+
+LIMIT = 8.0
+"""GB that no step may exceed, at any size."""
+DIM = 384
+CENTRES = 64
+
+
+def make(folder: Path, rows: int, models: int) -> tuple[Path, Path]:
+    """Table and vectors (float32) of so many rows, on disk; those that are there are kept."""
+    table, vectors = folder / f"table-{rows}x{models}.parquet", folder / f"vectors-{rows}.npy"
+    if not table.exists() or not vectors.exists():
+        rng = np.random.default_rng(rows)
+        kind = rng.integers(CENTRES, size=rows)
+        centres = 0.3 * rng.normal(size=(CENTRES, DIM))
+        chance = np.clip(np.linspace(0.35, 0.8, models) + rng.normal(0, 0.15, (CENTRES, models)), 0.02, 0.98)
+        quality = (rng.random((rows, models)) < chance[kind]).astype(float)
+        length = np.minimum(rng.lognormal(4, 1, rows), 4_000).astype(int)  # words; some are long
+        cost = np.geomspace(1e-7, 1e-4, models) * length[:, None] * rng.lognormal(0, 0.3, (rows, models))
+        ids = [f"q{i}" for i in range(rows)]
+        prompts = [f"{i} " + "word " * count for i, count in enumerate(length)]
+        task = [f"task {each % 8}" for each in kind]
+        frame = pd.DataFrame({"sample_id": ids, "dataset": "made", "task": task, "prompt": prompts})
+        names = tuple(f"model {i}" for i in range(models))
+        found = np.empty((rows, DIM), dtype=np.float32)
+        for start in range(0, rows, 10_000):
+            some = kind[start : start + 10_000]
+            found[start : start + 10_000] = unit(centres[some] + rng.normal(size=(len(some), DIM)))
+        Outcomes(frame, quality, cost, names).to_parquet(table)
+        np.save(vectors, found)
+    return table, vectors
+
+
+def measure(table_path: Path, vectors_path: Path, draws: int) -> None:
+    """Print a JSON line for every step: its name, seconds, and the peak so far in GB."""
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        print(json.dumps({"step": name, "seconds": perf_counter() - start, "peak": peak}), flush=True)
+
+    with step("read table"):
+        table = Outcomes.from_parquet(table_path)
+    with step("read vectors, split"):
+        vectors = np.load(vectors_path)
+        train, test = table.split(seed=0)
+        place = pd.Series(np.arange(len(table)), index=table.frame["sample_id"])
+        known, wanted = (vectors[place[part.frame["sample_id"]]] for part in (train, test))
+        del table, vectors
+    predicted = {}
+    routers: dict[str, PredictiveRouter] = {"ridge": RidgeRouter(), "knn": KNNRouter(40)}
+    for name, router in routers.items():
+        with step(f"{name}: fit"):
+            router.fit(train, known)
+        with step(f"{name}: predict"):
+            predicted[name] = router.predict(wanted)
+    del routers, router, known, wanted
+    cost = mean_cost(train)
+    with step("lambda paths"):
+        paths = {name: lambda_path(each, cost) for name, each in predicted.items()}
+        systems = {name: path.on(test.quality, test.cost) for name, path in paths.items()}
+        systems["zero"] = model_points(test)
+    with step("AIQ"):
+        areas = aiqs(systems)
+    with step("honest AIQ, 1,000 resamples"):
+        honest, drawn = bootstrap_honest_aiq(systems, len(test), rng=np.random.default_rng(0))
+    with step(f"AIQ, {draws:,} resamples"):
+        bootstrap_aiq(systems, len(test), rng=np.random.default_rng(0), draws=draws)
+    lead = interval(drawn["knn"] - drawn["zero"])
+    events = {name: len(path.query) for name, path in paths.items()}
+    print(json.dumps({"events": events, "aiq": areas, "honest": honest, "lead": lead}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 4_000])
+    parser.add_argument("--models", type=int, default=50)
+    parser.add_argument("--draws", type=int, default=20, help="resamples of the paper's AIQ")
+    parser.add_argument("--folder", type=Path, help="where made tables are kept")
+    parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        measure(*options.measure, options.draws)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        grow(options.folder or Path(scratch), options.rows, options.models, options.draws)
+
+
+def grow(folder: Path, sizes: list[int], models: int, draws: int) -> None:
+    """Measure every size and print its steps, then the slopes."""
+    found = {}
+    for rows in sizes:
+        paths = make(folder, rows, models)
+        command = [sys.executable, __file__, "--measure", *map(str, paths), "--draws", str(draws)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            print(f"{rows:,} rows x {models} models")
+            for line in process.stdout:
+                told = json.loads(line)
+                if "step" in told:
+                    found[told["step"], rows] = told["seconds"], told["peak"]
+                    print(f"  {told['step']:<30}{told['seconds']:10.2f} s{told['peak']:9.2f} GB", flush=True)
+                else:
+                    print(f"  {told}")
+        if process.returncode:
+            sys.exit(f"{rows:,} rows: exit {process.returncode}")
+
+
+if __name__ == "__main__":
+    main()
