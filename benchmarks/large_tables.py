@@ -1,7 +1,8 @@
 """Tables that grow: time and peak memory of every step from a table on disk to honest AIQ with intervals.
 
 Tables are made from a seed, in a folder that keeps them, and each size is measured in a process of its own.
-A step's memory is the most that the process held until its end. Slopes are those of log-log lines.
+Seconds are the processor's. A step's memory is the most that the process held until its end. Slopes are those
+of straight lines through the logarithms, over all sizes but the smallest.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from rb_support.outcomes import Outcomes
 from rb_support.routers import KNNRouter, RidgeRouter, lambda_path, mean_cost, model_points
 from rb_support.routers.decision import PredictiveRouter
 from rb_support.stats import aiqs, bootstrap_aiq, bootstrap_honest_aiq, interval
+from rb_support.studies import fits, lineup
 
 LIMIT = 8.0
 """GB that no step may exceed, at any size."""
@@ -60,10 +62,10 @@ def measure(table_path: Path, vectors_path: Path, draws: int) -> None:
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
-        start = perf_counter()
+        start = process_time()
         yield
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-        print(json.dumps({"step": name, "seconds": perf_counter() - start, "peak": peak}), flush=True)
+        print(json.dumps({"step": name, "seconds": process_time() - start, "peak": peak}), flush=True)
 
     with step("read table"):
         table = Outcomes.from_parquet(table_path)
@@ -95,6 +97,10 @@ def measure(table_path: Path, vectors_path: Path, draws: int) -> None:
     lead = interval(drawn["knn"] - drawn["zero"])
     events = {name: len(path.query) for name, path in paths.items()}
     print(json.dumps({"events": events, "aiq": areas, "honest": honest, "lead": lead}), flush=True)
+    del train, test, predicted, paths, systems
+    with step("fits.measure of ridge"):
+        given = fits.material(Outcomes.from_parquet(table_path), np.load(vectors_path))
+        fits.measure(fits.Asked("made", "ridge", 0), given, lineup.made("ridge"))
 
 
 def main() -> None:
@@ -116,22 +122,36 @@ def main() -> None:
 
 def grow(folder: Path, sizes: list[int], models: int, draws: int) -> None:
     """Measure every size and print its steps, then the slopes."""
-    found = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for rows in sizes:
         paths = make(folder, rows, models)
         command = [sys.executable, __file__, "--measure", *map(str, paths), "--draws", str(draws)]
+        print(f"{rows:,} rows x {models} models")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            print(f"{rows:,} rows x {models} models")
             for line in process.stdout:
                 told = json.loads(line)
                 if "step" in told:
-                    found[told["step"], rows] = told["seconds"], told["peak"]
+                    found.setdefault(told["step"], []).append((told["seconds"], told["peak"]))
                     print(f"  {told['step']:<30}{told['seconds']:10.2f} s{told['peak']:9.2f} GB", flush=True)
                 else:
                     print(f"  {told}")
         if process.returncode:
             sys.exit(f"{rows:,} rows: exit {process.returncode}")
+    seconds = np.array([[each for each, _ in told] for told in found.values()])
+    highest = np.array([max(peak for _, peak in size) for size in zip(*found.values(), strict=True)])
+    if len(sizes) > 2:
+        print(f"log-log slopes from {sizes[1]:,} to {sizes[-1]:,} rows")
+        for name, spent in zip([*found, "all steps"], [*seconds, seconds.sum(axis=0)], strict=True):
+            print(f"  {name:<30}{slope(sizes[1:], spent[1:]):8.2f}")
+        print(f"  {'peak memory':<30}{slope(sizes[1:], highest[1:]):8.2f}")
+    met = "met" if highest.max() < LIMIT else "MISSED"
+    print(f"peak {highest.max():.2f} GB at {sizes[int(highest.argmax())]:,} rows (limit {LIMIT:g} GB): {met}")
+
+
+def slope(rows: list[int], values: np.ndarray) -> float:
+    """Of the straight line through the logarithms."""
+    return float(np.polyfit(np.log(rows), np.log(np.maximum(values, 1e-4)), 1)[0])
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Steps:
         return np.flatnonzero(np.diff(self.price, prepend=-np.inf) > SAME_PRICE * self.price)
 
     def __call__(self, weights: ArrayLike | None = None) -> Array:
-        """(k + 1, 2) mean costs and qualities: one before the first of the distinct prices, one after each."""
+        """Mean costs and qualities, (k + 1, 2): before the first of the distinct prices and after each."""
         if weights is None:
             start, events = self.base.mean(axis=0), self.change / len(self.base)
         else:

@@ -12,6 +12,7 @@ from rb_support.embed import unit
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
 from rb_support.routers.evidence import contrast_error, contrasts, knows_something, least, prompt_numbers
+from rb_support.routers.nearest import LargeIndex
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -21,6 +22,10 @@ TOLERANCE = 3e-3
 
 SPARE = 8
 """Neighbours fetched beyond the k-th at first, to see who lies on the border."""
+
+
+MANY = 1 << 15
+"""Training queries above which `LargeIndex` is the faster search."""
 
 
 class KNNRouter:
@@ -129,7 +134,8 @@ class _Neighbours:
 
     def __init__(self, vectors: Array, quality: Array, prompts: Indices) -> None:
         # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self.index = NearestNeighbors(algorithm="brute").fit(vectors)
+        many = len(vectors) > MANY
+        self.index = LargeIndex(vectors) if many else NearestNeighbors(algorithm="brute").fit(vectors)
         self.quality, self.prompts = quality, prompts
 
     def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:
