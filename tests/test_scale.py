@@ -1,5 +1,8 @@
 """Large tables: what is done in chunks or parts equals what is done at once, and memory does not grow."""
 
+import dataclasses
+import hashlib
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -7,10 +10,12 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
+from rb_support.deploy.router import _TRUSTED
 from rb_support.embed import unit
 from rb_support.outcomes import Outcomes
 from rb_support.routers import (
@@ -36,7 +41,7 @@ from rb_support.stats import (
     streamed_weights,
     turns,
 )
-from rb_support.studies import partitioned
+from rb_support.studies import fits, partitioned
 
 seeds = st.integers(0, 2**16)
 grid = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -190,6 +195,29 @@ def test_knn_predicts_the_same_with_either_search(monkeypatch):
     large = KNNRouter((5, 20), shrink=True).fit(train, X)
     assert isinstance(large._groups[0][1].index, nearest.LargeIndex) and large.k == small.k
     np.testing.assert_allclose(large.predict(wanted), small.predict(wanted), atol=1e-12)
+
+
+def test_a_large_index_can_be_saved(monkeypatch):
+    monkeypatch.setattr(knn, "MANY", 10)
+    train, X = made(50, np.random.default_rng(0))
+    router = KNNRouter(5).fit(train, X)
+    again = skops.io.loads(skops.io.dumps(router), trusted=_TRUSTED)
+    np.testing.assert_array_equal(again.predict(X), router.predict(X))
+
+
+# What a sweep shares
+
+
+def test_a_tables_digest_and_blocks_are_those_of_its_bytes_and_texts():
+    table, X = made(40, np.random.default_rng(0))
+    table = dataclasses.replace(table, frame=table.frame.assign(prompt=[f" p{i % 17}" for i in range(40)]))
+    rows = table.frame[["sample_id", "dataset", "task", "prompt"]].to_numpy().tolist()
+    told = json.dumps([table.models, rows]).encode()
+    whole = b"".join([told, table.quality.tobytes(), table.cost.tobytes(), X.tobytes()])
+    given = fits.material(table, np.asfortranarray(X))
+    assert given.sha256 == hashlib.sha256(whole).hexdigest()
+    code = np.unique([prompt.strip() for prompt in table.frame["prompt"]], return_inverse=True)[1]
+    np.testing.assert_array_equal(fits.blocks(table), np.random.default_rng(0).permutation(17)[code])
 
 
 # Parts
