@@ -74,15 +74,13 @@ class RidgeRouter:
 
     def _error_on_left_out(self, train: PartialOutcomes, X: Array) -> dict[float, float]:
         """Error of every penalty's predictions for rows that the fit had not seen."""
-        parts, wrong, cells = folds(train, seed=self.seed), np.zeros(len(self.penalties)), 0
+        predicted = {penalty: np.empty_like(train.quality) for penalty in self.penalties}
+        parts = folds(train, seed=self.seed)
         for seen, left_out in parts:
-            groups, quality = _fitted(X[seen], train.quality[seen]), train.quality[left_out]
-            for i, penalty in enumerate(self.penalties):  # no table of every penalty's predictions in memory
-                predicted = _predicted(groups, len(train.models), X[left_out], penalty)
-                told = int(np.count_nonzero(~np.isnan(predicted + quality)))
-                wrong[i] += told * contrast_error(predicted, quality)
-            cells += told
-        return dict(zip(self.penalties, (wrong / max(1, cells)).tolist(), strict=True)) if parts else {}
+            groups = _fitted(X[seen], train.quality[seen])
+            for penalty, table in predicted.items():
+                table[left_out] = _predicted(groups, len(train.models), X[left_out], penalty)
+        return {p: contrast_error(table, train.quality) for p, table in predicted.items()} if parts else {}
 
 
 def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:
