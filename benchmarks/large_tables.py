@@ -23,7 +23,7 @@ from rb_support.embed import unit
 from rb_support.outcomes import Outcomes
 from rb_support.routers import KNNRouter, RidgeRouter, lambda_path, mean_cost, model_points
 from rb_support.routers.decision import PredictiveRouter
-from rb_support.stats import aiqs, bootstrap_aiq, bootstrap_honest_aiq, interval
+from rb_support.stats import System, aiqs, bootstrap_aiq, bootstrap_honest_aiq, interval
 from rb_support.studies import fits, lineup
 
 LIMIT = 8.0
@@ -86,7 +86,7 @@ def measure(table_path: Path, vectors_path: Path, draws: int) -> None:
     cost = mean_cost(train)
     with step("lambda paths"):
         paths = {name: lambda_path(each, cost) for name, each in predicted.items()}
-        systems = {name: path.on(test.quality, test.cost) for name, path in paths.items()}
+        systems: dict[str, System] = {name: path.on(test.quality, test.cost) for name, path in paths.items()}
         systems["zero"] = model_points(test)
     with step("AIQ"):
         areas = aiqs(systems)
@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(*options.measure, options.draws)
+        table, vectors = options.measure
+        measure(table, vectors, options.draws)
         return
     with tempfile.TemporaryDirectory() as scratch:
         grow(options.folder or Path(scratch), options.rows, options.models, options.draws)

@@ -90,7 +90,7 @@ def material(table: Outcomes, vectors: Array) -> Material:
     exact = np.asarray(vectors, dtype=np.float64)
     digest = hashlib.sha256(told)
     for part in (table.quality, table.cost, exact):
-        digest.update(np.ascontiguousarray(part))  # read where it lies
+        digest.update(np.ascontiguousarray(part).data)  # read where it lies
     return Material(table, exact, digest.hexdigest())
 
 
