@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 4_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 4_000, 12_000])
     parser.add_argument("--models", type=int, default=50)
     parser.add_argument("--draws", type=int, default=20, help="resamples of the paper's AIQ")
     parser.add_argument("--folder", type=Path, help="where made tables are kept")
