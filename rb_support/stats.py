@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +27,9 @@ HALVINGS = 16
 BLOCKS = 128
 """More queries than these are halved and resampled in so many random blocks of equal size."""
 
+SAME_PRICE = 1e-9
+"""Prices closer than this share of their size are one: they differ by rounding only."""
+
 
 def mean_points(cost: Array, quality: Array) -> System:
     """System whose k points are weighted means over queries of (n, k) costs (USD) and qualities."""
@@ -35,6 +40,60 @@ def mean_points(cost: Array, quality: Array) -> System:
         return np.column_stack([share @ cost, share @ quality])
 
     return points
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """System whose policies lie on one path: query after query changes its model, and all else stays.
+
+    Attributes
+    ----------
+    base : (n, 2) cost (USD) and quality of every query before the first change.
+    query : (e,) which query changes, by rising price.
+    change : (e, 2) what that adds to its cost and quality.
+    price : (e,) willingness to pay from which on it does; changes of one price come together (`SAME_PRICE`).
+    """
+
+    base: Array
+    query: NDArray[np.intp]
+    change: Array
+    price: Array
+
+    @cached_property
+    def first(self) -> NDArray[np.intp]:
+        """First change of each of k distinct prices, (k,)."""
+        return np.flatnonzero(np.diff(self.price, prepend=-np.inf) > SAME_PRICE * self.price)
+
+    def __call__(self, weights: ArrayLike | None = None) -> Array:
+        """Mean costs and qualities, (k + 1, 2): before the first of the distinct prices and after each."""
+        if weights is None:
+            start, events = self.base.mean(axis=0), self.change / len(self.base)
+        else:
+            share = np.asarray(weights, dtype=float) / np.sum(weights)
+            start, events = share @ self.base, self.change * share[self.query, None]
+        if len(self.first) == 0:
+            return np.asarray(start[None])
+        steps = np.add.reduceat(events, self.first, axis=0)
+        # Summed zero-cost moves may leave -1e-19 where nothing is spent.
+        return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
+
+    def on_blocks(self, block: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """Some of the points on each block of queries, (blocks, rows, 2), in one pass over the changes.
+
+        Parameters
+        ----------
+        block : (n,) block of each query; none is empty.
+        rows : of the points, rising.
+        """
+        sizes, ends = np.bincount(block), np.append(self.first, len(self.query))[rows]
+        piece = np.repeat(np.arange(len(rows) + 1), np.diff(ends, prepend=0, append=len(self.query)))
+        cell, shape = block[self.query] * (len(rows) + 1) + piece, (len(sizes), len(rows) + 1)
+        points = np.empty((len(sizes), len(rows), 2))
+        for side in (0, 1):
+            steps = np.bincount(cell, self.change[:, side], shape[0] * shape[1]).reshape(shape)[:, :-1]
+            start = np.bincount(block, self.base[:, side])
+            points[..., side] = (start[:, None] + np.cumsum(steps, axis=1)) / sizes[:, None]
+        return np.maximum(points, 0.0)
 
 
 def joined(systems: Iterable[System]) -> System:
@@ -63,6 +122,12 @@ def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[n
     return rng.multinomial(n, np.full(n, 1 / n), size=draws)
 
 
+def streamed_weights(n: int, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """The rows of `bootstrap_weights`, (n,) counts one after the other, of which memory holds one."""
+    share = np.full(n, 1 / n)
+    return (rng.multinomial(n, share) for _ in range(draws))
+
+
 def bootstrap_aiq(
     systems: Mapping[str, System], n: int, *, rng: np.random.Generator, draws: int = 1000
 ) -> tuple[dict[str, float], pd.DataFrame]:
@@ -83,9 +148,8 @@ def bootstrap_aiq(
     estimates : name -> AIQ on the queries as they are.
     samples : (draws, systems) AIQ on each resample, a column per system.
     """
-    estimates = aiqs(systems)
-    weights = bootstrap_weights(n, draws, rng)
-    return estimates, pd.DataFrame([aiqs(systems, row) for row in weights], columns=list(systems))
+    samples = [aiqs(systems, weights) for weights in streamed_weights(n, draws, rng)]
+    return aiqs(systems), pd.DataFrame(samples, columns=list(systems))
 
 
 def honest_aiqs(
@@ -217,9 +281,10 @@ class Turns(NamedTuple):
         return np.asarray((total.T / self.pays.sum(axis=0)).T)
 
     def totals(self, system: System, rows: NDArray[np.intp]) -> Array:
-        """Some of a system's points on each block, (blocks, rows, 2)."""
-        parts = np.arange(self.pays.shape[1])[:, None] == self.block
-        return np.stack([system(part)[rows] for part in parts])
+        """Some of a system's points on each block, (blocks, rows, 2); rows rise."""
+        if isinstance(system, Steps):
+            return system.on_blocks(self.block, rows)
+        return np.stack([system(self.block == part)[rows] for part in range(self.pays.shape[1])])
 
 
 def turns(n: int, rng: np.random.Generator, halvings: int = HALVINGS, most: int = BLOCKS) -> Turns:

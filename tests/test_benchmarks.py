@@ -14,12 +14,18 @@ SMALL = {
     "fit.py": ["--rows", "200", "--models", "2", "--prompts", "2"],
     "hull.py": ["--points", "50"],
     "lambda_path.py": ["--train", "300", "--test", "100", "--repeats", "1"],
+    "large_tables.py": ["--rows", "200", "300", "400", "--models", "3", "--draws", "2"],
     "mlp.py": ["--train", "300", "--test", "100", "--hidden", "8"],
     "serve.py": ["--requests", "40", "--measured", "10"],
     "sw.py": ["--battles", "300", "--queries", "20", "--repeats", "1"],
     "threshold_sweep.py": ["--queries", "200", "--repeats", "1", "--draws", "5"],
 }
-SAYS = {  # both comparisons, the fair one too, each with an error
+SAYS = {  # of networks both comparisons, the fair one too, each with an error
+    "large_tables.py": [
+        r"^  honest AIQ, 1,000 resamples +\d+\.\d\d s +\d\.\d\d GB$",
+        r"^  peak memory +-?\d\.\d\d$",
+        r"^peak 0\.\d\d GB at \d+ rows \(limit 8 GB\): met$",
+    ],
     "mlp.py": [
         r"^best of 4 networks: .* s, error 0\.\d{4}$",
         r"^one network: .* s, error 0\.\d{4}$",

@@ -46,6 +46,7 @@ CARD, WEIGHTS, HELD_OUT = "card.json", "router.skops", "held_out.parquet"
 _TRUSTED = [
     *(f"{made.__module__}.{made.__qualname__}" for made in MADE.values()),
     "rb_support.routers.knn._Neighbours",
+    "rb_support.routers.nearest.LargeIndex",
     "rb_support.routers.mlp.Setting",
     "rb_support.routers.ridge._Ridge",
     "rb_support.deploy.battle_routers.Fights",

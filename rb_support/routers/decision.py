@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes, PartialOutcomes
-from rb_support.stats import System
+from rb_support.stats import SAME_PRICE, Steps
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-_SAME_LAMBDA = 1e-9
-"""Breakpoints closer than this share of their size are one: they differ by rounding only."""
+CHUNK = 1 << 14
+"""Queries that climb together, so that memory beyond the path itself does not grow with the table."""
 
 
 class PredictiveRouter(Protocol):
@@ -171,7 +171,7 @@ class LambdaPath:
     @cached_property
     def _first(self) -> Indices:
         """First event of every distinct breakpoint, (k,)."""
-        steps = np.diff(self.breakpoint, prepend=-np.inf) > _SAME_LAMBDA * self.breakpoint
+        steps = np.diff(self.breakpoint, prepend=-np.inf) > SAME_PRICE * self.breakpoint
         return np.flatnonzero(steps)
 
     @property
@@ -181,7 +181,7 @@ class LambdaPath:
 
     def passed(self, willingness_to_pay: float) -> int:
         """How many distinct breakpoints lie below a lambda: the row of `on` that it stands for."""
-        return int(np.searchsorted(self.breakpoints, willingness_to_pay * (1 - _SAME_LAMBDA), side="left"))
+        return int(np.searchsorted(self.breakpoints, willingness_to_pay * (1 - SAME_PRICE), side="left"))
 
     def choices(self, willingness_to_pay: float) -> Indices:
         """Model called for each query, (n,), as `decide` would (the cheaper one on a breakpoint)."""
@@ -191,7 +191,7 @@ class LambdaPath:
         chosen[self.query[:last]] = self.model[:last]  # later events of a query overwrite earlier ones
         return chosen
 
-    def on(self, quality: ArrayLike, cost: ArrayLike) -> System:
+    def on(self, quality: ArrayLike, cost: ArrayLike) -> Steps:
         """True outcomes along the path.
 
         Parameters
@@ -208,26 +208,12 @@ class LambdaPath:
         ValueError
             If these are outcomes of another number of queries.
         """
-        n, first = len(self.start), self._first
-        true = np.stack([np.asarray(cost, dtype=float), np.asarray(quality, dtype=float)], axis=2)
-        if true.shape[0] != n:
-            raise ValueError(f"path of {n} queries, outcomes of {true.shape[0]}")
-        base = true[np.arange(n), self.start]
-        change = true[self.query, self.model] - true[self.query, self.before]
-
-        def points(weights: ArrayLike | None = None) -> Array:
-            if weights is None:
-                start, events = base.mean(axis=0), change / n
-            else:
-                share = np.asarray(weights, dtype=float) / np.sum(weights)
-                start, events = share @ base, change * share[self.query, None]
-            if len(first) == 0:
-                return np.asarray(start[None])
-            steps = np.add.reduceat(events, first, axis=0)
-            # Summed zero-cost moves may leave -1e-19 where nothing is spent.
-            return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
-
-        return points
+        n, true = len(self.start), [np.asarray(each, dtype=float) for each in (cost, quality)]
+        if {len(each) for each in true} != {n}:
+            raise ValueError(f"path of {n} queries, outcomes of {len(true[0])}")
+        base = np.column_stack([each[np.arange(n), self.start] for each in true])
+        change = [each[self.query, self.model] - each[self.query, self.before] for each in true]
+        return Steps(base, self.query, np.column_stack(change), self.breakpoint)
 
 
 def _checked(predicted: ArrayLike, cost: ArrayLike) -> tuple[Array, Array]:
@@ -260,19 +246,22 @@ def _cheapest(quality: Array, costs: Array) -> Indices:
 def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Indices, Array]:
     """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
     size = np.abs(quality).max()
-    rows, current, reached = np.arange(len(start)), start, np.zeros(len(start))
-    found: list[tuple[Indices, Indices, Indices, Array]] = []
-    while len(rows):
-        had = quality[rows, current][:, None]
-        better = exceeds(quality[rows], had, size)
-        extra = costs[rows] - costs[rows, current][:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            price = np.where(better & (extra >= 0), extra / (quality[rows] - had), np.inf)
-        following = price.argmin(axis=1)
-        # A query's breakpoints rise; where rounding says otherwise they are one.
-        reached = np.maximum(reached, price[np.arange(len(rows)), following])
-        going = np.isfinite(reached)
-        found.append((rows[going], current[going], following[going], reached[going]))
-        rows, current, reached = rows[going], following[going], reached[going]
-    query, before, model, breakpoint = (np.concatenate(part) for part in zip(*found, strict=True))
+    rounds: list[list[tuple[Indices, Indices, Indices, Array]]] = [[] for _ in range(quality.shape[1])]
+    for first in range(0, len(start), CHUNK):
+        rows = np.arange(first, min(first + CHUNK, len(start)))
+        current, reached = start[rows], np.zeros(len(rows))
+        for found in rounds:
+            had, costly = quality[rows, current][:, None], costs[rows, current][:, None]
+            better = exceeds(quality[rows], had, size)
+            extra = costs[rows] - costly
+            with np.errstate(divide="ignore", invalid="ignore"):
+                price = np.where(better & (extra >= 0), extra / (quality[rows] - had), np.inf)
+            following = price.argmin(axis=1)
+            # A query's breakpoints rise; where rounding says otherwise they are one.
+            reached = np.maximum(reached, price[np.arange(len(rows)), following])
+            going = np.isfinite(reached)
+            found.append((rows[going], current[going], following[going], reached[going]))
+            rows, current, reached = rows[going], following[going], reached[going]
+    parts = [part for found in rounds for part in found]  # round after round, as if all had climbed together
+    query, before, model, breakpoint = (np.concatenate(part) for part in zip(*parts, strict=True))
     return query, before, model, breakpoint

@@ -7,10 +7,11 @@ there a prediction that varies with nothing loses to each model's mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold
 
@@ -26,7 +27,10 @@ LEVEL = 0.025
 
 FOLDS = 5
 
-_DRAWS = 199
+CHUNK = 1 << 14
+"""Training rows whose products are formed at once, so that their memory does not grow with the table."""
+
+_DRAWS, TOGETHER = 199, 20
 
 
 def contrast_error(predicted: ArrayLike, quality: ArrayLike) -> float:
@@ -65,18 +69,22 @@ def chance_of_knowing_nothing(X: ArrayLike, quality: ArrayLike, *, seed: int = 0
     seed : of the 199 permutations.
     """
     vectors, scores = np.asarray(X, dtype=np.float64), np.asarray(quality, dtype=np.float64)
-    centred = vectors - vectors.mean(axis=0)
+    center = vectors.mean(axis=0)
     answers = np.maximum(np.count_nonzero(~np.isnan(scores), axis=0), 1)
     outcomes = np.nan_to_num(scores - np.nansum(scores, axis=0) / answers)
     rng = np.random.default_rng(seed)
-    orders = [np.arange(len(outcomes)), *(rng.permutation(len(outcomes)) for _ in range(_DRAWS))]
-    told = []
-    for some in np.array_split(orders, 10):  # one product for twenty of them
-        shuffled = outcomes[some].transpose(1, 0, 2).reshape(len(outcomes), -1)
-        covariances = (centred.T @ shuffled).reshape(-1, len(some), outcomes.shape[1])
+    told, unchanged = [], [np.arange(len(outcomes))]
+    for _ in range(0, _DRAWS + 1, TOGETHER):
+        others = [rng.permutation(len(outcomes)) for _ in range(TOGETHER - len(unchanged))]
+        orders, unchanged = np.array(unchanged + others), []
+        sums = np.zeros((vectors.shape[1], TOGETHER * outcomes.shape[1]))
+        for rows in chunks(len(vectors)):
+            shuffled = outcomes[orders[:, rows].T].reshape(-1, sums.shape[1])
+            sums += (vectors[rows] - center).T @ shuffled
+        covariances = sums.reshape(-1, TOGETHER, outcomes.shape[1])
         told.append((covariances**2).sum(axis=(0, 2)))
-    first, *_ = sums = np.concatenate(told)
-    return float(np.mean(~exceeds(first, sums)))
+    first, *_ = every = np.concatenate(told)
+    return float(np.mean(~exceeds(first, every)))
 
 
 def knows_something(train: PartialOutcomes, X: ArrayLike, *, seed: int = 0) -> bool:
@@ -92,7 +100,12 @@ def least(errors: Mapping[K, float]) -> K:
 
 def prompt_numbers(train: PartialOutcomes) -> Rows:
     """A number for every query, (n,); equal prompts have the same."""
-    return np.unique(train.frame["prompt"].to_numpy(dtype=str), return_inverse=True)[1]
+    return pd.factorize(train.frame["prompt"].to_numpy(dtype=object), sort=True)[0]
+
+
+def chunks(n: int) -> Iterator[slice]:
+    """Slices of at most `CHUNK` rows that n rows fall into."""
+    return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))
 
 
 def folds(train: PartialOutcomes, *, seed: int = 0) -> list[tuple[Rows, Rows]]:

@@ -12,6 +12,7 @@ from rb_support.embed import unit
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
 from rb_support.routers.evidence import contrast_error, contrasts, knows_something, least, prompt_numbers
+from rb_support.routers.nearest import LargeIndex
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -21,6 +22,10 @@ TOLERANCE = 3e-3
 
 SPARE = 8
 """Neighbours fetched beyond the k-th at first, to see who lies on the border."""
+
+
+MANY = 1 << 15
+"""Training queries above which `LargeIndex` is the faster search."""
 
 
 class KNNRouter:
@@ -72,12 +77,13 @@ class KNNRouter:
             If a model answered none of the queries.
         """
         raw, prompts, quality = training_vectors(train, X), prompt_numbers(train), train.quality
+        units = unit(raw)
         self._means, self._groups = train.points()[:, 1].copy(), []
-        for columns, rows, vectors, scores in answered_alike(unit(raw), quality):
+        for columns, rows, vectors, scores in answered_alike(units, quality):
             self._groups.append((columns, _Neighbours(vectors, scores, prompts[rows])))
         known = not self.shrink or knows_something(train, raw, seed=self.seed)
         choosable = known and (self.shrink or len(self.candidates) > 1) and prompts.max() > 0
-        found = self._of_others(unit(raw), quality, prompts) if choosable else {}
+        found = self._of_others(units, quality, prompts) if choosable else {}
         shares = dict.fromkeys(self.candidates, 0.0 if self.shrink else 1.0)
         if self.shrink:
             shares |= {k: _best_share(each - self._means, quality - self._means) for k, each in found.items()}
@@ -128,7 +134,8 @@ class _Neighbours:
 
     def __init__(self, vectors: Array, quality: Array, prompts: Indices) -> None:
         # On unit vectors the order by Euclidean distance is the order by cosine, and has a faster kernel.
-        self.index = NearestNeighbors(algorithm="brute").fit(vectors)
+        many = len(vectors) > MANY
+        self.index = LargeIndex(vectors) if many else NearestNeighbors(algorithm="brute").fit(vectors)
         self.quality, self.prompts = quality, prompts
 
     def nearest(self, vectors: Array, count: int) -> tuple[Indices, Array]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
-from rb_support.routers.evidence import contrast_error, folds, knows_something, least
+from rb_support.routers.evidence import chunks, contrast_error, folds, knows_something, least
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -111,9 +111,13 @@ class _Ridge:
     def __init__(self, X: Array, quality: Array) -> None:
         self.rows = len(X)
         self.center, self.mean = X.mean(axis=0), quality.mean(axis=0)
-        centred = X - self.center
-        self.values, self.axes = np.linalg.eigh(centred.T @ centred)
-        self.loads = self.axes.T @ (centred.T @ (quality - self.mean))
+        scatter, covariances = np.zeros((X.shape[1],) * 2), np.zeros((X.shape[1], quality.shape[1]))
+        for some in chunks(len(X)):
+            centred = X[some] - self.center
+            scatter += centred.T @ centred
+            covariances += centred.T @ (quality[some] - self.mean)
+        self.values, self.axes = np.linalg.eigh(scatter)
+        self.loads = self.axes.T @ covariances
 
     def predict(self, X: Array, penalty: float) -> Array:
         shrunk = self.loads / (self.values + penalty * self.rows)[:, None]

@@ -99,8 +99,10 @@ def material(table: Outcomes, vectors: Array) -> Material:
     frame = table.frame[["sample_id", "dataset", "task", "prompt"]]
     told = json.dumps([table.models, frame.to_numpy().tolist()]).encode("utf-8", "surrogatepass")
     exact = np.asarray(vectors, dtype=np.float64)
-    parts = (told, table.quality.tobytes(), table.cost.tobytes(), exact.tobytes())
-    return Material(table, exact, hashlib.sha256(b"".join(parts)).hexdigest())
+    digest = hashlib.sha256(told)
+    for part in (table.quality, table.cost, exact):
+        digest.update(np.ascontiguousarray(part).data)  # read where it lies
+    return Material(table, exact, digest.hexdigest())
 
 
 def measure(asked: Asked, given: Material, made: Made) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def split(asked: Asked, given: Material) -> tuple[Outcomes, Outcomes, Array, Arr
 
 def blocks(table: Outcomes) -> NDArray[np.intp]:
     """Block of every row, (n,), equal prompts in one, the same for all fits on a table."""
-    code = np.unique(same_text(table.frame["prompt"]).astype(str), return_inverse=True)[1]
+    code = pd.factorize(same_text(table.frame["prompt"]), sort=True)[0]
     order = np.random.default_rng(0).permutation(code.max() + 1)
     return np.asarray(order[code] % min(BLOCKS, len(order)))
 
