@@ -5,6 +5,7 @@ All is read from the sweep's folder, so it can be looked at while the sweep goes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -69,6 +70,16 @@ class Run:
         """What its last run failed with; empty if it did not."""
         path = self.folder / ERROR
         return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def unnamed(self, words: str) -> str:
+        """Words without the setting they were made with, so that they name the same thing in all settings.
+
+        >>> Run(Path(), {"k": 10}, "", Path()).unnamed("KNN (k=10)")
+        'KNN (k=…)'
+        """
+        for name, value in self.values.items():
+            words = re.sub(rf"(?<![\w.]){re.escape(f'{name}={value}')}(?![\w.])", f"{name}=…", words)
+        return words
 
     @property
     def status(self) -> str:
@@ -140,9 +151,10 @@ def collected(folder: Path | str) -> pd.DataFrame:
 
     Returns
     -------
-    A row a cell: a column per setting; item, its id, or "claims" for checked statements; part, "table" for its
+    A row a cell: a column per setting; item, its id, or "claims" for what was checked; part, "table" for its
     CSV, "versus" for numbers beside the paper's, "claims" for statements; row, counted from 1; label, the
-    words that name the row; column; value, NaN where the cell is no number; text, empty where it is one.
+    words that name the row, "k=…" where they say the setting; column; value, NaN where the cell is no number;
+    text, empty where it is one.
 
     Raises
     ------
@@ -167,7 +179,7 @@ class _Item:
 
     Attributes
     ----------
-    records, tables : one a run: its record, and its CSV as text.
+    records, tables : one a run: its record, and its CSV as text, in which no cell names the run's setting.
     key : columns that tell its rows apart, see `key_columns`.
     """
 
@@ -184,7 +196,8 @@ class _Item:
 
     def cells(self) -> Iterator[tuple[Run, pd.DataFrame]]:
         """Its CSV, a row a cell, run by run."""
-        words = self.key or [c for c in self.tables[0] if any(_is_text(t[c]) for t in self.tables if c in t)]
+        first = list(map(str, self.tables[0]))
+        words = self.key or [c for c in first if any(_is_text(t[c]) for t in self.tables if c in t)]
         for run, table in zip(self.runs, self.tables, strict=True):
             naming = [name for name in words if name in table]
             naming = naming[:-1] if len(naming) == len(table.columns) else naming
@@ -222,7 +235,7 @@ class _Item:
         words = []
         for run, table in zip(self.runs, self.tables, strict=True):
             read = pd.read_csv(run.figures / f"{self.id}.csv")
-            shown = render.shown(read.drop(columns=self.key)).words.map(str)
+            shown = render.shown(read.drop(columns=self.key)).words.map(run.unnamed)
             words.append(pd.concat([table[self.key], shown], axis="columns"))
         return _parted(_joined(self.runs, words, self.key))
 
@@ -231,8 +244,11 @@ def _joined(runs: Sequence[Run], tables: Sequence[pd.DataFrame], key: list[str])
     """Tables of text side by side: columns of the key, "column", and a column a run; empty where absent."""
     sides = []
     for run, table in zip(runs, tables, strict=True):
-        stacked = table.set_index(key).stack()
-        sides.append(stacked.rename_axis([*key, "column"]).rename(run.label))
+        values = table.drop(columns=key)
+        rows, columns = values.shape
+        places: list[Any] = [*(table[name].repeat(columns) for name in key), np.tile(values.columns, rows)]
+        index = pd.MultiIndex.from_arrays(places, names=[*key, "column"])
+        sides.append(pd.Series(values.to_numpy(dtype=object).ravel(), index, name=run.label))
     return pd.concat(sides, axis="columns", sort=False).fillna("").reset_index(allow_duplicates=True)
 
 
@@ -254,7 +270,7 @@ def key_columns(tables: Sequence[pd.DataFrame]) -> list[str]:
     ----------
     tables : the item's CSV of each run, all cells as text.
     """
-    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    shared = [str(name) for name in tables[0] if all(name in table for table in tables)]
     words = [name for name in shared if any(_is_text(table[name]) for table in tables)]
     for place in range(1, len(words) + 1):
         if not any(table.duplicated(words[:place]).any() for table in tables):
@@ -300,7 +316,7 @@ def _items(sweep: Sweep) -> list[_Item]:
     items = []
     for id in sorted(found, key=lambda id: (order.get(id, len(order)), id)):
         runs, records = zip(*found[id], strict=True)
-        tables = [_text(run.figures / f"{id}.csv") for run in runs]
+        tables = [_text(run.figures / f"{id}.csv").map(run.unnamed) for run in runs]
         items.append(_Item(id, runs, records, tables, key_columns(tables)))
     return items
 
@@ -371,7 +387,7 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
     page = render.fill_template(
         "side_by_side.html",
         sweep=sweep,
-        color=KIND_COLOR[sweep.kind],  # type: ignore[index]
+        color=KIND_COLOR[sweep.kind],
         colors=KIND_COLOR,
         grid={
             name: list(dict.fromkeys(run.values[name] for run in sweep.runs)) for name in sweep.runs[0].values
