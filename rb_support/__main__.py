@@ -18,6 +18,7 @@ from rb_support.app import construct as construct_commands
 from rb_support.app import data as data_commands
 from rb_support.app import route as route_commands
 from rb_support.app import serve as serve_commands
+from rb_support.app import sweep as sweep_commands
 from rb_support.app import table as table_commands
 from rb_support.app.words import in_words, say
 
@@ -38,6 +39,7 @@ app.command()(route_commands.fit)
 app.command()(route_commands.calibrate)
 app.command()(route_commands.route)
 app.command()(serve_commands.serve)
+app.command()(sweep_commands.sweep)
 app.add_typer(construct_commands.app, name="construct")
 app.add_typer(classroom_commands.app, name="classroom")
 

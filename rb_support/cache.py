@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,23 @@ def digest(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes, computed now."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def package_digest(*parts: str) -> str:
+    """Hexadecimal sha256 of files of this package, which nothing made by them is to outlive.
+
+    Parameters
+    ----------
+    parts : its files and folders, such as "stats.py" and "routers"; all of it if none. Compiled files do not
+        count. Read once per process.
+    """
+    package, total = Path(__file__).parent, hashlib.sha256()
+    inside = [path for part in parts or ("",) for path in (package / part, *(package / part).rglob("*"))]
+    for path in sorted({path for path in inside if path.is_file() and "__pycache__" not in path.parts}):
+        content = path.read_bytes().replace(b"\r\n", b"\n")  # as git may have checked it out
+        total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+    return total.hexdigest()
 
 
 def stamp(state: os.stat_result) -> tuple[int, ...]:

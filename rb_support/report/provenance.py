@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import rb_support
+from rb_support.cache import package_digest
 from rb_support.outcomes import Origin
 from rb_support.report.store import repository_root
 
@@ -50,17 +50,6 @@ def code_cells(notebook: Path) -> list[str]:
     """Sources of a notebook's code cells."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
-@cache
-def package_digest() -> str:
-    """Hexadecimal sha256 of all files of the package but compiled ones; read once per process."""
-    folder, total = Path(rb_support.__file__).parent, hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            content = path.read_bytes().replace(b"\r\n", b"\n")  # as git may have checked it out
-            total.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
-    return total.hexdigest()
 
 
 def describe_data(origin: Origin) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from rb_support.cache import cache_dir, digest, locked, put_aside, read_record, remember
+from rb_support.cache import cache_dir, digest, locked, package_digest, put_aside, read_record, remember
 from rb_support.outcomes import Battles, Origin, Outcomes, PairScores
 from rb_support.outcomes.table import Rows
 from rb_support.sources import judged, routellm, routerbench, search_qa
@@ -28,6 +26,8 @@ from rb_support.sources.routellm import JUDGE_SCALE, STRONG, WEAK
 Shots = Literal["0shot", "5shot", "raw", "slice", "sample", "rag"]
 Table = TypeVar("Table", bound=Rows)
 
+_PARSING = ("outcomes", "sources", "answers.py")
+"""Code that makes tables, which no cached table is to outlive."""
 _PREFERRED: tuple[Shots, ...] = ("0shot", "5shot", "slice")
 _PARSERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "routellm-mmlu": ("scores of a pair of models", routellm.mmlu),
@@ -216,7 +216,7 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     parse : makes the table from the files and the options.
     options : what else the parsed rows depend on.
     """
-    key = json.dumps([_parsing_code(), located.files, options], sort_keys=True)
+    key = json.dumps([package_digest(*_PARSING), located.files, options], sort_keys=True)
     name = f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     path = cache_dir() / "parsed" / name
     if path.parent.exists() and not path.parent.is_dir():
@@ -235,14 +235,3 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
         made.to_parquet(path)
         remember(_PARSED, name, digest(path))
     return made
-
-
-@cache
-def _parsing_code() -> str:
-    """Digest of the code that makes tables, which no cached table is to outlive."""
-    package = files("rb_support")
-    folders = [package.joinpath(name) for name in ("outcomes", "sources")]
-    modules = [module for folder in folders for module in folder.iterdir() if module.name.endswith(".py")]
-    modules += [package.joinpath("answers.py"), package.joinpath("sources", "search_prices.toml")]
-    texts = sorted((module.name, module.read_text(encoding="utf-8")) for module in modules)
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -150,15 +150,8 @@ def _honest_shares(
     systems = {name: joined([comparison.systems[name], models]) for name in names} | {BEST: models}
 
     def choose(points: Mapping[str, Array]) -> dict[str, list[Part]]:
-        best, size = best_model(points[BEST]), len(points[BEST])
-        cost, quality = points[BEST][best]
-        found = {BEST: [Part(best, BEST, 1.0)]}
-        for name in names:
-            own = points[name][:-size]
-            spent = float(_cost_of(own, np.array(share * quality)))
-            dearer = bool(exceeds(spent, cost))
-            found[name] = [Part(len(own) + best, BEST, 1.0)] if dearer else Curve(own).mixture(spent)
-        return found
+        reached = {name: cheapest_reaching(points[name], points[BEST], share) for name in names}
+        return {BEST: [Part(best_model(points[BEST]), BEST, 1.0)], **reached}
 
     parts = turns(len(comparison.test), rng, HALVINGS, BLOCKS)
     prices = cross_fitted(systems, choose, parts)
@@ -174,6 +167,22 @@ def _honest_shares(
     columns += ["honest_share_of_quality", "quality_low", "quality_high"]
     table = np.stack([ratios[0], low, high], axis=-1)
     return pd.DataFrame(table.reshape(len(names), -1), index=names, columns=columns)
+
+
+def cheapest_reaching(points: Array, models: Array, share: float) -> list[Part]:
+    """A router's cheapest policies that reach a share of the best model's quality, or that model if cheaper.
+
+    Parameters
+    ----------
+    points : (k + m, 2) mean cost and quality of the router's k policies, and after them of the models.
+    models : (m, 2) of the models.
+    share : of the best model's quality.
+    """
+    own, best = points[: -len(models)], best_model(models)
+    cost, quality = models[best]
+    spent = float(_cost_of(own, np.array(share * quality)))
+    dearer = bool(exceeds(spent, cost))
+    return [Part(len(own) + best, BEST, 1.0)] if dearer else Curve(own).mixture(spent)
 
 
 def reach_table(

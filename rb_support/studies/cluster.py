@@ -57,7 +57,7 @@ def connected(
             import bokeh  # noqa: F401
     except ModuleNotFoundError as error:
         raise ClusterError(
-            f"a sweep on workers needs dask, which is not installed ({error}): pip install 'rb-support[sweep]'"
+            f"workers need dask, and a dashboard bokeh ({error}): pip install 'rb-support[sweep]'"
         ) from error
     if scheduler is not None and (workers, memory, dashboard) != (None, None, False):
         raise ClusterError("workers, memory and dashboard of a cluster that is there are its own")
@@ -76,7 +76,8 @@ def connected(
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=memory or "auto",
-                    dashboard_address="127.0.0.1:0" if dashboard else None,
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": dashboard},
                     silence_logs=logging.CRITICAL,
                 )
             )

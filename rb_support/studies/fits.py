@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rb_support.frontier import Part
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.splits import same_text
 from rb_support.routers import (
@@ -28,8 +29,16 @@ from rb_support.routers import (
     model_points,
     predicted_cost,
 )
-from rb_support.stats import System, Turns, aiqs, bootstrap_weights, halves, honest_draws
-from rb_support.studies.best_model import best_model
+from rb_support.stats import (
+    System,
+    Turns,
+    aiqs,
+    bootstrap_weights,
+    halves,
+    honest_draws,
+    joined,
+)
+from rb_support.studies.best_model import BEST, best_model, cheapest_reaching
 
 Array = NDArray[np.float64]
 Labels = Literal["true", "shuffled"]
@@ -43,6 +52,8 @@ PLACEBOS = 8
 BLOCKS = 128
 """More prompts than these are resampled in so many random blocks."""
 HALVINGS = 8
+REACHED = {"95": 0.95, "100": 1.0}
+"""Shares of the best model's quality, of which the cost is told."""
 MODELS, TRAINED, ROUTER = "models", "models chosen on training rows", "router"
 
 
@@ -107,8 +118,11 @@ def measure(asked: Asked, given: Material, made: Made) -> dict[str, Any]:
     RouterBench's, on the cost domain that the models span. aiq_honest, zero_honest, lead: cross-fitted, the
     better zero router's, and the difference. placebo: the mean lead of the same predictions dealt out at
     random, placebo_high their largest. quality, best_quality, oracle_quality: of the model predicted best, of
-    the best single model of the training rows, and of the best answer. lead_draws, gain_draws, gap_draws,
-    (DRAWS,): on resamples, lead, quality - best_quality, and oracle_quality - best_quality.
+    the best single model of the training rows, and of the best answer. cost_95, cost_100: share of the best
+    model's cost at which the router, or that model, reaches 95% and all of its quality, and kept_95,
+    kept_100, the share of quality that comes out: chosen on one half and paid on the other, NaN where that
+    model is free or always wrong. lead_draws, gain_draws, gap_draws, (DRAWS,): on resamples, lead,
+    quality - best_quality, and oracle_quality - best_quality.
     """
     train, test, known, wanted, block = split(asked, given)
     router = made(asked.seed).fit(train, known)
@@ -152,10 +166,25 @@ def measure(asked: Asked, given: Material, made: Made) -> dict[str, Any]:
         quality=means[0, 0],
         best_quality=means[0, 1],
         oracle_quality=means[0, 2],
+        **_reached(systems[ROUTER], systems[MODELS], parts),
         lead_draws=lead[1:],
         gain_draws=means[1:, 0] - means[1:, 1],
         gap_draws=means[1:, 2] - means[1:, 1],
     )
+
+
+def _reached(router: System, models: System, parts: Turns) -> dict[str, float]:
+    """Shares of the best model's cost and quality, where one half chooses and the other half pays."""
+    both, paid = joined([router, models]), np.zeros((len(REACHED) + 1, 2))
+    for chooses, pays in zip(parts.chooses[:, parts.block], parts.pays[:, parts.block], strict=True):
+        points, known, price = both(chooses), models(chooses), both(pays)
+        best = len(points) - len(known) + best_model(known)
+        mixtures = [cheapest_reaching(points, known, share) for share in REACHED.values()]
+        for row, mixture in enumerate([*mixtures, [Part(best, BEST, 1.0)]]):
+            paid[row] += pays.sum() * sum(part.probability * price[part.row] for part in mixture)
+    shares = paid[:-1] / np.where(paid[-1] > 0, paid[-1], np.nan)
+    words = [f"{word}_{name}" for name in REACHED for word in ("cost", "kept")]
+    return dict(zip(words, shares.ravel().tolist(), strict=True))
 
 
 def split(asked: Asked, given: Material) -> tuple[Outcomes, Outcomes, Array, Array, NDArray[np.intp]]:

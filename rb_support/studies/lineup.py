@@ -2,40 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from types import MappingProxyType
+import ast
+import hashlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from pkgutil import resolve_name
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 from rb_support.routers import KNNRouter, MLPRouter, PlaceboRouter, RidgeRouter
 from rb_support.studies.fits import Made
 
-ROUTERS: Mapping[str, Made] = MappingProxyType(
+ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
     {
-        "placebo": lambda seed: PlaceboRouter(seed=seed),
-        "knn": lambda seed: KNNRouter(40, seed=seed),
-        "knn-100": lambda seed: KNNRouter(100, seed=seed),
-        "ridge": lambda seed: RidgeRouter(seed=seed),
-        "mlp": lambda seed: MLPRouter(seed=seed),
-        "mlp-ensemble": lambda seed: MLPRouter(members=5, start="means", seed=seed),
+        "placebo": PlaceboRouter,
+        "knn": partial(KNNRouter, k=40),
+        "knn-100": partial(KNNRouter, k=100),
+        "ridge": RidgeRouter,
+        "mlp": MLPRouter,
+        "mlp-ensemble": partial(MLPRouter, members=5, start="means"),
+        "sw": "rb_support.deploy.battle_routers:SWRouter",
+        "factorization": "rb_support.deploy.battle_routers:FactorizationRouter",
     }
 )
-"""Name -> from a seed to a router."""
+"""Name -> what makes a router, called with `seed` if it takes one: a class, one with settings, or where a class
+lies whose module takes long to import."""
 
 NULL = ("placebo",)
 """Routers that know nothing."""
 
+_NAME = re.compile(r"(?P<base>[^()]+?)\s*(?:\((?P<settings>.*)\))?", re.DOTALL)
+_OWN = re.compile(r"(?P<path>.+\.py):(?P<inside>[^:]+)")
 
-def made(name: str) -> Made:
+
+class RouterError(ValueError):
+    """A router that was named cannot be made; the message says why."""
+
+
+def made(name: str, text: str | None = None) -> Made:
     """What makes a router of a name.
+
+    Parameters
+    ----------
+    name : one of `ROUTERS`, or "my_router.py:MyRouter" for a class or function of a file;
+        with settings, which are literals, "knn(k=10)" or "my_router.py:MyRouter(depth=3)".
+    text : of that file, where it lies on another machine; None reads it.
 
     Raises
     ------
-    ValueError : if no router has that name.
+    RouterError : if there is no such router, file or setting.
     """
-    if name not in ROUTERS:
-        raise ValueError(f"no router is called {name!r}; known: {', '.join(ROUTERS)}")
-    return partial(_make, name)
+    base, settings = _parsed(name)
+    own = _OWN.fullmatch(base)
+    maker: Callable[..., Any]
+    if own is not None:
+        maker = _inside(own["path"], own["inside"], own_text(name) if text is None else text)
+    elif base in ROUTERS:
+        there = ROUTERS[base]
+        maker = resolve_name(there) if isinstance(there, str) else there
+    else:
+        raise RouterError(f"no router is called {base!r}; there are {', '.join(ROUTERS)}, and FILE.py:CLASS")
+    known = [
+        each for each in inspect.signature(maker).parameters.values() if each.kind != each.VAR_POSITIONAL
+    ]
+    names = [each.name for each in known if each.kind != each.VAR_KEYWORD]
+    if len(names) == len(known) and (strange := sorted(settings.keys() - set(names))):
+        listed = ", ".join(each for each in names if each != "seed") or "none"
+        raise RouterError(f"{base} has no setting {', '.join(strange)}; there are: {listed}")
+    return partial(_make, name, maker, "seed" in names, settings)
 
 
-def _make(name: str, seed: int) -> object:
-    return ROUTERS[name](seed)
+def own_text(name: str) -> str | None:
+    """Text of the file that an own router is in; None for one of `ROUTERS`.
+
+    Raises
+    ------
+    RouterError : if it cannot be read.
+    """
+    own = _OWN.fullmatch(_parsed(name)[0])
+    if own is None:
+        return None
+    try:
+        return Path(own["path"]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RouterError(f"{own['path']} cannot be read ({error})") from error
+
+
+def _parsed(name: str) -> tuple[str, dict[str, Any]]:
+    """Name and settings of "knn(k=10)"."""
+    parts = _NAME.fullmatch(name.strip())
+    if parts is None:
+        raise RouterError(f"{name!r} is no name of a router, such as knn or knn(k=10)")
+    try:
+        call = ast.parse(f"_({parts['settings'] or ''})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or None in [each.arg for each in call.keywords]:
+            raise ValueError("each needs a name")
+        return parts["base"], {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise RouterError(
+            f"settings of {name!r} must be literals with names, such as k=10 ({error})"
+        ) from error
+
+
+@lru_cache
+def _module(path: str, text: str) -> ModuleType:
+    """Module made of a file's text, which may import what lies beside it."""
+    name = f"{Path(path).stem}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    module = sys.modules[name] = ModuleType(name)  # dataclasses look themselves up there
+    module.__file__ = path
+    beside = str(Path(path).resolve().parent)
+    if beside not in sys.path:
+        sys.path.append(beside)
+    try:
+        exec(compile(text, path, "exec"), module.__dict__)
+    except Exception as error:
+        raise RouterError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _inside(path: str, name: str, text: str | None) -> Callable[..., Any]:
+    """A class or function of a file."""
+    assert text is not None
+    module = _module(path, text)
+    found = getattr(module, name, None)
+    if not callable(found):
+        there = [
+            key for key, each in vars(module).items() if getattr(each, "__module__", "") == module.__name__
+        ]
+        raise RouterError(f"{path} has no class or function {name!r}; it has {', '.join(there) or 'none'}")
+    return found
+
+
+def _make(name: str, maker: Callable[..., Any], seeded: bool, settings: dict[str, Any], seed: int) -> Any:
+    router = maker(**({"seed": seed} if seeded else {}), **settings)
+    lacking = [method for method in ("fit", "predict") if not callable(getattr(router, method, None))]
+    if lacking:
+        wanted = "fit(train, X) and predict(X) -> (n, m) quality"
+        raise RouterError(f"{name} has no {' and no '.join(lacking)}; a router has {wanted}")
+    return router

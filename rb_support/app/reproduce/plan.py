@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 import papermill
 from pydantic import BaseModel, DirectoryPath, Field, FilePath, TypeAdapter, ValidationError
 
-from rb_support.cache import digest, write_atomically
+from rb_support.cache import digest, package_digest, write_atomically
 from rb_support.catalog import MODELS
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.report import store
-from rb_support.report.provenance import code_cells, package_digest, versions
+from rb_support.report.provenance import code_cells, versions
 
 SCALES = ("quick", "full")
 

@@ -1,0 +1,264 @@
+"""`python -m rb_support sweep`: many fits or many notebooks, on this machine's cores or on a dask cluster."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rb_support.app.words import in_words, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNUSABLE, USAGE, LOST, INTERRUPTED = 1, 2, 3, 130
+LINES = 20
+"""Lines of progress that are left where there is no terminal."""
+UNITS = {"": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def sweep(
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="A name, real, simulated, or an outcome table's path; repeatable. Default real."),
+    ] = None,
+    router: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name, with settings if wanted: knn or 'knn(k=10)'; or my_router.py:MyRouter, your own, a "
+            "class or function of a file. Repeatable; default all there are."
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="How many, 10, or which, 0..9 or 3,5.")] = "10",
+    embedding: Annotated[
+        list[str] | None, typer.Option(help="Text encoder of the prompts; repeatable. Default minilm.")
+    ] = None,
+    labels: Annotated[
+        str, typer.Option(help="true, shuffled (a control: nothing can be learnt), or both.")
+    ] = "true",
+    share: Annotated[
+        list[float] | None, typer.Option(help="Of the training rows to learn from; repeatable. Default 1.")
+    ] = None,
+    notebook: Annotated[
+        str | None, typer.Option(metavar="NN", help="Sweep this notebook instead of routers.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUES", help="Its parameters: k=10,40,100 or seed=0..9; repeatable."),
+    ] = None,
+    data: Annotated[str, typer.Option(help="Of a notebook: simulated, real, or a path.")] = "simulated",
+    scale: Annotated[str, typer.Option(help="Of a notebook: quick or full.")] = "quick",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; default one a core.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a dask cluster that is there, tcp://HOST:8786, to use instead."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="That a fit may take.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="That the process of a fit may take, its table included, such as 2GB.")
+    ] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve dask's dashboard meanwhile.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results; default build/sweep, of notebooks build/sweeps."),
+    ] = None,
+) -> None:
+    """Fit routers on tables, a row for each split, on all cores or on a cluster; or run a notebook many times.
+
+    Rows: every router x table x seed x embedding x labels x share. Each is kept in the cache the moment it
+    is there, so that the same command goes on where it was cut off, and so does one that asks for more. At
+    the end results.parquet has a row a fit, and timings.parquet its seconds and memory. A router that fails,
+    or takes more than --seconds or --memory, is a row with its error; the others go on.
+
+    Needs the extra: pip install 'rb-support[sweep]'.
+
+    Exit codes: 0 all rows are there, those with errors too; 1 a table cannot be used, or a notebook failed;
+    2 a wrong option; 3 the cluster cannot be used or was lost, ask again to go on; 130 interrupted.
+    """
+    try:
+        with _in_words():
+            if notebook is not None:
+                _notebooks(
+                    notebook,
+                    grid or (),
+                    data=data,
+                    scale=scale,
+                    scheduler=scheduler,
+                    workers=workers,
+                    out=out,
+                )
+                return
+            if grid:
+                raise ValueError("--grid goes with --notebook")
+            cells = {"tables": _tables(table or ["real"]), "routers": router, "seeds": _seeds(seeds)}
+            cells |= {
+                "embeddings": embedding or ["minilm"],
+                "labels": _labels(labels),
+                "shares": share or [1.0],
+            }
+            _fits(
+                cells, (scheduler, workers, dashboard), (seconds, _bytes(memory)), out or Path("build/sweep")
+            )
+    except KeyboardInterrupt as error:
+        say(
+            "Interrupted: every row that was done is kept, and the same command goes on from there.", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _notebooks(notebook: str, grid: Sequence[str], **options: Any) -> None:
+    """Sweep a notebook, and say what became of each run."""
+    from rb_support.app import sweep_notebooks
+
+    runs = sweep_notebooks.run(notebook, grid, **options)
+    failed = runs[runs["status"] == "failed"]
+    say(f"{len(runs) - len(failed)} run, {len(failed)} failed")
+    if len(failed):
+        say(failed.to_string(index=False), err=True)
+        raise typer.Exit(UNUSABLE)
+
+
+def _fits(
+    cells: dict[str, Any],
+    place: tuple[str | None, int | None, bool],
+    limits: tuple[float | None, int | None],
+    out: Path,
+) -> None:
+    """Sweep routers, and say what was found."""
+    from rb_support.studies import lineup
+    from rb_support.studies.cluster import connected
+    from rb_support.studies.fit_process import Budget
+    from rb_support.studies.sweep import Store, merge, on, product
+
+    cells["routers"] = cells["routers"] or list(lineup.ROUTERS)
+    for name in cells["routers"]:
+        lineup.made(name)(0)
+    if bad := [share for share in cells["shares"] if not 0 < share <= 1]:
+        raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
+    store, asked = Store(), product(**cells)
+    if others := store.of_other_code():
+        say(f"{others:,} rows in the cache were made by other code and are left aside", err=True)
+    scheduler, workers, dashboard = place
+    with connected(scheduler, workers, dashboard=dashboard) as client:
+        if dashboard:
+            say(f"dashboard: {client.dashboard_link}", err=True)
+        if not client.nthreads():
+            say(f"{scheduler} has no workers yet; it is waited for them", err=True)
+        with _Progress(len(set(asked))) as progress:
+            rows = on(client, asked, store, budget=Budget(*limits), tell=progress.tell)
+    found = merge(rows, out)
+    say(_told(found))
+    say(f"{len(rows):,} fits: {out / 'results.parquet'}, their times: {out / 'timings.parquet'}")
+
+
+class _Progress:
+    """A bar on a terminal, elsewhere a few plain lines."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self.total, self.done, self.failed, self.start = total, 0, 0, time.monotonic()
+        self.bar = tqdm(total=total, desc="fits", disable=None)  # None: where there is no terminal
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def tell(self, row: dict[str, Any]) -> None:
+        """Count a row."""
+        self.done, self.failed = self.done + 1, self.failed + bool(row["error"])
+        self.bar.update()
+        if self.failed:
+            self.bar.set_postfix(errors=self.failed)
+        share = self.done * LINES // self.total
+        if self.bar.disable and share > (self.done - 1) * LINES // self.total:
+            errors = f", {self.failed:,} errors" if self.failed else ""
+            spent = time.monotonic() - self.start
+            say(f"{self.done:,} of {self.total:,} fits{errors}, {spent:.0f} s", err=True)
+
+
+def _told(rows: pd.DataFrame) -> str:
+    """Mean lead over the zero router, a line a router and a column a table; and the errors."""
+    from tabulate import tabulate
+
+    several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
+    table = rows["table"].str.cat([rows[name].astype(str) for name in several], sep=", ")
+    sound = rows["error"] == ""
+    leads = rows[sound].pivot_table(index="router", columns=table[sound], values="lead", aggfunc="mean")
+    leads = leads.assign(errors=(~sound).groupby(rows["router"]).sum())
+    lines = [
+        f"{name}: {error} ({count} fits)"
+        for (name, error), count in rows.loc[~sound, ["router", "error"]].value_counts(sort=False).items()
+    ]
+    head = "mean lead over the zero router, in units of quality"
+    return "\n".join([head, tabulate(leads, headers="keys", floatfmt="+.4f"), *lines])
+
+
+def _tables(names: Sequence[str]) -> list[str]:
+    """Names of tables, each once, those of "real" and "simulated" spelt out."""
+    from rb_support.studies.board_tables import REAL, SIMULATED
+
+    kinds = {"real": list(REAL), "simulated": list(SIMULATED)}
+    found = dict.fromkeys(name for each in names for name in kinds.get(each, [each]))
+    for name in found:
+        if name not in {**REAL, **SIMULATED} and not Path(name).is_file():
+            known = ", ".join([*kinds, *REAL, *SIMULATED])
+            raise ValueError(f"--table {name} is no file, nor one of {known}")
+    return list(found)
+
+
+def _seeds(text: str) -> list[int]:
+    """Seeds of "10", "0..9" or "3,5"."""
+    if re.fullmatch(r"\d+", text):
+        return list(range(int(text)))
+    found: list[int] = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\d+)(?:\.\.(\d+))?\s*", part)
+        if ends is None:
+            raise ValueError(f"--seeds {text} is neither how many, 10, nor which, 0..9 or 3,5")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return list(dict.fromkeys(found))
+
+
+def _labels(text: str) -> list[str]:
+    """Kinds of "true,shuffled"."""
+    found = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not found or not {"true", "shuffled"} >= set(found):
+        raise ValueError(f"--labels {text} is not true, shuffled or true,shuffled")
+    return found
+
+
+def _bytes(text: str | None) -> int | None:
+    """Bytes of "2GB"."""
+    if text is None:
+        return None
+    parts = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", text.lower())
+    try:
+        assert parts is not None
+        return int(float(parts[1]) * UNITS[parts[2].upper()])
+    except (AssertionError, KeyError, ValueError) as error:
+        raise ValueError(f"--memory {text} is no size, such as 500MB or 2GB") from error
+
+
+def _in_words() -> ExitStack:
+    """Say what keeps a sweep from running in words, with the exit code for that."""
+    from rb_support.app.reproduce import UsageError
+    from rb_support.embed import EmbeddingError
+    from rb_support.outcomes import TableError
+    from rb_support.sources import SourceError
+    from rb_support.studies.cluster import ClusterError
+
+    words = ExitStack()
+    words.enter_context(in_words(USAGE, UsageError, ValueError))
+    words.enter_context(in_words(LOST, ClusterError))
+    words.enter_context(in_words(UNUSABLE, TableError, SourceError, EmbeddingError, OSError))
+    return words
