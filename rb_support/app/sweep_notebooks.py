@@ -11,6 +11,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -42,6 +43,7 @@ _RANGE = re.compile(r"(-?\d{1,10})\.\.(-?\d{1,10})")
 _ODD = re.compile(r"[^\w.-]+")
 _MOST_VALUES = 10**6  # of one range, else a slip of the keyboard would fill the memory
 _PATIENCE = 30  # seconds in which kernels that are interrupted have to end
+_LOST = "the scheduler was lost; runs that are done are kept, and the same command goes on from there"
 _running: dict[str, list[Runner]] = {}  # on a worker: sweep -> what it runs for it
 
 
@@ -225,6 +227,8 @@ def _run_all(runs: Sequence[NotebookRun], scheduler: str | None, workers: int | 
             for number, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
                 told = _ended(futures[future], future)
                 say(f"[{number:,} of {len(due):,}] {told}")
+        except (OSError, CancelledError) as error:
+            raise ClusterError(_LOST) from error
         except BaseException:
             with suppress(OSError, RuntimeError):  # the cluster may be what was lost
                 client.cancel(list(futures))  # type: ignore[no-untyped-call]
@@ -261,7 +265,7 @@ def _ended(run: NotebookRun, future: Future[Result]) -> str:
     if future.status == "error":  # what is no fault of the notebook: a full disk, a worker that always dies
         error = future.exception()  # type: ignore[no-untyped-call]
         return _failed(run, f"{type(error).__name__}: {error}")
-    raise ClusterError("the scheduler was lost; the same command goes on with what is not done")
+    raise ClusterError(_LOST)
 
 
 # What follows runs on a worker.
