@@ -67,7 +67,7 @@ def sweep(
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve dask's dashboard meanwhile.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results; default build/sweep, of notebooks build/sweeps."),
+        typer.Option(help="Folder of results; default build/sweep, of notebooks build/sweeps."),
     ] = None,
 ) -> None:
     """Fit routers on tables, a row for each split, on all cores or on a cluster; or run a notebook many times.
@@ -194,13 +194,14 @@ def _told(rows: pd.DataFrame) -> str:
     table = rows["table"].str.cat([rows[name].astype(str) for name in several], sep=", ")
     sound = rows["error"] == ""
     leads = rows[sound].pivot_table(index="router", columns=table[sound], values="lead", aggfunc="mean")
-    leads = leads.assign(errors=(~sound).groupby(rows["router"]).sum())
+    leads = leads.reindex(rows["router"].unique()).map(lambda lead: f"{lead:+.4f}", na_action="ignore")
+    leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
     lines = [
         f"{name}: {error} ({count} fits)"
         for (name, error), count in rows.loc[~sound, ["router", "error"]].value_counts(sort=False).items()
     ]
     head = "mean lead over the zero router, in units of quality"
-    return "\n".join([head, tabulate(leads, headers="keys", floatfmt="+.4f"), *lines])
+    return "\n".join([head, tabulate(leads.fillna(""), headers="keys", disable_numparse=True), *lines])
 
 
 def _tables(names: Sequence[str]) -> list[str]:

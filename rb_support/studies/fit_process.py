@@ -96,8 +96,8 @@ def row_of(asked: Asked, given: Material, text: str | None = None) -> Row:
 
     Returns
     -------
-    What was asked, error, the numbers of `fits.measure`, seconds_fit, seconds_predict (per prompt, with
-    what the router predicts of costs), seconds in all, and memory, the most bytes of this process.
+    What was asked, error, the numbers of `fits.measure`, seconds_fit, seconds_predict (per prompt, with what
+    the router predicts of costs), seconds in all, and memory, the most bytes of this process.
     """
     from threadpoolctl import threadpool_limits
 
@@ -137,8 +137,8 @@ class _Watched:
         self._clock.predict += (time.perf_counter() - start) / rows
         if found.shape != (rows, self._models):
             raise ValueError(
-                f"{method} gave an array of shape {found.shape} for {rows} prompts and {self._models} models; "
-                f"it must be {(rows, self._models)}"
+                f"{method} gave an array of shape {found.shape} for {rows} prompts and {self._models} models, "
+                f"not {(rows, self._models)}"
             )
         if not np.isfinite(found).all():
             raise ValueError(

@@ -214,6 +214,7 @@ def resamples(asked: Asked, block: NDArray[np.intp]) -> tuple[Turns, Array]:
     """Who chooses and who pays, and (1 + DRAWS, blocks) counts of the blocks, the first of them ones."""
     present, inside = np.unique(block, return_inverse=True)
     drawn = bootstrap_weights(int(block.max()) + 1, DRAWS, np.random.default_rng(0))[:, present]
+    drawn[drawn.sum(axis=1) == 0] = 1  # of a handful of prompts, a resample may miss those left out
     parts = Turns(inside, *halves(len(present), np.random.default_rng([asked.seed, 2]), HALVINGS))
     return parts, np.vstack([np.ones(len(present)), drawn])
 

@@ -29,8 +29,8 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
         "factorization": "rb_support.deploy.battle_routers:FactorizationRouter",
     }
 )
-"""Name -> what makes a router, called with `seed` if it takes one: a class, one with settings, or where a class
-lies whose module takes long to import."""
+"""Name -> what makes a router: a class, or one with settings, called with `seed` if it takes one; or,
+where its module takes long to import, the place of the class."""
 
 NULL = ("placebo",)
 """Routers that know nothing."""

@@ -37,7 +37,8 @@ _NUMBERS = (
     *(f"{word}_{name}" for name in REACHED for word in ("cost", "kept")),
 )
 ASKED = {
-    "table": _TEXT, "router": _TEXT, "seed": pa.int64(), "embedding": _TEXT, "labels": _TEXT, "share": _NUMBER,
+    **dict.fromkeys(("table", "router"), _TEXT), "seed": pa.int64(),
+    **dict.fromkeys(("embedding", "labels"), _TEXT), "share": _NUMBER,
 }  # fmt: skip
 FOUND = {
     "error": _TEXT, "n_train": pa.int64(), "n_test": pa.int64(), "constant": pa.bool_(),
