@@ -126,15 +126,20 @@ def plan_runs(
     return runs
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Split "name=value" texts; the options --data and --scale are not settings."""
+def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, str]:
+    """Split "name=value" texts; the options --data and --scale are not settings.
+
+    Parameters
+    ----------
+    option : that the settings were given by, for the message of an error.
+    """
     wanted = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"--set {setting}: write it as name=value, such as --set seed=1")
+            raise UsageError(f"{option} {setting}: write it as name=value, such as {option} seed=1")
         if name in ("data", "scale"):
-            raise UsageError(f"--set {setting}: use --{name} {value}")
+            raise UsageError(f"{option} {setting}: use --{name} {value}")
         wanted[name] = value
     return wanted
 
@@ -187,7 +192,9 @@ _LIST: TypeAdapter[Any] = TypeAdapter(Annotated[list[Any], Field(min_length=1)])
 _OTHERS: dict[str, Any] = {"int": int, "float": _NUMBER, "bool": bool, "str": str}
 
 
-def convert(text: str, parameter: Mapping[str, Any], table: Outcomes | None = None) -> Any:
+def convert(
+    text: str, parameter: Mapping[str, Any], table: Outcomes | None = None, option: str = "--set"
+) -> Any:
     """Value of a setting in the type and range that its name asks for, else its annotation or default.
 
     Paths are made absolute, as notebooks work in another folder than this process.
@@ -211,11 +218,11 @@ def convert(text: str, parameter: Mapping[str, Any], table: Outcomes | None = No
                 [value], *((table.models, table.origin.name) if table else (MODELS, "RouterBench"))
             )
     except TableError as error:
-        raise UsageError(f"--set {name}={text}: {error}") from error
+        raise UsageError(f"{option} {name}={text}: {error}") from error
     except (ValueError, SyntaxError) as error:
         found = error.errors()[-1]["msg"] if isinstance(error, ValidationError) else error
         wants = f"{annotation}, such as {parameter['default']}"
-        raise UsageError(f"--set {name}={text[:60]}: {found}; it wants {wants}") from error
+        raise UsageError(f"{option} {name}={text[:60]}: {found}; it wants {wants}") from error
     return str(value.resolve()) if isinstance(value, Path) else value
 
 

@@ -150,7 +150,7 @@ class Runner:
                     on_end(futures[future], future.result())
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                self._stop_all()
+                self.stop()
                 raise
         return {run.path: future.result() for future, run in futures.items()}
 
@@ -223,7 +223,7 @@ class Runner:
         said = (scratch / _NOISE).read_text(encoding="utf-8", errors="replace").split("\n")
         raise RunError(f"its kernel does not start: {next(filter(str.strip, reversed(said)), 'no message')}")
 
-    def _stop_all(self) -> None:
+    def stop(self) -> None:
         """Interrupt every kernel, which ends its notebook; terminate those that linger."""
         self._stopping = True
         self._signal(signal.SIGINT)
