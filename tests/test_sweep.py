@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def test_ones_own_router_from_a_file_gets_the_seed_if_it_takes_one(folder: Path)
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("Raises", "KeyError: 'no such thing as <object object at 0x>'"),
+        ("Raises", "^KeyError: 'no such thing as <object object at 0x>'$"),
         ("Leaves", "SystemExit: enough"),
         ("Narrow", r"predict gave an array of shape \(\d+, 1\) for \d+ prompts and 3 models, not \(\d+, 3\)"),
         ("Nan", r"predict gave (\d+) of \1 values that are no numbers"),
@@ -146,7 +147,7 @@ def test_a_router_that_fails_is_a_row_with_its_error(
     name: str, error: str, folder: Path, material: Material
 ) -> None:
     row = row_of(asked(folder, own(folder, name))[0], material)
-    assert pd.Series([row["error"]]).str.contains(error).all() and "lead" not in row
+    assert re.search(error, row["error"]) and "lead" not in row
     assert sweep.as_table(row)["lead"].null_count == 1
 
 
@@ -166,7 +167,7 @@ def test_a_row_comes_back_as_it_was_kept(tmp_path: Path, folder: Path, material:
         sweep.as_table({"x": 1})
 
 
-@given(st.data())
+@given(data=st.data())
 @settings(max_examples=60)
 def test_a_damaged_file_is_put_aside_and_never_read_as_another_row(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
