@@ -140,10 +140,8 @@ class _Watched:
                 f"{method} gave an array of shape {found.shape} for {rows} prompts and {self._models} models"
                 f", not {(rows, self._models)}"
             )
-        if not np.isfinite(found).all():
-            raise ValueError(
-                f"{method} gave {np.count_nonzero(~np.isfinite(found))} values that are no numbers"
-            )
+        if bad := np.count_nonzero(~np.isfinite(found)):
+            raise ValueError(f"{method} gave {bad:,} of {found.size:,} values that are no numbers")
         return found
 
 
