@@ -192,13 +192,9 @@ def main(kills: int = 10, kinds: Sequence[str] = ()) -> int:
         assert calm.start().wait() == 0, (root / "calm.log").read_text()
         wanted, good = calm.digest(), True
         print(f"in peace: {calm.done()} rows, {wanted[:16]}, {time.monotonic() - start:.0f} s")
-        for name, kill in (
-            ("worker", kill_workers),
-            ("command", kill_command),
-            ("scheduler", kill_scheduler),
-        ):
+        for name in kinds or KILLED:
             start = time.monotonic()
-            found = kill(root / name, kills, rng).digest()
+            found = KILLED[name](root / name, kills, rng).digest()
             good &= found == wanted
             same = "the same bytes" if found == wanted else "OTHER BYTES"
             print(

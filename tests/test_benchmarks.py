@@ -39,6 +39,7 @@ SAYS = {  # of networks both comparisons, the fair one too, each with an error
 
 def test_every_benchmark_is_run_here():
     elsewhere = {"raw_pickle_memory.py"}  # test_sources_memory.py runs it at a size that tells
+    elsewhere |= {"sweep_kills.py", "sweep_workers.py"}  # minutes; test_sweep.py has a kill of each sort
     assert set(SMALL) | elsewhere == {path.name for path in (ROOT / "benchmarks").glob("*.py")}
 
 

@@ -76,8 +76,8 @@ class Random(Constant):
 
 
 def test_worked_by_hand_a_router_that_knows_nothing_among_models_that_never_vary() -> None:
-    # One model scores .5 for 1 USD and one 1 for 3 USD, always. Their hull rises by .25 a dollar: the area over
-    # [1, 3] is 1.5, the mean .75. A quality of .95 costs 1 + .45 / .25 = 2.8 USD, which is 2.8 / 3 of the best's.
+    # One model scores .5 for 1 USD and one 1 for 3 USD, always. Their hull rises by .25 a dollar: its mean on
+    # [1, 3] is .75. A quality of .95 costs 1 + .45 / .25 = 2.8 USD, which is 2.8 / 3 of the best's.
     n = 40
     table = made(np.tile([0.5, 1.0], (n, 1)), np.tile([1.0, 3.0], (n, 1)), np.zeros((n, 1)))
     row = measure(Asked("x", "constant", 0), table, Constant)
@@ -90,9 +90,9 @@ def test_worked_by_hand_a_router_that_knows_nothing_among_models_that_never_vary
 
 
 def test_worked_by_hand_a_router_that_knows_all() -> None:
-    # Half is easy: calling the cheap model there and the dear one elsewhere costs 2 USD and is always right. The
-    # hull (1, .5), (2, 1), (3, 1) has the mean (.75 + 1) / 2 = .875 over [1, 3], the models' own .75. Nine tenths
-    # of the way up, 1.9 USD, is .95 of the quality. Test rows are half easy but for chance.
+    # Half is easy: calling the cheap model there and the dear one elsewhere costs 2 USD and is always right.
+    # The hull (1, .5), (2, 1), (3, 1) has the mean (.75 + 1) / 2 = .875 on [1, 3], the models' own .75. Nine
+    # tenths of the way up, 1.9 USD, is .95 of the quality. Test rows are half easy but for chance.
     rows = [measure(Asked("x", "knows", seed), two_kinds(2_000, seed), Knows) for seed in range(4)]
     mean = pd.DataFrame([{name: row[name] for name in NUMBERS} for row in rows]).mean()
     by_hand = [0.875, 0.75, 0.875, 0.75, 0.125, 1.9 / 3, 0.95, 2 / 3, 1.0]
@@ -102,11 +102,14 @@ def test_worked_by_hand_a_router_that_knows_all() -> None:
 
 def test_labels_that_are_dealt_out_leave_nothing_to_learn() -> None:
     table = two_kinds(600)
-    true, shuffled = (
-        np.array([measure(Asked("x", "ridge", seed, labels=labels), table, make)["lead"] for seed in range(6)])
-        for labels, make in (("true", lambda seed: RidgeRouter(seed=seed)),
-                             ("shuffled", lambda seed: RidgeRouter(seed=seed)))
-    )  # fmt: skip
+
+    def leads(labels: Any) -> np.ndarray:
+        wanted = [Asked("x", "ridge", seed, labels=labels) for seed in range(6)]
+        return np.array(
+            [measure(each, table, lambda seed: RidgeRouter(seed=seed))["lead"] for each in wanted]
+        )
+
+    true, shuffled = leads("true"), leads("shuffled")
     assert true.min() > 0.08 and shuffled.max() < 0.01
 
 

@@ -1,8 +1,9 @@
-"""Sweeps: routers by name and from a file, rows kept one by one, and the same bytes however they came about."""
+"""Sweeps: routers by name and from a file, rows kept one by one, the same bytes however they came about."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,13 @@ def test_settings_replace_a_routers_own() -> None:
 
 
 @pytest.mark.parametrize("name", lineup.ROUTERS)
-def test_every_router_of_the_lineup_fits_a_small_table(name: str, folder: Path, material: Material) -> None:
+def test_every_router_of_the_lineup_can_be_made(name: str) -> None:
+    router = made(name)(0)
+    assert callable(router.fit) and callable(router.predict)
+
+
+@pytest.mark.parametrize("name", ["placebo", "knn", "ridge"])
+def test_a_router_of_the_lineup_fits_a_small_table(name: str, folder: Path, material: Material) -> None:
     row = row_of(asked(folder, name)[0], material)
     assert row["error"] == "" and np.isfinite(row["lead"]) and row["seconds_fit"] > 0
 
@@ -105,17 +112,17 @@ def test_every_router_of_the_lineup_fits_a_small_table(name: str, folder: Path, 
         ("knn(k=1", "must be literals with names|no name of a router"),
         ("", "no name of a router|no router is called"),
         ("nowhere.py:Mine", "nowhere.py cannot be read"),
-        ("{mine}:Gone", "no class or function 'Gone'; it has Mean, Seeded"),
-        ("{mine}:number", "no class or function 'number'"),
-        ("{mine}:Mean(depth=1)", "no setting depth; there are: weight"),
-        ("{mine}:Deaf", "has no predict; a router has fit"),
-        ("{broken}:Mine", "cannot be run: SyntaxError"),
+        ("MINE:Gone", "no class or function 'Gone'; it has Mean, Seeded"),
+        ("MINE:number", "no class or function 'number'"),
+        ("MINE:Mean(depth=1)", "no setting depth; there are: weight"),
+        ("MINE:Deaf", "has no predict; a router has fit"),
+        ("BROKEN:Mine", "cannot be run: SyntaxError"),
     ],
 )
 def test_a_router_that_is_not_there_is_said_with_what_is(name: str, message: str, folder: Path) -> None:
     (folder / "broken.py").write_text("class Mine(:\n")
     with pytest.raises(RouterError, match=message):
-        made(name.format(mine=folder / "mine.py", broken=folder / "broken.py"))(0)
+        made(name.replace("MINE", str(folder / "mine.py")).replace("BROKEN", str(folder / "broken.py")))(0)
 
 
 def test_ones_own_router_from_a_file_gets_the_seed_if_it_takes_one(folder: Path) -> None:
@@ -129,7 +136,7 @@ def test_ones_own_router_from_a_file_gets_the_seed_if_it_takes_one(folder: Path)
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("Raises", "KeyError: 'no such thing as <object object at 0x>'"),
+        ("Raises", "^KeyError: 'no such thing as <object object at 0x>'$"),
         ("Leaves", "SystemExit: enough"),
         ("Narrow", r"predict gave an array of shape \(\d+, 1\) for \d+ prompts and 3 models, not \(\d+, 3\)"),
         ("Nan", r"predict gave (\d+) of \1 values that are no numbers"),
@@ -140,7 +147,7 @@ def test_a_router_that_fails_is_a_row_with_its_error(
     name: str, error: str, folder: Path, material: Material
 ) -> None:
     row = row_of(asked(folder, own(folder, name))[0], material)
-    assert pd.Series([row["error"]]).str.contains(error).all() and "lead" not in row
+    assert re.search(error, row["error"]) and "lead" not in row
     assert sweep.as_table(row)["lead"].null_count == 1
 
 
@@ -160,7 +167,7 @@ def test_a_row_comes_back_as_it_was_kept(tmp_path: Path, folder: Path, material:
         sweep.as_table({"x": 1})
 
 
-@given(st.data())
+@given(data=st.data())
 @settings(max_examples=60)
 def test_a_damaged_file_is_put_aside_and_never_read_as_another_row(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

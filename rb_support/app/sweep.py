@@ -70,7 +70,7 @@ def sweep(
         typer.Option(help="Folder of results; default build/sweep, of notebooks build/sweeps."),
     ] = None,
 ) -> None:
-    """Fit routers on tables, a row for each split, on all cores or on a cluster; or run a notebook many times.
+    """Fit routers on tables, a row for each split, on all cores or on a cluster; or sweep a notebook.
 
     Rows: every router x table x seed x embedding x labels x share. Each is kept in the cache the moment it
     is there, so that the same command goes on where it was cut off, and so does one that asks for more. At
