@@ -493,7 +493,9 @@ def _resolution_said(learnt: pd.DataFrame) -> str:
     )
 
 
-def evidence(rows: pd.DataFrame, *, chosen: str = "knn-chosen") -> dict[str, Evidence]:
+def evidence(
+    rows: pd.DataFrame, found: pd.DataFrame, shares: pd.DataFrame, *, chosen: str = "knn-chosen"
+) -> dict[str, Evidence]:
     """What a board found, by the keys of claims.
 
     Simulated tables are left out if there are others.
@@ -501,6 +503,7 @@ def evidence(rows: pd.DataFrame, *, chosen: str = "knn-chosen") -> dict[str, Evi
     Parameters
     ----------
     rows : of `sweep.here`.
+    found, shares : `board` and `gap` of them.
     chosen : router that is held against every trained one.
 
     Returns
@@ -511,8 +514,7 @@ def evidence(rows: pd.DataFrame, *, chosen: str = "knn-chosen") -> dict[str, Evi
     than `RECOVERED` is recovered with a lower bound above zero. chosen-knn ("above", level minus `ALIKE`):
     mean lead over the tables of `chosen` minus that of each other router that learns; none without it.
     """
-    found, differences = board(rows), _mean_differences(rows)
-    told = counted(found).dropna(subset="lead")
+    differences, told = _mean_differences(rows), counted(found).dropna(subset="lead")
     learnt, null = told[~told["null"] & (told["finding"] != SAME)], told[told["null"]]
     order = learnt.assign(leads=learnt["finding"] == LEADS, may=learnt["high"] > 0)
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
@@ -524,7 +526,7 @@ def evidence(rows: pd.DataFrame, *, chosen: str = "knn-chosen") -> dict[str, Evi
         "some-leads": [_estimate(row) for _, row in best.iterrows()],
         "null-leads": Fact(null_led + luck == 0 if len(null) + controls else None, words),
         "first-second": _first_second(found, differences),
-        "gap": _gap_fact(gap(rows)),
+        "gap": _gap_fact(shares),
         "chosen-knn": _over_others(differences, chosen),
     }
 
