@@ -191,7 +191,7 @@ def test_shuffled_labels_that_lead_are_told(rows):
     found = board(swapped)
     assert found.groupby("router")["shuffled_leads"].all()["leader"]
     assert "3 of 15 on shuffled labels lead" in allows(found)
-    assert evidence(swapped, found, gap(swapped))["null-leads"].holds is False
+    assert evidence(swapped, board(swapped), gap(swapped))["null-leads"].holds is False
 
 
 def test_failed_fits_are_shown_and_the_others_stand(rows):
@@ -333,14 +333,14 @@ def test_what_a_board_allows(found):
 
 
 def test_evidence(rows, found):
-    told = evidence(rows, found, gap(rows), chosen="leader")
+    told = evidence(rows, board(rows), gap(rows), chosen="leader")
     assert decide(told["some-leads"], "some above")[0] == "holds" and len(told["some-leads"]) == 3
     assert told["null-leads"].holds and told["gap"].holds
     assert told["first-second"].holds is False  # their leads differ, whatever ranks on three tables can show
     others = told["chosen-knn"]
     assert {each.name for each in others} == {f"leader minus {name}" for name in ("one", "two", "loser")}
     assert decide(others, "above", level=-ALIKE)[0] == "holds"
-    assert evidence(rows, found, gap(rows))["chosen-knn"] == []
+    assert evidence(rows, board(rows), gap(rows))["chosen-knn"] == []
     noise = rows[~rows["router"].isin(["leader", "loser"])]
     less = evidence(noise, board(noise), gap(noise), chosen="one")
     assert less["first-second"].holds
@@ -373,7 +373,7 @@ def test_degenerate_boards_give_sentences(rows, case):
     found, shares = board(some), gap(some)
     every = overall(found)
     assert allows(found).endswith(".") and gap_said(shares).endswith(".") and "nan" not in allows(found)
-    told = evidence(some, found, shares)
+    told = evidence(some, board(some), gap(some))
     assert set(told) == {"some-leads", "null-leads", "first-second", "gap", "chosen-knn"}
     if case not in ("one table", "one seed"):
         assert not (found["finding"] == LEADS).any()
@@ -389,8 +389,8 @@ def test_degenerate_boards_give_sentences(rows, case):
 
 
 def test_each_router_looks_the_same_in_every_figure(found):
-    every = board_figures.router_looks(found["router"], ["placebo"])
-    assert every == board_figures.router_looks(reversed(found["router"].tolist()), ["placebo"])
+    every = board_figures.router_looks(found["router"])
+    assert every == board_figures.router_looks(reversed(found["router"].tolist()))
     assert len({(look["color"], look["marker"]) for look in every.values()}) == len(every)
 
 

@@ -16,7 +16,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from rb_support.report.plots import panels, sentence_figure
 from rb_support.report.style import BLACK, GREY, VERMILLION, Style, model_styles
 from rb_support.report.text import short
-from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall
+from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall, counted
+from rb_support.studies.lineup import NULL
 
 SHUFFLED = "shuffled labels, best"
 """Row of the heat map with the largest lead of any router that was fitted on shuffled labels."""
@@ -29,17 +30,10 @@ _WIDEST = 0.6
 """Shares of the gap beyond this are cut off."""
 
 
-def router_looks(routers: Iterable[str], null: Iterable[str] = ()) -> dict[str, Style]:
-    """Colour and marker of each router of a board, the same whichever figure draws some of them.
-
-    Parameters
-    ----------
-    routers : all names of the board; their order does not matter.
-    null : those that know nothing, which are grey.
-    """
-    blind = set(null)
+def router_looks(routers: Iterable[str]) -> dict[str, Style]:
+    """Colour and marker of each router of a board, grey if it knows nothing, in whatever order."""
     looks = model_styles(sorted(set(routers)))
-    return {name: look | ({"color": GREY} if name in blind else {}) for name, look in looks.items()}
+    return {name: look | ({"color": GREY} if name in NULL else {}) for name, look in looks.items()}
 
 
 def board_figure(found: pd.DataFrame, every: Overall) -> Figure:
@@ -123,7 +117,7 @@ def critical_difference_figure(every: Overall) -> Figure:
     ax.hlines(0, 1, k, color=BLACK, linewidth=1)
     for rank in range(1, k + 1):
         ax.vlines(rank, 0, 0.06, color=BLACK, linewidth=0.8)
-        ax.text(rank, 0.1, rank, ha="center", va="bottom", fontsize=7)
+        ax.text(rank, 0.1, str(rank), ha="center", va="bottom", fontsize=7)
     if np.isfinite(every.critical):
         end = 1 + min(every.critical, k - 1)
         ax.plot([1, end], [0.42, 0.42], "|-", color=VERMILLION, linewidth=1.2, markersize=7)
@@ -169,7 +163,7 @@ def leads_figure(found: pd.DataFrame, table: str) -> Figure:
     if rows.empty:
         return sentence_figure(f"No router could be judged on {short(table, 40)}.")
     rows = rows.sort_values("lead", ascending=False, kind="stable")
-    looks = router_looks(found["router"], found.loc[found["null"], "router"])
+    looks = router_looks(found["router"])
     fig, (ax,) = panels(1, height=1.3 + 0.2 * len(rows))
     for place, (_, row) in enumerate(rows.iterrows()):
         look = looks[row["router"]]
@@ -217,16 +211,18 @@ def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figur
     """
     if changes.empty:
         return sentence_figure("No fit with another embedding, other settings or fewer labels was asked for.")
+    changes = counted(changes)
     looks, whats = router_looks([*routers, *changes["router"]]), list(dict.fromkeys(changes["what"]))
-    most = max(part["router"].nunique() for _, part in changes.groupby("what"))
-    fig, axes = panels(len(whats), 3, height=max(2.6, 0.9 + 0.16 * most))
+    named = changes[changes["number"].isna()].groupby("what")[["router", "value"]]
+    most = max((len(part.drop_duplicates()) for _, part in named), default=0)
+    fig, axes = panels(len(whats), 3, height=max(2.6, 0.9 + 0.14 * most))
     for ax, what in zip(axes, whats, strict=True):
         rows = changes[changes["what"] == what]
         if rows["number"].isna().any():
             _plot_named(ax, rows, looks)
         else:
             _plot_numbered(ax, rows, looks, share=what == "share")
-        ax.set_title({"share": "share of training labels"}.get(what, what), fontsize=8.5)
+        ax.set_title({"share": "share of labels"}.get(what, what), fontsize=8.5)
     names = [name for name in looks if name in set(changes["router"])]
     handles = [Line2D([], [], linestyle="none", markersize=5, label=short(n, 20), **looks[n]) for n in names]
     fig.legend(handles=handles, loc="outside lower center", ncol=min(6, len(names)), fontsize=7)
@@ -247,7 +243,7 @@ def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, sha
     for place, name in enumerate(names):
         mine, look = rows[rows["router"] == name], looks[name]
         each, mean = mine[mine["table"] != EVERY], _pooled(mine).sort_values("number")
-        aside = 1.05 ** (place - (len(names) - 1) / 2)
+        aside = min(1.05, 1.25 ** (1 / len(names))) ** (place - (len(names) - 1) / 2)
         ax.plot(each["number"] * aside, each["difference"], ".", color=look["color"], markersize=3, alpha=0.5)
         if len(names) <= _BARS:
             reach = [mean["difference"] - mean["low"], mean["high"] - mean["difference"]]
@@ -261,6 +257,7 @@ def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, sha
     ax.xaxis.set_major_formatter(
         PercentFormatter(1, decimals=0) if share else FuncFormatter(lambda number, _: f"{number:g}")
     )
+    ax.tick_params(axis="x", labelsize=7, rotation=45 if len(ticks) > 4 else 0)
     ax.set_ylabel("change of the lead", fontsize=7.5)
 
 
@@ -316,7 +313,7 @@ def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
             for end, cut, mark in zip(ends, (row["low"], row["high"]), "<>", strict=True):
                 if abs(cut) > _WIDEST:
                     ax.plot(end, y, mark, color=look["color"], markersize=3.5, clip_on=False)
-            face = {} if row["recovers"] else {"markerfacecolor": "white"}
+            face = Style() if row["recovers"] else Style(markerfacecolor="white")
             if abs(row["share"]) <= _WIDEST:
                 ax.plot(row["share"], y, linestyle="none", markersize=5, **look, **face)
             ticks[y] = short(row["router"], 22)
