@@ -39,7 +39,8 @@ def rows_made(
 
         def judged(effects, noise, test=test, member=member, drawn=drawn, counts=counts):
             totals = (test * effects) @ member
-            return totals.sum(1) / counts.sum(1) + noise, drawn @ totals.T / (drawn @ counts.T) + noise
+            drew = np.maximum(drawn @ counts.T, 1)
+            return totals.sum(1) / counts.sum(1) + noise, drawn @ totals.T / drew + noise
 
         _, gaps = judged(0.2 + 0 * everyone, 0.0)
         for router, true in leads.items():

@@ -93,7 +93,7 @@ def _heat_cell(ax: Axes, x: float, y: float, lead: float, finding: str, most: fl
     color = plt.get_cmap("PuOr_r")(0.5 + 0.42 * shade) if told else (1, 1, 1, 1)
     ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, linewidth=0))
     mark = {LEADS: " *", SAME: " =", BEHIND: " ▽"}.get(finding, "")
-    words = f"{lead:+.3f}{mark}" if told else "×" if finding.startswith("failed") else "–"
+    words = f"{round(lead, 3) + 0.0:+.3f}{mark}" if told else "×" if finding.startswith("failed") else "–"
     bold = "bold" if finding == LEADS else "normal"
     dark = abs(shade) > 0.85
     ax.text(

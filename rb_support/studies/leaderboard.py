@@ -465,9 +465,9 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
     yield (
         f"By mean rank {first['router']} is first ({first['mean_rank']:.1f}) and {second['router']} second "
         f"({second['mean_rank']:.1f}); they **{'cannot' if alike else 'can'} be told apart**: on {tables} "
-        f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}. First without doubt, alone and by "
-        f"the leads of all prompts and splits, {first['router']} is on {_of(surely, tables)}."
+        f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}."
     )
+    yield f"By its leads {first['router']} is shown to be the only first on {_of(surely, tables)}."
     if np.isfinite(every.p):
         yield (
             f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rb_support.stats import simultaneous
+from rb_support.studies.fits import BLOCKS
 
 Array = NDArray[np.float64]
 
@@ -29,22 +30,25 @@ class Cells(NamedTuple):
     splits: Array
 
     def intervals(self, level: float = 0.95) -> Array:
-        """Simultaneous intervals, (cells, 2): `stats.simultaneous`, wider where few splits tell the spread.
+        """Simultaneous intervals, (cells, 2): `stats.simultaneous`, wider where a spread is little known.
 
-        A resample of s seeds has (s - 1) / s of their variance, and says nothing of how unsure a variance
-        from s numbers is: without this, of boards whose spread is that of ten splits alone three in ten are
-        not covered. So the missing part is added, and the shared quantile is taken from Student's t with the
-        degrees of freedom that a cell's spread has (Satterthwaite 1946). One split alone has no spread: its
-        intervals are of the prompts only.
+        A resample of s seeds has (s - 1) / s of their variance, and no bootstrap says how unsure a variance
+        is that comes from ten splits, 128 blocks of prompts, or 400 draws. Of boards whose spread is mostly
+        that of ten splits, three in ten are not covered without this: the missing part is added, and the
+        shared quantile is taken from Student's t with the degrees of freedom that a cell's spread has
+        (Satterthwaite 1946). One split alone has no spread: its intervals are of the prompts only.
         """
-        half, spread = self.value - simultaneous(self.value, self.draws, level)[:, 0], self.draws.std(axis=0)
-        seeds = np.isfinite(self.splits).sum(axis=1)
-        varied = (half > 0) & (seeds > 1)
-        many, some = seeds[varied], self.splits[varied]
-        split = np.nanvar(some, axis=1, ddof=1) / many if varied.any() else np.zeros(0)
-        wide = np.sqrt(spread[varied] ** 2 + split / many)
-        free = (many - 1) * (wide**2 / np.maximum(split, 1e-9 * wide**2)) ** 2
-        half[varied] = wide * stats.t.isf(stats.norm.sf(half[varied] / spread[varied]), free)
+        plain, spread = simultaneous(self.value, self.draws, level), self.draws.std(axis=0)
+        half, seeds = self.value - plain[:, 0], np.isfinite(self.splits).sum(axis=1)
+        split = np.zeros(len(half))
+        many = seeds > 1
+        split[many] = np.nanvar(self.splits[many], axis=1, ddof=1) / seeds[many]
+        varies = half > 0
+        normal, some, count = half[varies] / spread[varies], split[varies], seeds[varies]
+        wide = spread[varies] ** 2 + some / count
+        unsure = some**2 / np.maximum(count - 1, 1) + (wide - some) ** 2 / (BLOCKS - 1)
+        free = wide**2 / (unsure + wide**2 / (len(self.draws) - 1))
+        half[varies] = np.sqrt(wide) * stats.t.isf(stats.norm.sf(normal), free)
         return np.column_stack([self.value - half, self.value + half])
 
     def pointwise(self) -> Array:
