@@ -1,7 +1,10 @@
 """Texts to vectors, offline by default: bundled MiniLM, any sentence-transformers name, or TF-IDF.
 
-Vectors are cached by model and text, so that a text is embedded once per machine, and work that is cut
-off goes on where it stopped.
+Two more say what an encoder is worth: "length" looks at a text's face only (how long, digits, signs), and
+"random" gives vectors that are a hash of the text and say nothing.
+
+Vectors of networks are cached by model and text, so that a text is embedded once per machine, and work that
+is cut off goes on where it stopped.
 
 A vector is a function of text and model alone. In single precision it would also depend, by up to 2e-7, on
 the batch that a text happens to be in, on the number of threads and on the processor's kernels: enough to
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -41,6 +45,11 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 BUNDLED = "minilm"
 TFIDF = "tfidf"
+LENGTH = "length"
+RANDOM = "random"
+LEARNT = (TFIDF, LENGTH)
+"""Encoders that learn from the texts they are given, and are not saved with a router."""
+_HASHED = 64  # dimensions of "random"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH = 8  # what a layer makes of a few texts stays in the processor's cache
 _CHUNK = 512
@@ -60,9 +69,12 @@ def embed(
     ----------
     texts : n texts; equal texts are embedded once.
     model : "minilm" (all-MiniLM-L6-v2 from the installed package, 384-d, no network), "tfidf" (TF-IDF
-        and SVD, up to 256-d, no weights) or a sentence-transformers name. Where most texts share no word
-        with another (emoji, languages without spaces), "tfidf" counts characters instead of words.
-    fit_on : texts that "tfidf" learns its vocabulary from, such as the training queries; `texts` if None.
+        and SVD, up to 256-d, no weights), "length" (12 numbers on a text's face, standardized), "random"
+        (64-d, a hash of the text: a control, for such vectors say nothing) or a sentence-transformers name.
+        Where most texts share no word with another (emoji, languages without spaces), "tfidf" counts
+        characters instead of words.
+    fit_on : texts that "tfidf" learns its vocabulary from, and "length" means and deviations, such as the
+        training queries; `texts` if None.
     progress : show a progress bar while texts are encoded.
 
     Returns
@@ -76,8 +88,8 @@ def embed(
     """
     if len(texts) == 0:
         raise EmbeddingError("no texts to embed")
-    if model == TFIDF:
-        return encoder(TFIDF, fit_on or texts)(texts)
+    if model in (*LEARNT, RANDOM):
+        return encoder(model, fit_on or texts)(texts)
     import sqlite3  # where a browser runs this there is none
 
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
@@ -105,15 +117,19 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
     Parameters
     ----------
     model : as in `embed`.
-    fit_on : texts that "tfidf" learns its vocabulary from.
+    fit_on : texts that "tfidf" and "length" learn from.
 
     Raises
     ------
     EmbeddingError
-        If a model cannot be loaded, or "tfidf" has too few texts to learn from.
+        If a model cannot be loaded, or "tfidf" or "length" has too few texts to learn from.
     """
     if model == TFIDF:
         return _tfidf(fit_on)
+    if model == LENGTH:
+        return _length(fit_on)
+    if model == RANDOM:
+        return _random
     network = _network(model)
 
     def encode(texts: Sequence[str]) -> Vectors:
@@ -204,6 +220,37 @@ def _tfidf(fit_on: Sequence[str]) -> Encode:
         )
     reduce = make_pipeline(counts, TruncatedSVD(size, random_state=0), Normalizer()).fit(fit_on)
     return lambda texts: np.asarray(reduce.transform(texts), dtype=np.float32)
+
+
+def _length(fit_on: Sequence[str]) -> Encode:
+    if not fit_on:
+        raise EmbeddingError(f"{LENGTH} needs texts to learn means and deviations from; give them as fit_on")
+    known = np.array([_face(text) for text in fit_on])
+    varies = np.ptp(known, axis=0) > 0
+    center, scale = known.mean(axis=0), np.where(varies, known.std(axis=0), 1)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        seen = (np.array([_face(text) for text in texts]) - center) / scale
+        return np.asarray(np.where(varies, seen, 0).round(5), dtype=np.float32)
+
+    return encode
+
+
+def _face(text: str) -> list[float]:
+    """Twelve numbers on the face of a text: how long it is, and of what it is made."""
+    words, numbers = text.split(), re.findall(r"\d+", text)
+    counts = (len(text), len(words), text.count("\n"), text.count("?"), len(numbers))
+    code = len(re.findall(r"[{}()\[\]<>=;_#\\]", text))
+    kinds = (str.isdigit, str.isupper, str.isspace, lambda sign: not sign.isascii())
+    shares = [sum(map(kind, text)) / max(len(text), 1) for kind in kinds]
+    longest = max(map(len, words), default=0)
+    return [*np.log1p(counts), *shares, code / max(len(text), 1), longest, len({*words}) / max(len(words), 1)]
+
+
+def _random(texts: Sequence[str]) -> Vectors:
+    hashed = [hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(_HASHED) for text in texts]
+    drawn = np.array([list(each) for each in hashed]) - 127.5
+    return unit(drawn).astype(np.float32)
 
 
 @cache

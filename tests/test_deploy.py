@@ -160,8 +160,9 @@ def test_one_goal_is_given(routers):
         routers["ridge"].calibrate(share=1.5)
     with pytest.raises(ValueError, match="not calibrated"):
         routers["ridge"].route(PROMPTS)
-    with pytest.raises(ValueError, match="TF-IDF"):
-        deploy.fit(table(), embedding="tfidf")
+    for embedding in ("tfidf", "length"):
+        with pytest.raises(ValueError, match=f"'{embedding}' learns from the table's prompts"):
+            deploy.fit(table(), embedding=embedding)
 
 
 def test_files_that_are_no_router_are_refused(routers, tmp_path):

@@ -24,7 +24,7 @@ from rb_support.deploy.battle_routers import BattleRouter, FactorizationRouter, 
 from rb_support.deploy.calibration import Goal, Setting, calibrate
 from rb_support.deploy.drift import Drift, Reference
 from rb_support.deploy.worth import Worth, worth
-from rb_support.embed import BUNDLED, TFIDF, embed
+from rb_support.embed import BUNDLED, LEARNT, embed
 from rb_support.outcomes import Battles, Origin, Outcomes, PartialOutcomes, TableError
 from rb_support.outcomes.splits import same_text
 from rb_support.outcomes.table import USD
@@ -258,7 +258,7 @@ def fit(
         rows kept apart are complete ones.
     kind : a key of `MADE`.
     battles : votes between any models, which the kinds "sw" and "factorization" learn from besides.
-    embedding : text encoder; TF-IDF, which learns its words from the table, cannot be saved.
+    embedding : text encoder; those that learn from the table's prompts (`embed.LEARNT`) cannot be saved.
     train_share : share of each task's rows to fit on.
     seed : of the split and of the networks.
 
@@ -273,8 +273,8 @@ def fit(
     """
     if kind not in MADE:
         raise ValueError(f"kind is {kind!r}; give one of {', '.join(MADE)}")
-    if embedding == TFIDF:
-        raise ValueError("TF-IDF learns its words from the table and is not saved; take 'minilm'")
+    if embedding in LEARNT:
+        raise ValueError(f"{embedding!r} learns from the table's prompts and is not saved; take 'minilm'")
     if table.cost_unit != USD:
         raise ValueError(f"costs are in {table.cost_unit}; a saved router weighs USD")
     held_out = table.split(train_share, seed=seed)[1].complete()
