@@ -1,4 +1,4 @@
-"""What notebook 09 puts on its board: tables by the kind of data asked for, and what is left out, in words."""
+"""What notebook 09 puts on its board: tables by the kind of data asked for, and other settings."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def notes(seeds: int) -> dict[str, str]:
         "Nemenyi's critical difference (Demsar 2006).",
         "own-leaderboard-gap": "Gain over the best single model of the training rows, as a share of the "
         f"oracle's. {judged}",
-        "own-leaderboard-settings": "Each setting differs in one thing from the board's, on the same splits and "
-        f"resamples. {judged}",
-        "own-leaderboard-times": "Medians on the machine that made the rows, one thread; embedding a prompt is "
-        "not counted.",
+        "own-leaderboard-settings": "Each setting differs in one thing from the board's, on the same "
+        f"splits and resamples. {judged}",
+        "own-leaderboard-times": "Medians on the machine that made the rows, one thread; embedding a "
+        "prompt is not counted.",
     }
