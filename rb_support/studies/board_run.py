@@ -1,4 +1,4 @@
-"""What notebook 09 puts on its board: tables by the kind of data asked for, and what is left out, in words."""
+"""What notebook 09 puts on its board: tables by the kind of data asked for, and other settings."""
 
 from __future__ import annotations
 
@@ -201,3 +201,21 @@ def _cell(row: Mapping[str, Any]) -> str:
         return "–"
     star = " ★" if row["finding"] == LEADS else ""
     return f"{row['lead']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]{star}"
+
+
+def notes(seeds: int) -> dict[str, str]:
+    """Notes for the records of notebook 09's items, by their ids."""
+    judged = f"Mean over {seeds} splits; intervals are simultaneous and count other queries and other splits."
+    return {
+        "own-leaderboard": f"Honest lead over the better zero router. {judged} A star: above zero, above the "
+        "router's own predictions dealt out at random and above every router on shuffled labels.",
+        "own-leaderboard-map": f"The same leads as colours; null routers apart. {judged}",
+        "own-leaderboard-ranks": "Mean ranks over tables by honest lead; a bar joins routers closer than "
+        "Nemenyi's critical difference (Demsar 2006).",
+        "own-leaderboard-gap": "Gain over the best single model of the training rows, as a share of the "
+        f"oracle's. {judged}",
+        "own-leaderboard-settings": "Each setting differs in one thing from the board's, on the same "
+        f"splits and resamples. {judged}",
+        "own-leaderboard-times": "Medians on the machine that made the rows, one thread; embedding a "
+        "prompt is not counted.",
+    }

@@ -109,7 +109,7 @@ def _simulated(dataset: str) -> BoardTable:
     return BoardTable(
         lambda: load_outcomes().of(dataset),
         None,
-        f"a made question in the place of one of {dataset}; no model was asked",
+        f"a made question that stands for one of {dataset}; no model was asked",
         "1 or 0, drawn so that each model is right as often as RouterBench says",
         "drawn, at RouterBench's prices",
     )
