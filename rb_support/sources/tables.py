@@ -246,9 +246,7 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
     parse : makes the table from the files and the options.
     options : what else the parsed rows depend on.
     """
-    key = json.dumps(
-        [package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True
-    )
+    key = json.dumps([package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True)
     name = f"{located.source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     path = cache_dir() / "parsed" / name
     if path.parent.exists() and not path.parent.is_dir():
@@ -267,6 +265,4 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
         made.to_parquet(path)
         remember(_PARSED, name, digest(path))
     return made
-    key = json.dumps(
-        [package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True
-    )
+    key = json.dumps([package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True)
