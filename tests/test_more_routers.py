@@ -145,7 +145,9 @@ def test_a_random_router_is_null_even_where_there_is_a_signal():
     found = [
         measure(Asked("made", "random", seed), material(outcomes, X), ROUTERS["random"]) for seed in range(5)
     ]
-    assert max(row["lead"] for row in found) < 0.02 and not any(row["constant"] for row in found)
+    leads = [row["lead"] for row in found]
+    assert np.mean(leads) < 0.02 and max(leads) < 0.05  # a learnt router has more than 0.1 on such a table
+    assert not any(row["constant"] for row in found)
     assert set(NULL) == {"placebo", "random"} and set(NULL) < set(ROUTERS)
 
 
