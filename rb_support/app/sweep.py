@@ -97,7 +97,11 @@ def sweep(
                 return
             if grid:
                 raise ValueError("--grid goes with --notebook")
-            cells = {"tables": _tables(table or ["real"]), "routers": router, "seeds": _seeds(seeds)}
+            cells: dict[str, Any] = {
+                "tables": _tables(table or ["real"]),
+                "routers": router,
+                "seeds": _seeds(seeds),
+            }
             cells |= {
                 "embeddings": embedding or ["minilm"],
                 "labels": _labels(labels),
@@ -191,17 +195,16 @@ def _told(rows: pd.DataFrame) -> str:
     from tabulate import tabulate
 
     several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
-    table = rows["table"].str.cat([rows[name].astype(str) for name in several], sep=", ")
+    column = rows[["table", *several]].astype(str).agg(", ".join, axis=1)
     sound = rows["error"] == ""
-    leads = rows[sound].pivot_table(index="router", columns=table[sound], values="lead", aggfunc="mean")
+    leads = rows[sound].pivot_table(index="router", columns=column[sound], values="lead", aggfunc="mean")
     leads = leads.reindex(rows["router"].unique()).map(lambda lead: f"{lead:+.4f}", na_action="ignore")
     leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
-    lines = [
-        f"{name}: {error} ({count} fits)"
-        for (name, error), count in rows.loc[~sound, ["router", "error"]].value_counts(sort=False).items()
-    ]
+    failed = rows[~sound].groupby(["router", "error"]).size().reset_index(name="fits")
+    lines = [f"{each['router']}: {each['error']} ({each['fits']} fits)" for each in failed.to_dict("records")]
     head = "mean lead over the zero router, in units of quality"
-    return "\n".join([head, tabulate(leads.fillna(""), headers="keys", disable_numparse=True), *lines])
+    shown = leads.fillna("").reset_index().to_dict("records")
+    return "\n".join([head, tabulate(shown, headers="keys", disable_numparse=True), *lines])
 
 
 def _tables(names: Sequence[str]) -> list[str]:
