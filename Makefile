@@ -57,7 +57,7 @@ refresh: $(READY) ## Execute the notebooks in place, so that their committed out
 
 leaderboard: $(READY) ## Compare all routers on the real tables at hand, ten seeds each (half an hour; goes on where it stopped)
 	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[sweep]'
-	$(BIN)/python -m rb_support sweep --board real --seeds 10 --workers $(JOBS)
+	$(BIN)/python -m rb_support sweep --board --table real --seeds 10 --workers $(JOBS)
 	$(BIN)/python -m rb_support reproduce --data real --only 09 --set seeds=10 --force
 
 elsewhere: $(READY) ## Run every notebook from nothing as two other processors would, and compare with figures/

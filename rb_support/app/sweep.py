@@ -44,6 +44,10 @@ def sweep(
     share: Annotated[
         list[float] | None, typer.Option(help="Of the training rows to learn from; repeatable. Default 1.")
     ] = None,
+    board: Annotated[
+        bool,
+        typer.Option("--board", help="All fits that notebook 09 shows: shuffled labels and settings too."),
+    ] = False,
     notebook: Annotated[
         str | None, typer.Option(metavar="NN", help="Sweep this notebook instead of routers.")
     ] = None,
@@ -106,7 +110,10 @@ def sweep(
                 "embeddings": embedding or ["minilm"],
                 "labels": _labels(labels),
                 "shares": share or [1.0],
+                "board": board,
             }
+            if board and (router or embedding or share):
+                raise ValueError("--board says itself which routers, embeddings and shares")
             _fits(
                 cells, (scheduler, workers, dashboard), (seconds, _bytes(memory)), out or Path("build/sweep")
             )
@@ -136,17 +143,19 @@ def _fits(
     out: Path,
 ) -> None:
     """Sweep routers, and say what was found."""
-    from rb_support.studies import lineup
+    from rb_support.studies import board_run, lineup
     from rb_support.studies.cluster import connected
     from rb_support.studies.fit_process import Budget
     from rb_support.studies.sweep import Store, merge, on, product
 
+    board = cells.pop("board")
     cells["routers"] = cells["routers"] or list(lineup.ROUTERS)
     for name in cells["routers"]:
         lineup.made(name)(0)
     if bad := [share for share in cells["shares"] if not 0 < share <= 1]:
         raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
-    store, asked = Store(), product(**cells)
+    store = Store()
+    asked = board_run.whole(cells["tables"], cells["seeds"]) if board else product(**cells)
     if others := store.of_other_code():
         say(f"{others:,} rows in the cache were made by other code and are left aside", err=True)
     scheduler, workers, dashboard = place

@@ -224,14 +224,14 @@ def _run_all(runs: Sequence[NotebookRun], scheduler: str | None, workers: int | 
             for run in due
         }
         try:
-            for number, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
+            for number, future in enumerate(as_completed(futures), start=1):
                 told = _ended(futures[future], future)
                 say(f"[{number:,} of {len(due):,}] {told}")
         except (OSError, CancelledError) as error:
             raise ClusterError(_LOST) from error
         except BaseException:
             with suppress(OSError, RuntimeError):  # the cluster may be what was lost
-                client.cancel(list(futures))  # type: ignore[no-untyped-call]
+                client.cancel(list(futures))
                 client.run(_stop, sweep, on_error="ignore")
             raise
 
@@ -263,7 +263,7 @@ def _ended(run: NotebookRun, future: Future[Result]) -> str:
         )
         return f"{outcome}  ({result.seconds:.0f} s)"
     if future.status == "error":  # what is no fault of the notebook: a full disk, a worker that always dies
-        error = future.exception()  # type: ignore[no-untyped-call]
+        error = future.exception()
         return _failed(run, f"{type(error).__name__}: {error}")
     raise ClusterError(_LOST)
 

@@ -98,7 +98,7 @@ def _lengths(located: Located, name: str, asked: pd.Series[str]) -> NDArray[np.i
     bad = [not all(_begins_with_text(each) for each in both) for both in texts]
     refuse(name, bad, ", field 'chat_history' or 'output': no list that begins with a text")
     found = pd.DataFrame([[len(each[0]) for each in both] for both in texts], [row["id"] for row in rows])
-    return found.loc[asked].to_numpy()
+    return found.reindex(pd.Index(asked)).to_numpy()
 
 
 def _begins_with_text(turns: object) -> bool:

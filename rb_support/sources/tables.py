@@ -265,4 +265,3 @@ def _parsed_once(located: Located, table: type[Table], parse: Callable[..., Tabl
         made.to_parquet(path)
         remember(_PARSED, name, digest(path))
     return made
-    key = json.dumps([package_digest(*_PARSING), located.files, table.__name__, options], sort_keys=True)

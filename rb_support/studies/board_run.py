@@ -12,13 +12,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rb_support.embed import embed_queries
+from rb_support.embed import BUNDLED, TFIDF, embed_queries
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.sources import SourceError
 from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand
+from rb_support.studies.fit_process import code
 from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, material, measure
 from rb_support.studies.leaderboard import LEADS, Overall
-from rb_support.studies.sweep import TIMED, Store, code
+from rb_support.studies.lineup import ROUTERS
+from rb_support.studies.sweep import TIMED, Store
 
 Array = NDArray[np.float64]
 
@@ -114,7 +116,7 @@ def beside(
     materials : (table, embedding) -> rows and vectors.
     """
     places = rows[rows["error"] == ""][["table", "seed", "embedding"]].drop_duplicates()
-    asked = [Asked(place.table, router, place.seed, place.embedding) for place in places.itertuples()]
+    asked = [Asked(table, router, seed, encoder) for table, seed, encoder in places.to_numpy().tolist()]
     more = [
         asdict(each) | {"error": ""} | measure(each, materials[each.table, each.embedding], made)
         for each in asked
@@ -141,6 +143,19 @@ def by_split_and_sample(rows: pd.DataFrame) -> tuple[list[str], Array]:
         every = np.column_stack([part["lead"], drawn]).astype(float).mean(axis=0)
         leads[routers.index(router), seeds.index(seed)] = every
     return routers, leads
+
+
+def whole(tables: Iterable[str], seeds: Iterable[int], embedding: str = BUNDLED) -> list[Asked]:
+    """All fits of a board: every router with true and with shuffled labels, and `other_settings`."""
+    names, splits = list(tables), list(seeds)
+    every = product(names, ("true", "shuffled"), ROUTERS, splits)
+    board = [Asked(table, router, seed, embedding, labels) for table, labels, router, seed in every]
+    return board + other_settings(names, splits, embedding, other_than(embedding))
+
+
+def other_than(embedding: str) -> str:
+    """The embedding that is tried beside a board's own."""
+    return BUNDLED if embedding == TFIDF else TFIDF
 
 
 def other_settings(tables: Iterable[str], seeds: Iterable[int], embedding: str, other: str) -> list[Asked]:
@@ -195,7 +210,7 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     return wide.loc[order].reset_index().rename_axis(columns=None)
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def _cell(row: Mapping[Any, Any]) -> str:
     """A lead in words; of a router that failed, a dash."""
     if not np.isfinite(row["lead"]):
         return "–"

@@ -114,9 +114,9 @@ def routed(
     if client is None:
         found = [told(router, cost, part, own, blocks) for part, own in tasks]
     else:
-        there = client.scatter(router, broadcast=True)  # type: ignore[no-untyped-call]
+        there = client.scatter(router, broadcast=True)
         futures = [client.submit(told, there, cost, *task, blocks, pure=False) for task in tasks]
-        found = client.gather(futures)  # type: ignore[no-untyped-call]
+        found = client.gather(futures)
     sums = np.sum([each.sums for each in found], axis=0)
     return {"models": block_means(sums, block), "router": merged([each.steps for each in found])}
 

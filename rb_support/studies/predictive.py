@@ -436,7 +436,8 @@ def cross_validated(
     found = compare_predictions(outcomes, outcomes, predicted, costs)
     trained = lambda_path(means, mean_cost(outcomes)).on(outcomes.quality, outcomes.cost)
     placebos = {name: draw for name, draw in found.placebos.items() if name in varied}
-    systems, constant = {**found.systems, ZERO_TRAINED: trained}, frozenset(set(every) - varied)
+    systems: dict[str, System] = {**found.systems, ZERO_TRAINED: trained}
+    constant = frozenset(set(every) - varied)
     return replace(found, systems=systems, placebos=placebos, constant=constant)
 
 
