@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rb_support.embed import BUNDLED, TFIDF, embed_queries
+from rb_support.embed import BUNDLED, TFIDF
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.sources import SourceError
-from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand
+from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand, with_vectors
 from rb_support.studies.fit_process import code
-from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, material, measure
+from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, measure
 from rb_support.studies.leaderboard import LEADS, Overall
 from rb_support.studies.lineup import ROUTERS
 from rb_support.studies.sweep import TIMED, Store
@@ -55,10 +55,7 @@ class Tables(NamedTuple):
 
     def materials(self, embedding: str) -> dict[tuple[str, str], Material]:
         """(table, embedding) -> its rows and the vectors of their prompts."""
-        return {
-            (name, embedding): material(table, embed_queries(table, embedding, progress=False).to_numpy())
-            for name, table in self.outcomes.items()
-        }
+        return {(name, embedding): with_vectors(table, embedding) for name, table in self.outcomes.items()}
 
 
 def tables(data: str = "simulated", *, scale: str = "quick", seed: int = 0) -> Tables:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from threadpoolctl import threadpool_limits
+
 from rb_support.catalog import GSM8K, HELLASWAG, MMLU
 from rb_support.embed import embed_queries
 from rb_support.load import load_outcomes
@@ -204,5 +206,10 @@ def load_material(name: str, embedding: str = "minilm") -> Material:
     ValueError, SourceError, TableError : as `load_table`.
     EmbeddingError : if the encoder cannot be used.
     """
-    table = load_table(name)
-    return material(table, embed_queries(table, embedding, progress=False).to_numpy())
+    return with_vectors(load_table(name), embedding)
+
+
+def with_vectors(table: Outcomes, embedding: str = "minilm") -> Material:
+    """A table with the vectors of its prompts, made on one thread: more of them sum TF-IDF in other orders."""
+    with threadpool_limits(1):
+        return material(table, embed_queries(table, embedding, progress=False).to_numpy())
