@@ -201,8 +201,8 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     order = [*ranks.index, *(name for name in wide.index if name not in ranks.index)]
     wide["mean_rank"] = ranks.map("{:.1f}".format).reindex(wide.index)
     wide["places"] = [
-        f"{row.low:.0f} to {row.high:.0f}" if np.isfinite(row.low) else "–"
-        for row in ends.loc[wide.index].itertuples()
+        f"{low:.0f} to {high:.0f}" if np.isfinite(low) else "–"
+        for low, high in ends.loc[wide.index].to_numpy().tolist()
     ]
     return wide.loc[order].reset_index().rename_axis(columns=None)
 

@@ -210,6 +210,6 @@ def load_material(name: str, embedding: str = "minilm") -> Material:
 
 
 def with_vectors(table: Outcomes, embedding: str = "minilm") -> Material:
-    """A table with the vectors of its prompts, made on one thread: more of them sum TF-IDF in other orders."""
+    """A table with the vectors of its prompts, on one thread: more of them sum TF-IDF in other orders."""
     with threadpool_limits(1):
         return material(table, embed_queries(table, embedding, progress=False).to_numpy())
