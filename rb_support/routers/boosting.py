@@ -20,7 +20,7 @@ class BoostingRouter:
     """Boosted regression trees from the embedding's first principal directions to the quality of every model.
 
     Trees look for borders in every column: MiniLM's 384 would take many times as long as the 8 directions
-    kept, which hold .24 to .38 of its variance; 16 or 32 err no less on left-out folds of the tables at hand,
+    kept, which hold .24 to .38 of its variance; 16 err hardly less on left-out folds of the tables at hand,
     nor do trees of 4 leaves less than stumps, which add up effects of one column. The number of trees is one
     for all models; it is 0, each model's mean, unless a permutation test finds that vectors tell anything
     (`evidence.knows_something`, a test against linear effects: a signal without any is not seen). Nothing

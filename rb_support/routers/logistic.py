@@ -36,7 +36,7 @@ class LogisticRouter:
 
     Attributes
     ----------
-    directions : columns that vectors are reduced to: 32 err as little as 128 on left-out folds.
+    directions : columns that vectors are reduced to: 32 err hardly more than 128 on left-out folds.
     penalty : the multiple chosen, after `fit`.
     fold_error : {penalty: `contrast_error` on left-out folds}, after `fit`; empty if nothing was to choose.
     """
