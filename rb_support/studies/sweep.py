@@ -131,7 +131,7 @@ def here(asked: Iterable[Asked], materials: Mapping[tuple[str, str], Material], 
     wanted = list(asked)
     jobs = _jobs(wanted, {pair: given.sha256 for pair, given in materials.items()})
     rows = {}
-    for each in tqdm(wanted, desc="fits"):
+    for each in tqdm(wanted, desc="fits", leave=False):
         key, job = jobs[each]
         found = store.read(key)
         if found is None:

@@ -111,7 +111,8 @@ EXERCISES: dict[str, Exercise] = {
             Slip(100 / 110, "One of the two lost battles is missing."),
             Slip(100.0, "That is a weight; the win rate is a share of all weight."),
             Slip(
-                np.e**2 / (np.e**2 + 2 * np.e), "That has e for a base; the weights are powers of gamma = 10."
+                np.exp(2) / (np.exp(2) + 2 * np.exp(1)),
+                "That has e for a base; the weights are powers of gamma = 10.",
             ),
         ),
         why="Weights of 100, 10 and 10 make 100 / 120. The 1 in the exponent cancels: 10, 1 and 1 give the same.",
