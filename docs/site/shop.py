@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from rb_support.paper import ARXIV, Column, column
 from rb_support.report.gallery import claims_about, read_claims, read_records
 from rb_support.report.render import cell, inline_table
+from rb_support.studies.leaderboard import allows
 
 KINDS = ("simulated", "real")
 _THUMB = 420  # pixels wide
+_FILTERS = (
+    ("data", "Data", "kind"),
+    ("table", "Table", "table"),
+    ("router", "Router", "router"),
+    ("finding", "Finding", "finding"),
+)
+"""Filters of the leaderboard: attribute, heading, column."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,7 @@ def pages(root: Path, found: list[Item]) -> Iterator[tuple[str, bytes]]:
                     _thumbnail(shown.folder / f"{item.id}.png"),
                 )
     yield "claims.md", page("claims.md", **_ledger(root, notebooks))
+    yield "leaderboard.md", page("leaderboard.md", **_leaderboard(root / "figures"))
 
 
 def _titles(root: Path) -> dict[str, str]:
@@ -169,6 +179,28 @@ def _ledger(root: Path, notebooks: dict[str, str]) -> dict[str, Any]:
         {claim["verdict"] for claim in claims}, key=lambda v: ["holds", "does not hold"].count(v) == 0
     )
     return {"claims": claims, "verdicts": verdicts, "papers": papers, "kinds": KINDS, "chapters": notebooks}
+
+
+def _leaderboard(figures: Path) -> dict[str, Any]:
+    """Cells of both boards, real tables first, their filters, and what each board allows to say."""
+    files = {kind: figures / kind / "own-leaderboard.csv" for kind in reversed(KINDS)}
+    boards = {kind: pd.read_csv(file) for kind, file in files.items() if file.is_file()}
+    shown = ["kind", "table", "router", "lead", "low", "high", "rank_low", "rank_high", "finding"]
+    rows = [
+        {**{name: str(row[name]) for name in shown}, "shown": [cell(row[name]) for name in shown]}
+        for board in boards.values()
+        for row in board.to_dict("records")
+    ]
+    filters = [
+        (name, heading, list(dict.fromkeys(row[column] for row in rows)))
+        for name, heading, column in _FILTERS
+    ]
+    columns = [
+        (column(name), "number" if "_" in name or name in ("lead", "low", "high") else "text")
+        for name in shown
+    ]
+    told = [(kind, allows(board)) for kind, board in boards.items()]
+    return {"rows": rows, "filters": filters, "columns": columns, "allows": told}
 
 
 def _thumbnail(file: Path) -> bytes:
