@@ -35,8 +35,8 @@ def cache_dir() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(
-            f"cache folder {folder} cannot be made ({error.strerror}); "
-            "set RB_CACHE_DIR to a folder that can be written"
+            f"cache folder {folder} cannot be made ({error.strerror}); set RB_CACHE_DIR to a folder that can "
+            "be written"
         ) from error
     return folder
 
@@ -62,8 +62,8 @@ def data_dir() -> Path | None:
         os.scandir(folder).close()
     except OSError as error:
         raise SourceError(
-            f"RB_DATA_DIR is {setting}, which is no folder that can be read ({error.strerror}); "
-            "correct it or unset it"
+            f"RB_DATA_DIR is {setting}, which is no folder that can be read ({error.strerror}); correct it "
+            "or unset it"
         ) from error
     return folder
 
@@ -131,8 +131,8 @@ def locked(path: Path) -> Iterator[None]:
         held = one_at_a_time(Path(f"{path}.lock"))
     except OSError as error:
         raise SourceError(
-            f"cache folder {path.parent} cannot be written ({error.strerror}); "
-            "set RB_CACHE_DIR to a folder that can be"
+            f"cache folder {path.parent} cannot be written ({error.strerror}); set RB_CACHE_DIR to a folder "
+            "that can be"
         ) from error
     with held:
         yield

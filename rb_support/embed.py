@@ -335,8 +335,8 @@ def _open(path: Path) -> sqlite3.Connection:
     with store:
         store.execute("BEGIN IMMEDIATE")
         store.execute(
-            "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, "
-            "PRIMARY KEY (model, text)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, PRIMARY KEY (model, "
+            "text)) WITHOUT ROWID"
         )
         if "checksum" not in [column[1] for column in store.execute("PRAGMA table_info(vectors)")]:
             store.execute("ALTER TABLE vectors ADD COLUMN checksum BLOB")

@@ -31,8 +31,10 @@ from rb_support.studies.leaderboard import (
     gap,
     gap_said,
     kind_of,
+    largest_share_said,
     overall,
     settings,
+    settings_said,
     times,
 )
 from rb_support.studies.sweep import row_of
@@ -405,3 +407,31 @@ def test_null_routers_never_lead_by_real_fits():
         found = board(pd.DataFrame([asdict(each) | row_of(each, given) for each in asked]))
         assert (found["kind"] == "own").all() and found["lead"].notna().all()
         assert not (found["finding"] == LEADS).any()
+
+
+def test_what_settings_changed_in_words():
+    columns = ["table", "router", "what", "value", "difference", "low", "high", "finding"]
+    rows = [
+        ("a", "knn", "k", "5", -0.1, -0.2, -0.05, "worse"),
+        ("a", "knn", "k", "80", 0.02, -0.1, 0.1, "not told"),
+    ]
+    told = settings_said(pd.DataFrame(rows, columns=columns))
+    assert "Of 2 changes none are shown" in told and "1 to be worse" in told
+    assert "-0.1000 [-0.2000, -0.0500], of knn with k = 5" in told
+    empty = pd.DataFrame([("a", "knn", "k", "5", np.nan, np.nan, np.nan, "not told")], columns=columns)
+    assert settings_said(empty) == "No setting could be compared with what stands on the board."
+
+
+def test_the_largest_share_in_words():
+    row = {
+        "kind": "real",
+        "table": "mbpp",
+        "router": "a",
+        "null": False,
+        "share": -0.1,
+        "low": -0.2,
+        "high": 0.1,
+    }
+    assert "No router gains anything" in largest_share_said(pd.DataFrame([row]))
+    shown = largest_share_said(pd.DataFrame([row, {**row, "router": "b", "share": 0.05}]))
+    assert "5.0% [-20.0%, 10.0%], of b on mbpp" in shown

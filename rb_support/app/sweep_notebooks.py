@@ -177,8 +177,8 @@ def _values(text: str, listed: str, parameter: Mapping[str, Any], table: Outcome
         low, high = (plan.convert(end, parameter, table, "--grid") for end in ends.groups())
         if not 0 <= high - low < _MOST_VALUES:
             raise UsageError(
-                f"--grid {text[:60]}: {word} has {max(0, high - low + 1):,} values; "
-                f"a range goes upwards, such as 0..9, and has at most {_MOST_VALUES:,}"
+                f"--grid {text[:60]}: {word} has {max(0, high - low + 1):,} values; a range goes upwards, "
+                f"such as 0..9, and has at most {_MOST_VALUES:,}"
             )
         values += range(low, high + 1)
     if twice := [value for value, times in Counter(values).items() if times > 1]:

@@ -255,7 +255,7 @@ def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, sha
     ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(
-        PercentFormatter(1, decimals=0) if share else FuncFormatter(lambda number, _: f"{number:g}")
+        PercentFormatter(1, decimals=None) if share else FuncFormatter(lambda number, _: f"{number:g}")
     )
     ax.tick_params(axis="x", labelsize=7, rotation=45 if len(ticks) > 4 else 0)
     ax.set_ylabel("change of the lead", fontsize=7.5)

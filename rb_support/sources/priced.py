@@ -128,8 +128,8 @@ def arena_bench(located: Located) -> Outcomes:
     )
     prompt = scored.frame["prompt"].str.len().to_numpy()[:, None] / assumed.characters_per_token
     note = (
-        f"tokens of the prompt and, as no answer is published, {assumed.answer_tokens} for every answer "
-        "(the mean of RouteLLM's App. D), so that no model is dearer for saying more"
+        f"tokens of the prompt and, as no answer is published, {assumed.answer_tokens} for every answer (the "
+        "mean of RouteLLM's App. D), so that no model is dearer for saying more"
     )
     return _priced(ARENA_BENCH, mapped, prompt, assumed.answer_tokens, note)
 

@@ -97,8 +97,8 @@ REAL: Mapping[str, BoardTable] = MappingProxyType(
         "search-qa": BoardTable(
             load_search_qa,
             "search-qa",
-            "a question of SimpleQA for a short fact; what is routed to are systems: a model alone, the same "
-            "model with a search tool, or one that always searches",
+            "a question of SimpleQA for a short fact; what is routed to are systems: a model alone, the "
+            "same model with a search tool, or one that always searches",
             "1 where the answer was graded correct, else 0, also where none was attempted",
             f"{_ESTIMATED}, and a fee and the pages read for each search that was made",
         ),
@@ -140,8 +140,8 @@ def load_table(name: str) -> Outcomes:
     if Path(name).suffix in (".csv", ".parquet"):
         return load_outcomes(name, missing="drop")
     raise ValueError(
-        f"no table is called {name!r}, nor is it the path of one, which ends in .csv or .parquet; "
-        f"known: {', '.join(known)}"
+        f"no table is called {name!r}, nor is it the path of one, which ends in .csv or .parquet; known: "
+        f"{', '.join(known)}"
     )
 
 
@@ -165,8 +165,8 @@ def real_at_hand() -> AtHand:
     return AtHand(
         tuple(name for name, table in REAL.items() if here[table.source]),
         tuple(
-            f"{name} is left out, as its data is not here: get it with "
-            f"`python -m rb_support data fetch {table.source}`."
+            f"{name} is left out, as its data is not here: get it with `python -m rb_support data fetch "
+            f"{table.source}`."
             for name, table in REAL.items()
             if not here[table.source]
         ),

@@ -137,8 +137,8 @@ class _Watched:
         self._clock.predict += (time.perf_counter() - start) / rows
         if found.shape != (rows, self._models):
             raise ValueError(
-                f"{method} gave an array of shape {found.shape} for {rows} prompts and {self._models} models"
-                f", not {(rows, self._models)}"
+                f"{method} gave an array of shape {found.shape} for {rows} prompts and {self._models} "
+                f"models, not {(rows, self._models)}"
             )
         if bad := np.count_nonzero(~np.isfinite(found)):
             raise ValueError(f"{method} gave {bad:,} of {found.size:,} values that are no numbers")

@@ -39,6 +39,7 @@ from rb_support.stats import (
     joined,
 )
 from rb_support.studies.best_model import BEST, best_model, cheapest_reaching
+from rb_support.studies.predictive import held_out
 
 Array = NDArray[np.float64]
 Labels = Literal["true", "shuffled"]
@@ -190,9 +191,9 @@ def _reached(router: System, models: System, parts: Turns) -> dict[str, float]:
 
 
 def split(asked: Asked, given: Material) -> tuple[Outcomes, Outcomes, Array, Array, NDArray[np.intp]]:
-    """Training and test rows, their vectors, and the block of every test row."""
+    """Training and test rows (see `predictive.held_out`), their vectors, and the block of every test row."""
     ids = given.table.frame["sample_id"]
-    train, test = given.table.split(seed=asked.seed)
+    train, test = held_out(given.table, asked.seed)
     place = pd.Series(np.arange(len(ids)), index=ids)
     rng = np.random.default_rng([asked.seed, 0])
     known, wanted = (place[part.frame["sample_id"]].to_numpy() for part in (train, test))

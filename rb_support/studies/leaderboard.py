@@ -284,23 +284,41 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
     return found[["kind", *_CELL, "null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]]
 
 
+def largest_share_said(shares: pd.DataFrame) -> str:
+    """The largest share of a `gap` table, in Markdown; simulated tables are left out if there are others."""
+    known = _shared(shares)
+    if known.empty:
+        return f"On {_kind_words(shares)} tables no router has a share of the gap to the oracle."
+    best = known.iloc[int(known["share"].argmax())]
+    if not best["share"] > 0:
+        return "No router gains anything over the best single model in the mean."
+    return (
+        f"The largest share of the gap to the oracle is {best['share']:.1%} [{best['low']:.1%}, "
+        f"{best['high']:.1%}], of {best['router']} on {best['table']}."
+    )
+
+
+def _shared(shares: pd.DataFrame) -> pd.DataFrame:
+    """Cells that are counted, of routers that learn and that have a share."""
+    rows = counted(shares).dropna(subset=["share", "low"])
+    return rows[~rows["null"]]
+
+
 def gap_said(shares: pd.DataFrame) -> str:
     """What a `gap` table says of arXiv 2608.08265's best share, in Markdown.
 
     Simulated tables are left out if there are others.
     """
-    rows = counted(shares).dropna(subset=["share", "low"])
-    known, kind = rows[~rows["null"]], _kind_words(shares)
+    known, kind = _shared(shares), _kind_words(shares)
     if known.empty:
-        return f"On {kind} tables no router has a share of the gap to the oracle."
+        return largest_share_said(shares)
     tables = known["table"].nunique()
     on = [str(name) for name, part in known.groupby("table", sort=False) if part["recovers"].any()]
-    best, most = (known.iloc[int(known[column].argmax())] for column in ("share", "high"))
+    most = known.iloc[int(known["high"].argmax())]
     told = (
         f"More than {RECOVERED:.1%} of the gap to the oracle, with a lower bound above zero, is recovered on "
         f"{_of(len(on), tables)} {kind} table{'s' * (tables != 1)}{f': {listed(on)}' if on else ''}. "
-        f"The largest share is {best['share']:.1%} [{best['low']:.1%}, {best['high']:.1%}], of "
-        f"{best['router']} on {best['table']}."
+        f"{largest_share_said(shares)}"
     )
     if len(on) >= TABLES:
         return told
@@ -328,6 +346,26 @@ def settings(rows: pd.DataFrame) -> pd.DataFrame:
     """
     parts = [_settings(part).assign(kind=kind) for kind, part in _kinds(rows)]
     return pd.concat(parts, ignore_index=True)[["kind", *_SETTING_COLUMNS]]
+
+
+def settings_said(changes: pd.DataFrame) -> str:
+    """How many changes of a `settings` table are shown, and the largest, in Markdown.
+
+    Of several tables the mean over them counts.
+    """
+    several = changes["table"].eq(EVERY).any()
+    rows = changes[changes["table"] == EVERY] if several else changes
+    told = rows.dropna(subset=["difference", "low"])
+    if told.empty:
+        return "No setting could be compared with what stands on the board."
+    better, worse = (int((told["finding"] == word).sum()) for word in ("better", "worse"))
+    most = told.iloc[int(told["difference"].abs().argmax())]
+    return (
+        f"Of {len(told)} changes{', in the mean over tables,' if several else ''} {better or 'none'} are "
+        f"shown to be better than what stands on the board, {worse or 'none'} to be worse. The largest is "
+        f"{most['difference']:+.4f} [{most['low']:+.4f}, {most['high']:+.4f}], of {most['router']} with "
+        f"{most['what']} = {most['value']}."
+    )
 
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
@@ -470,9 +508,8 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
     yield f"By its leads {first['router']} is shown to be the only first on {_of(surely, tables)}."
     if np.isfinite(every.p):
         yield (
-            f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} "
-            f"(p = {every.p:.2g}); {_of(int(first['alike']), routers - 1)} others cannot be told "
-            "from the first."
+            f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} (p = "
+            f"{every.p:.2g}); {_of(int(first['alike']), routers - 1)} others cannot be told from the first."
         )
     if every.table["null"].any():
         place = int(every.table["null"].to_numpy().argmax())
@@ -488,8 +525,8 @@ def _resolution_said(learnt: pd.DataFrame) -> str:
         return "No resampling varies these rows, so that their intervals tell nothing."
     half = ((some["high"] - some["low"]) / 2).groupby(some["table"], sort=False).median()
     return (
-        f"Half an interval is {each(half, 3)} (the median router's): smaller leads could not have "
-        "been shown, so that where none is shown there may be one."
+        f"Half an interval is {each(half, 3)} (the median router's): smaller leads could not have been "
+        "shown, so that where none is shown there may be one."
     )
 
 

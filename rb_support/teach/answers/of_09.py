@@ -185,8 +185,8 @@ EXERCISES: dict[str, Exercise] = {
             Slip(_percentiles, "These are the percentiles of each router alone; they do not hold together."),
             Slip(
                 _one_width,
-                "Deviations in units of quality: the widest router sets the width of all. Divide by each one's own "
-                "standard deviation first.",
+                "Deviations in units of quality: the widest router sets the width of all. Divide by each "
+                "one's own standard deviation first.",
             ),
             Slip(_one_side, "Deviations downwards count as much as those upwards: take them without sign."),
             Slip(
