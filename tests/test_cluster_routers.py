@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from tables_made import outcome_tables
 
+from rb_support.deploy.battle_routers import FactorizationRouter
 from rb_support.outcomes import Outcomes, PartialOutcomes
 from rb_support.preference.factorization import MatrixFactorization
 from rb_support.routers import (
@@ -385,5 +386,5 @@ def test_a_factorization_is_trained_on_as_many_battles_as_told(monkeypatch):
 
     monkeypatch.setattr(MatrixFactorization, "fit", watched)
     table, X = topics(60, models=3)
-    lineup.FactorizationRouter(most=50).fit(table, X)
+    FactorizationRouter(most=50).fit(table, X)
     assert sizes == [50] * 6

@@ -74,7 +74,7 @@ def test_a_router_that_leads_is_found_and_nothing_else_is(found):
     assert set(found.loc[found["router"] == "loser", "finding"]) == {BEHIND}
     assert set(found.loc[~found["router"].isin(["leader", "loser"]), "finding"]) == {NONE}
     assert (found["kind"] == "real").all() and (found["seeds"] == 10).all() and (found["n"] == 200).all()
-    assert found["null"].tolist() == (found["router"] == "placebo").tolist()
+    assert found["is_null"].tolist() == (found["router"] == "placebo").tolist()
     assert ((found["low"] < found["point_low"]) & (found["point_high"] < found["high"])).all()
 
 
@@ -92,7 +92,7 @@ def test_intervals_hold_for_all_cells_at_once_and_ranks_for_all_routers(boards):
         covered.append(((each["low"] <= true) & (true <= each["high"])).all())
         first, last = (each["router"].map(lambda name, end=end: rank[name][end]) for end in (0, 1))
         ranked.append(((each["rank_low"] <= first) & (last <= each["rank_high"])).all())
-        null_leads.append((each.loc[each["null"], "finding"] == LEADS).any())
+        null_leads.append((each.loc[each["is_null"], "finding"] == LEADS).any())
     error = 2.5 * np.sqrt(0.95 * 0.05 / len(boards))
     assert np.mean(covered) >= 0.95 - error and np.mean(ranked) >= 0.95 - error
     assert np.mean(null_leads) <= 0.05
@@ -330,7 +330,7 @@ def test_what_a_board_allows(found):
     assert "none of 3 cells of routers that know nothing and none of 15 on shuffled labels lead." in told
     assert "By mean rank leader is first (1.0)" in told
     assert "By its leads leader is shown to be the only first on 3 of 3." in told
-    half = ((found["high"] - found["low"]) / 2)[~found["null"]].groupby(found["table"]).median()
+    half = ((found["high"] - found["low"]) / 2)[~found["is_null"]].groupby(found["table"]).median()
     assert all(f"{each:.3f} on {table}" in told for table, each in half.items())
 
 
@@ -427,7 +427,7 @@ def test_the_largest_share_in_words():
         "kind": "real",
         "table": "mbpp",
         "router": "a",
-        "null": False,
+        "is_null": False,
         "share": -0.1,
         "low": -0.2,
         "high": 0.1,

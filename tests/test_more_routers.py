@@ -32,8 +32,9 @@ from rb_support.routers import (
 )
 from rb_support.routers.directions import DIGITS, Directions
 from rb_support.routers.evidence import LEVEL, contrasts, fold_errors
+from rb_support.studies import lineup
 from rb_support.studies.fits import Asked, material, measure
-from rb_support.studies.lineup import NULL, ROUTERS
+from rb_support.studies.lineup import NULL
 
 Array = NDArray[np.float64]
 some = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -83,7 +84,7 @@ def made(n: int, seed: int, dim: int = 5, *, strength: float = 3.0, graded: bool
 @pytest.mark.parametrize("graded", [False, True], ids=["binary", "graded"])
 def test_a_known_function_of_the_vector_is_approached(name, graded):
     (train, X, _), (_, Q, chance) = made(1500, 0, graded=graded), made(1000, 1)
-    predicted = ROUTERS[name](0).fit(train, X).predict(Q)
+    predicted = lineup.made(name)(0).fit(train, X).predict(Q)
     blind = contrast_error(np.tile(train.quality.mean(axis=0), (len(Q), 1)), chance)
     assert contrast_error(predicted, chance) < (0.3 if name == "boosting" else 0.15) * blind
     assert (predicted >= 0).all() and (predicted <= 1 + 1e-12).all()
@@ -93,7 +94,7 @@ def test_a_known_function_of_the_vector_is_approached(name, graded):
 def test_more_rows_bring_the_truth_nearer(name):
     _, Q, chance = made(1000, 1)
     wrong = [
-        contrast_error(ROUTERS[name](0).fit(*made(n, 2)[:2]).predict(Q), chance) for n in (60, 300, 1500)
+        contrast_error(lineup.made(name)(0).fit(*made(n, 2)[:2]).predict(Q), chance) for n in (60, 300, 1500)
     ]
     assert wrong[0] > wrong[1] > wrong[2]
 
@@ -103,8 +104,8 @@ def test_a_signal_is_a_lead_and_shuffled_vectors_are_none(name):
     """By honest AIQ, against the zero router and against its own predictions dealt out."""
     outcomes, X, _ = made(1000, 3)
     given_ = material(outcomes, X)
-    found = measure(Asked("made", name, 0), given_, ROUTERS[name])
-    control = measure(Asked("made", name, 0, labels="shuffled"), given_, ROUTERS[name])
+    found = measure(Asked("made", name, 0), given_, lineup.made(name))
+    control = measure(Asked("made", name, 0, labels="shuffled"), given_, lineup.made(name))
     assert found["lead"] > 0.1 and found["lead"] > found["placebo_high"] + 0.1
     assert np.quantile(found["lead_draws"], 0.025) > 0.05
     assert control["lead"] < 0.02
@@ -136,19 +137,20 @@ def test_without_signal_nobody_leads(name):
     leads = []
     for seed in range(6):
         outcomes, X, _ = made(120, 100 + seed, strength=0.0)
-        leads.append(measure(Asked("made", name, seed), material(outcomes, X), ROUTERS[name])["lead"])
+        leads.append(measure(Asked("made", name, seed), material(outcomes, X), lineup.made(name))["lead"])
     assert np.mean(leads) < 3 * np.std(leads) / np.sqrt(len(leads)) + 1e-12, leads
 
 
 def test_a_random_router_is_null_even_where_there_is_a_signal():
     outcomes, X, _ = made(600, 6)
     found = [
-        measure(Asked("made", "random", seed), material(outcomes, X), ROUTERS["random"]) for seed in range(5)
+        measure(Asked("made", "random", seed), material(outcomes, X), lineup.made("random"))
+        for seed in range(5)
     ]
     leads = [row["lead"] for row in found]
     assert np.mean(leads) < 0.02 and max(leads) < 0.05  # a learnt router has more than 0.1 on such a table
     assert not any(row["constant"] for row in found)
-    assert set(NULL) == {"placebo", "random"} and set(NULL) < set(ROUTERS)
+    assert set(NULL) == {"placebo", "random"} and set(NULL) < set(lineup.ROUTERS)
 
 
 def test_random_predictions_are_uniform_seeded_and_new_at_every_call():
@@ -201,7 +203,7 @@ def test_where_vectors_begin_and_their_unit_do_not_matter(seed, unit, name):
 @pytest.mark.parametrize("name", [*LEARNT, "random"])
 def test_the_same_seed_gives_the_same_bytes(name):
     train, X, _ = made(200, 8)
-    first, again = (ROUTERS[name](5).fit(train, X).predict(X) for _ in range(2))
+    first, again = (lineup.made(name)(5).fit(train, X).predict(X) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
@@ -213,7 +215,10 @@ def test_the_same_seed_gives_the_same_bytes(name):
 def test_any_table_can_be_learnt_from(outcomes, seed, dim, flat):
     rng = np.random.default_rng(seed)
     X = np.ones((len(outcomes), dim)) if flat else rng.normal(size=(len(outcomes), dim))
-    for make in (*(lambda name=name: ROUTERS[name](seed) for name in (*LEARNT, "random")), *FORCED.values()):
+    for make in (
+        *(lambda name=name: lineup.made(name)(seed) for name in (*LEARNT, "random")),
+        *FORCED.values(),
+    ):
         with believing():
             predicted = make().fit(outcomes, X).predict(np.vstack([X, 2 * X[:1]]))
         assert predicted.shape == (len(outcomes) + 1, len(outcomes.models))
@@ -251,7 +256,7 @@ def hidden(outcomes: Outcomes, seed: int, share: float) -> PartialOutcomes:
 def test_with_hidden_cells_every_choice_can_be_made(seed, share):
     train, X, _ = made(40, seed)
     partial = hidden(train, seed, share)
-    for make in (*(lambda name=name: ROUTERS[name](0) for name in LEARNT), *FORCED.values()):
+    for make in (*(lambda name=name: lineup.made(name)(0) for name in LEARNT), *FORCED.values()):
         with believing():
             predicted = make().fit(partial, X).predict(X)
         assert predicted.shape == (40, 3) and (predicted >= 0).all() and (predicted <= 1 + 1e-12).all()

@@ -14,8 +14,9 @@ import pytest
 from pydantic import ValidationError
 from sources_made import Place, bench, shelf, zeroeval
 
+from rb_support import cache
 from rb_support.outcomes import TableError
-from rb_support.sources import load_graded, load_pairs, load_priced, locate, mtbench_scores, priced
+from rb_support.sources import load_graded, load_pairs, load_priced, locate, mtbench_scores, priced, tables
 from rb_support.sources.errors import MissingSourceError, UnknownSourceError
 from rb_support.sources.routellm import LLAMA_31, STRONG, WEAK
 
@@ -240,17 +241,15 @@ def test_every_price_has_an_address_and_a_date() -> None:
 
 def test_prices_that_change_are_no_longer_in_the_cache(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cached table's name covers the list of prices."""
-    from rb_support.sources import tables
+    read = Path.read_bytes
+    told = cache.package_digest.__wrapped__(*tables._PARSING)
 
-    read = Path.read_text
-    told = tables._parsing_code.__wrapped__()
+    def dearer(path: Path) -> bytes:
+        content = read(path)
+        return content.replace(b"in = 15", b"in = 16") if path.name == "list_prices.toml" else content
 
-    def dearer(path: Path, *args: object, **options: object) -> str:
-        text = read(path, *args, **options)
-        return text.replace("in = 15", "in = 16") if path.name == "list_prices.toml" else text
-
-    monkeypatch.setattr(Path, "read_text", dearer)
-    assert tables._parsing_code.__wrapped__() != told
+    monkeypatch.setattr(Path, "read_bytes", dearer)
+    assert cache.package_digest.__wrapped__(*tables._PARSING) != told
 
 
 def test_prices_of_one_model_agree_with_those_of_the_paper() -> None:

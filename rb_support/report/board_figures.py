@@ -51,9 +51,9 @@ def board_figure(found: pd.DataFrame, every: Overall) -> Figure:
         return sentence_figure("No router could be judged on any table.")
     ranked = [*every.table["router"], *every.left_out, *found["router"]]
     names = list(
-        dict.fromkeys(name for name in ranked if name not in set(found.loc[found["null"], "router"]))
+        dict.fromkeys(name for name in ranked if name not in set(found.loc[found["is_null"], "router"]))
     )
-    blind = list(dict.fromkeys(found.loc[found["null"], "router"]))
+    blind = list(dict.fromkeys(found.loc[found["is_null"], "router"]))
     parts = found.drop_duplicates("table")
     simulated = (parts["kind"] == "simulated").to_numpy()
     tables = [*parts.loc[~simulated, "table"], *parts.loc[simulated, "table"]]
@@ -129,7 +129,7 @@ def critical_difference_figure(every: Overall) -> Figure:
         height = -0.14 - 0.16 * place
         ax.plot([ends[0] - 0.04 * k / 17, ends[1] + 0.04 * k / 17], [height] * 2, color=BLACK, linewidth=3)
     edge = 0.03 * (k - 1)
-    for place, (name, rank, null) in enumerate(zip(names, ranks, table["null"], strict=True)):
+    for place, (name, rank, null) in enumerate(zip(names, ranks, table["is_null"], strict=True)):
         left = place < half
         height = -bars - 0.2 - 0.22 * (place if left else k - 1 - place)
         x, color = (1 - edge, GREY) if left else (k + edge, GREY)
@@ -292,7 +292,7 @@ def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
     shares : of `leaderboard.gap`.
     routers : all names of the board; if none, those of `shares`.
     """
-    known = shares[~shares["null"]].dropna(subset=["share", "low"])
+    known = shares[~shares["is_null"]].dropna(subset=["share", "low"])
     moves = known[known["high"] > known["low"]]
     if moves.empty:
         return sentence_figure(

@@ -50,7 +50,7 @@ _CELL = ["table", "router"]
 _SUMMED = ["aiq_honest", "placebo", "placebo_high"]
 _NUMBERS = ["n_train", "n_test", "constant", "lead", "lead_draws", "gain_draws", "gap_draws", *_SUMMED]
 _NUMBERS += ["quality", "best_quality", "oracle_quality"]
-_COLUMNS = [*_CELL, "null", "n", "seeds", "aiq_honest", "lead", "low", "high", "point_low", "point_high"]
+_COLUMNS = [*_CELL, "is_null", "n", "seeds", "aiq_honest", "lead", "low", "high", "point_low", "point_high"]
 _COLUMNS += ["placebo", "placebo_high", "shuffled", "shuffled_high", "shuffled_leads"]
 _COLUMNS += ["rank", "rank_low", "rank_high", "finding"]
 _SETTING_COLUMNS = [
@@ -87,7 +87,7 @@ def board(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    A row per table and router. kind: real, own or simulated. null: whether the router knows nothing by its
+    A row per table and router. kind: real, own or simulated. is_null: whether the router knows nothing by its
     making. n: rows of the table; seeds: splits. aiq_honest, lead (over the better zero router): means over
     splits. low, high: 95% interval of the lead, for all cells of a kind at once; point_low, point_high: for
     the cell looked at alone. placebo, placebo_high: what the same predictions reach if dealt out at random,
@@ -114,7 +114,7 @@ def _board(rows: pd.DataFrame) -> pd.DataFrame:
     found = found.merge(control, on=_CELL, how="left")
     found["shuffled_leads"] = found["shuffled_leads"].eq(True)
     found["shuffled_high"] = found["table"].map(control.groupby("table")["shuffled"].max())
-    found["null"] = found["router"].isin(NULL)
+    found["is_null"] = found["router"].isin(NULL)
     leading = _clear(found, leads.value) & ~(found["lead"] <= found["shuffled_high"])
     behind = (found["high"] < 0) & (found["low"] < found["high"])
     states = np.select([found["constant"], leading, behind], [SAME, LEADS, BEHIND], NONE)
@@ -176,8 +176,8 @@ class Overall(NamedTuple):
 
     Attributes
     ----------
-    table : a row per router, by mean rank: router, null, mean_rank, mean_lead, tables_led, tables, and alike,
-        how many others the Nemenyi test cannot tell it from.
+    table : a row per router, by mean rank: router, is_null, mean_rank, mean_lead, tables_led, tables, and
+        alike, how many others the Nemenyi test cannot tell it from.
     chi2, p : of the Friedman test that all routers are alike; NaN with fewer than three routers or two
         tables, or if they are equal everywhere.
     critical : smallest difference of mean ranks that the Nemenyi test shows at 5%.
@@ -225,7 +225,7 @@ def overall(found: pd.DataFrame) -> Overall:
     table["tables_led"] = table["router"].map(led).fillna(0).astype(int)
     table["tables"] = tables
     table["alike"] = (np.abs(places[:, None] - places) < critical).sum(axis=1) - 1
-    table.insert(1, "null", table["router"].isin(NULL))
+    table.insert(1, "is_null", table["router"].isin(NULL))
     out = tuple(str(name) for name in wide if name not in whole)
     return Overall(table, float(chi2), float(p), critical, _alike(table, critical), out)
 
@@ -260,8 +260,8 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    A row per table and router: kind, table, router, null, n, gain and gap (units of quality), share (of the
-    gap), low, high (95%, for all cells of a kind at once), recovers (more than `RECOVERED`, and low above
+    A row per table and router: kind, table, router, is_null, n, gain and gap (units of quality), share (of
+    the gap), low, high (95%, for all cells of a kind at once), recovers (more than `RECOVERED`, and low above
     zero), and prompts: of how many rows a table would have to be, at intervals whose width shrinks with the
     root of it, for a share of `RECOVERED` to have a lower bound above zero.
     """
@@ -277,11 +277,13 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
         part[["low", "high"]] = shares.intervals()
         parts.append(part.assign(kind=kind))
     found = pd.concat(parts, ignore_index=True)
-    found["null"] = found["router"].isin(NULL)
+    found["is_null"] = found["router"].isin(NULL)
     half = (found["high"] - found["low"]) / 2
     found["recovers"] = (found["share"] > RECOVERED) & (found["low"] > 0) & (half > 0)
     found["prompts"] = (found["n"] * (half / RECOVERED) ** 2).where(half > 0)
-    return found[["kind", *_CELL, "null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]]
+    return found[
+        ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]
+    ]
 
 
 def largest_share_said(shares: pd.DataFrame) -> str:
@@ -301,7 +303,7 @@ def largest_share_said(shares: pd.DataFrame) -> str:
 def _shared(shares: pd.DataFrame) -> pd.DataFrame:
     """Cells that are counted, of routers that learn and that have a share."""
     rows = counted(shares).dropna(subset=["share", "low"])
-    return rows[~rows["null"]]
+    return rows[~rows["is_null"]]
 
 
 def gap_said(shares: pd.DataFrame) -> str:
@@ -448,11 +450,11 @@ def allows(found: pd.DataFrame) -> str:
     told = rows.dropna(subset="lead")
     if told.empty:
         return "No router could be judged on any table, so that this board allows nothing to be said."
-    learnt = told[~told["null"]]
+    learnt = told[~told["is_null"]]
     sentences = [_leads_said(learnt, kind), _nulls_said(told), *_order_said(found), _resolution_said(learnt)]
     if failed := sorted(set(rows.loc[rows["lead"].isna(), "router"])):
         sentences.append(f"Without numbers on some table: {listed(failed)}.")
-    apart = found[(found["kind"] == "simulated") & ~found["null"]].dropna(subset="lead")
+    apart = found[(found["kind"] == "simulated") & ~found["is_null"]].dropna(subset="lead")
     if len(apart) and kind != "simulated":
         led = int((apart["finding"] == LEADS).sum())
         sentences.append(
@@ -481,7 +483,7 @@ def _leads_said(learnt: pd.DataFrame, kind: str) -> str:
 
 def _nulls_said(rows: pd.DataFrame) -> str:
     """How often knowing nothing leads, by the same rule."""
-    null, shuffled = rows[rows["null"]], rows.dropna(subset="shuffled")
+    null, shuffled = rows[rows["is_null"]], rows.dropna(subset="shuffled")
     parts = {
         "cells of routers that know nothing": (int((null["finding"] == LEADS).sum()), len(null)),
         "on shuffled labels": (int(shuffled["shuffled_leads"].sum()), len(shuffled)),
@@ -511,9 +513,9 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
             f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} (p = "
             f"{every.p:.2g}); {_of(int(first['alike']), routers - 1)} others cannot be told from the first."
         )
-    if every.table["null"].any():
-        place = int(every.table["null"].to_numpy().argmax())
-        below = int((~every.table["null"].iloc[place:]).sum())
+    if every.table["is_null"].any():
+        place = int(every.table["is_null"].to_numpy().argmax())
+        below = int((~every.table["is_null"].iloc[place:]).sum())
         name = every.table["router"].iloc[place]
         yield f"{name}, which knows nothing, has place {place + 1}, with {below} that learn below it."
 
@@ -552,7 +554,7 @@ def evidence(
     mean lead over the tables of `chosen` minus that of each other router that learns; none without it.
     """
     differences, told = _mean_differences(rows), counted(found).dropna(subset="lead")
-    learnt, null = told[~told["null"] & (told["finding"] != SAME)], told[told["null"]]
+    learnt, null = told[~told["is_null"] & (told["finding"] != SAME)], told[told["is_null"]]
     order = learnt.assign(leads=learnt["finding"] == LEADS, may=learnt["high"] > 0)
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
     best = best.drop_duplicates("table").sort_index()
@@ -623,7 +625,7 @@ def _mean_differences(rows: pd.DataFrame) -> dict[tuple[str, str], Estimate]:
 def _gap_fact(shares: pd.DataFrame) -> Fact:
     """Whether on `TABLES` tables more than `RECOVERED` is recovered; None if intervals leave it open."""
     rows = counted(shares)
-    rows = rows[~rows["null"]].dropna(subset="high")
+    rows = rows[~rows["is_null"]].dropna(subset="high")
     done, open_ = (
         rows.loc[which, "table"].nunique() for which in (rows["recovers"], rows["high"] > RECOVERED)
     )
