@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -23,3 +26,20 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(command, text=True, **options)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until something is so, and fail if it takes too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked for its status yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return f"{pid} (" in (status := Path(f"/proc/{pid}/stat").read_text()) and ") Z " in status

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +17,7 @@ import pytest
 from conftest import ROOT
 from jupyter_client.provisioning.local_provisioner import LocalPortCache
 from notebook_maker import REPORTING, make_repository, write_notebook
-from processes import start
+from processes import is_gone, start, wait_for
 
 from rb_support.app.reproduce import Result, UsageError, refresh, reproduce
 from rb_support.app.reproduce.plan import VALUES, State, convert, discover, fingerprint, left_out, plan_runs
@@ -518,21 +516,6 @@ def start_sleeping(root: Path, *before: str) -> tuple[subprocess.Popen[str], int
     )  # fmt: skip
     wait_for(lambda: (root / "pid").exists() and (root / "pid").read_text() != "")
     return process, int((root / "pid").read_text())
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return f"{pid} (" in (status := Path(f"/proc/{pid}/stat").read_text()) and ") Z " in status
 
 
 @pytest.mark.parametrize("inherited", [signal.SIG_IGN, signal.SIG_DFL])

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -55,6 +56,7 @@ def test_every_notebook_item_and_use_has_its_page(pages, items):
     names += [
         "index.html",
         "claims.html",
+        "leaderboard.html",
         "gallery/index.html",
         "docs/glossary.html",
         "run.html",
@@ -181,6 +183,15 @@ def test_ledger_has_every_statement_once_with_its_chapter(pages):
     }
     assert len(rows) == len(keys)
     assert {kind for _, _, kind in rows} == set(shop.KINDS)
+
+
+def test_leaderboard_has_every_cell_of_both_boards(pages):
+    text = pages["leaderboard.html"].text
+    boards = [pd.read_csv(ROOT / "figures" / kind / "own-leaderboard.csv") for kind in ("real", "simulated")]
+    rows = re.findall(r'<tr data-data="(\w+)" data-table="([^"]+)" data-router="([^"]+)"', text)
+    assert rows == [tuple(row) for board in boards for row in board[["kind", "table", "router"]].to_numpy()]
+    assert all(f"{lead:+.4f}" in text for board in boards for lead in board["lead"].dropna())
+    assert text.count("is shown to lead") + text.count("cells lead over the zero router") >= len(boards)
 
 
 def made_chapter(*outputs, source='teach.explore(draw, strip={"k": (5, 40)}, k=[5, 40])'):

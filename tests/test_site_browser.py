@@ -142,6 +142,17 @@ def test_filters_of_the_ledger(opened):
     assert all("mt bench" in row.text_content().lower() for row in shown.all())
 
 
+def test_filters_of_the_leaderboard(opened):
+    page = opened("leaderboard.html")
+    rows, shown = page.locator(".ledger tbody tr"), page.locator(".ledger tbody tr:visible")
+    everything = rows.count()
+    page.locator("select[name=data]").select_option("real")
+    page.locator("select[name=router]").select_option("placebo")
+    assert 0 < shown.count() < everything
+    assert page.locator(".count").text_content() == f"{shown.count()} of {everything} cells"
+    assert {row.get_attribute("data-router") for row in shown.all()} == {"placebo"}
+
+
 def test_the_keyboard_reaches_filters_and_switch(opened):
     page = opened("claims.html")
     reached = set()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import start
+from processes import start, wait_for
 from sweep_made import ROUTERS, made_csv
 from typer.testing import CliRunner
 
@@ -450,11 +450,6 @@ def test_the_command_leaves_files_and_a_table_and_plain_lines(folder: Path, tmp_
     mean = rows[rows["router"] == "knn(k=3)"]["lead"].mean()
     assert len(rows) == 6 and f"{mean:+.4f}" in result.output
     assert len(pd.read_parquet(tmp_path / "timings.parquet")) == 6
-
-
-def wait_for(done: Callable[[], object]) -> None:
-    while not done():
-        time.sleep(0.02)
 
 
 def test_ctrl_c_ends_it_with_130_and_keeps_what_was_done(folder: Path, tmp_path: Path) -> None:

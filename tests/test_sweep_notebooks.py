@@ -10,8 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -20,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notebook_maker import make_repository, write_notebook
-from processes import start
+from processes import is_gone, start, wait_for
 
 pytest.importorskip("distributed", reason="dask is not installed")
 
@@ -339,21 +338,6 @@ def start_waiting(root: Path, k: str) -> tuple[subprocess.Popen[str], int]:
     )  # fmt: skip
     wait_for(lambda: (root / "pid").exists() and (root / "pid").read_text() != "")
     return process, int((root / "pid").read_text())
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return f"{pid} (" in (status := Path(f"/proc/{pid}/stat").read_text()) and ") Z " in status
 
 
 def test_a_killed_sweep_goes_on_elsewhere_and_leaves_the_same_bytes(

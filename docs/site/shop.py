@@ -187,7 +187,10 @@ def _leaderboard(figures: Path) -> dict[str, Any]:
     boards = {kind: pd.read_csv(file) for kind, file in files.items() if file.is_file()}
     shown = ["kind", "table", "router", "lead", "low", "high", "rank_low", "rank_high", "finding"]
     rows = [
-        {**{name: str(row[name]) for name in shown}, "shown": [cell(row[name]) for name in shown]}
+        {
+            **{name: str(row[name]) for name in shown},
+            "shown": [_board_cell(name, row[name]) for name in shown],
+        }
         for board in boards.values()
         for row in board.to_dict("records")
     ]
@@ -201,6 +204,11 @@ def _leaderboard(figures: Path) -> dict[str, Any]:
     ]
     told = [(kind, allows(board)) for kind, board in boards.items()]
     return {"rows": rows, "filters": filters, "columns": columns, "allows": told}
+
+
+def _board_cell(name: str, value: object) -> str:
+    """A cell of the leaderboard in words; leads with the digits that their intervals bear."""
+    return f"{value:+.4f}" if name in ("lead", "low", "high") and value == value else cell(value)
 
 
 def _thumbnail(file: Path) -> bytes:
