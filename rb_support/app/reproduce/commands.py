@@ -18,7 +18,7 @@ from rb_support.report import store
 from rb_support.report.gallery import rebuild_all
 from rb_support.visible import visible
 
-_LONG = ("03", "06", "07")
+_LONG = ("03", "06", "09", "07")
 """Beginnings of the names of notebooks that are begun first: one begun last would run alone at the end."""
 
 
