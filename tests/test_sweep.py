@@ -104,7 +104,7 @@ def test_a_router_of_the_lineup_fits_a_small_table(name: str, folder: Path, mate
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("kNN", "there are placebo, knn,"),
+        ("kNN", "there are placebo, random, knn,"),
         ("knn(q=3)", "no setting q; there are: k, shrink"),
         ("knn(k=print(1))", "must be literals with names, such as k=10"),
         ("knn(10)", "needs a name"),
