@@ -319,8 +319,8 @@ def test_times_are_medians(tmp_path):
         }
     )
     found = times(timings)
-    assert found["router"].tolist() == ["fast", "slow"] and found["fits"].tolist() == [3, 1]
-    assert found["seconds_fit"].tolist() == [2, 9] and found["seconds_predict"].tolist() == [0.02, 0.1]
+    assert found["router"].tolist() == ["slow", "fast"] and found["fits"].tolist() == [1, 3]
+    assert found["seconds_fit"].tolist() == [9, 2] and found["seconds_predict"].tolist() == [0.1, 0.02]
 
 
 def test_what_a_board_allows(found):

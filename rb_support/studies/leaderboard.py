@@ -426,14 +426,14 @@ def times(timings: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    A row per router, the fastest to route first: router, fits, seconds_fit, seconds_predict (medians), and
-    of each the 90% quantile, seconds_fit_high and seconds_predict_high.
+    A row per router, in the order of the rows (one by time would differ from run to run): router, fits,
+    seconds_fit, seconds_predict (medians), and of each the 90% quantile, seconds_fit_high and
+    seconds_predict_high.
     """
     columns = ["seconds_fit", "seconds_predict"]
     each = timings.dropna(subset=columns).groupby("router", sort=False)
     found = each[columns].median()
-    found = found.join(each[columns].quantile(0.9).add_suffix("_high")).assign(fits=each.size())
-    found = found.sort_values("seconds_predict", kind="stable").reset_index()
+    found = found.join(each[columns].quantile(0.9).add_suffix("_high")).assign(fits=each.size()).reset_index()
     return found[["router", "fits", *(name for each in columns for name in (each, f"{each}_high"))]]
 
 
