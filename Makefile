@@ -14,6 +14,11 @@ TOOLS := $(VENV)/.tools
 LOWEST := .venv-lowest/bin
 TORCH ?= --torch-backend cpu
 
+# What the package needs besides PyTorch; uv is several times faster, pip knows a mirror that pip alone was told of.
+comma := ,
+install = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable $(1) 2>/dev/null \
+  || $(BIN)/python -m pip install --quiet $(2) --editable $(1)
+
 # Processes that run side by side work on one thread each: with more they fight for the cores.
 ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Kernels of other processors, of which any can be had on an x86-64 machine.
@@ -38,15 +43,16 @@ $(READY): pyproject.toml requirements-cpu.txt
 	  || { echo "Python 3.11 or newer is needed; name one with PYTHON=..., such as make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 2 GB, once"
-	@$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
-	@$(BIN)/python -m pip install --quiet --no-compile --retries 1 -r requirements-cpu.txt
-	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[serve,drag]'
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null || true  # on all cores; some files are templates
+	@$(BIN)/python -m pip install --quiet --no-compile --upgrade pip uv
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --retries 1 -r requirements-cpu.txt
+	@$(call install,'.[serve$(comma)drag]',--no-compile)
+	@for part in "sentence_transformers, papermill" "seaborn, ipykernel.kernelapp, rb_support.teach, rb_support.deploy"; do \
+	  PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import $$part" & done; wait  # compiles what notebooks import, of all that is there
 	@touch $@
 
 $(TOOLS): $(READY)
 	@echo "Installing what tests, site and slides need, once"
-	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@$(call install,'.[test]')
 	@touch $@
 
 reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gallery
@@ -56,7 +62,7 @@ refresh: $(READY) ## Execute the notebooks in place, so that their committed out
 	$(BIN)/python -m rb_support refresh $(ARGS)
 
 leaderboard: $(READY) ## Compare all routers on the real tables at hand, ten seeds each (half an hour; goes on where it stopped)
-	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[sweep]'
+	@$(call install,'.[sweep]')
 	$(BIN)/python -m rb_support sweep --board --table real --seeds 10 --workers $(JOBS)
 	$(BIN)/python -m rb_support reproduce --data real --only 09 --set seeds=10 --force
 
@@ -100,7 +106,7 @@ site: $(TOOLS) ## Build the site, then open build/site/index.html: it needs no n
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 -c docs build/site-source build/site
 
 lite: $(TOOLS) ## The site with notebooks 00, 02 and 04 to be run in the browser
-	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[lite]'
+	@$(call install,'.[lite]')
 	@mkdir -p build/site-source
 	$(BIN)/python -m sphinx -b html -E -t lite -W --keep-going -q -c docs build/site-source build/site
 	$(BIN)/python docs/site/lite.py build/site/lite
