@@ -176,7 +176,7 @@ def test_items_are_those_of_the_notebooks() -> None:
         },
         "09_leaderboard": {
             "own-leaderboard", "own-leaderboard-map", "own-leaderboard-ranks", "own-leaderboard-gap",
-            "own-leaderboard-settings", "own-leaderboard-times",
+            "own-leaderboard-cascades", "own-leaderboard-settings", "own-leaderboard-times",
         },
     }  # fmt: skip
 

@@ -1,17 +1,20 @@
-"""Pictures of notebook 04 that answer to a hand: one query's walk, and one judge's curve."""
+"""Pictures of cascades: one query's walk and one judge's curve (notebook 04), and beside a board (09)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
 from rb_support.catalog import short_name
 from rb_support.report.figures import plot_cascades
+from rb_support.report.plots import panels_of
 from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION, Style
 from rb_support.report.text import short
 from rb_support.routers import Cascade, model_points
+from rb_support.studies.leaderboard import LEADS
 from rb_support.studies.predictive import ZERO, Comparison
 
 
@@ -64,3 +67,34 @@ def draw_judge(
     ax.axhline(table.points()[:, 1].max(), color=GREY, linestyle=":", linewidth=0.8)
     ax.set_title(f"error {error_rate:.2f}, T = {budget:.2g} {table.cost_unit}", fontsize=7.5)
     ax.set_ylabel("mean quality")
+
+
+def leads_figure(leads: pd.DataFrame, board: pd.DataFrame) -> Figure:
+    """Leads of cascades by how often their judge errs, a panel per table; dotted: the best router's lead.
+
+    Filled: a lead that counts.
+
+    Parameters
+    ----------
+    leads : of `board_cascades.cascade_leads`.
+    board : of `leaderboard.board`, of the same tables.
+    """
+    best = board.groupby("table")["lead"].max()
+    parts = {str(table): rows for table, rows in leads.groupby("table", sort=False)}
+    fig, axes = panels_of(parts, ncols=4, height=1.7)
+    for table, (ax,) in axes.items():
+        rows, color = parts[table], GREEN
+        ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+        router = ax.axhline(best[table], color=VERMILLION, linestyle=":", linewidth=1.2, label="best router")
+        ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
+        ax.plot(rows["judge_error"], rows["lead"], color=color, linewidth=1)
+        for leading, mine in rows.groupby(rows["finding"] == LEADS):
+            face = color if leading else "white"
+            ax.plot(mine["judge_error"], mine["lead"], "o", color=color, markerfacecolor=face, markersize=4)
+        ax.set_title(f"{short(table, 20)} (n = {rows['n'].iloc[0]:,})", fontsize=7.5)
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.tick_params(labelsize=7)
+    ax.legend(handles=[router], fontsize=7, loc="upper right")
+    fig.supxlabel("answers on which the judge errs", fontsize=8)
+    fig.supylabel("honest lead", fontsize=8)
+    return fig

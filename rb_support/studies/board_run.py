@@ -237,6 +237,8 @@ def notes(seeds: int, kind: Kind) -> dict[str, str]:
         "Nemenyi's critical difference (Demsar 2006).",
         "own-leaderboard-gap": "Gain over the best single model of the training rows, as a share of the "
         f"oracle's. {judged}",
+        "own-leaderboard-cascades": "Chains of models chosen on the training rows, with a judge that is "
+        f"simulated on the table's own scores; one that errs on half of them knows nothing. {judged}",
         "own-leaderboard-settings": "Each setting differs in one thing from the board's, on the same "
         f"splits and resamples. {judged}",
         "own-leaderboard-times": "Medians on the machine that made the rows, one thread; embedding a "

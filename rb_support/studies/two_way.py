@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rb_support.stats import simultaneous
+from rb_support.stats import bootstrap_weights, simultaneous
 from rb_support.studies.fits import BLOCKS
 
 Array = NDArray[np.float64]
@@ -68,6 +68,20 @@ class Cells(NamedTuple):
         """One cell, the mean of all."""
         value, draws, splits = self
         return Cells(value.mean(keepdims=True), draws.mean(axis=1, keepdims=True), splits.mean(axis=0)[None])
+
+
+def means(parts: Sequence[Array]) -> Cells:
+    """Means over splits with their two-way bootstrap, of several cells that have as many splits.
+
+    Parameters
+    ----------
+    parts : a cell's number on each split, as it is and on resamples of the prompts, (splits, 1 + draws).
+    """
+    splits, drawn = (len(parts[0]), parts[0].shape[1] - 1) if parts else (1, 1)
+    counts = bootstrap_weights(splits, drawn, np.random.default_rng([0, splits]))
+    every = np.reshape(parts, (len(parts), splits, 1 + drawn))
+    draws = np.einsum("ds,csd->dc", counts, every[:, :, 1:]) / splits
+    return Cells(every[:, :, 0].mean(axis=1), draws, every[:, :, 0])
 
 
 def joined(parts: Sequence[Cells]) -> Cells:
