@@ -31,16 +31,17 @@ from rb_support.construct.records import (
     key_of,
 )
 from rb_support.construct.store import APPLICATION, VERSION, Store
+from rb_support.construct.tasks import template
 
 ONE = Query("mmlu.test.1", "mmlu", ("What is 1 + 1?",), "2", "number")
 TWO = Query("mtbench.test.1", "mtbench", ("Write a poem.", "Now in prose."), system="Be brief.")
 CARD = Model("small", "http://127.0.0.1:1/v1", "small-2", 1.0, 2.0, key_variable="SOME_KEY")
-ASKED = "2026-01-02T03:04:05.678+00:00"
+ASKED_AT = "2026-01-02T03:04:05.678+00:00"
 KEY = key_of(CARD, ONE, 0, Parameters())
 
 
 def answer(key: Key = KEY, text: str = "2") -> Answer:
-    return Answer(*key, text, 30, 1, False, 0.25, 0.5, "stop", ASKED, 1, '{"choices": []}')
+    return Answer(*key, text, 30, 1, False, 0.25, 0.5, "stop", ASKED_AT, 1, '{"choices": []}')
 
 
 @pytest.fixture
@@ -296,7 +297,7 @@ def test_an_old_store_opens_with_its_answers_and_gets_what_came_later(tmp_path: 
         query = (ONE.sample_id, ONE.task, '["What is 1 + 1?"]', ONE.reference, ONE.metric, ONE.system)
         database.execute("INSERT INTO queries VALUES (?, ?, ?, ?, ?, ?)", query)
         database.execute("INSERT INTO models VALUES ('small', ?)", (card,))
-        row = (*KEY, "2", 30, 1, 0, 0.25, 32e-6, "stop", ASKED, 1, "{}", None)
+        row = (*KEY, "2", 30, 1, 0, 0.25, 32e-6, "stop", ASKED_AT, 1, "{}", None)
         database.execute(f"INSERT INTO answers VALUES ({', '.join('?' * len(row))})", row)
         database.commit()
     for _ in range(2):
@@ -316,7 +317,14 @@ def test_half_a_character_is_refused_in_a_sentence(store: Store) -> None:
 
 # Damage
 
-COMMANDS = (("plan",), ("run", "--budget", "0"), ("grade",), ("status",), ("export", "out.csv"))
+ASKED = ("--tasks", "tasks.toml", "--models", "models.toml")
+COMMANDS = (
+    ("plan", *ASKED),
+    ("run", *ASKED, "--budget", "0"),
+    ("grade",),
+    ("status",),
+    ("export", "out.csv"),
+)
 
 
 def small(path: Path) -> Path:
@@ -338,6 +346,11 @@ def small(path: Path) -> Path:
 def all_end_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool) -> None:
     """Every command, over a copy each, does its work or says in a sentence what is wrong with the store."""
     monkeypatch.chdir(path.parent)
+    Path("tasks.toml").write_text(template("judge"))
+    Path("models.toml").write_text(
+        '[[model]]\nname = "m"\nendpoint = "http://127.0.0.1:9/v1"\n'
+        "price_in_usd_per_million = 1\nprice_out_usd_per_million = 1"
+    )
     content = path.read_bytes()
     for command in COMMANDS:
         for left in path.parent.glob(f"{path.name}-*"):
