@@ -17,7 +17,7 @@ import pytest
 from faulty_server import completion, scripted
 from typer.testing import CliRunner
 
-from rb_support.__main__ import app
+from rb_support.app.construct import app
 from rb_support.construct.client import read_reply, without_key
 from rb_support.construct.export import to_outcomes
 from rb_support.construct.grading import grade_store
@@ -84,7 +84,7 @@ def test_what_is_no_answer_is_a_failed_call_and_asked_again_next_time(store: Sto
     assert summary.retries == Counter(kind for _, kind in NO_ANSWERS * 2)
     notes = store.charges().groupby("sample_id")["note"].agg(list).to_dict()
     assert notes == {f"q{i}": [kind] * 2 for i, (_, kind) in enumerate(NO_ANSWERS)}
-    told = CliRunner().invoke(app, ["construct", "status", "--store", str(store.path)])
+    told = CliRunner().invoke(app, ["status", "--store", str(store.path)])
     assert "given up: 4 x m: m: no answer after 2 attempts, the last ended with: malformed" in told.output
     assert ask(lambda _: completion(), store, many).answers == many
 
@@ -244,7 +244,7 @@ def test_a_price_that_changed_between_two_runs_is_noted(store: Store) -> None:
     assert table.cost[:, 0].tolist() == pytest.approx([0.00011, 0.0011])
     note = "costs of 1 calls of m at other prices than its last card's"
     assert note in table.origin.notes
-    assert note in CliRunner().invoke(app, ["construct", "status", "--store", str(store.path)]).output
+    assert note in CliRunner().invoke(app, ["status", "--store", str(store.path)]).output
     assert store.price_notes(["other"]) == []
 
 
@@ -477,7 +477,7 @@ def test_a_key_told_back_is_in_no_file_and_in_no_output(tmp_path, monkeypatch, c
         cards = [replace(card, name=coding, served_name=coding, endpoint=url) for coding in coded]
         summary = run(questions(2), cards, store, policy=TWICE, progress=False)
     for command in ("status", "grade"):
-        print(CliRunner().invoke(app, ["construct", command, "--store", str(store.path)]).output)
+        print(CliRunner().invoke(app, [command, "--store", str(store.path)]).output)
     out = capfd.readouterr()
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()).decode(
         errors="replace"

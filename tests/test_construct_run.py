@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from processes import wait_for
 from typer.testing import CliRunner
 
-from rb_support.__main__ import app
+from rb_support.app.construct import app
 from rb_support.construct import client, loopback, tasks
 from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
@@ -586,7 +586,7 @@ runner = CliRunner()
 
 
 def construct(*options: str, code: int = 0) -> str:
-    result = runner.invoke(app, ["construct", *options])
+    result = runner.invoke(app, [*options])
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 

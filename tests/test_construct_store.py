@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rb_support.__main__ import app
+from rb_support.app.construct import app
 from rb_support.construct.records import (
     Answer,
     Key,
@@ -62,13 +62,18 @@ def test_what_goes_in_comes_out(store: Store) -> None:
     assert store.answers()["tokens_estimated"].dtype == bool
 
 
-@settings(max_examples=30)
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    with Store(tmp_path_factory.mktemp("any") / "store.sqlite") as made:
+        yield made
+
+
 @given(text=st.text(), numbers=st.integers(0, 10**9), usd=st.floats(0, 1e6))
-def test_any_answer_comes_back_as_it_was(tmp_path_factory, text: str, numbers: int, usd: float) -> None:
-    given_ = replace(answer(), text=text, prompt_tokens=numbers, cost_usd=usd, raw=text)
-    with Store(tmp_path_factory.mktemp("any") / "store.sqlite") as store:
-        store.put_answer(given_)
-        assert store.answer(KEY) == given_
+def test_any_answer_comes_back_as_it_was(filled: Store, text: str, numbers: int, usd: float) -> None:
+    key = KEY._replace(turn=len(filled.answered()))
+    given_ = replace(answer(key), text=text, prompt_tokens=numbers, cost_usd=usd, raw=text)
+    filled.put_answer(given_)
+    assert filled.answer(key) == given_
 
 
 def test_an_answer_is_kept_once(store: Store) -> None:
@@ -356,7 +361,7 @@ def all_end_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch, *, damage
         for left in path.parent.glob(f"{path.name}-*"):
             left.unlink()
         path.write_bytes(content)
-        result = CliRunner().invoke(app, ["construct", *command, "--store", str(path)])
+        result = CliRunner().invoke(app, [*command, "--store", str(path)])
         ends = result.exception is None or isinstance(result.exception, SystemExit)
         assert ends, (command, result.exception)
         assert not damaged or (result.exit_code == 1 and str(path) in result.output), (command, result.output)
@@ -422,6 +427,6 @@ def test_what_steers_a_terminal_is_shown_as_an_escape(tmp_path: Path) -> None:
     with Store(path) as store:
         store.put_answer(answer(KEY._replace(model="\x1b[31mred\u202e" + "x" * 500)))
         store.put_failure(KEY._replace(sample_id="b"), "gone \x1b]0;title\x07")
-    told = CliRunner().invoke(app, ["construct", "status", "--store", str(path)]).output
+    told = CliRunner().invoke(app, ["status", "--store", str(path)]).output
     assert r"\x1b[31mred\u202exxx" in told and r"gone \x1b]0;title\x07" in told
     assert all(c.isprintable() or c == "\n" for c in told) and "x" * 100 not in told
