@@ -84,7 +84,7 @@ class Connection:
     def __init__(self, model: Model, timeout_s: float) -> None:
         self.model, self._key, self._timeout_s = model, _key_of(model), timeout_s
         through = _openai if model.provider == OPENAI_COMPATIBLE else _litellm
-        self._send, self._stream, self.close = through(model, timeout_s, self._key)
+        self._parts, self.close = through(model, timeout_s, self._key)
 
     async def ask(self, messages: Messages, parameters: Parameters, stop: tuple[str, ...] = ()) -> Reply:
         """Ask once; an answer ends before one of the texts of `stop`.
@@ -102,8 +102,9 @@ class Connection:
         if parameters.seed is not None:
             asked["seed"] = parameters.seed
         try:
-            async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
-                response = await self._send(asked)
+            # the libraries' own limits are for each read
+            async with asyncio.timeout(self._timeout_s), aclosing(self._parts(asked)) as parts:
+                response = await anext(parts)
         except Exception as error:  # either library has some thirty kinds
             problem = _problem(self.model, error, self._key)
         else:
@@ -122,8 +123,8 @@ class Connection:
         TryAgain : if it failed in a way that may pass.
         CallError : if it would fail again.
         """
-        parts, come = self._stream(asked) if asked.get("stream") else self._whole(asked), False
-        async with aclosing(parts):
+        come = False
+        async with aclosing(self._parts(asked)) as parts:
             while True:
                 try:
                     async with asyncio.timeout(self._timeout_s):
@@ -141,9 +142,6 @@ class Connection:
                     problem = TryAgain("malformed", billed=True)
                 raise problem
 
-    async def _whole(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        yield await self._send(asked)
-
     def usd(self, usage: Any) -> float | None:
         """USD of a call by the usage that its answer tells; None if it tells none that can be."""
         counts = _counts(usage)
@@ -156,12 +154,8 @@ class Connection:
         return text.replace(self._key, "[key]").replace(json.dumps(self._key)[1:-1], "[key]")
 
 
-_Through = tuple[
-    Callable[[dict[str, Any]], Awaitable[Any]],
-    Callable[[dict[str, Any]], AsyncGenerator[Any, None]],
-    Callable[[], Awaitable[None]],
-]
-"""Ways to send a call, to send one whose answer comes in pieces, and to close the connection."""
+_Through = tuple[Callable[[dict[str, Any]], AsyncGenerator[Any, None]], Callable[[], Awaitable[None]]]
+"""A way to send a call, whose answer comes whole or in pieces, and to close the connection."""
 
 
 def _openai(model: Model, timeout_s: float, key: str) -> _Through:
@@ -177,24 +171,25 @@ def _openai(model: Model, timeout_s: float, key: str) -> _Through:
         http_client=openai.DefaultAsyncHttpxClient(trust_env=elsewhere, verify=_trusted(elsewhere)),
     )
 
-    async def send(asked: dict[str, Any]) -> Any:
+    async def parts(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
         # with its checked `chat.completions.create` a call takes a quarter more of the processor's time
-        body = {"model": model.served_name, **asked}
-        content = await client.post("/chat/completions", body=body, cast_to=str)
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            return None  # an answer that no one can read
-
-    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        body = {"model": model.served_name, **asked}
+        path, body = "/chat/completions", {"model": model.served_name, **asked}
+        if not asked.get("stream"):
+            yield _read(await client.post(path, body=body, cast_to=str))
+            return
         kind: Any = openai.AsyncStream[object]
-        path = "/chat/completions"
-        async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as parts:
-            async for part in parts:
-                yield part
+        async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as pieces:
+            async for piece in pieces:
+                yield piece
 
-    return send, stream, client.close
+    return parts, client.close
+
+
+def _read(content: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None  # an answer that no one can read
 
 
 @cache
@@ -220,17 +215,18 @@ def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
     always |= {"drop_params": True} | ({"api_base": model.endpoint} if model.endpoint else {})
     always |= {"api_key": key} if key else {}
 
-    async def send(asked: dict[str, Any]) -> Any:
-        return (await litellm.acompletion(**always, **asked)).model_dump()
-
-    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        async for part in await litellm.acompletion(**always, **asked):
-            yield part.model_dump()
+    async def parts(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        answer = await litellm.acompletion(**always, **asked)
+        if not asked.get("stream"):
+            yield answer.model_dump()
+            return
+        async for piece in answer:
+            yield piece.model_dump()
 
     async def close() -> None:
         """Nothing: the library keeps its connections to itself."""
 
-    return send, stream, close
+    return parts, close
 
 
 def _key_of(model: Model) -> str:

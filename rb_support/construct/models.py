@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -68,13 +70,17 @@ def read_models(path: str | Path) -> list[Model]:
         if not isinstance(entries, list) or not entries:
             raise ModelCardError("holds no model; begin each with a line [[model]]")
         models = [_model(number, entry) for number, entry in enumerate(entries, 1)]
-        names = [model.name for model in models]
-        for name in names:
-            if names.count(name) > 1:
-                raise ModelCardError(f"two models are called {name!r}; give each a name of its own")
+        refuse_namesakes(models)
     except ConstructError as error:
         raise ModelCardError(f"{path}: {error}") from None
     return models
+
+
+def refuse_namesakes(models: Sequence[Model]) -> None:
+    """Raise ConstructError if two models have one name."""
+    name, many = Counter(model.name for model in models).most_common(1)[0] if models else ("", 0)
+    if many > 1:
+        raise ConstructError(f"two models are called {name!r}; give each a name of its own")
 
 
 def _model(number: int, entry: Any) -> Model:

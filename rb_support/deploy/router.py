@@ -361,18 +361,14 @@ def load(folder: str | Path) -> DeployedRouter:
     whole = shape == (len(held_out), len(models)) and held_out.models == models
     if not whole or type(held["predictor"]) is not MADE[card.kind]:
         raise RouterFileError(f"{path / CARD} and its files are of different routers; {remedy}")
+    told = {name: getattr(card, name) for name in ("kind", "embedding", "worth", "learnt", "goal", "setting")}
     return DeployedRouter(
-        kind=card.kind,
+        **told,
         predictor=held["predictor"],
-        embedding=card.embedding,
         models=models,
         mean_cost=np.array([*card.mean_usd_per_query.values()]),
         held_out=replace(held_out, origin=origin),
         predicted=held["predicted"],
         reference=Reference(held["center"], held["axes"], held["places"]),
-        worth=card.worth,
-        learnt=card.learnt,
         origin=origin,
-        goal=card.goal,
-        setting=card.setting,
     )
