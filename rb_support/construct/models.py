@@ -85,24 +85,23 @@ def refuse_namesakes(models: Sequence[Model]) -> None:
 
 def _model(number: int, entry: Any) -> Model:
     """One checked entry; its errors name every field that is wrong."""
-    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        raise ModelCardError(f"model {number}: the entry is no table; begin each with a line [[model]]")
+    name = entry.get("name")
     known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
     try:
         _refuse_keys(entry)
         model = Model(**{"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
+        return model
     except ValidationError as error:
         says = "; ".join(map(_remedy, error.errors()))
     except ModelCardError as error:
         says = str(error)
-    else:
-        return model
     raise ModelCardError(f"model {number} ({name}): {says}" if known else f"model {number}: {says}")
 
 
-def _refuse_keys(entry: Any) -> None:
-    if not isinstance(entry, dict):
-        raise ModelCardError("the entry is no table; begin each model with a line [[model]]")
+def _refuse_keys(entry: dict[str, Any]) -> None:
     for name, value in entry.items():
         shown = "a field's name" if _KEY_TEXT.search(name) else name
         if shown != name or _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):

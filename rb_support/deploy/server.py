@@ -21,13 +21,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import numpy as np
 import prometheus_client as prometheus
 import uvicorn
+from prometheus_client import Counter, Gauge, Histogram, Summary
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -67,21 +68,22 @@ class _Metrics:
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
         ours: dict[str, Any] = {"namespace": "rb_router", "registry": self.registry}
-        counter, gauge = partial(prometheus.Counter, **ours), partial(prometheus.Gauge, **ours)
-        self.calls = counter("calls", "Calls sent to a model.", ["model"])
-        self.errors = counter("errors", "Calls without an answer, by what went wrong.", ["model", "kind"])
-        self.fallbacks = counter("fallbacks", "Requests handed on for want of an answer.", ["model"])
-        self.refused = counter("refused", "Requests answered with an error, by its status.", ["status"])
-        self.usd = counter("usd", "USD of calls since the server started.", ["model"])
-        self.decided = counter("decided", "Prompts that were decided on.")
-        self.disconnects = counter("disconnects", "Requests whose caller left before the end.")
-        self.in_flight = gauge("in_flight", "Requests at work.")
-        self.spent = gauge("spent_usd", "USD in the ledger, those of earlier runs included.")
-        self.budget = gauge("budget_usd", "USD that the ledger may reach.")
-        seconds = "Seconds of calls that were answered."
-        self.latency = prometheus.Histogram("latency_seconds", seconds, ["model"], **ours)
-        seconds = "Seconds to embed and decide a batch of prompts."
-        self.deciding = prometheus.Summary("deciding_seconds", seconds, **ours)
+        self.calls = Counter("calls", "Calls sent to a model.", ["model"], **ours)
+        self.errors = Counter(
+            "errors", "Calls without an answer, by what went wrong.", ["model", "kind"], **ours
+        )
+        self.fallbacks = Counter("fallbacks", "Requests handed on for want of an answer.", ["model"], **ours)
+        self.refused = Counter(
+            "refused", "Requests answered with an error, by its status.", ["status"], **ours
+        )
+        self.usd = Counter("usd", "USD of calls since the server started.", ["model"], **ours)
+        self.latency = Histogram("latency_seconds", "Seconds of calls that were answered.", ["model"], **ours)
+        self.deciding = Summary("deciding_seconds", "Seconds to embed and decide a batch of prompts.", **ours)
+        self.decided = Counter("decided", "Prompts that were decided on.", **ours)
+        self.disconnects = Counter("disconnects", "Requests whose caller left before the end.", **ours)
+        self.in_flight = Gauge("in_flight", "Requests at work.", **ours)
+        self.spent = Gauge("spent_usd", "USD in the ledger, those of earlier runs included.", **ours)
+        self.budget = Gauge("budget_usd", "USD that the ledger may reach.", **ours)
 
 
 class _Refusal(HTTPException):
