@@ -39,19 +39,14 @@ from rb_support.construct.records import (
 )
 from rb_support.visible import visible
 
-_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
-"""Errors of a request that did not reach the endpoint, and so are on no bill."""
-_AGAIN = {408, 409, 425, 429}
-_NOT_BILLED = {409, 425, 429, 500, 501, 503, 529}
-"""Statuses that mean no answer was made. Others of 500 and more are a gateway's, behind which one may be."""
-_WHOLE_MODEL = {401, 402, 403, 404}
-_ECHOES_KEYS = {401, 403}
 _SHORTEST_KEY = 8
 """Shorter values, such as "EMPTY" for a local server, are no secrets and are left in texts."""
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
+_END = object()
 _SAID = texts_of("providers.toml")
 """What providers say and how."""
+_STATUSES, _NOT_SENT = _SAID["statuses"], _SAID["not_sent"]
 
 
 @dataclass(frozen=True)
@@ -126,20 +121,18 @@ class Connection:
         come = False
         async with aclosing(self._parts(asked)) as parts:
             while True:
+                problem: Exception = TryAgain("malformed", billed=True)
                 try:
                     async with asyncio.timeout(self._timeout_s):
-                        part = await anext(parts)
-                except StopAsyncIteration:
-                    if come:
-                        return
-                    problem: Exception = TryAgain("malformed", billed=True)
+                        part = await anext(parts, _END)
                 except Exception as error:
                     problem = _problem(self.model, error, self._key)
                 else:
+                    if come and part is _END:
+                        return
                     if come := isinstance(part, dict) and isinstance(part.get("choices"), list):
                         yield part
                         continue
-                    problem = TryAgain("malformed", billed=True)
                 raise problem
 
     def usd(self, usage: Any) -> float | None:
@@ -175,7 +168,10 @@ def _openai(model: Model, timeout_s: float, key: str) -> _Through:
         # with its checked `chat.completions.create` a call takes a quarter more of the processor's time
         path, body = "/chat/completions", {"model": model.served_name, **asked}
         if not asked.get("stream"):
-            yield _read(await client.post(path, body=body, cast_to=str))
+            content, answer = await client.post(path, body=body, cast_to=str), None
+            with suppress(ValueError, RecursionError):  # None if no one can read it
+                answer = json.loads(content)
+            yield answer
             return
         kind: Any = openai.AsyncStream[object]
         async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as pieces:
@@ -183,13 +179,6 @@ def _openai(model: Model, timeout_s: float, key: str) -> _Through:
                 yield piece
 
     return parts, client.close
-
-
-def _read(content: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None  # an answer that no one can read
 
 
 @cache
@@ -389,14 +378,13 @@ def _refusal(model: Model, status: int, says: str, *, wait_s: float = 0.0, seen:
     """What a status means. One that a whole answer holds, in place of its text, says nothing of the bill."""
     # litellm says 500 of a cut connection and of a broken answer too
     billed = not seen or status >= (500 if model.provider != OPENAI_COMPATIBLE else 600)
-    billed = billed or (status not in _NOT_BILLED and (status >= 500 or status == 408))
-    says = "" if status in _ECHOES_KEYS else says
-    if status < 300 or status in _AGAIN or status >= 500:
+    billed = billed or (status not in _STATUSES["not_billed"] and (status >= 500 or status == 408))
+    says = "" if status in _STATUSES["echoes_keys"] else says
+    if status < 300 or status in _STATUSES["again"] or status >= 500:
         return TryAgain(str(status) if status else "error", says, wait_s=wait_s, billed=billed)
     remedy = _SAID["remedies"].get(str(status), "look at the endpoint in the model card")
     remedy = remedy.format(variable=model.key_variable or "key_variable of the model card")
-    message = f"{model.name}: the endpoint answered {status}: {remedy}" + (
-        f" (it says: {says})" if says else ""
-    )
-    whole_model = status in _WHOLE_MODEL or status < 400
+    message = f"{model.name}: the endpoint answered {status}: {remedy}"
+    message += f" (it says: {says})" if says else ""
+    whole_model = status in _STATUSES["whole_model"] or status < 400
     return CallError(message, whole_model=whole_model, billed=billed, status=status)

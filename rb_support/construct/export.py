@@ -86,7 +86,7 @@ def to_outcomes(
     origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)
     by_model = _by_query(graded, whole, chosen)
     quality = np.column_stack([by_model[model]["score"] for model in chosen])
-    used = "latency_s" if cost == "latency" else "cost_usd"
+    used = {"usd": "cost_usd", "latency": "latency_s"}[cost]
     paid = np.column_stack([by_model[model][used] for model in chosen])
     rows = [(q.sample_id, dataset_of_task(q.task), q.task, TURN.join(q.turns), q.reference) for q in whole]
     frame = pd.DataFrame(rows, columns=["sample_id", "dataset", "task", "prompt", "true_label"])
@@ -194,7 +194,7 @@ def by_model(
 
 
 def _markdown(frame: pd.DataFrame) -> str:
-    cells = frame.map(
-        lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
-    )
-    return cells.to_markdown(index=False, disable_numparse=True)
+    def shown(cell: object) -> str:
+        return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
+
+    return frame.map(shown).to_markdown(index=False, disable_numparse=True)

@@ -93,10 +93,7 @@ class Server:
 
 @contextmanager
 def serve(
-    queries: Sequence[Query] = (),
-    *,
-    models: Sequence[SimulatedModel] = (*MODELS, JUDGE),
-    seed: int = 0,
+    queries: Sequence[Query] = (), *, models: Sequence[SimulatedModel] = (*MODELS, JUDGE), seed: int = 0
 ) -> Iterator[Server]:
     """Serve simulated models until the block ends.
 

@@ -40,22 +40,12 @@ from rb_support.construct.records import (
     Model,
     ModelCardError,
     read_toml,
+    texts_of,
 )
 
-_KEY_FIELD = re.compile(r"^(?!key_variable$)(api_?key|key|.*(secret|token|password|authorization))$", re.I)
-_KEY_TEXT = re.compile(
-    r"\b(sk|pk|gsk|xai|hf|pplx|ghp|github_pat)[-_][\w-]{12,}|\bAKIA[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bBearer\s"
-    r"|\beyJ[\w-]{20,}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])\b[A-Za-z0-9]{32,}\b"
-)
-_SET_VARIABLE = 'set an environment variable to the key and write its NAME: key_variable = "…_API_KEY"'
+_CARD = texts_of("cards.toml")
+_KEY_FIELD, _KEY_TEXT = re.compile(_CARD["key_field"], re.IGNORECASE), re.compile(_CARD["key_text"])
 _TYPES = {field.name: str(field.type).removeprefix("Maybe") for field in fields(Model)}
-_REMEDIES = {
-    "Usd": "{shown}; write a number of USD, 0 or more",
-    "Count": "{shown}; write a whole number, 1 or more",
-    **dict.fromkeys(("str", "Text"), "no text; write it in quotes"),
-    "Flag": "{shown}; write true or false",
-    "Variable": f"no name of an environment variable; {_SET_VARIABLE}",
-}
 
 
 def read_models(path: str | Path) -> list[Model]:
@@ -105,7 +95,9 @@ def _refuse_keys(entry: dict[str, Any]) -> None:
     for name, value in entry.items():
         shown = "a field's name" if _KEY_TEXT.search(name) else name
         if shown != name or _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
-            raise ModelCardError(f"{shown} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
+            raise ModelCardError(
+                f"{shown} holds a key, and no key belongs in a file; {_CARD['set_variable']}"
+            )
 
 
 def _remedy(fault: ErrorDetails) -> str:
@@ -118,7 +110,7 @@ def _remedy(fault: ErrorDetails) -> str:
         remedy = f"did you mean {near[0]}?" if near else f"fields are {', '.join(_TYPES)}"
         return f"{name} is no field; {remedy}"
     shown = value if isinstance(value, int | float) else f"a {type(value).__name__}"
-    return f"{name} is {_REMEDIES[_TYPES[name]].format(shown=shown)}"
+    return f"{name} is {_CARD['remedies'][_TYPES[name]].format(shown=shown, **_CARD)}"
 
 
 def _check_endpoint(model: Model) -> None:
@@ -132,7 +124,7 @@ def _check_endpoint(model: Model) -> None:
     if not is_url:
         raise ModelCardError('endpoint is no URL; write one such as "https://api.example.org/v1"')
     if url.username or url.password or url.query or url.fragment:
-        raise ModelCardError(f"endpoint holds more than an address, perhaps a key; {_SET_VARIABLE}")
+        raise ModelCardError(f"endpoint holds more than an address, perhaps a key; {_CARD['set_variable']}")
     if url.scheme == "http" and model.key_variable and not _nearby(url.hostname or ""):
         raise ModelCardError("endpoint would send the key in the clear; write https://")
 

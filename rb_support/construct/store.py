@@ -288,9 +288,8 @@ class Store:
             costs = [card.cost(*row) for row in rows[[*counts]].itertuples(index=False)]
             other = rows[~np.isclose(rows["cost_usd"], costs, rtol=1e-9, atol=1e-15)]
             if len(other) and (models is None or card.name in models):
-                notes.append(
-                    f"costs of {len(other)} calls of {card.name} at other prices than its last card's"
-                )
+                calls = f"{len(other)} calls of {card.name}"
+                notes.append(f"costs of {calls} at other prices than its last card's")
         return notes
 
     def start_run(self, parameters: Parameters, budget_usd: float | None) -> int:

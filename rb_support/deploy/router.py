@@ -137,19 +137,16 @@ class DeployedRouter:
         ValueError
             If none or several goals are given.
         """
-        goal = Goal(budget, quality, share)
-        rng = np.random.default_rng(seed)
-        return replace(
-            self, goal=goal, setting=calibrate(self.predicted, self.mean_cost, self.held_out, goal, rng=rng)
-        )
+        goal, rng = Goal(budget, quality, share), np.random.default_rng(seed)
+        setting = calibrate(self.predicted, self.mean_cost, self.held_out, goal, rng=rng)
+        return replace(self, goal=goal, setting=setting)
 
-    def route(self, prompts: Sequence[str], *, willingness_to_pay: float | None = None) -> pd.DataFrame:
+    def route(self, prompts: Sequence[str]) -> pd.DataFrame:
         """Which model each prompt goes to.
 
         Parameters
         ----------
         prompts : n texts.
-        willingness_to_pay : in place of the calibrated one, USD per unit of quality.
 
         Returns
         -------
@@ -158,25 +155,17 @@ class DeployedRouter:
         Raises
         ------
         ValueError
-            If the router was never calibrated and no willingness to pay is given.
+            If the router was never calibrated.
         """
-        if willingness_to_pay is None:
-            if self.setting is None:
-                raise ValueError("the router is not calibrated; give a budget, a quality or a share first")
-            willingness_to_pay = self.setting.willingness_to_pay
+        if self.setting is None:
+            raise ValueError("the router is not calibrated; give a budget, a quality or a share first")
+        columns = ["model", "predicted_quality", "expected_usd"]
         if not len(prompts):
-            return pd.DataFrame(columns=["model", "predicted_quality", "expected_usd"])
-        vectors = embed(list(prompts), self.embedding, progress=False)
-        predicted = self.predictor.predict(vectors)
-        calls = decide(predicted, self.mean_cost, willingness_to_pay)
-        rows = np.arange(len(calls))
-        return pd.DataFrame(
-            {
-                "model": np.array(self.models, dtype=object)[calls],
-                "predicted_quality": predicted[rows, calls],
-                "expected_usd": self.mean_cost[calls],
-            }
-        )
+            return pd.DataFrame(columns=columns)
+        predicted = self.predictor.predict(embed(list(prompts), self.embedding, progress=False))
+        calls = decide(predicted, self.mean_cost, self.setting.willingness_to_pay)
+        models, quality = np.array(self.models, dtype=object)[calls], predicted[np.arange(len(calls)), calls]
+        return pd.DataFrame(dict(zip(columns, (models, quality, self.mean_cost[calls]), strict=True)))
 
     def drift(self, prompts: Sequence[str], *, seed: int = 0) -> Drift:
         """Whether new prompts are like the held-out ones, that is, whether what to expect holds for them.
@@ -321,9 +310,8 @@ def _refuse_useless(battles: Battles, table: PartialOutcomes, kind: Kind) -> Non
         raise ValueError(f"{kind} does not learn from battles; take sw or factorization")
     if not set(battles.models) & set(table.models):
         theirs, ours = (", ".join(names[:5]) for names in (battles.models, table.models))
-        raise TableError(
-            f"{battles.origin.name}: {theirs} fight, and none is of the table's {ours}; rename them"
-        )
+        name = battles.origin.name
+        raise TableError(f"{name}: {theirs} fight, and none is of the table's {ours}; rename them")
 
 
 def _digest(table: PartialOutcomes) -> str:

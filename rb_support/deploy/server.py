@@ -41,7 +41,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from rb_support.construct.client import Connection
 from rb_support.construct.plan import worst_usd
-from rb_support.construct.records import CallError, Model, Parameters, TryAgain
+from rb_support.construct.records import CallError, Model, Parameters, TryAgain, texts_of
 from rb_support.construct.run import SLACK, Budget, BudgetReached
 from rb_support.deploy.ledger import Ledger, ServeError
 from rb_support.deploy.router import DeployedRouter
@@ -54,12 +54,7 @@ _ROUTER = re.compile(r"router(?:-(0\.\d{1,3}|1(?:\.0{1,3})?))?")
 """Few goals can be named, as each is calibrated once and kept."""
 _BATCH = 64
 _CALLERS_FAULT = {400, 413, 415, 422}
-_SENT_ON = {
-    *("temperature", "top_p", "top_k", "min_p", "n", "stop", "seed", "presence_penalty", "logit_bias"),
-    *("frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs", "response_format", "user"),
-    *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity", "metadata", "stream"),
-}
-"""Fields that are sent on. Others could add to the bill what prompt and answer do not, and are refused."""
+_SENT_ON = frozenset(texts_of("requests.toml", "rb_support.deploy")["sent_on"])
 
 
 class _Metrics:
@@ -69,13 +64,11 @@ class _Metrics:
         self.registry = prometheus.CollectorRegistry()
         ours: dict[str, Any] = {"namespace": "rb_router", "registry": self.registry}
         self.calls = Counter("calls", "Calls sent to a model.", ["model"], **ours)
-        self.errors = Counter(
-            "errors", "Calls without an answer, by what went wrong.", ["model", "kind"], **ours
-        )
+        failed = "Calls without an answer, by what went wrong."
+        self.errors = Counter("errors", failed, ["model", "kind"], **ours)
         self.fallbacks = Counter("fallbacks", "Requests handed on for want of an answer.", ["model"], **ours)
-        self.refused = Counter(
-            "refused", "Requests answered with an error, by its status.", ["status"], **ours
-        )
+        failed = "Requests answered with an error, by its status."
+        self.refused = Counter("refused", failed, ["status"], **ours)
         self.usd = Counter("usd", "USD of calls since the server started.", ["model"], **ours)
         self.latency = Histogram("latency_seconds", "Seconds of calls that were answered.", ["model"], **ours)
         self.deciding = Summary("deciding_seconds", "Seconds to embed and decide a batch of prompts.", **ours)
