@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from construct_worker import PROCESSES
 
 from rb_support.construct import demo, export, grading, loopback, tasks
 from rb_support.construct.run import may_start, run
@@ -45,8 +44,7 @@ def test_a_killed_run_and_its_successor_give_the_table_of_an_undisturbed_one(
     assert capfd.readouterr().err == ""  # no word of what the process left behind
 
 
-def test_a_run_that_is_done_before_is_left_alone(tmp_path: Path, queries, monkeypatch) -> None:
-    monkeypatch.setattr(demo, "get_context", lambda _: PROCESSES)  # sooner there than a fresh Python
+def test_a_run_that_is_done_before_is_left_alone(tmp_path: Path, queries) -> None:
     with Store(tmp_path / "answers.db") as store, loopback.serve(queries) as server:
         demo.killed(queries[:3], server.models()[:1], store, after=1000)
         assert len(store.answered()) == sum(len(query.turns) for query in queries[:3])
