@@ -247,5 +247,5 @@ def test_from_a_table_to_decisions_by_commands(tmp_path):
     assert runner.invoke(app, ["fit", str(mine), "--out", str(folder)]).exit_code == 2
     assert runner.invoke(app, ["route", str(tmp_path), "x"]).exit_code == 1
     assert runner.invoke(app, ["route", str(folder)]).exit_code == 2
-    wrong = ["fit", str(mine), "--out", str(folder), "--share", "1.5"]
-    assert runner.invoke(app, wrong).exit_code == 2 and "share is 1.5" in runner.invoke(app, wrong).output
+    wrong = runner.invoke(app, ["fit", str(mine), "--out", str(folder), "--share", "1.5"])
+    assert wrong.exit_code == 2 and "share is 1.5" in wrong.output

@@ -14,10 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from rb_support.cache import digest, written_whole
 from rb_support.deploy.battle_routers import BattleRouter, FactorizationRouter, SWRouter
@@ -188,6 +186,8 @@ class DeployedRouter:
 
         The card goes last: it holds the others' sha256, so what was cut short is no router.
         """
+        import skops.io  # it imports all of scikit-learn, and PyTorch with it
+
         path = Path(folder)
         with written_whole(path / WEIGHTS) as part:
             held = {"predictor": self.predictor, "predicted": self.predicted}
@@ -328,6 +328,9 @@ def load(folder: str | Path) -> DeployedRouter:
     RouterFileError
         If the folder holds none, a file is damaged, or the weights hold what no router of ours has.
     """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     path = Path(folder)
     remedy = "fit and save the router again"
     try:
