@@ -264,7 +264,7 @@ class Proxy:
         if any(map(_ROUTER.fullmatch, cards)):
             raise ServeError("a model card is named as the router is; give it another name")
         self.router, self.cards, self.ledger, self.limits, self.key = router, cards, ledger, limits, key
-        self.fallback, self.free = fallback, limits.concurrency
+        self.fallback, self.work = fallback, asyncio.Semaphore(limits.concurrency)
         self.budget = Budget(budget_usd, sum(ledger.usd.values()))
         self.metrics = metrics = _Metrics()
         metrics.spent.set_function(lambda: self.budget.spent_usd)
@@ -277,23 +277,15 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of chat completions; a caller who leaves ends it."""
         try:
-            with self.metrics.in_flight.track_inprogress(), self._slot():
-                raw = await self._read(Request(scope, receive))
-                if not await _while_there(self._answer(raw, scope, receive, send), receive):
-                    raise ClientDisconnect
+            if self.work.locked():
+                raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
+            with self.metrics.in_flight.track_inprogress():
+                async with self.work:
+                    raw = await self._read(Request(scope, receive))
+                    if not await _while_there(self._answer(raw, scope, receive, send), receive):
+                        raise ClientDisconnect
         except ClientDisconnect:
             self.metrics.disconnects.inc()
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """One of the requests that may be at work at once."""
-        if not self.free:
-            raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
-        self.free -= 1
-        try:
-            yield
-        finally:
-            self.free += 1
 
     async def _read(self, request: Request) -> bytes:
         """Body of a request that may be asked."""
