@@ -8,9 +8,7 @@ import logging
 import os
 import random
 import signal
-import subprocess
 import sys
-import textwrap
 import time
 import traceback
 import types
@@ -19,15 +17,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from construct_worker import QUICK, ends, said_by, worker
 from faulty_server import KINDS, Faults, serve
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import start
+from processes import wait_for
 from typer.testing import CliRunner
 
-from rb_support.__main__ import app
-from rb_support.construct import client, loopback
+from rb_support.app.construct import app
+from rb_support.construct import client, loopback, tasks
 from rb_support.construct import run as running
 from rb_support.construct.client import Connection, Reply, read_reply, without_key
 from rb_support.construct.export import to_outcomes
@@ -41,7 +39,6 @@ from rb_support.construct.tasks import demo_tasks, queries_of
 
 QUERIES = queries_of(demo_tasks(4))
 CALLS = sum(len(query.turns) for query in QUERIES)
-QUICK = Policy(first_wait_s=0.005)
 PLANTED = "sk-planted-0123456789abcdefghij"
 SAME = ["text", "prompt_tokens", "answer_tokens", "cost_usd", "finish_reason"]
 KEY_COLUMNS = ["model", "sample_id", "turn", "parameters_digest"]
@@ -72,44 +69,6 @@ def seen(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
 # Everything at once
 
 
-WORKER = """
-    import sys
-    import openai.resources.chat  # before it is ready, so that kills meet calls
-    from rb_support.construct.models import read_models
-    from rb_support.construct.run import Policy, run
-    from rb_support.construct.store import Store
-    from rb_support.construct.tasks import demo_tasks
-    from rb_support.construct.tasks import queries_of
-
-    cards, path, budget = sys.argv[1:]
-    with Store(path) as store:
-        print("ready", flush=True)
-        run(queries_of(demo_tasks(4)), read_models(cards), store, budget_usd=float(budget),
-            policy=Policy(first_wait_s=0.005), progress=False)
-"""
-
-
-def worker(cards: Path, path: Path, budget: float, **options) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", textwrap.dedent(WORKER), str(cards), str(path), str(budget)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = start(command, env=env, stdout=subprocess.PIPE, **options)
-    assert started.stdout is not None and started.stdout.readline() == "ready\n"
-    return started
-
-
-def write_cards(path: Path, models: list[Model]) -> Path:
-    fields = (
-        "name",
-        "endpoint",
-        "price_in_usd_per_million",
-        "price_out_usd_per_million",
-        "fee_usd_per_request",
-    )
-    blocks = [[f"{field} = {json.dumps(getattr(model, field))}" for field in fields] for model in models]
-    path.write_text("\n".join(["\n".join(["[[model]]", *lines, "concurrency = 2"]) for lines in blocks]))
-    return path
-
-
 def graded(path: Path):
     """Outcome table of a store, its open answers graded by a judge without faults."""
     with serve() as server, Store(path) as store:
@@ -118,7 +77,7 @@ def graded(path: Path):
 
 
 def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(tmp_path, capsys) -> None:
-    slow = [replace(model, latency_s=0.08, spread=0.5) for model in MODELS]
+    slow = [replace(model, latency_s=0.03, spread=0.5) for model in MODELS]
     with serve(QUERIES, models=slow) as server, Store(tmp_path / "calm.sqlite") as store:
         assert ask(server, store).state == "done"
         calm = store.answers()
@@ -127,15 +86,15 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
     rng = random.Random(7)
     committed: dict[tuple[str, str, int], int] = {}
     with serve(QUERIES, models=slow, faults=Faults.all(0.06)) as server:
-        cards = write_cards(tmp_path / "models.toml", server.models())
+        cards = [replace(card, concurrency=2) for card in server.models()]
         while kills < 6:
             before = sum(server.chat.calls.values())
-            process = worker(cards, path, budget)
-            while sum(server.chat.calls.values()) == before and process.poll() is None:
+            process = worker(QUERIES, cards, path, budget)
+            while sum(server.chat.calls.values()) == before and process.is_alive():
                 time.sleep(0.005)  # until it has begun to ask, however slow the machine
-            time.sleep(rng.uniform(0.05, 0.25))
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
+            time.sleep(rng.uniform(0.02, 0.1))
+            process.kill()
+            kills += ends(process) == -signal.SIGKILL
             with Store(path) as store:
                 here = seen(store.answers())
             calls = server.chat.calls.copy()
@@ -143,7 +102,7 @@ def test_killed_and_resumed_under_faults_gives_the_table_of_an_undisturbed_run(t
             again += sum(calls[call] - count for call, count in committed.items())
             committed = {call: calls[call] for call in here}
         at_last_kill = len(committed)
-        assert worker(cards, path, budget).wait() == 0
+        assert ends(worker(QUERIES, cards, path, budget)) == 0
     with Store(path) as store:
         answers, spent = store.answers(), store.spent_usd()
     lost += len(set(committed) - seen(answers))
@@ -229,13 +188,12 @@ def test_a_run_works_beside_an_event_loop(store: Store) -> None:
 
 def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    with serve(QUERIES, models=[replace(fast(), latency_s=0.3)]) as server:
-        cards = write_cards(tmp_path / "models.toml", server.models())
-        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
-        while sum(server.chat.calls.values()) < 2:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        assert "waiting for 2 calls in flight" in process.communicate()[1] and process.returncode != 0
+    with serve(QUERIES, models=[replace(fast(), latency_s=0.2)]) as server:
+        process = worker(QUERIES, [replace(server.models()[0], concurrency=2)], path, 9.0)
+        wait_for(lambda: sum(server.chat.calls.values()) > 1)
+        os.kill(process.pid, signal.SIGINT)
+        assert ends(process) != 0
+    assert "waiting for 2 calls in flight" in said_by(path).read_text()
     with Store(path) as store:
         assert 0 < len(store.answers()) < CALLS
         assert store.charges().empty
@@ -245,15 +203,13 @@ def test_ctrl_c_records_the_calls_in_flight(tmp_path: Path) -> None:
 def test_a_second_ctrl_c_gives_the_calls_up(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with serve(QUERIES, models=[replace(fast(), latency_s=20)]) as server:
-        cards = write_cards(tmp_path / "models.toml", server.models())
-        process = worker(cards, path, 9.0, stderr=subprocess.PIPE)
-        while not server.chat.calls:
-            time.sleep(0.01)
+        process = worker(QUERIES, [replace(server.models()[0], concurrency=2)], path, 9.0)
+        wait_for(lambda: server.chat.calls)
         began = time.monotonic()
-        for _ in range(2):
-            process.send_signal(signal.SIGINT)
-            time.sleep(1)
-        assert process.wait() != 0 and time.monotonic() - began < 15
+        for many in (1, 2):
+            os.kill(process.pid, signal.SIGINT)
+            wait_for(lambda: said_by(path).read_text().count("waiting for") == many)  # noqa: B023
+        assert ends(process) != 0 and time.monotonic() - began < 15
     with Store(path) as store:
         assert store.charges()["note"].tolist() == ["in flight"]
         assert store.runs()["state"].tolist() == ["interrupted"]
@@ -594,11 +550,14 @@ def test_without_the_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_server_repeats_itself() -> None:
+    async def said(card: Model) -> list[str]:
+        line = Connection(card, 5.0)
+        return [(await line.ask(query.conversation(()), Parameters())).text for query in QUERIES[::9]]
+
     texts = []
     for _ in range(2):
         with serve(QUERIES) as server:
-            asked = [(card, query) for card in server.models() for query in QUERIES[::9]]
-            texts.append([asked_once(Connection(card, 5.0), q.conversation(())).text for card, q in asked])
+            texts.append([text for card in server.models() for text in asyncio.run(said(card))])
     assert texts[0] == texts[1] and len(set(texts[0])) > 5
 
 
@@ -627,7 +586,7 @@ runner = CliRunner()
 
 
 def construct(*options: str, code: int = 0) -> str:
-    result = runner.invoke(app, ["construct", *options])
+    result = runner.invoke(app, [*options])
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 
@@ -639,16 +598,17 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_the_commands_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "288 calls missing" in construct("plan")
+    monkeypatch.setattr(tasks, "demo_tasks", lambda: demo_tasks(2))
+    assert "72 calls missing" in construct("plan")
     assert list(tmp_path.iterdir()) == []
     assert "raise the budget" in construct("run", "--quiet", "--budget", "0.01", code=3)
     assert "all is answered" in construct("run", "--quiet")
     assert "sim-large" in construct("grade", "--quiet", "--judge", "sim-judge")
-    assert "64 rows x 4 models" in construct("export", "table.csv", "--long", "--card", "card.md")
-    assert len(pd.read_csv("table.csv")) == 64 * 4
+    assert "16 rows x 4 models" in construct("export", "table.csv", "--long", "--card", "card.md")
+    assert len(pd.read_csv("table.csv")) == 16 * 4
     assert "sim-large" in Path("card.md").read_text()
     told = construct("status")
-    assert "192 queries, 416 answers" in told and "budget" in told
+    assert "48 queries, 104 answers" in told and "budget" in told
 
 
 @pytest.mark.parametrize(
@@ -665,7 +625,10 @@ def test_the_commands_follow_each_other(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_exit_codes_and_what_is_told(tmp_path, monkeypatch, options, code: int, message: str) -> None:
     monkeypatch.chdir(tmp_path)
-    write_cards(Path("gone.toml"), [Model("gone", "http://127.0.0.1:9/v1", "gone", 1, 1)])
+    Path("gone.toml").write_text(
+        '[[model]]\nname = "gone"\nendpoint = "http://127.0.0.1:9/v1"\n'
+        "price_in_usd_per_million = 1\nprice_out_usd_per_million = 1"
+    )
     assert message in construct(*options, code=code)
 
 

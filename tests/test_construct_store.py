@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rb_support.__main__ import app
+from rb_support.app.construct import app
 from rb_support.construct.records import (
     Answer,
     Key,
@@ -31,16 +31,17 @@ from rb_support.construct.records import (
     key_of,
 )
 from rb_support.construct.store import APPLICATION, VERSION, Store
+from rb_support.construct.tasks import template
 
 ONE = Query("mmlu.test.1", "mmlu", ("What is 1 + 1?",), "2", "number")
 TWO = Query("mtbench.test.1", "mtbench", ("Write a poem.", "Now in prose."), system="Be brief.")
 CARD = Model("small", "http://127.0.0.1:1/v1", "small-2", 1.0, 2.0, key_variable="SOME_KEY")
-ASKED = "2026-01-02T03:04:05.678+00:00"
+ASKED_AT = "2026-01-02T03:04:05.678+00:00"
 KEY = key_of(CARD, ONE, 0, Parameters())
 
 
 def answer(key: Key = KEY, text: str = "2") -> Answer:
-    return Answer(*key, text, 30, 1, False, 0.25, 0.5, "stop", ASKED, 1, '{"choices": []}')
+    return Answer(*key, text, 30, 1, False, 0.25, 0.5, "stop", ASKED_AT, 1, '{"choices": []}')
 
 
 @pytest.fixture
@@ -61,13 +62,18 @@ def test_what_goes_in_comes_out(store: Store) -> None:
     assert store.answers()["tokens_estimated"].dtype == bool
 
 
-@settings(max_examples=30)
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    with Store(tmp_path_factory.mktemp("any") / "store.sqlite") as made:
+        yield made
+
+
 @given(text=st.text(), numbers=st.integers(0, 10**9), usd=st.floats(0, 1e6))
-def test_any_answer_comes_back_as_it_was(tmp_path_factory, text: str, numbers: int, usd: float) -> None:
-    given_ = replace(answer(), text=text, prompt_tokens=numbers, cost_usd=usd, raw=text)
-    with Store(tmp_path_factory.mktemp("any") / "store.sqlite") as store:
-        store.put_answer(given_)
-        assert store.answer(KEY) == given_
+def test_any_answer_comes_back_as_it_was(filled: Store, text: str, numbers: int, usd: float) -> None:
+    key = KEY._replace(turn=len(filled.answered()))
+    given_ = replace(answer(key), text=text, prompt_tokens=numbers, cost_usd=usd, raw=text)
+    filled.put_answer(given_)
+    assert filled.answer(key) == given_
 
 
 def test_an_answer_is_kept_once(store: Store) -> None:
@@ -296,7 +302,7 @@ def test_an_old_store_opens_with_its_answers_and_gets_what_came_later(tmp_path: 
         query = (ONE.sample_id, ONE.task, '["What is 1 + 1?"]', ONE.reference, ONE.metric, ONE.system)
         database.execute("INSERT INTO queries VALUES (?, ?, ?, ?, ?, ?)", query)
         database.execute("INSERT INTO models VALUES ('small', ?)", (card,))
-        row = (*KEY, "2", 30, 1, 0, 0.25, 32e-6, "stop", ASKED, 1, "{}", None)
+        row = (*KEY, "2", 30, 1, 0, 0.25, 32e-6, "stop", ASKED_AT, 1, "{}", None)
         database.execute(f"INSERT INTO answers VALUES ({', '.join('?' * len(row))})", row)
         database.commit()
     for _ in range(2):
@@ -316,7 +322,14 @@ def test_half_a_character_is_refused_in_a_sentence(store: Store) -> None:
 
 # Damage
 
-COMMANDS = (("plan",), ("run", "--budget", "0"), ("grade",), ("status",), ("export", "out.csv"))
+ASKED = ("--tasks", "tasks.toml", "--models", "models.toml")
+COMMANDS = (
+    ("plan", *ASKED),
+    ("run", *ASKED, "--budget", "0"),
+    ("grade",),
+    ("status",),
+    ("export", "out.csv"),
+)
 
 
 def small(path: Path) -> Path:
@@ -338,12 +351,17 @@ def small(path: Path) -> Path:
 def all_end_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool) -> None:
     """Every command, over a copy each, does its work or says in a sentence what is wrong with the store."""
     monkeypatch.chdir(path.parent)
+    Path("tasks.toml").write_text(template("judge"))
+    Path("models.toml").write_text(
+        '[[model]]\nname = "m"\nendpoint = "http://127.0.0.1:9/v1"\n'
+        "price_in_usd_per_million = 1\nprice_out_usd_per_million = 1"
+    )
     content = path.read_bytes()
     for command in COMMANDS:
         for left in path.parent.glob(f"{path.name}-*"):
             left.unlink()
         path.write_bytes(content)
-        result = CliRunner().invoke(app, ["construct", *command, "--store", str(path)])
+        result = CliRunner().invoke(app, [*command, "--store", str(path)])
         ends = result.exception is None or isinstance(result.exception, SystemExit)
         assert ends, (command, result.exception)
         assert not damaged or (result.exit_code == 1 and str(path) in result.output), (command, result.output)
@@ -409,6 +427,6 @@ def test_what_steers_a_terminal_is_shown_as_an_escape(tmp_path: Path) -> None:
     with Store(path) as store:
         store.put_answer(answer(KEY._replace(model="\x1b[31mred\u202e" + "x" * 500)))
         store.put_failure(KEY._replace(sample_id="b"), "gone \x1b]0;title\x07")
-    told = CliRunner().invoke(app, ["construct", "status", "--store", str(path)]).output
+    told = CliRunner().invoke(app, ["status", "--store", str(path)]).output
     assert r"\x1b[31mred\u202exxx" in told and r"gone \x1b]0;title\x07" in told
     assert all(c.isprintable() or c == "\n" for c in told) and "x" * 100 not in told

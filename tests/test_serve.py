@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ import openai
 import pytest
 from faulty_server import Faults, completion, scripted
 from faulty_server import serve as upstream
-from processes import start
+from processes import start, wait_for
 from test_deploy import PROMPTS, table
 from typer.testing import CliRunner
 
@@ -52,7 +53,7 @@ def served(router, models, tmp_path, **options):
     """A client of a running server, with its proxy at hand."""
     proxy = Proxy(router, models, Ledger(tmp_path / "ledger.jsonl"), **options)
     with serving(proxy) as url:
-        http = openai.DefaultHttpxClient(trust_env=False)
+        http = openai.DefaultHttpxClient(trust_env=False, verify=False)
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http, timeout=30)
         client.proxy = proxy
         with client:
@@ -76,7 +77,7 @@ def metrics(client):
 
 def test_it_decides_as_the_saved_router_does_and_says_so(router, tmp_path):
     router.save(tmp_path / "router")
-    prompts = table(seed=5).frame["prompt"].tolist()[:15]
+    prompts = table(seed=5).frame["prompt"].tolist()[:6]
     with (
         upstream(models=SIMULATED) as server,
         served(deploy.load(tmp_path / "router"), cards(server.url), tmp_path) as client,
@@ -181,7 +182,7 @@ async def cut(writer):
 
 
 async def slow(writer):
-    await asyncio.sleep(1.4)
+    await asyncio.sleep(0.6)
     writer.close()
 
 
@@ -198,28 +199,44 @@ FAULTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def faulty(router, tmp_path_factory):
+    """Clients of a server without and of one with a fallback; a system message tells the fault it meets."""
+
+    def say(body):
+        if body["model"] == "small":
+            return FAULTS[int(re.search(r"fault (\d)", body["messages"][0]["content"])[1])][0]
+        return pieces("four", USAGE) if body.get("stream") else completion("four")
+
+    folder, limits = tmp_path_factory.mktemp("faulty"), Limits(timeout_s=0.5)
+    with (
+        scripted(say) as url,
+        served(router, cards(url), folder / "strict", limits=limits) as strict,
+        served(router, cards(url), folder / "lenient", limits=limits, fallback=True) as lenient,
+    ):
+        yield strict, lenient
+
+
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("fault", "status", "kind", "billed"), FAULTS)
-def test_a_fault_is_told_counted_and_the_next_model_asked_if_that_is_wished(
-    router, tmp_path, stream, fault, status, kind, billed
-):
-    good = pieces("four", USAGE) if stream else completion("four")
-    with scripted(lambda body: fault if body["model"] == "small" else good) as url:
-        options = {"limits": Limits(timeout_s=0.5)}
-        with served(router, cards(url), tmp_path, **options) as client:
-            with pytest.raises(openai.APIStatusError) as told:
-                ask(client, stream=stream)
-            assert told.value.status_code == status and "small" in told.value.body["message"]
-            counted = metrics(client)
-            assert counted[f'errors_total{{kind="{kind}",model="small"}}'] == 1
-            assert (counted["spent_usd"] > 0) == billed
-            assert counted[f'refused_total{{status="{status}"}}'] == 1
-        with served(router, cards(url), tmp_path, fallback=True, **options) as client:
-            answer = ask(client, stream=stream)
-            assert answer.headers["x-router-model"] == "large"
-            text = "".join(c.choices[0].delta.content for c in answer.parse()) if stream else "four"
-            assert text == "four"
-            assert metrics(client)['fallbacks_total{model="small"}'] == 1
+@pytest.mark.parametrize("number", range(len(FAULTS)))
+def test_a_fault_is_told_counted_and_the_next_model_asked_if_that_is_wished(faulty, stream, number):
+    (strict, lenient), (_, status, kind, billed) = faulty, FAULTS[number]
+    before = Counter(metrics(strict))
+    prompt = [{"role": "system", "content": f"fault {number}"}, *HI]
+    with pytest.raises(openai.APIStatusError) as told:
+        ask(strict, prompt, stream=stream)
+    assert told.value.status_code == status and "small" in told.value.body["message"]
+    counted = Counter(metrics(strict))
+    counted.subtract(before)
+    assert counted[f'errors_total{{kind="{kind}",model="small"}}'] == 1
+    assert (counted["spent_usd"] > 0) == billed
+    assert counted[f'refused_total{{status="{status}"}}'] == 1
+    before = metrics(lenient).get('fallbacks_total{model="small"}', 0)
+    answer = ask(lenient, prompt, stream=stream)
+    assert answer.headers["x-router-model"] == "large"
+    text = "".join(c.choices[0].delta.content for c in answer.parse()) if stream else "four"
+    assert text == "four"
+    assert metrics(lenient)['fallbacks_total{model="small"}'] == before + 1
 
 
 def test_a_model_that_is_not_there_is_no_bill(router, tmp_path):
@@ -229,17 +246,20 @@ def test_a_model_that_is_not_there_is_no_bill(router, tmp_path):
         assert metrics(client)["spent_usd"] == 0
 
 
-def test_200_requests_at_once_are_all_answered_right(router, tmp_path):
-    prompts = [f"{prompt} {i}" for i in range(100) for prompt in PROMPTS]
+def test_100_requests_at_once_are_all_answered_right(router, tmp_path):
+    prompts = [f"{prompt} {i}" for i in range(50) for prompt in PROMPTS]
     faults = Faults({"500": 0.1, "cut": 0.1}, in_a_row=1)
     with upstream(models=SIMULATED[:1], faults=faults) as faulty, upstream(models=SIMULATED[1:]) as sound:
         models = [cards(faulty.url)[0], cards(sound.url)[1]]
         with served(router, models, tmp_path, fallback=True) as client:
-            with ThreadPoolExecutor(200) as threads:
+            with ThreadPoolExecutor(100) as threads:
                 answers = list(threads.map(lambda prompt: ask(client, prompt, max_tokens=20), prompts))
+            wait_for(
+                lambda: metrics(client)["in_flight"] == 0
+            )  # an answer is there before its end is counted
             counted = metrics(client)
-            assert counted["decided_total"] == 200 > 2 * counted["deciding_seconds_count"]
-            assert counted["in_flight"] == 0 and client.proxy.budget.reserved == []
+            assert counted["decided_total"] == 100 > 2 * counted["deciding_seconds_count"]
+            assert client.proxy.budget.reserved == []
             assert counted["spent_usd"] >= faulty.chat.billed_usd + sound.chat.billed_usd > 0
     wanted = router.route(prompts)["model"].tolist()
     assert {"small", "large"} == {*wanted}
@@ -316,7 +336,7 @@ def test_unknown_routes_methods_hosts_and_web_pages_are_refused(refusing):
 
 def test_more_requests_than_allowed_are_told_to_come_again(router, tmp_path):
     with (
-        upstream(models=[replace(model, latency_s=0.3) for model in SIMULATED]) as server,
+        upstream(models=[replace(model, latency_s=0.2) for model in SIMULATED]) as server,
         served(router, cards(server.url), tmp_path, limits=Limits(concurrency=2)) as client,
     ):
 
@@ -349,14 +369,14 @@ def test_the_budget_is_never_exceeded_over_several_runs(router, tmp_path):
                         return error.code or error.status_code
 
                 with ThreadPoolExecutor(20) as threads:
-                    found = list(threads.map(status, range(run * 1000, run * 1000 + 40)))
+                    found = list(threads.map(status, range(run * 1000, run * 1000 + 25)))
                 answered += found.count(200)
                 spent = metrics(client)["spent_usd"]
                 assert server.chat.billed_usd <= spent <= budget + 1e-9
             left = Ledger(tmp_path / "ledger.jsonl")
             assert sum(left.usd.values()) == pytest.approx(spent)
             left.close()
-    assert answered > 10 and "insufficient_quota" in found and found.count(200) < 40
+    assert answered > 10 and "insufficient_quota" in found and found.count(200) < 25
 
 
 def test_what_nothing_pays_for_is_refused_as_openai_does(router, tmp_path):
@@ -436,7 +456,7 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
             ended.set()
 
     async def silent(writer):
-        await asyncio.sleep(5)
+        await asyncio.sleep(1.5)
 
     with (
         scripted(lambda body: endless if body.get("stream") else silent, writes_for_s=60) as url,
@@ -449,7 +469,7 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
         stream.close()
         assert ended.wait(30)
         with pytest.raises(openai.APITimeoutError):
-            ask(client, timeout=1.5)
+            ask(client, timeout=0.5)
         until = time.monotonic() + 30
         while metrics(client).get("disconnects_total", 0) < 2 and time.monotonic() < until:
             time.sleep(0.01)
@@ -458,16 +478,17 @@ def test_a_caller_who_leaves_ends_the_call(router, tmp_path):
     assert counted["spent_usd"] > 2 * most  # what may be on the bill stays charged
 
 
-def test_sigterm_lets_what_is_at_work_end(router, tmp_path):
-    router.save(tmp_path / "router")
+def test_sigterm_lets_what_is_at_work_end(tmp_path):
+    # one that reads no text starts sooner, and sends no call to the dearest model
+    deploy.fit(table(), embedding="random").calibrate(share=0.0).save(tmp_path / "router")
     went = {stream: threading.Event() for stream in (False, True)}
-    says = {True: pieces(*["x"] * 9, USAGE, wait_s=0.1), False: delayed(completion("x" * 9))}
+    says = {True: pieces(*["x"] * 9, USAGE, wait_s=0.05), False: delayed(completion("x" * 9))}
     with scripted(
         lambda body: went[stream := body.get("stream", False)].set() or says[stream], writes_for_s=60
     ) as url:
         write_cards(tmp_path / "models.toml", url)
         process, address = command(tmp_path)
-        http = openai.DefaultHttpxClient(trust_env=False)
+        http = openai.DefaultHttpxClient(trust_env=False, verify=False)
         with openai.OpenAI(base_url=address, api_key="none", max_retries=0, http_client=http) as client:
 
             def answered(stream):
@@ -488,7 +509,7 @@ def test_sigterm_lets_what_is_at_work_end(router, tmp_path):
 def delayed(body):
     async def write(writer):
         text = json.dumps(body)
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.4)
         writer.write(f"HTTP/1.1 200 .\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
         await writer.drain()
 

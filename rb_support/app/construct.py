@@ -15,12 +15,12 @@ import pandas as pd
 import typer
 
 from rb_support import construct
+from rb_support.app.words import in_words, say
 from rb_support.cache import write_atomically
 from rb_support.construct.records import ConstructError, Model, Parameters, Query
 from rb_support.construct.run import Policy
 from rb_support.construct.store import Store
 from rb_support.outcomes import TableError
-from rb_support.visible import visible
 
 FAILED, INTERRUPTED = 1, 130
 DEMO = "demo"
@@ -69,7 +69,7 @@ def plan(
         with _models(models, queries) as cards, opened as kept:
             planned = construct.plan.plan(queries, cards, kept, Parameters(max_tokens, temperature, seed))
     _show(planned.frame)
-    _say(
+    say(
         f"{planned.missing:,} calls missing: about ${planned.usd:.4f} (at most ${planned.usd_most:.4f}) and "
         f"{planned.seconds:,.0f} s; ${planned.spent_usd:.4f} spent so far"
     )
@@ -97,11 +97,10 @@ def run(
             summary = construct.run.run(
                 queries, cards, kept, asked, budget_usd=budget, policy=policy, progress=not quiet
             )
-    took = f"{summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run"
-    _say(f"{summary.answers:,} answers in {took}")
+    say(f"{summary.answers:,} answers in {summary.seconds:.1f} s, ${summary.spent_usd:.6f} in this run")
     retried = ", ".join(f"{count} x {kind}" for kind, count in sorted(summary.retries.items()))
-    _say(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
-    _say(summary.message, err=summary.state != "done")
+    say(f"{summary.attempts:,} requests; repeated after: {retried or 'none'}")
+    say(summary.message, err=summary.state != "done")
     raise typer.Exit(CODES[summary.state])
 
 
@@ -135,7 +134,7 @@ def grade(
     _show(table)
     code = max([CODES.get(state, FAILED) for state in states], default=0)
     if code:
-        _say("the judge has not seen all answers: `construct status` tells why", err=True)
+        say("the judge has not seen all answers: `construct status` tells why", err=True)
     raise typer.Exit(code)
 
 
@@ -162,9 +161,9 @@ def export(
             outcomes.to_csv(out, long=long)
         if card is not None:
             write_atomically(card, construct.export.card(kept, parameters=parameters).encode())
-    _say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
+    say(f"{len(outcomes):,} rows x {len(outcomes.models)} models to {out}")
     for note in outcomes.origin.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
 
 
 @app.command()
@@ -178,16 +177,16 @@ def status(store: StoreOption = STORE) -> None:
     by_model = answers.groupby("model").agg({**sums, "latency_s": "mean"}).rename(columns={"text": "answers"})
     failed = failures.groupby("model").size().rename("failed")
     _show(by_model.join(failed, how="outer").fillna({"answers": 0, "failed": 0}).reset_index())
-    _say(f"{len(queries):,} queries, {len(answers):,} answers, {len(failures):,} failed, ${spent:.6f} spent")
+    say(f"{len(queries):,} queries, {len(answers):,} answers, {len(failures):,} failed, ${spent:.6f} spent")
     for why, group in charges.groupby("note"):
-        _say(f"of these up to ${group['usd'].sum():.6f} for {len(group):,} calls that may be billed: {why}")
+        say(f"of these up to ${group['usd'].sum():.6f} for {len(group):,} calls that may be billed: {why}")
     for note in filter(None, notes):
-        _say(f"note: {note}")
+        say(f"note: {note}")
     if len(runs):
         _show(runs[["id", "started_at", "ended_at", "budget_usd", "spent_usd", "state"]])
     counted = failures.groupby(["model", "reason"]).size().reset_index(name="calls")
     for model, reason, calls in counted.itertuples(index=False):
-        _say(f"given up: {calls} x {model}: {reason}", err=True)
+        say(f"given up: {calls} x {model}: {reason}", err=True)
 
 
 def _queries(tasks: str) -> list[Query]:
@@ -205,25 +204,18 @@ def _models(models: str, queries: Sequence[Query], *, judge: bool = False) -> It
         yield [*server.models(), server.judge()] if judge else server.models()
 
 
-def _say(text: str, *, err: bool = False) -> None:
-    """Print a text that may hold a stranger's words."""
-    typer.echo(visible(text, keep="\n"), err=err)
-
-
 def _show(frame: pd.DataFrame) -> None:
     shown = frame.astype(object).where(frame.notna(), "")
     shown = shown.map(lambda cell: f"{cell[:59]}…" if isinstance(cell, str) and len(cell) > 60 else cell)
-    _say(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
+    say(shown.to_markdown(index=False, tablefmt="simple", floatfmt=".6g"))
 
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """Turn an error of construction into one sentence on stderr and an exit code."""
     try:
-        yield
+        with in_words(FAILED, ConstructError, TableError, OSError):
+            yield
     except KeyboardInterrupt as error:
-        _say("Interrupted: every answer that came is kept; run again to go on.", err=True)
+        say("Interrupted: every answer that came is kept; run again to go on.", err=True)
         raise typer.Exit(INTERRUPTED) from error
-    except (ConstructError, TableError, OSError) as error:
-        _say(f"Error: {error}", err=True)
-        raise typer.Exit(FAILED) from error

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rb_support.app.words import in_words, say
+from rb_support.construct.records import texts_of
 
 if TYPE_CHECKING:
     from rb_support.deploy import DeployedRouter
 
 UNUSABLE, USAGE = 1, 2
+_SAID = texts_of("route.toml", "rb_support.app")
 
 Kind = Literal["ridge", "knn", "mlp", "sw", "factorization"]
 Folder = Annotated[Path, typer.Argument(help="Folder that `fit` saved.")]
@@ -145,53 +147,44 @@ def _goal(
 def _made(router: DeployedRouter) -> str:
     """What a router was made from, in lines."""
     learnt, models = router.learnt, len(router.models)
-    kept = f"judged on {learnt.held_out_rows:,} others"
-    lacking = learnt.rows * models - learnt.answers
-    lines = [
-        f"{router.kind}, {router.origin.name}: {learnt.rows:,} rows x {models} models",
-        f"learnt from {learnt.training_rows:,} rows ({learnt.training_answers:,} answers), {kept}",
-    ]
-    if lacking:
-        lines.append(f"{lacking:,} answers are missing; the rows it is judged on are complete")
+    made = _SAID["made"].format(name=router.origin.name, kind=router.kind, models=models, **vars(learnt))
+    if lacking := learnt.rows * models - learnt.answers:
+        made += _SAID["lacking"].format(lacking)
     if learnt.battles:
-        out = f"; {learnt.battles_left_out:,} on held-out prompts were left out"
-        lines.append(f"and from {learnt.battles:,} battles" + (out if learnt.battles_left_out else ""))
-    return "\n".join(lines)
+        made += _SAID["battles"].format(learnt.battles)
+    if learnt.battles_left_out:
+        made += _SAID["left_out"].format(learnt.battles_left_out)
+    return made
 
 
 def _expected(router: DeployedRouter) -> str:
     """What a calibrated router is expected to give, and what the money gives without one, in lines."""
     from rb_support.frontier import Curve
 
-    setting = router.setting
-    assert setting is not None
-    (cost, c_low, c_high), (quality, q_low, q_high) = setting.usd_per_query, setting.quality
+    setting, goal = router.setting, router.goal
+    assert setting is not None and goal is not None
+    cost, quality = setting.usd_per_query[0], setting.quality[0]
     points = router.held_out.points()
     best = int(points[:, 1].argmax())
     best_cost, best_quality = points[best]
     calls = sorted(zip(setting.calls, router.models, strict=True), reverse=True)
-    mixture = Curve(points, router.models)
-    money = max(cost, points[:, 0].min())
-    parts = ", ".join(f"{part.probability:.0%} {part.label}" for part in mixture.mixture(money))
-    goal = router.goal
-    assert goal is not None
-    reached = "" if setting.reached else " (NOT reached on the held-out rows: this is the nearest)"
-    beyond = goal.budget is not None and cost > goal.budget
-    if setting.reached and (beyond or (goal.quality is not None and quality < goal.quality * best_quality)):
-        reached = " (kept on the rows it was chosen on; on others expect what follows)"
-    saved = f", {1 - cost / best_cost:.0%} less" if best_cost > cost else ""
-    return "\n".join(
-        [
-            f"goal: {goal}{reached}",
-            f"setting: a call is worth {setting.willingness_to_pay:.4g} USD per unit of quality",
-            f"to expect on new prompts, from {setting.rows:,} held-out rows:",
-            f"  cost     {1000 * cost:.4g} USD per 1,000 queries [{1000 * c_low:.4g}, {1000 * c_high:.4g}]",
-            f"  quality  {quality:.3f} [{q_low:.3f}, {q_high:.3f}]",
-            f"  calls    {', '.join(f'{share:.0%} {model}' for share, model in calls if share)}",
-            f"always {router.models[best]}: {1000 * best_cost:.4g} USD, quality {best_quality:.3f}; "
-            f"the router costs {1000 * cost:.4g} USD{saved}, quality {quality - best_quality:+.3f}",
-            f"for the same money, blindly mixed ({parts}): quality {float(mixture.at(money)):.3f}",
-        ]
+    mixture, money = Curve(points, router.models), max(cost, points[:, 0].min())
+    missed = (goal.budget is not None and cost > goal.budget) or (
+        goal.quality is not None and quality < goal.quality * best_quality
+    )
+    return _SAID["expected"].format(
+        goal=goal,
+        reached=_SAID["lucky" if missed else "kept"] if setting.reached else _SAID["missed"],
+        setting=setting,
+        usd=[1000 * usd for usd in setting.usd_per_query],
+        calls=", ".join(f"{share:.0%} {model}" for share, model in calls if share),
+        best=router.models[best],
+        best_usd=1000 * best_cost,
+        best_quality=best_quality,
+        saved=f", {1 - cost / best_cost:.0%} less" if best_cost > cost else "",
+        more=quality - best_quality,
+        parts=", ".join(f"{part.probability:.0%} {part.label}" for part in mixture.mixture(money)),
+        blind=float(mixture.at(money)),
     )
 
 

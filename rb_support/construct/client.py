@@ -22,7 +22,8 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -38,19 +39,14 @@ from rb_support.construct.records import (
 )
 from rb_support.visible import visible
 
-_NOT_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
-"""Errors of a request that did not reach the endpoint, and so are on no bill."""
-_AGAIN = {408, 409, 425, 429}
-_NOT_BILLED = {409, 425, 429, 500, 501, 503, 529}
-"""Statuses that mean no answer was made. Others of 500 and more are a gateway's, behind which one may be."""
-_WHOLE_MODEL = {401, 402, 403, 404}
-_ECHOES_KEYS = {401, 403}
 _SHORTEST_KEY = 8
 """Shorter values, such as "EMPTY" for a local server, are no secrets and are left in texts."""
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
+_END = object()
 _SAID = texts_of("providers.toml")
 """What providers say and how."""
+_STATUSES, _NOT_SENT = _SAID["statuses"], _SAID["not_sent"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Connection:
     def __init__(self, model: Model, timeout_s: float) -> None:
         self.model, self._key, self._timeout_s = model, _key_of(model), timeout_s
         through = _openai if model.provider == OPENAI_COMPATIBLE else _litellm
-        self._send, self._stream, self.close = through(model, timeout_s, self._key)
+        self._parts, self.close = through(model, timeout_s, self._key)
 
     async def ask(self, messages: Messages, parameters: Parameters, stop: tuple[str, ...] = ()) -> Reply:
         """Ask once; an answer ends before one of the texts of `stop`.
@@ -101,8 +97,9 @@ class Connection:
         if parameters.seed is not None:
             asked["seed"] = parameters.seed
         try:
-            async with asyncio.timeout(self._timeout_s):  # the libraries' own limits are for each read
-                response = await self._send(asked)
+            # the libraries' own limits are for each read
+            async with asyncio.timeout(self._timeout_s), aclosing(self._parts(asked)) as parts:
+                response = await anext(parts)
         except Exception as error:  # either library has some thirty kinds
             problem = _problem(self.model, error, self._key)
         else:
@@ -121,27 +118,22 @@ class Connection:
         TryAgain : if it failed in a way that may pass.
         CallError : if it would fail again.
         """
-        parts, come = self._stream(asked) if asked.get("stream") else self._whole(asked), False
-        async with aclosing(parts):
+        come = False
+        async with aclosing(self._parts(asked)) as parts:
             while True:
+                problem: Exception = TryAgain("malformed", billed=True)
                 try:
                     async with asyncio.timeout(self._timeout_s):
-                        part = await anext(parts)
-                except StopAsyncIteration:
-                    if come:
-                        return
-                    problem: Exception = TryAgain("malformed", billed=True)
+                        part = await anext(parts, _END)
                 except Exception as error:
                     problem = _problem(self.model, error, self._key)
                 else:
+                    if come and part is _END:
+                        return
                     if come := isinstance(part, dict) and isinstance(part.get("choices"), list):
                         yield part
                         continue
-                    problem = TryAgain("malformed", billed=True)
                 raise problem
-
-    async def _whole(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        yield await self._send(asked)
 
     def usd(self, usage: Any) -> float | None:
         """USD of a call by the usage that its answer tells; None if it tells none that can be."""
@@ -155,44 +147,46 @@ class Connection:
         return text.replace(self._key, "[key]").replace(json.dumps(self._key)[1:-1], "[key]")
 
 
-_Through = tuple[
-    Callable[[dict[str, Any]], Awaitable[Any]],
-    Callable[[dict[str, Any]], AsyncGenerator[Any, None]],
-    Callable[[], Awaitable[None]],
-]
-"""Ways to send a call, to send one whose answer comes in pieces, and to close the connection."""
+_Through = tuple[Callable[[dict[str, Any]], AsyncGenerator[Any, None]], Callable[[], Awaitable[None]]]
+"""A way to send a call, whose answer comes whole or in pieces, and to close the connection."""
 
 
 def _openai(model: Model, timeout_s: float, key: str) -> _Through:
     import openai
 
-    nearby = urlsplit(model.endpoint).hostname in ("127.0.0.1", "localhost", "::1")
+    # no proxy leads to this machine
+    elsewhere = urlsplit(model.endpoint).hostname not in ("127.0.0.1", "localhost", "::1")
     client = openai.AsyncOpenAI(
         api_key=key or "none",  # else it takes that of OPENAI_API_KEY, whoever the endpoint is
         base_url=model.endpoint,
         max_retries=0,
         timeout=openai.Timeout(None, connect=timeout_s / 2),
-        http_client=openai.DefaultAsyncHttpxClient(trust_env=not nearby),  # no proxy leads to this machine
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=elsewhere, verify=_trusted(elsewhere)),
     )
 
-    async def send(asked: dict[str, Any]) -> Any:
+    async def parts(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
         # with its checked `chat.completions.create` a call takes a quarter more of the processor's time
-        body = {"model": model.served_name, **asked}
-        content = await client.post("/chat/completions", body=body, cast_to=str)
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            return None  # an answer that no one can read
-
-    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        body = {"model": model.served_name, **asked}
+        path, body = "/chat/completions", {"model": model.served_name, **asked}
+        if not asked.get("stream"):
+            content, answer = await client.post(path, body=body, cast_to=str), None
+            with suppress(ValueError, RecursionError):  # None if no one can read it
+                answer = json.loads(content)
+            yield answer
+            return
         kind: Any = openai.AsyncStream[object]
-        path = "/chat/completions"
-        async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as parts:
-            async for part in parts:
-                yield part
+        async with await client.post(path, body=body, cast_to=object, stream=True, stream_cls=kind) as pieces:
+            async for piece in pieces:
+                yield piece
 
-    return send, stream, client.close
+    return parts, client.close
+
+
+@cache
+def _trusted(from_environment: bool) -> SSLContext:
+    """Certificates that are trusted; reading them takes 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=from_environment)
 
 
 def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
@@ -210,17 +204,18 @@ def _litellm(model: Model, timeout_s: float, key: str) -> _Through:
     always |= {"drop_params": True} | ({"api_base": model.endpoint} if model.endpoint else {})
     always |= {"api_key": key} if key else {}
 
-    async def send(asked: dict[str, Any]) -> Any:
-        return (await litellm.acompletion(**always, **asked)).model_dump()
-
-    async def stream(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        async for part in await litellm.acompletion(**always, **asked):
-            yield part.model_dump()
+    async def parts(asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        answer = await litellm.acompletion(**always, **asked)
+        if not asked.get("stream"):
+            yield answer.model_dump()
+            return
+        async for piece in answer:
+            yield piece.model_dump()
 
     async def close() -> None:
         """Nothing: the library keeps its connections to itself."""
 
-    return send, stream, close
+    return parts, close
 
 
 def _key_of(model: Model) -> str:
@@ -383,14 +378,13 @@ def _refusal(model: Model, status: int, says: str, *, wait_s: float = 0.0, seen:
     """What a status means. One that a whole answer holds, in place of its text, says nothing of the bill."""
     # litellm says 500 of a cut connection and of a broken answer too
     billed = not seen or status >= (500 if model.provider != OPENAI_COMPATIBLE else 600)
-    billed = billed or (status not in _NOT_BILLED and (status >= 500 or status == 408))
-    says = "" if status in _ECHOES_KEYS else says
-    if status < 300 or status in _AGAIN or status >= 500:
+    billed = billed or (status not in _STATUSES["not_billed"] and (status >= 500 or status == 408))
+    says = "" if status in _STATUSES["echoes_keys"] else says
+    if status < 300 or status in _STATUSES["again"] or status >= 500:
         return TryAgain(str(status) if status else "error", says, wait_s=wait_s, billed=billed)
     remedy = _SAID["remedies"].get(str(status), "look at the endpoint in the model card")
     remedy = remedy.format(variable=model.key_variable or "key_variable of the model card")
-    message = f"{model.name}: the endpoint answered {status}: {remedy}" + (
-        f" (it says: {says})" if says else ""
-    )
-    whole_model = status in _WHOLE_MODEL or status < 400
+    message = f"{model.name}: the endpoint answered {status}: {remedy}"
+    message += f" (it says: {says})" if says else ""
+    whole_model = status in _STATUSES["whole_model"] or status < 400
     return CallError(message, whole_model=whole_model, billed=billed, status=status)

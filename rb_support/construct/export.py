@@ -11,10 +11,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from jinja2 import Template
 
 from rb_support.catalog import dataset_of_task
 from rb_support.construct.grading import grades_of, samples, summary, unscored
@@ -84,7 +86,7 @@ def to_outcomes(
     origin = _origin(store, chosen, len(asked) - len(whole), cut, cost, name or store.path.name)
     by_model = _by_query(graded, whole, chosen)
     quality = np.column_stack([by_model[model]["score"] for model in chosen])
-    used = "latency_s" if cost == "latency" else "cost_usd"
+    used = {"usd": "cost_usd", "latency": "latency_s"}[cost]
     paid = np.column_stack([by_model[model][used] for model in chosen])
     rows = [(q.sample_id, dataset_of_task(q.task), q.task, TURN.join(q.turns), q.reference) for q in whole]
     frame = pd.DataFrame(rows, columns=["sample_id", "dataset", "task", "prompt", "true_label"])
@@ -154,25 +156,18 @@ def card(
     parameters = parameters or Parameters()
     asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
-    dates = f"First answer {answers['asked_at'].min()}, last {answers['asked_at'].max()} (UTC)."
     models = by_model(store, asked, parameters=parameters)
-    parts = [
-        f"# {title}",
-        f"{len(asked)} queries of {len({q.task for q in asked})} tasks, "
-        f"{answers['model'].nunique()} models, {len(answers)} answers.",
-        f"Asked with `{json.dumps(asdict(parameters))}`.",
-        *([dates] if timings and len(answers) else []),
-        "## Models",
-        _markdown(models if timings else models.drop(columns="latency_s")),
-        "## Models and tasks",
-        _markdown(summary(store, asked, parameters)),
-        "Answers are counted turn by turn. A quality is the mean score of the graded answers; unreadable "
-        "answers score 0. Refusals, echoes and empty answers keep their scores. Answers that were cut at the "
-        "limit of tokens, and those that wait for a judge's verdict (ungraded), have no score.",
-    ]
-    if any(is_simulated(model) for model in store.models()):
-        parts.insert(1, "**Simulated**: models of a loopback server; no statement about any real model.")
-    return "\n\n".join(parts) + "\n"
+    template = (files("rb_support.construct") / "card.md.jinja").read_text(encoding="utf-8")
+    return Template(template, trim_blocks=True, keep_trailing_newline=True).render(
+        title=title,
+        timings=timings,
+        simulated=any(map(is_simulated, store.models())),
+        asked=asked,
+        answers=answers,
+        parameters=json.dumps(asdict(parameters)),
+        by_model=_markdown(models if timings else models.drop(columns="latency_s")),
+        by_task=_markdown(summary(store, asked, parameters)),
+    )
 
 
 def by_model(
@@ -199,7 +194,7 @@ def by_model(
 
 
 def _markdown(frame: pd.DataFrame) -> str:
-    cells = frame.map(
-        lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
-    )
-    return cells.to_markdown(index=False, disable_numparse=True)
+    def shown(cell: object) -> str:
+        return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|")
+
+    return frame.map(shown).to_markdown(index=False, disable_numparse=True)

@@ -37,22 +37,7 @@ SINGLE, PAIR = "judge-score", "judge-pair"
 SCALE = 10
 """Best score that a judge can give; the worst is 1. Divided by it, as the published scores 0.1 to 1 are."""
 
-_PROMPTS = texts_of("prompts.toml")["judge"]
-_POINTS = r"(\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*(?:/|out of)\s*(?!10\b)\d)(?!\s*[-–]\s*\d)"
-_SCORE = (
-    rf"""["']score["']\s*:\s*["']?{_POINTS}""",
-    rf"\[\[{_POINTS}\]\]|\\boxed\{{{_POINTS}\}}",
-    rf"\b(?:score|rating|grade)\b\s*(?:\([^()]*\))?\s*(?:[:=>]|\bis\b|\s-\s)\s*{_POINTS}",
-    rf"\b{_POINTS}\s*(?:/|out of)\s*10\b",
-    rf"\A\W*{_POINTS}\W*\Z",
-)
-_WINNER = (
-    r"""["']winner["']\s*:\s*["']?(a|b|tie)\b""",
-    r"\[\[(a|b|tie)\]\]",
-    r"\b(?:winner|verdict)\b\s*(?:[:=]|\bis\b)\s*(?:answer )?(a|b|tie)\b",
-    r"\A\W*(a|b|tie)\W*\Z",
-)
-
+_PROMPTS, _FORMS = texts_of("prompts.toml")["judge"], texts_of("prompts.toml")["verdict"]
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
 T = TypeVar("T")
 _JUDGED = "judge:"
@@ -388,7 +373,7 @@ def parse_score(text: str) -> float | None:
     >>> parse_score('{"score": 8}'), parse_score("Score: 7, since it is short."), parse_score("Good!")
     (0.8, 0.7, None)
     """
-    score = _verdict(_SCORE, text)
+    score = _verdict("score", text)
     return float(score) / SCALE if score is not None and 1 <= float(score) <= SCALE else None
 
 
@@ -398,11 +383,12 @@ def parse_winner(text: str) -> str | None:
     >>> parse_winner('{"winner": "B"}'), parse_winner("Tie."), parse_winner("Both are fine.")
     ('B', 'tie', None)
     """
-    winner = _verdict(_WINNER, text)
+    winner = _verdict("winner", text)
     return winner if winner in (None, "tie") else winner.upper()
 
 
-def _verdict(forms: Sequence[str], text: str) -> str | None:
+def _verdict(kind: str, text: str) -> str | None:
     """What the most explicit form in a judge's final words tells, its emphasis left out."""
     plain = re.sub(r"[*_`]", "", final_part(text)).lower()
+    forms = [form.replace("POINTS", _FORMS["points"]) for form in _FORMS[kind]]
     return one_told(("".join(found.groups("")) for found in re.finditer(form, plain)) for form in forms)

@@ -93,10 +93,7 @@ class Server:
 
 @contextmanager
 def serve(
-    queries: Sequence[Query] = (),
-    *,
-    models: Sequence[SimulatedModel] = (*MODELS, JUDGE),
-    seed: int = 0,
+    queries: Sequence[Query] = (), *, models: Sequence[SimulatedModel] = (*MODELS, JUDGE), seed: int = 0
 ) -> Iterator[Server]:
     """Serve simulated models until the block ends.
 
@@ -148,11 +145,8 @@ class Chat:
     def __init__(self, queries: Sequence[Query], models: Sequence[SimulatedModel], seed: int) -> None:
         self.models = {model.name: model for model in models}
         self.seed = seed
-        self._known = {
-            _name(query.conversation([""] * turn)): (query, turn)
-            for query in queries
-            for turn in range(len(query.turns))
-        }
+        turns = [(query, turn) for query in queries for turn in range(len(query.turns))]
+        self._known = {_name(query.conversation([""] * turn)): (query, turn) for query, turn in turns}
 
     def call(self, model: SimulatedModel, messages: Messages) -> tuple[str, str, int]:
         """Model, sample_id and turn; a prompt that belongs to no query has its hash as sample_id."""
@@ -228,7 +222,7 @@ def say(model: SimulatedModel, query: Query, turn: int, seed: int) -> str:
     strength = sum(more for prefix, more in model.strengths.items() if query.task.startswith(prefix))
     skill = min(max(model.skill + strength, 0.0), 1.0)
     margin = skill - (difficulty + rng.random()) / 2
-    return _SAY[query.metric](model, query, turn, margin, rng)
+    return _SAY[query.metric](model, query, margin, rng)
 
 
 def reply(prompt: str, seed: int) -> str:
@@ -262,7 +256,7 @@ def _question(prompt: str, seed: int) -> str:
     return json.dumps({"question": question, "answer": " ".join(words[cut:])}, ensure_ascii=False)
 
 
-def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+def _letter(model: SimulatedModel, query: Query, margin: float, rng: random.Random) -> str:
     wrong = [letter for letter in query.letters or "ABCD" if letter != query.reference]
     letter = query.reference if margin > 0 else rng.choice(wrong)
     said = rng.choice(_SAYS["letters"]).format(letter)
@@ -270,7 +264,7 @@ def _letter(model: SimulatedModel, query: Query, turn: int, margin: float, rng: 
     return f"{thoughts}\n{said}".strip()
 
 
-def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+def _number(model: SimulatedModel, query: Query, margin: float, rng: random.Random) -> str:
     number = query.reference
     if margin <= 0:
         value = float(number.replace(",", "").strip("$ ") or 0)
@@ -278,7 +272,7 @@ def _number(model: SimulatedModel, query: Query, turn: int, margin: float, rng: 
     return " ".join([*_SAYS["steps"][: model.verbosity], rng.choice(_SAYS["numbers"]).format(number)])
 
 
-def _open(model: SimulatedModel, query: Query, turn: int, margin: float, rng: random.Random) -> str:
+def _open(model: SimulatedModel, query: Query, margin: float, rng: random.Random) -> str:
     quality = min(max(round(6 + 8 * margin), 1), 10)
     sentences = rng.sample(_SAYS["prose"], min(1 + model.verbosity, len(_SAYS["prose"])))
     known = [query.reference] if query.reference and margin > 0 else []

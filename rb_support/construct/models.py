@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,22 +40,12 @@ from rb_support.construct.records import (
     Model,
     ModelCardError,
     read_toml,
+    texts_of,
 )
 
-_KEY_FIELD = re.compile(r"^(?!key_variable$)(api_?key|key|.*(secret|token|password|authorization))$", re.I)
-_KEY_TEXT = re.compile(
-    r"\b(sk|pk|gsk|xai|hf|pplx|ghp|github_pat)[-_][\w-]{12,}|\bAKIA[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bBearer\s"
-    r"|\beyJ[\w-]{20,}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])\b[A-Za-z0-9]{32,}\b"
-)
-_SET_VARIABLE = 'set an environment variable to the key and write its NAME: key_variable = "…_API_KEY"'
+_CARD = texts_of("cards.toml")
+_KEY_FIELD, _KEY_TEXT = re.compile(_CARD["key_field"], re.IGNORECASE), re.compile(_CARD["key_text"])
 _TYPES = {field.name: str(field.type).removeprefix("Maybe") for field in fields(Model)}
-_REMEDIES = {
-    "Usd": "{shown}; write a number of USD, 0 or more",
-    "Count": "{shown}; write a whole number, 1 or more",
-    **dict.fromkeys(("str", "Text"), "no text; write it in quotes"),
-    "Flag": "{shown}; write true or false",
-    "Variable": f"no name of an environment variable; {_SET_VARIABLE}",
-}
 
 
 def read_models(path: str | Path) -> list[Model]:
@@ -68,39 +60,44 @@ def read_models(path: str | Path) -> list[Model]:
         if not isinstance(entries, list) or not entries:
             raise ModelCardError("holds no model; begin each with a line [[model]]")
         models = [_model(number, entry) for number, entry in enumerate(entries, 1)]
-        names = [model.name for model in models]
-        for name in names:
-            if names.count(name) > 1:
-                raise ModelCardError(f"two models are called {name!r}; give each a name of its own")
+        refuse_namesakes(models)
     except ConstructError as error:
         raise ModelCardError(f"{path}: {error}") from None
     return models
 
 
+def refuse_namesakes(models: Sequence[Model]) -> None:
+    """Raise ConstructError if two models have one name."""
+    name, many = Counter(model.name for model in models).most_common(1)[0] if models else ("", 0)
+    if many > 1:
+        raise ConstructError(f"two models are called {name!r}; give each a name of its own")
+
+
 def _model(number: int, entry: Any) -> Model:
     """One checked entry; its errors name every field that is wrong."""
-    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        raise ModelCardError(f"model {number}: the entry is no table; begin each with a line [[model]]")
+    name = entry.get("name")
     known = isinstance(name, str) and name and not _KEY_TEXT.search(name)
     try:
         _refuse_keys(entry)
         model = Model(**{"endpoint": "", "served_name": name or "-", **entry})
         _check_endpoint(model)
+        return model
     except ValidationError as error:
         says = "; ".join(map(_remedy, error.errors()))
     except ModelCardError as error:
         says = str(error)
-    else:
-        return model
     raise ModelCardError(f"model {number} ({name}): {says}" if known else f"model {number}: {says}")
 
 
-def _refuse_keys(entry: Any) -> None:
-    if not isinstance(entry, dict):
-        raise ModelCardError("the entry is no table; begin each model with a line [[model]]")
+def _refuse_keys(entry: dict[str, Any]) -> None:
     for name, value in entry.items():
         shown = "a field's name" if _KEY_TEXT.search(name) else name
         if shown != name or _KEY_FIELD.match(name) or (isinstance(value, str) and _KEY_TEXT.search(value)):
-            raise ModelCardError(f"{shown} holds a key, and no key belongs in a file; {_SET_VARIABLE}")
+            raise ModelCardError(
+                f"{shown} holds a key, and no key belongs in a file; {_CARD['set_variable']}"
+            )
 
 
 def _remedy(fault: ErrorDetails) -> str:
@@ -113,7 +110,7 @@ def _remedy(fault: ErrorDetails) -> str:
         remedy = f"did you mean {near[0]}?" if near else f"fields are {', '.join(_TYPES)}"
         return f"{name} is no field; {remedy}"
     shown = value if isinstance(value, int | float) else f"a {type(value).__name__}"
-    return f"{name} is {_REMEDIES[_TYPES[name]].format(shown=shown)}"
+    return f"{name} is {_CARD['remedies'][_TYPES[name]].format(shown=shown, **_CARD)}"
 
 
 def _check_endpoint(model: Model) -> None:
@@ -127,7 +124,7 @@ def _check_endpoint(model: Model) -> None:
     if not is_url:
         raise ModelCardError('endpoint is no URL; write one such as "https://api.example.org/v1"')
     if url.username or url.password or url.query or url.fragment:
-        raise ModelCardError(f"endpoint holds more than an address, perhaps a key; {_SET_VARIABLE}")
+        raise ModelCardError(f"endpoint holds more than an address, perhaps a key; {_CARD['set_variable']}")
     if url.scheme == "http" and model.key_variable and not _nearby(url.hostname or ""):
         raise ModelCardError("endpoint would send the key in the clear; write https://")
 

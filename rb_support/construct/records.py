@@ -254,9 +254,9 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
-def texts_of(name: str) -> dict[str, Any]:
-    """Content of one of this package's own TOML files, such as "prompts.toml"."""
-    return tomllib.loads((files("rb_support.construct") / name).read_text(encoding="utf-8"))
+def texts_of(name: str, package: str = "rb_support.construct") -> dict[str, Any]:
+    """Content of one of a package's own TOML files, such as "prompts.toml"."""
+    return tomllib.loads((files(package) / name).read_text(encoding="utf-8"))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

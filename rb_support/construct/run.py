@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 from tqdm import tqdm
 
 from rb_support.construct.client import Connection
+from rb_support.construct.models import refuse_namesakes
 from rb_support.construct.plan import missing_turns, worst_usd
 from rb_support.construct.records import (
     Answer,
@@ -200,10 +201,7 @@ def run(
     ConstructError : if two models have one name, or budget, parameters or policy are out of range.
     KeyboardInterrupt : on Ctrl-C, after the calls in flight have been recorded; a second one gives them up.
     """
-    names = [model.name for model in models]
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise ConstructError(f"two models are called {repeated[0]!r}; give each a name of its own")
+    refuse_namesakes(models)
     if budget_usd is not None and not budget_usd >= 0:
         raise ConstructError(f"the budget is {budget_usd} USD; give 0 or more")
     parameters, policy = parameters or Parameters(), policy or Policy()
@@ -263,31 +261,32 @@ class _Run:
             self.store.end_run(number, told.state)
         told.total_usd = self.store.spent_usd()
         told.spent_usd, told.seconds = told.total_usd - before, time.perf_counter() - began
-        if self.budget.limit_usd is not None and told.state == "budget":
-            spent = f"${told.total_usd:.6f} of ${self.budget.limit_usd:.6f} are spent"
-            within = "within" if told.total_usd <= self.budget.limit_usd + SLACK else "over"
-            told.message = (
-                f"stopped {within} the budget: {spent}, and {told.message}; raise the budget to go on"
-            )
-        elif told.state == "failed":
-            many, such = len(told.failures), told.failures[0].reason
-            told.message = f"{many} calls were given up, such as: {such}; run again to retry them"
-        else:
-            told.message = f"all is answered; ${told.total_usd:.6f} spent in all"
-        told.message = ". ".join([told.message, *self.broken])
+        told.message = ". ".join([self._message(told.message), *self.broken])
         told.failures.sort()
         return told
+
+    def _message(self, reached: str) -> str:
+        """How it went, in a sentence; at the budget's end with what the next call may cost."""
+        total, limit, failures = self.summary.total_usd, self.budget.limit_usd or 0.0, self.summary.failures
+        if self.summary.state == "budget":
+            within = "within" if total <= limit + SLACK else "over"
+            spent = f"${total:.6f} of ${limit:.6f} are spent, and {reached}"
+            return f"stopped {within} the budget: {spent}; raise the budget to go on"
+        if self.summary.state == "failed":
+            such = failures[0].reason
+            return f"{len(failures)} calls were given up, such as: {such}; run again to retry them"
+        return f"all is answered; ${total:.6f} spent in all"
 
     async def _ask_all(self, queries: Sequence[Query], models: Sequence[Model], progress: bool) -> None:
         """Hand every query with missing turns to the workers of each model, and wait for them."""
         workers = []
         async with AsyncExitStack() as stack:
             for model in models:
-                turns = [(q, missing_turns(model, q, self.answered, self.parameters)) for q in queries]
-                missing = {query: calls for query, left in turns if (calls := len(list(left)))}
+                turns = {q: [*missing_turns(model, q, self.answered, self.parameters)] for q in queries}
+                missing = {query: left for query, left in turns.items() if left}
                 if not missing:
                     continue
-                name, calls = visible(model.name)[:40], sum(missing.values())
+                name, calls = visible(model.name)[:40], sum(map(len, missing.values()))
                 bar = stack.enter_context(tqdm(total=calls, desc=name, unit="call", disable=not progress))
                 asked, waiting = _Asked(self, model, bar), iter(missing)
                 if asked.connection:

@@ -129,8 +129,7 @@ class Store:
             except Timeout:
                 raise busy from None
             return
-        state = self.path.stat()
-        free = _DESCRIPTORS.setdefault((state.st_dev, state.st_ino), [])
+        free = _DESCRIPTORS.setdefault((self.path.stat().st_dev, self.path.stat().st_ino), [])
         held = free.pop() if free else os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,11 +159,13 @@ class Store:
                 )
             turns, stop = (json.dumps(texts, ensure_ascii=False) for texts in (query.turns, query.stop))
             rows.append(vars(query) | {"turns": turns, "stop": stop})
-        self._write_many(
+        sql = (
             f"INSERT INTO queries ({_QUERY}) VALUES (:{_QUERY.replace(', ', ', :')}) "
-            "ON CONFLICT DO UPDATE SET stop = excluded.stop, letters = excluded.letters",
-            rows,
+            "ON CONFLICT DO UPDATE SET stop = excluded.stop, letters = excluded.letters"
         )
+        with self._explained(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(sql, rows)
 
     def queries(self) -> list[Query]:
         """Every query, in the order in which they came."""
@@ -178,8 +179,9 @@ class Store:
 
     def put_models(self, models: Iterable[Model]) -> None:
         """Keep model cards, the latest of each name; a card holds the name of a key's variable, no key."""
-        rows = [{"name": model.name, "card": json.dumps(asdict(model))} for model in models]
-        self._write_many("INSERT OR REPLACE INTO models VALUES (:name, :card)", rows)
+        for model in models:
+            row = model.name, json.dumps(asdict(model))
+            self._rows("INSERT OR REPLACE INTO models VALUES (?, ?)", row)
 
     def models(self) -> list[Model]:
         """Card of every model that was asked."""
@@ -286,9 +288,8 @@ class Store:
             costs = [card.cost(*row) for row in rows[[*counts]].itertuples(index=False)]
             other = rows[~np.isclose(rows["cost_usd"], costs, rtol=1e-9, atol=1e-15)]
             if len(other) and (models is None or card.name in models):
-                notes.append(
-                    f"costs of {len(other)} calls of {card.name} at other prices than its last card's"
-                )
+                calls = f"{len(other)} calls of {card.name}"
+                notes.append(f"costs of {calls} at other prices than its last card's")
         return notes
 
     def start_run(self, parameters: Parameters, budget_usd: float | None) -> int:
@@ -341,20 +342,16 @@ class Store:
         with closing(sqlite3.connect(":memory:")) as made:
             wanted = made.executescript(_SCHEMA).execute(_COLUMNS).fetchall()
         later = []
-        for table in dict.fromkeys(row[0] for row in wanted):
-            odd = []
-            for _, column, kind, filled, default in (row for row in wanted if row[0] == table):
-                if (table, column) in there:
-                    kinds = f"'{kind.lower()}'" if filled else f"'{kind.lower()}', 'null'"
-                    odd.append(f"typeof({column}) NOT IN ({kinds})")
-                elif default is not None:
-                    later.append(
-                        f"ALTER TABLE {table} ADD COLUMN {column} {kind} NOT NULL DEFAULT {default};"
-                    )
-                else:
-                    raise StoreError(f"{self.path}: damaged ({table} has no column {column}); {_RESTORE}")
-            if self._rows(f"SELECT 1 FROM {table} WHERE {' OR '.join(odd)} LIMIT 1"):
-                raise StoreError(f"{self.path}: damaged (a value in {table} is of a wrong type); {_RESTORE}")
+        for table, column, kind, filled, default in wanted:
+            if (table, column) in there:
+                kinds = f"'{kind.lower()}'" if filled else f"'{kind.lower()}', 'null'"
+                if self._rows(f"SELECT 1 FROM {table} WHERE typeof({column}) NOT IN ({kinds}) LIMIT 1"):
+                    why = f"a value in {table} is of a wrong type"
+                    raise StoreError(f"{self.path}: damaged ({why}); {_RESTORE}")
+            elif default is not None:
+                later.append(f"ALTER TABLE {table} ADD COLUMN {column} {kind} NOT NULL DEFAULT {default};")
+            else:
+                raise StoreError(f"{self.path}: damaged ({table} has no column {column}); {_RESTORE}")
         if later:
             version = f"PRAGMA user_version = {VERSION};"
             self._db.executescript("\n".join(["BEGIN IMMEDIATE;", *later, version, "COMMIT;"]))
@@ -377,12 +374,6 @@ class Store:
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._explained():
             return self._db.execute(sql, values).fetchall()
-
-    def _write_many(self, sql: str, rows: list[dict[str, Any]]) -> None:
-        """All rows in one transaction."""
-        with self._explained(), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(sql, rows)
 
     def _frame(self, sql: str) -> pd.DataFrame:
         with self._explained():

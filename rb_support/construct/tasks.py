@@ -50,6 +50,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from rb_support.answers import final_number
 from rb_support.catalog import DATASETS, dataset_of_task
@@ -61,7 +62,8 @@ _STOP = {"letter": ("\nQuestion:",), "number": ("\nQuestion:",), "judge": ()}
 """Where a model begins to invent the next question, by metric."""
 
 _TEXT, _TEXTS, _TABLES, _NUMBER = 'a text in "quotes"', "a list of texts", "a list of tables", "a number"
-_ITEMS = {_TEXTS: str, _TABLES: dict}
+_TYPES: dict[str, Any] = {_TEXT: str, _NUMBER: int, _TEXTS: list[str], _TABLES: list[dict[str, Any]]}
+_READ = {kind: TypeAdapter(made, config={"strict": True}) for kind, made in _TYPES.items()}
 _ENTRIES = dict.fromkeys(("task", "metric", "split", "intro"), _TEXT)
 _ENTRIES |= {"shots": _NUMBER, "examples": _TABLES, "rows": _TABLES}
 _DATA = files("rb_support.construct") / "data"
@@ -281,13 +283,11 @@ def _check(what: str, record: Mapping[str, Any], kinds: Mapping[str, str]) -> No
             known = ", ".join(sorted(kinds))
             raise TaskError(f"{what} '{name}' is unknown; known: {known}; rename or delete it")
         kind = kinds[name]
-        if kind in _ITEMS:
-            is_right = isinstance(value, list) and all(isinstance(item, _ITEMS[kind]) for item in value)
-        else:
-            is_right = isinstance(value, int if kind == _NUMBER else str)
-        if not is_right:
+        try:
+            _READ[kind].validate_python(value)
+        except ValidationError:
             remedy = f"write each as [[{name}]]" if kind == _TABLES else "write it as one"
-            raise TaskError(f"{what} '{name}': {value!r} is not {kind}; {remedy}")
+            raise TaskError(f"{what} '{name}': {value!r} is not {kind}; {remedy}") from None
 
 
 def _rows(record: Mapping[str, Any], key: str, metric: str) -> tuple[Row, ...]:
@@ -295,13 +295,12 @@ def _rows(record: Mapping[str, Any], key: str, metric: str) -> tuple[Row, ...]:
     for i, item in enumerate(record.get(key, []), start=1):
         try:
             _check("column", item, _COLUMNS)
-            texts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
-            row = Row(**{"question": "", **texts})
-            if fault := _fault(row, metric):
+            lists = {name: tuple(value) for name, value in item.items() if isinstance(value, list)}
+            rows.append(Row(**{"question": "", **item, **lists}))
+            if fault := _fault(rows[-1], metric):
                 raise TaskError(f"column {fault}")
         except TaskError as error:
             raise TaskError(f"{key.removesuffix('s')} {i}, {error}") from None
-        rows.append(row)
     return tuple(rows)
 
 

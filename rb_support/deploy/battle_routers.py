@@ -41,6 +41,8 @@ Indices = NDArray[np.int64]
 
 RIDGE = 1e-5
 """Penalty on squared ratings, as a share of the battles' weight, as `preference.sw.SWRanking` has it."""
+BATCH = 128
+"""Queries per block of a ranking; memory is about ``8 * BATCH * n_prompts`` bytes."""
 MOST = 25_000
 """Battles that a factorization is trained on, unless told otherwise."""
 
@@ -137,21 +139,15 @@ class SWRouter(BattleRouter):
 
     Parameters
     ----------
-    gamma : how much a similar battle counts more than a dissimilar one; the paper's is 10.
-    batch : queries per block; memory is about ``8 * batch * n_prompts`` bytes.
     seed : of the folds.
     """
-
-    def __init__(self, gamma: float = 10.0, *, batch: int = 128, seed: int = 0) -> None:
-        super().__init__(seed=seed)
-        self.gamma, self.batch = gamma, batch
 
     def ratings(self, X: ArrayLike) -> Array:
         """(n, names) ratings in log odds, mean 0."""
         queries = unit(np.asarray(X, dtype=np.float64))
         if not len(self._fights.row):  # one model alone
             return np.zeros((len(queries), len(self.names)))
-        blocks = np.split(queries, range(self.batch, len(queries), self.batch))
+        blocks = np.split(queries, range(BATCH, len(queries), BATCH))
         return np.concatenate([bradley_terry_batch(self._totals(block), RIDGE) for block in blocks])
 
     def _learn(self, vectors: Array, prompt: Indices, fights: Fights) -> None:
@@ -160,7 +156,7 @@ class SWRouter(BattleRouter):
         self.__dict__.pop("_wins", None)
 
     def _totals(self, queries: Array) -> Array:
-        sums = self._wins @ sw_weights(self._vectors @ queries.T, self.gamma)
+        sums = self._wins @ sw_weights(self._vectors @ queries.T)
         return np.asarray(sums.T.reshape(-1, len(self.names), len(self.names)))
 
     @cached_property

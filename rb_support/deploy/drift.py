@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Self
 
 import numpy as np
@@ -19,6 +21,7 @@ LEVEL = 0.01
 AXES = 16
 """Directions of the embeddings that are kept."""
 
+_SAID = tomllib.loads((files("rb_support.deploy") / "words.toml").read_text(encoding="utf-8"))["drift"]
 _MOST, _DRAWS = 1000, 999
 
 
@@ -46,19 +49,8 @@ class Drift:
         return self.chance <= LEVEL
 
     def __str__(self) -> str:
-        told = (
-            f"p = {self.chance:.3f} at level {LEVEL:g}, {self.held_out:,} held-out prompts; "
-            f"{self.far:.0%} lie farther out than 99% of those"
-        )
-        if self.differs:
-            return (
-                f"these {self.prompts:,} prompts are NOT like the held-out ones ({told}): what `fit` says to "
-                "expect need not hold for them. Ask the models some of them, and fit again"
-            )
-        return (
-            f"these {self.prompts:,} prompts cannot be told from the held-out ones ({told}). "
-            "The fewer there are, the more can have changed unseen"
-        )
+        numbers = _SAID["numbers"].format(level=LEVEL, **vars(self))
+        return _SAID["differs" if self.differs else "alike"].format(prompts=self.prompts, numbers=numbers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,9 +45,8 @@ class Ledger:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise ServeError(
-                f"{self.path} is in use by another server; give each a --ledger of its own"
-            ) from None
+            used = f"{self.path} is in use by another server; give each a --ledger of its own"
+            raise ServeError(used) from None
         try:
             self.usd = self._read()
             with written_whole(self.path) as part:

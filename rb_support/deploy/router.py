@@ -14,10 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from rb_support.cache import digest, written_whole
 from rb_support.deploy.battle_routers import BattleRouter, FactorizationRouter, SWRouter
@@ -137,19 +135,16 @@ class DeployedRouter:
         ValueError
             If none or several goals are given.
         """
-        goal = Goal(budget, quality, share)
-        rng = np.random.default_rng(seed)
-        return replace(
-            self, goal=goal, setting=calibrate(self.predicted, self.mean_cost, self.held_out, goal, rng=rng)
-        )
+        goal, rng = Goal(budget, quality, share), np.random.default_rng(seed)
+        setting = calibrate(self.predicted, self.mean_cost, self.held_out, goal, rng=rng)
+        return replace(self, goal=goal, setting=setting)
 
-    def route(self, prompts: Sequence[str], *, willingness_to_pay: float | None = None) -> pd.DataFrame:
+    def route(self, prompts: Sequence[str]) -> pd.DataFrame:
         """Which model each prompt goes to.
 
         Parameters
         ----------
         prompts : n texts.
-        willingness_to_pay : in place of the calibrated one, USD per unit of quality.
 
         Returns
         -------
@@ -158,25 +153,17 @@ class DeployedRouter:
         Raises
         ------
         ValueError
-            If the router was never calibrated and no willingness to pay is given.
+            If the router was never calibrated.
         """
-        if willingness_to_pay is None:
-            if self.setting is None:
-                raise ValueError("the router is not calibrated; give a budget, a quality or a share first")
-            willingness_to_pay = self.setting.willingness_to_pay
+        if self.setting is None:
+            raise ValueError("the router is not calibrated; give a budget, a quality or a share first")
+        columns = ["model", "predicted_quality", "expected_usd"]
         if not len(prompts):
-            return pd.DataFrame(columns=["model", "predicted_quality", "expected_usd"])
-        vectors = embed(list(prompts), self.embedding, progress=False)
-        predicted = self.predictor.predict(vectors)
-        calls = decide(predicted, self.mean_cost, willingness_to_pay)
-        rows = np.arange(len(calls))
-        return pd.DataFrame(
-            {
-                "model": np.array(self.models, dtype=object)[calls],
-                "predicted_quality": predicted[rows, calls],
-                "expected_usd": self.mean_cost[calls],
-            }
-        )
+            return pd.DataFrame(columns=columns)
+        predicted = self.predictor.predict(embed(list(prompts), self.embedding, progress=False))
+        calls = decide(predicted, self.mean_cost, self.setting.willingness_to_pay)
+        models, quality = np.array(self.models, dtype=object)[calls], predicted[np.arange(len(calls)), calls]
+        return pd.DataFrame(dict(zip(columns, (models, quality, self.mean_cost[calls]), strict=True)))
 
     def drift(self, prompts: Sequence[str], *, seed: int = 0) -> Drift:
         """Whether new prompts are like the held-out ones, that is, whether what to expect holds for them.
@@ -199,6 +186,8 @@ class DeployedRouter:
 
         The card goes last: it holds the others' sha256, so what was cut short is no router.
         """
+        import skops.io  # it imports all of scikit-learn, and PyTorch with it
+
         path = Path(folder)
         with written_whole(path / WEIGHTS) as part:
             held = {"predictor": self.predictor, "predicted": self.predicted}
@@ -321,9 +310,8 @@ def _refuse_useless(battles: Battles, table: PartialOutcomes, kind: Kind) -> Non
         raise ValueError(f"{kind} does not learn from battles; take sw or factorization")
     if not set(battles.models) & set(table.models):
         theirs, ours = (", ".join(names[:5]) for names in (battles.models, table.models))
-        raise TableError(
-            f"{battles.origin.name}: {theirs} fight, and none is of the table's {ours}; rename them"
-        )
+        name = battles.origin.name
+        raise TableError(f"{name}: {theirs} fight, and none is of the table's {ours}; rename them")
 
 
 def _digest(table: PartialOutcomes) -> str:
@@ -340,6 +328,9 @@ def load(folder: str | Path) -> DeployedRouter:
     RouterFileError
         If the folder holds none, a file is damaged, or the weights hold what no router of ours has.
     """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     path = Path(folder)
     remedy = "fit and save the router again"
     try:
@@ -361,18 +352,14 @@ def load(folder: str | Path) -> DeployedRouter:
     whole = shape == (len(held_out), len(models)) and held_out.models == models
     if not whole or type(held["predictor"]) is not MADE[card.kind]:
         raise RouterFileError(f"{path / CARD} and its files are of different routers; {remedy}")
+    told = {name: getattr(card, name) for name in ("kind", "embedding", "worth", "learnt", "goal", "setting")}
     return DeployedRouter(
-        kind=card.kind,
+        **told,
         predictor=held["predictor"],
-        embedding=card.embedding,
         models=models,
         mean_cost=np.array([*card.mean_usd_per_query.values()]),
         held_out=replace(held_out, origin=origin),
         predicted=held["predicted"],
         reference=Reference(held["center"], held["axes"], held["places"]),
-        worth=card.worth,
-        learnt=card.learnt,
         origin=origin,
-        goal=card.goal,
-        setting=card.setting,
     )

@@ -17,38 +17,31 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import numpy as np
+import prometheus_client as prometheus
 import uvicorn
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Summary,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram, Summary
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from rb_support.construct.client import Connection
 from rb_support.construct.plan import worst_usd
-from rb_support.construct.records import CallError, Model, Parameters, TryAgain
+from rb_support.construct.records import CallError, Model, Parameters, TryAgain, texts_of
 from rb_support.construct.run import SLACK, Budget, BudgetReached
 from rb_support.deploy.ledger import Ledger, ServeError
 from rb_support.deploy.router import DeployedRouter
@@ -56,60 +49,49 @@ from rb_support.embed import encoder
 from rb_support.outcomes.cells import TURN
 from rb_support.routers import decide
 
-_Kind = TypeVar("_Kind", Counter, Gauge, Histogram, Summary)
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _ROUTER = re.compile(r"router(?:-(0\.\d{1,3}|1(?:\.0{1,3})?))?")
 """Few goals can be named, as each is calibrated once and kept."""
 _BATCH = 64
 _CALLERS_FAULT = {400, 413, 415, 422}
-_SENT_ON = {
-    *("temperature", "top_p", "top_k", "min_p", "n", "stop", "seed", "presence_penalty", "logit_bias"),
-    *("frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs", "response_format", "user"),
-    *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity", "metadata", "stream"),
-}
-"""Fields that are sent on. Others could add to the bill what prompt and answer do not, and are refused."""
+_SENT_ON = frozenset(texts_of("requests.toml", "rb_support.deploy")["sent_on"])
 
 
 class _Metrics:
     """What the server counts."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = prometheus.CollectorRegistry()
+        ours: dict[str, Any] = {"namespace": "rb_router", "registry": self.registry}
+        self.calls = Counter("calls", "Calls sent to a model.", ["model"], **ours)
+        failed = "Calls without an answer, by what went wrong."
+        self.errors = Counter("errors", failed, ["model", "kind"], **ours)
+        self.fallbacks = Counter("fallbacks", "Requests handed on for want of an answer.", ["model"], **ours)
+        failed = "Requests answered with an error, by its status."
+        self.refused = Counter("refused", failed, ["status"], **ours)
+        self.usd = Counter("usd", "USD of calls since the server started.", ["model"], **ours)
+        self.latency = Histogram("latency_seconds", "Seconds of calls that were answered.", ["model"], **ours)
+        self.deciding = Summary("deciding_seconds", "Seconds to embed and decide a batch of prompts.", **ours)
+        self.decided = Counter("decided", "Prompts that were decided on.", **ours)
+        self.disconnects = Counter("disconnects", "Requests whose caller left before the end.", **ours)
+        self.in_flight = Gauge("in_flight", "Requests at work.", **ours)
+        self.spent = Gauge("spent_usd", "USD in the ledger, those of earlier runs included.", **ours)
+        self.budget = Gauge("budget_usd", "USD that the ledger may reach.", **ours)
 
-        def made(kind: type[_Kind], name: str, says: str, *labels: str) -> _Kind:
-            return kind(f"rb_router_{name}", says, labels, registry=self.registry)
 
-        self.calls = made(Counter, "calls", "Calls sent to a model.", "model")
-        self.errors = made(Counter, "errors", "Calls without an answer, by what went wrong.", "model", "kind")
-        self.fallbacks = made(Counter, "fallbacks", "Requests handed on for want of an answer.", "model")
-        self.refused = made(Counter, "refused", "Requests answered with an error, by its status.", "status")
-        self.usd = made(Counter, "usd", "USD of calls since the server started.", "model")
-        self.latency = made(Histogram, "latency_seconds", "Seconds of calls that were answered.", "model")
-        self.deciding = made(Summary, "deciding_seconds", "Seconds to embed and decide a batch of prompts.")
-        self.decided = made(Counter, "decided", "Prompts that were decided on.")
-        self.disconnects = made(Counter, "disconnects", "Requests whose caller left before the end.")
-        self.in_flight = made(Gauge, "in_flight", "Requests at work.")
-        self.spent = made(Gauge, "spent_usd", "USD in the ledger, those of earlier runs included.")
-        self.budget = made(Gauge, "budget_usd", "USD that the ledger may reach.")
-
-
-class _Refusal(Exception):
+class _Refusal(HTTPException):
     """An error in OpenAI's form."""
 
     def __init__(
         self, status: int, message: str, code: str | None = None, param: str | None = None, wait_s: float = 0
     ) -> None:
+        headers = {"retry-after": f"{wait_s:g}"} if wait_s else {}
+        if code == "insufficient_quota":
+            headers["x-should-retry"] = "false"  # the client would ask twice more
+        super().__init__(status, message, headers)
         kind = "invalid_request_error" if status < 429 else "server_error"
-        self.status, self.wait_s = status, wait_s
         kind = code or "rate_limit_exceeded" if status == 429 else kind
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-    def response(self) -> Response:
-        headers = {"retry-after": f"{self.wait_s:g}"} if self.wait_s else {}
-        if self.body["error"]["code"] == "insufficient_quota":
-            headers["x-should-retry"] = "false"  # the client would ask twice more
-        return JSONResponse(self.body, self.status, headers)
 
 
 class _Part(BaseModel):
@@ -134,6 +116,13 @@ class _Asked(BaseModel):
     n: Annotated[int, Field(ge=1, le=128)] = 1
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+
+    def shows(self, part: dict[str, Any]) -> bool:
+        """Whether the caller gets a part of the answer; usage that is not asked for is taken off."""
+        if self.stream and not (self.stream_options or {}).get("include_usage"):
+            part.pop("usage", None)
+            return bool(part["choices"])
+        return True
 
     def prompt(self) -> str:
         """What is routed by: the user's texts."""
@@ -201,16 +190,15 @@ class _Decisions:
         while self._waiting:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             prompts, shares, futures = zip(*batch, strict=True)
-            done = await asyncio.gather(
-                loop.run_in_executor(self._thread, self._decide, prompts, shares), return_exceptions=True
-            )
+            done = loop.run_in_executor(self._thread, self._decide, prompts, shares)
+            await asyncio.wait([done])
             for n, future in enumerate(futures):
                 if future.cancelled():
                     continue
-                if isinstance(done[0], BaseException):
-                    future.set_exception(done[0])
+                if error := done.exception():
+                    future.set_exception(error)
                 else:
-                    future.set_result(done[0][n])
+                    future.set_result(done.result()[n])
 
     def _decide(self, prompts: Sequence[str], shares: Sequence[str]) -> list[list[_Choice]]:
         began, router = time.perf_counter(), self._router
@@ -223,9 +211,9 @@ class _Decisions:
         score[np.arange(len(first)), first] = np.inf
         self._metrics.deciding.observe(time.perf_counter() - began)
         self._metrics.decided.inc(len(prompts))
-        named = list(zip(router.models, router.mean_cost.tolist(), strict=True))
+        usd = router.mean_cost.tolist()
         return [
-            [_Choice(named[j][0], float(row[j]), named[j][1]) for j in order]
+            [_Choice(router.models[j], float(row[j]), usd[j]) for j in order]
             for row, order in zip(predicted, np.argsort(-score, axis=1, kind="stable"), strict=True)
         ]
 
@@ -270,15 +258,13 @@ class Proxy:
         key: str = "",
     ) -> None:
         cards = {model.name: model for model in models}
-        absent = [name for name in router.models if name not in cards]
-        if absent:
-            raise ServeError(
-                f"no model card is named {absent[0]!r}, whom the router knows; write a [[model]]"
-            )
+        for name in router.models:
+            if name not in cards:
+                raise ServeError(f"no model card is named {name!r}, whom the router knows; write a [[model]]")
         if any(map(_ROUTER.fullmatch, cards)):
             raise ServeError("a model card is named as the router is; give it another name")
         self.router, self.cards, self.ledger, self.limits, self.key = router, cards, ledger, limits, key
-        self.fallback, self.free = fallback, limits.concurrency
+        self.fallback, self.work = fallback, asyncio.Semaphore(limits.concurrency)
         self.budget = Budget(budget_usd, sum(ledger.usd.values()))
         self.metrics = metrics = _Metrics()
         metrics.spent.set_function(lambda: self.budget.spent_usd)
@@ -291,23 +277,15 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of chat completions; a caller who leaves ends it."""
         try:
-            with self.metrics.in_flight.track_inprogress(), self._slot():
-                raw = await self._read(Request(scope, receive))
-                if not await _while_there(self._answer(raw, send), receive):
-                    raise ClientDisconnect
+            if self.work.locked():
+                raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
+            with self.metrics.in_flight.track_inprogress():
+                async with self.work:
+                    raw = await self._read(Request(scope, receive))
+                    if not await _while_there(self._answer(raw, scope, receive, send), receive):
+                        raise ClientDisconnect
         except ClientDisconnect:
             self.metrics.disconnects.inc()
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """One of the requests that may be at work at once."""
-        if not self.free:
-            raise _Refusal(503, "The server is overloaded; try again later.", "overloaded", wait_s=1)
-        self.free -= 1
-        try:
-            yield
-        finally:
-            self.free += 1
 
     async def _read(self, request: Request) -> bytes:
         """Body of a request that may be asked."""
@@ -330,17 +308,29 @@ class Proxy:
         if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
             raise _Refusal(401, "Incorrect API key provided.", "invalid_api_key")
 
-    async def _answer(self, raw: bytes, send: Send) -> None:
+    async def _answer(self, raw: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask the model that is chosen, and where it has no answer and that is wished, the next best."""
         asked, body, text = _parsed(raw)
         choices = await self._choices(asked)
         for choice, following in zip(choices, [*choices[1:], None], strict=True):
-            try:
-                return await self._ask(choice, asked, body, text, send)
-            except _Refusal:
-                if following is None or not self.fallback:
-                    raise
-                self.metrics.fallbacks.labels(choice.model).inc()
+            async with aclosing(self._texts(choice.model, asked, body, text)) as texts:
+                try:
+                    first = await anext(texts)
+                except _Refusal:
+                    if following is None or not self.fallback:
+                        raise
+                    self.metrics.fallbacks.labels(choice.model).inc()
+                    continue
+                headers = choice.headers() | {"cache-control": "no-cache"}
+                if asked.stream:
+                    events, kind = _events(first, texts), "text/event-stream"
+                    return await StreamingResponse(events, headers=headers, media_type=kind).stream_response(
+                        self._in_time(send)
+                    )
+                async for _ in texts:
+                    pass  # to its end, where its cost is settled
+            response = Response(first, headers=headers, media_type="application/json")
+            return await response(scope, receive, self._in_time(send))
 
     async def _choices(self, asked: _Asked) -> list[_Choice]:
         if asked.model in self.cards:
@@ -355,14 +345,16 @@ class Proxy:
             raise _Refusal(400, "No text of a user to route by.", param="messages")
         return await self.decisions(prompt, share)
 
-    async def _ask(self, choice: _Choice, asked: _Asked, body: dict[str, Any], text: str, send: Send) -> None:
-        """Ask one model within the budget, and hand its answer on as it comes.
+    async def _texts(
+        self, name: str, asked: _Asked, body: dict[str, Any], text: str
+    ) -> AsyncGenerator[str, None]:
+        """Ask one model within the budget; its answer as JSON, whole or in pieces, and why it broke off.
 
         Raises
         ------
         _Refusal : if there is no answer, and nothing of one was handed on.
         """
-        name, card, connection = choice.model, self.cards[choice.model], self.connections[choice.model]
+        card, connection = self.cards[name], self.connections[name]
         limit = asked.max_completion_tokens or asked.max_tokens or self.limits.max_tokens
         body = body | {"max_completion_tokens" if card.max_completion_tokens else "max_tokens": limit}
         if asked.stream:
@@ -372,7 +364,7 @@ class Proxy:
         # No tokenizer makes more than one token of a byte, and the body is longer than its texts.
         messages = (("", text), *[("", "")] * (len(asked.messages) - 1))
         most = worst_usd(card, messages, Parameters(limit * asked.n))
-        answer, failed = _Answer(send, asked, choice, connection), None
+        told, begun, last = None, False, "[DONE]"
         async with self.slots[name]:
             if name in self.dearer:
                 raise _Refusal(502, f"{name}: its endpoint bills more than it may; it is asked no more")
@@ -388,31 +380,40 @@ class Proxy:
                 self.metrics.calls.labels(name).inc()
                 async with aclosing(connection.forward(body)) as parts:
                     async for part in parts:
-                        await self._in_time(answer.hand_on(part))
-                spent = most if answer.usd is None else answer.usd
+                        usd = connection.usd(part.get("usage"))
+                        told = told if usd is None else usd
+                        if asked.shows(part):
+                            begun = True
+                            yield connection.without_key(json.dumps(part | {"model": name}))
+                spent = most if told is None else told
                 self.metrics.latency.labels(name).observe(time.perf_counter() - began)
                 if spent > most + SLACK and self.budget.limit_usd is not None:
                     self.dearer.add(name)
             except (TryAgain, CallError) as error:
-                spent = most if error.billed or answer.begun else 0.0
+                spent = most if error.billed or begun else 0.0
                 failed, kind = _refusal(error, name)
                 self.metrics.errors.labels(name, kind).inc()
-                if not answer.begun:
+                if not begun:
                     raise failed from None
+                last = connection.without_key(json.dumps(failed.body))
             finally:
                 self.metrics.usd.labels(name).inc(spent)
                 self.budget.settle(most, spent)
                 if spent != most:
                     self.ledger.add(name, spent - most)
-        await self._in_time(answer.end(failed))
+        yield last
 
-    async def _in_time(self, sending: Awaitable[None]) -> None:
-        """Send to a caller, who counts as gone if he takes nothing for as long as a model may take."""
-        try:
-            async with asyncio.timeout(self.limits.timeout_s):
-                await sending
-        except TimeoutError:
-            raise ClientDisconnect from None
+    def _in_time(self, send: Send) -> Send:
+        """Sends to a caller, who counts as gone if he takes nothing for as long as a model may take."""
+
+        async def sending(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self.limits.timeout_s):
+                    await send(message)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+        return sending
 
     # The other endpoints
 
@@ -430,21 +431,22 @@ class Proxy:
 
     async def counted(self, request: Request) -> Response:
         """Counts in Prometheus' form."""
-        return Response(generate_latest(self.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+        counts = prometheus.generate_latest(self.metrics.registry)
+        return Response(counts, headers={"content-type": prometheus.CONTENT_TYPE_LATEST})
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """Errors, those of routes too, in OpenAI's form."""
-        if isinstance(error, HTTPException):
+        if not isinstance(error, HTTPException):
+            error = _Refusal(500, "The server had an error while processing your request.")
+        elif not isinstance(error, _Refusal):
             asked = f"{request.method} {request.url.path}"
             told = {
                 404: (f"Unknown request URL: {asked}. Please check the URL for typos.", "unknown_url"),
                 405: (f"Not allowed to {asked}.", "method_not_supported"),
             }
             error = _Refusal(error.status_code, *told.get(error.status_code, (error.detail,)))
-        elif not isinstance(error, _Refusal):
-            error = _Refusal(500, "The server had an error while processing your request.")
-        self.metrics.refused.labels(error.status).inc()
-        return error.response()
+        self.metrics.refused.labels(error.status_code).inc()
+        return JSONResponse(error.body, error.status_code, error.headers)
 
     async def close(self) -> None:
         """Leave ledger, thread and connections."""
@@ -454,60 +456,11 @@ class Proxy:
         self.ledger.close()
 
 
-@dataclass
-class _Answer:
-    """An answer on its way to the caller: whole, or in pieces.
-
-    Attributes
-    ----------
-    begun : whether the caller has got any of it.
-    usd : what it cost, if it tells.
-    whole : its text, if it does not come in pieces.
-    """
-
-    send: Send
-    asked: _Asked
-    choice: _Choice
-    connection: Connection
-    begun: bool = False
-    usd: float | None = None
-    whole: str = ""
-
-    async def hand_on(self, part: dict[str, Any]) -> None:
-        """Take an answer, or send the next piece of one, in the name of the model that says it."""
-        part["model"] = self.choice.model
-        usd = self.connection.usd(part.get("usage"))
-        self.usd = self.usd if usd is None else usd
-        if not self.asked.stream:
-            self.whole = json.dumps(part)
-            return
-        if not (self.asked.stream_options or {}).get("include_usage"):
-            part.pop("usage", None)
-            if not part["choices"]:
-                return
-        await self._piece(json.dumps(part))
-
-    async def end(self, failed: _Refusal | None) -> None:
-        """Send what is whole, or say that all pieces are there, or what went wrong in the midst of them."""
-        if self.asked.stream:
-            await self._piece("[DONE]" if failed is None else json.dumps(failed.body))
-            await self.send({"type": "http.response.body"})
-        else:
-            body = self.connection.without_key(self.whole).encode()
-            await self._begin("application/json", {"content-length": str(len(body))})
-            await self.send({"type": "http.response.body", "body": body})
-
-    async def _piece(self, text: str) -> None:
-        if not self.begun:
-            self.begun = True
-            await self._begin("text/event-stream; charset=utf-8", {})
-        body = f"data: {self.connection.without_key(text)}\n\n".encode()
-        await self.send({"type": "http.response.body", "body": body, "more_body": True})
-
-    async def _begin(self, kind: str, more: dict[str, str]) -> None:
-        headers = self.choice.headers() | {"content-type": kind, "cache-control": "no-cache"} | more
-        coded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": 200, "headers": coded})
+async def _events(first: str, texts: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """Server-sent events of these texts."""
+    yield f"data: {first}\n\n"
+    async for text in texts:
+        yield f"data: {text}\n\n"
 
 
 def _parsed(raw: bytes) -> tuple[_Asked, dict[str, Any], str]:
@@ -556,10 +509,7 @@ async def _while_there(work: Awaitable[None], receive: Receive) -> bool:
         left.cancel()
         task.cancel()  # what is done stays so
         await asyncio.wait({task, left})
-    if task.cancelled():
-        return False
-    task.result()
-    return True
+    return not task.cancelled() and task.result() is None
 
 
 def application(proxy: Proxy, host: str = "127.0.0.1") -> Starlette:
@@ -578,7 +528,7 @@ def application(proxy: Proxy, host: str = "127.0.0.1") -> Starlette:
             Route("/metrics", proxy.counted),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)] if host in LOOPBACK else [],
-        exception_handlers=dict.fromkeys((HTTPException, _Refusal, Exception), proxy.refused),
+        exception_handlers=dict.fromkeys((HTTPException, Exception), proxy.refused),
         lifespan=lifespan,
     )
 

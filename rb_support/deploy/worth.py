@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from rb_support.stats import System, bootstrap_honest_aiq, honest_aiqs, simultan
 Array = NDArray[np.float64]
 Finding = Literal["leads", "no lead shown", "behind zero", "knows nothing"]
 
+_SAID = tomllib.loads((files("rb_support.deploy") / "words.toml").read_text(encoding="utf-8"))["worth"]
 _PLACEBOS = 24
 _DRAWS = 500
 
@@ -52,19 +55,7 @@ class Worth:
         return "leads" if self.low > 0 and self.lead > self.placebo_high else "no lead shown"
 
     def __str__(self) -> str:
-        if self.knows_nothing:
-            return (
-                "no router is worth it here: nothing was learnt, these prompts do not tell one model from "
-                "another, so all go to the same one"
-            )
-        numbers = (
-            f"lead {self.lead:+.4f} [{self.low:+.4f}, {self.high:+.4f}] in honest AIQ on {self.rows:,} "
-            f"held-out rows; luck alone reaches {self.placebo_high:+.4f}"
-        )
-        if self.finding == "leads":
-            return f"the router is worth it: over all budgets it leads fixed mixtures of models ({numbers})"
-        does = "does better" if self.finding == "behind zero" else "does as well, as far as these rows tell"
-        return f"no router is worth it here: a fixed mixture of models {does} ({numbers})"
+        return _SAID[self.finding].format(numbers=_SAID["numbers"].format(**vars(self)))
 
 
 def worth(
@@ -91,17 +82,9 @@ def worth(
     rival = max(zeros, key=lambda name: areas[name])
     lead = areas["router"] - areas[rival]
     ((low, high),) = simultaneous([lead], samples[["router"]].sub(samples[rival], axis=0)).tolist()
-    leads = [] if not blind else [lead]
+    leads = [lead] if blind else []
     for _ in range(0 if blind else _PLACEBOS):
         placed = honest_aiqs({"router": follow(dealt_out(predicted, rng))} | zeros, n, rng=rng, halvings=8)
         leads.append(placed.pop("router") - max(placed.values()))
-    return Worth(
-        aiq=areas["router"],
-        zero=areas[rival],
-        lead=lead,
-        low=low,
-        high=high,
-        placebo_high=float(np.quantile(leads, 0.975)),
-        rows=n,
-        knows_nothing=blind,
-    )
+    placebo_high = float(np.quantile(leads, 0.975))
+    return Worth(areas["router"], areas[rival], lead, low, high, placebo_high, rows=n, knows_nothing=blind)
