@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ class Steps:
         each = np.ones(len(self.base)) if weights is None else np.asarray(weights, dtype=float)
         return self.on_each(each[None])[0]
 
-    def on_each(self, weights: Array) -> Array:
+    def on_each(self, weights: NDArray[Any]) -> Array:
         """The points under each of several weights (w, n), (w, k + 1, 2)."""
         share = weights / weights.sum(axis=1, keepdims=True)
         moved, start = share[:, self.query], share @ self.base
@@ -111,7 +111,7 @@ def joined(systems: Iterable[System]) -> System:
     return lambda weights: np.vstack([part(weights) for part in parts])
 
 
-def on_each(system: System, weights: Array) -> Array:
+def on_each(system: System, weights: NDArray[Any]) -> Array:
     """A system's points under each of several query weights (w, n), (w, k, 2)."""
     if isinstance(system, Steps):
         return system.on_each(weights)

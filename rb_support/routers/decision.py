@@ -247,5 +247,6 @@ def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indic
         steps = enumerate(climb(costs[some], quality[some], start[some], size))
         parts += [(turn, rows + first, *step) for turn, (rows, *step) in steps]
     parts.sort(key=itemgetter(0))  # round after round, as if all had climbed together
-    _, query, before, model, breakpoint = zip(*parts, strict=True)
-    return tuple(np.concatenate(part) for part in (query, before, model, breakpoint))
+    _, *columns = zip(*parts, strict=True)
+    query, before, model, breakpoint = (np.concatenate(column) for column in columns)
+    return query, before, model, breakpoint
