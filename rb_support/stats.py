@@ -34,15 +34,32 @@ SAME_PRICE = 1e-9
 """Prices closer than this share of their size are one: they differ by rounding only."""
 
 
-def mean_points(cost: Array, quality: Array) -> System:
+@dataclass(frozen=True, eq=False)
+class Means:
     """System whose k points are weighted means over queries of (n, k) costs (USD) and qualities."""
 
-    def points(weights: ArrayLike | None = None) -> Array:
-        counts = np.ones(len(cost)) if weights is None else np.asarray(weights)
-        share = counts / np.sum(counts)
-        return np.column_stack([share @ cost, share @ quality])
+    cost: Array
+    quality: Array
 
-    return points
+    def __call__(self, weights: ArrayLike | None = None) -> Array:
+        """Mean costs and qualities, (k, 2)."""
+        counts = np.ones(len(self.cost)) if weights is None else np.asarray(weights)
+        share = counts / np.sum(counts)
+        return np.column_stack([share @ self.cost, share @ self.quality])
+
+    def on_each(self, weights: NDArray[Any]) -> Array:
+        """The points under each of several weights (w, n), (w, k, 2)."""
+        share = weights / weights.sum(axis=1, keepdims=True)
+        return np.stack([share @ self.cost, share @ self.quality], axis=-1)
+
+    def on_blocks(self, block: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """Some of the points on each block of queries, (blocks, rows, 2); see `Steps.on_blocks`."""
+        member = np.arange(block.max() + 1)[:, None] == block
+        return Means(self.cost[:, rows], self.quality[:, rows]).on_each(member)
+
+
+mean_points = Means
+"""The same, by what it makes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +125,15 @@ class Steps:
 def joined(systems: Iterable[System]) -> System:
     """One system that has the points of several: what a deployer with all of them to choose from can do."""
     parts = list(systems)
+    means = [part for part in parts if isinstance(part, Means)]
+    if len(means) == len(parts):
+        return Means(*(np.hstack([getattr(part, side) for part in means]) for side in ("cost", "quality")))
     return lambda weights: np.vstack([part(weights) for part in parts])
 
 
 def on_each(system: System, weights: NDArray[Any]) -> Array:
     """A system's points under each of several query weights (w, n), (w, k, 2)."""
-    if isinstance(system, Steps):
+    if isinstance(system, Means | Steps):
         return system.on_each(weights)
     return np.stack([system(each) for each in weights])
 
@@ -314,7 +334,7 @@ class Turns(NamedTuple):
 
     def totals(self, system: System, rows: NDArray[np.intp]) -> Array:
         """Some of a system's points on each block, (blocks, rows, 2); rows rise."""
-        if isinstance(system, Steps):
+        if isinstance(system, Means | Steps):
             return system.on_blocks(self.block, rows)
         return np.stack([system(self.block == part)[rows] for part in range(self.pays.shape[1])])
 
