@@ -212,7 +212,8 @@ def climb(
         better, extra = exceeds(quality, had, size), cost - spent
         with np.errstate(divide="ignore", invalid="ignore"):
             price = np.where(better & (extra >= 0), extra / (quality - had), np.inf)
-        following = price.argmin(axis=1)
+        # Of equal prices the furthest, as points on a straight edge are no vertices.
+        following = np.where(price == price.min(axis=1, keepdims=True), quality, -np.inf).argmax(axis=1)
         # Prices rise; where rounding says otherwise they are one.
         reached = np.maximum(reached, price[place, following])
         going = np.isfinite(reached)
@@ -242,13 +243,15 @@ def chosen_together(points: Points, c_min: Points) -> Indices:
     late = exceeds(cost[np.arange(len(cost)), start], c_min)
     # The corner of Figure 2, from which a late starter climbs, is the last column.
     cost, quality = np.column_stack([cost, c_min]), np.column_stack([quality, np.zeros(len(cost))])
-    rows = [np.where(late, len(columns), start)]
+    corner = len(columns)
+    rows = [np.where(late, corner, start)]
     for going, _, after, _ in climb(cost, quality, rows[0], float(np.abs(quality).max())):
         rows.append(rows[-1].copy())
         rows[-1][going] = after
-    first = rows[min(1, len(rows) - 1)]
-    rows[0] = np.where(late, np.where(first == len(columns), start, first), start)
-    return np.asarray(columns[np.stack(rows, axis=1)])
+    table = np.stack(rows, axis=1)
+    first = table[:, min(1, table.shape[1] - 1)]
+    first = np.where(first == corner, start, first)  # where nothing is worth more than nothing
+    return np.asarray(columns[np.where(table == corner, first[:, None], table)])
 
 
 def _above_common_chords(points: Points) -> Indices:

@@ -91,15 +91,16 @@ class Steps:
 
     def on_each(self, weights: NDArray[Any]) -> Array:
         """The points under each of several weights (w, n), (w, k + 1, 2)."""
-        share = weights / weights.sum(axis=1, keepdims=True)
-        moved, start = share[:, self.query], share @ self.base
+        total = weights.sum(axis=1, keepdims=True)
+        moved, start = weights[:, self.query], weights @ self.base / total
         # Each side by itself, so that sums run along memory.
-        points = np.empty((2, len(share), len(self.first) + 1))
+        points = np.empty((2, len(weights), len(self.first) + 1))
         for side, each in enumerate(points):
             each[:, 0] = start[:, side]
             if len(self.first):
-                total = np.cumsum(moved * self.change[:, side], axis=1)
-                each[:, 1:] = start[:, [side]] + total[:, np.append(self.first[1:], len(self.query)) - 1]
+                steps = np.cumsum(moved * self.change[:, side], axis=1)
+                last = np.append(self.first[1:], len(self.query)) - 1
+                each[:, 1:] = start[:, [side]] + steps[:, last] / total
         # Summed zero-cost moves may leave -1e-19 where nothing is spent.
         return np.moveaxis(np.maximum(points, 0.0, out=points), 0, -1)
 
