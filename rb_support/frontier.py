@@ -400,14 +400,9 @@ class Curve:
         high = float(self.points[:, 0].max()) if c_max is None else float(c_max)
         if not high >= low:
             raise ValueError(f"the cost domain is empty: c_min {low:g} > c_max {high:g}")
-        vertices = self._extended(low)
         if not exceeds(high, low):
             return float(self.at(high))
-        inner = vertices[(vertices[:, 0] > low) & (vertices[:, 0] < high)]
-        xs = np.concatenate([[low], inner[:, 0], [high]])
-        ys = np.interp(xs, vertices[:, 0], vertices[:, 1])
-        # Lengths are taken as shares of the domain, so that the unit of cost cancels before it can underflow.
-        return float(np.sum((ys[1:] + ys[:-1]) / 2 * (np.diff(xs) / (high - low))))
+        return float(priced(self._extended(low), low, high))
 
     def _extended(self, c_min: float | None) -> Points:
         vertices = self.hull()
