@@ -11,6 +11,7 @@ the hull's points on some queries and pays for them on others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,12 +19,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Points = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 ROUNDING = 1e-12
 """Share of the values' size below which a gap is what rounding left of none."""
 
 STRIDE = 12
 """Of many points, every so many-th makes a first hull that most others lie below."""
+
+MANY = 8 * STRIDE
+"""Points above which such a first hull is made."""
 
 
 class Part(NamedTuple):
@@ -105,7 +110,7 @@ def hull_indices(points: ArrayLike) -> NDArray[np.intp]:
     better = exceeds(quality[order], rising, np.abs(quality).max())
     pareto = order[better]  # better than all that is as cheap or cheaper
     pareto = pareto[np.append(exceeds(cost[pareto[1:]], cost[pareto[:-1]]), True)]
-    if len(pareto) > 8 * STRIDE:  # what lies below the hull of a few of them is no vertex
+    if len(pareto) > MANY:  # what lies below the hull of a few of them is no vertex
         few = _corners(cost, quality, np.append(pareto[:-1:STRIDE], pareto[-1]))
         level = np.interp(cost[pareto], cost[few], quality[few])
         pareto = pareto[~exceeds(level, quality[pareto], np.abs(quality).max())]
@@ -177,6 +182,94 @@ def chosen(points: ArrayLike, c_min: float | None = None) -> NDArray[np.intp]:
         return rows
     extended = hull_indices(np.vstack([[c_min, 0.0], array])) - 1
     return extended[1:] if len(extended) > 1 else rows
+
+
+def cheapest(cost: Points, quality: Points) -> Indices:
+    """Cheapest of k points in each row of (n, k); of equally cheap ones the best, then the first."""
+    cheap = ~exceeds(cost, cost.min(axis=1, keepdims=True))
+    return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
+
+
+def climb(
+    cost: Points, quality: Points, start: Indices, size: float
+) -> Iterator[tuple[Indices, Indices, Indices, Points]]:
+    """Walk n sets of points up their hulls together, a vertex at a time.
+
+    Parameters
+    ----------
+    cost, quality : (n, k) points of every set.
+    start : (n,) column of the first vertex, the `cheapest`.
+    size : of the qualities, below which gaps are rounding (see `exceeds`).
+
+    Yields
+    ------
+    rows that go on, the columns left and reached, and the price of it: cost per quality, which never falls.
+    """
+    rows, current, reached = np.arange(len(start)), start, np.zeros(len(start))
+    while len(rows):
+        place = np.arange(len(rows))
+        had, spent = quality[place, current][:, None], cost[place, current][:, None]
+        better, extra = exceeds(quality, had, size), cost - spent
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = np.where(better & (extra >= 0), extra / (quality - had), np.inf)
+        # Of equal prices the furthest, as points on a straight edge are no vertices.
+        following = np.where(price == price.min(axis=1, keepdims=True), quality, -np.inf).argmax(axis=1)
+        # Prices rise; where rounding says otherwise they are one.
+        reached = np.maximum(reached, price[place, following])
+        going = np.isfinite(reached)
+        if not going.all():
+            rows, current, following, reached = (each[going] for each in (rows, current, following, reached))
+            cost, quality = cost[going], quality[going]
+        yield rows, current, following, reached
+        current = following
+
+
+def chosen_together(points: Points, c_min: Points) -> Indices:
+    """`chosen` of n sets of points that measure the same k policies, such as resamples.
+
+    Parameters
+    ----------
+    points : (n, k, 2) of (cost, quality).
+    c_min : (n,) left end of each cost domain.
+
+    Returns
+    -------
+    (n, most) rows by rising cost; where a set has fewer than the most its last one stands there again, which
+    adds no area.
+    """
+    columns = _above_common_chords(points)
+    cost, quality = points[:, columns, 0], points[:, columns, 1]
+    start = cheapest(cost, quality)
+    late = exceeds(cost[np.arange(len(cost)), start], c_min)
+    # The corner of Figure 2, from which a late starter climbs, is the last column.
+    cost, quality = np.column_stack([cost, c_min]), np.column_stack([quality, np.zeros(len(cost))])
+    corner = len(columns)
+    rows = [np.where(late, corner, start)]
+    for going, _, after, _ in climb(cost, quality, rows[0], float(np.abs(quality).max())):
+        rows.append(rows[-1].copy())
+        rows[-1][going] = after
+    table = np.stack(rows, axis=1)
+    first = table[:, min(1, table.shape[1] - 1)]
+    first = np.where(first == corner, start, first)  # where nothing is worth more than nothing
+    return np.asarray(columns[np.where(table == corner, first[:, None], table)])
+
+
+def _above_common_chords(points: Points) -> Indices:
+    """Of the k policies of (n, k, 2) points those that may be a vertex somewhere; of few policies all.
+
+    The vertices of the mean points' hull span chords in every set: what lies below them is no vertex there.
+    """
+    middle = points.mean(axis=0)
+    if len(middle) <= MANY or len(corners := hull_indices(middle)) < 2:
+        return np.arange(len(middle))
+    right = np.clip(np.searchsorted(middle[corners, 0], middle[:, 0]), 1, len(corners) - 1)
+    cost, quality = points[..., 0], points[..., 1]
+    (c0, q0), (c1, q1) = ((cost[:, corners[side]], quality[:, corners[side]]) for side in (right - 1, right))
+    rounding = ROUNDING * np.abs(quality).max()
+    under = (cost >= c0) & (cost <= c1)
+    under &= (quality - q0 + rounding) * (c1 - c0) < (q1 - q0) * (cost - c0)
+    under |= (cost >= c1) & (quality < q1 - rounding)
+    return np.flatnonzero(~under.all(axis=0))
 
 
 def priced(points: ArrayLike, c_min: ArrayLike, c_max: ArrayLike) -> NDArray[np.float64]:
@@ -307,14 +400,9 @@ class Curve:
         high = float(self.points[:, 0].max()) if c_max is None else float(c_max)
         if not high >= low:
             raise ValueError(f"the cost domain is empty: c_min {low:g} > c_max {high:g}")
-        vertices = self._extended(low)
         if not exceeds(high, low):
             return float(self.at(high))
-        inner = vertices[(vertices[:, 0] > low) & (vertices[:, 0] < high)]
-        xs = np.concatenate([[low], inner[:, 0], [high]])
-        ys = np.interp(xs, vertices[:, 0], vertices[:, 1])
-        # Lengths are taken as shares of the domain, so that the unit of cost cancels before it can underflow.
-        return float(np.sum((ys[1:] + ys[:-1]) / 2 * (np.diff(xs) / (high - low))))
+        return float(priced(self._extended(low), low, high))
 
     def _extended(self, c_min: float | None) -> Points:
         vertices = self.hull()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import Part, aiq, chosen, exceeds, priced, shared_domain
+from rb_support.frontier import Part, chosen_together, exceeds, priced
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -27,19 +27,39 @@ HALVINGS = 16
 BLOCKS = 128
 """More queries than these are halved and resampled in so many random blocks of equal size."""
 
+TOGETHER = 1 << 15
+"""Weights of queries that systems are asked with at once, so that memory does not grow with the resamples."""
+
 SAME_PRICE = 1e-9
 """Prices closer than this share of their size are one: they differ by rounding only."""
 
 
-def mean_points(cost: Array, quality: Array) -> System:
+@dataclass(frozen=True, eq=False)
+class Means:
     """System whose k points are weighted means over queries of (n, k) costs (USD) and qualities."""
 
-    def points(weights: ArrayLike | None = None) -> Array:
-        counts = np.ones(len(cost)) if weights is None else np.asarray(weights)
-        share = counts / np.sum(counts)
-        return np.column_stack([share @ cost, share @ quality])
+    cost: Array
+    quality: Array
 
-    return points
+    def __call__(self, weights: ArrayLike | None = None) -> Array:
+        """Mean costs and qualities, (k, 2)."""
+        counts = np.ones(len(self.cost)) if weights is None else np.asarray(weights)
+        share = counts / np.sum(counts)
+        return np.column_stack([share @ self.cost, share @ self.quality])
+
+    def on_each(self, weights: NDArray[Any]) -> Array:
+        """The points under each of several weights (w, n), (w, k, 2)."""
+        share = weights / weights.sum(axis=1, keepdims=True)
+        return np.stack([share @ self.cost, share @ self.quality], axis=-1)
+
+    def on_blocks(self, block: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        """Some of the points on each block of queries, (blocks, rows, 2); see `Steps.on_blocks`."""
+        member = np.arange(block.max() + 1)[:, None] == block
+        return Means(self.cost[:, rows], self.quality[:, rows]).on_each(member)
+
+
+mean_points = Means
+"""The same, by what it makes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +86,23 @@ class Steps:
 
     def __call__(self, weights: ArrayLike | None = None) -> Array:
         """Mean costs and qualities, (k + 1, 2): before the first of the distinct prices and after each."""
-        if weights is None:
-            start, events = self.base.mean(axis=0), self.change / len(self.base)
-        else:
-            share = np.asarray(weights, dtype=float) / np.sum(weights)
-            start, events = share @ self.base, self.change * share[self.query, None]
-        if len(self.first) == 0:
-            return np.asarray(start[None])
-        steps = np.add.reduceat(events, self.first, axis=0)
+        each = np.ones(len(self.base)) if weights is None else np.asarray(weights, dtype=float)
+        return self.on_each(each[None])[0]
+
+    def on_each(self, weights: NDArray[Any]) -> Array:
+        """The points under each of several weights (w, n), (w, k + 1, 2)."""
+        total = weights.sum(axis=1, keepdims=True)
+        moved, start = weights[:, self.query], weights @ self.base / total
+        # Each side by itself, so that sums run along memory.
+        points = np.empty((2, len(weights), len(self.first) + 1))
+        for side, each in enumerate(points):
+            each[:, 0] = start[:, side]
+            if len(self.first):
+                steps = np.cumsum(moved * self.change[:, side], axis=1)
+                last = np.append(self.first[1:], len(self.query)) - 1
+                each[:, 1:] = start[:, [side]] + steps[:, last] / total
         # Summed zero-cost moves may leave -1e-19 where nothing is spent.
-        return np.maximum(np.vstack([start, start + np.cumsum(steps, axis=0)]), 0.0)
+        return np.moveaxis(np.maximum(points, 0.0, out=points), 0, -1)
 
     def on_blocks(self, block: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
         """Some of the points on each block of queries, (blocks, rows, 2), in one pass over the changes.
@@ -99,7 +126,17 @@ class Steps:
 def joined(systems: Iterable[System]) -> System:
     """One system that has the points of several: what a deployer with all of them to choose from can do."""
     parts = list(systems)
+    means = [part for part in parts if isinstance(part, Means)]
+    if len(means) == len(parts):
+        return Means(*(np.hstack([getattr(part, side) for part in means]) for side in ("cost", "quality")))
     return lambda weights: np.vstack([part(weights) for part in parts])
+
+
+def on_each(system: System, weights: NDArray[Any]) -> Array:
+    """A system's points under each of several query weights (w, n), (w, k, 2)."""
+    if isinstance(system, Means | Steps):
+        return system.on_each(weights)
+    return np.stack([system(each) for each in weights])
 
 
 def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dict[str, float]:
@@ -112,9 +149,22 @@ def aiqs(systems: Mapping[str, System], weights: ArrayLike | None = None) -> dic
     systems : name -> points (k, 2) as a function of query weights.
     weights : (n,) weight of each query; equal if None.
     """
-    points = {name: system(weights) for name, system in systems.items()}
-    domain = shared_domain(*points.values())
-    return {name: aiq(values, *domain) for name, values in points.items()}
+    (areas,) = _areas({name: system(weights)[None] for name, system in systems.items()})
+    return dict(zip(systems, areas.tolist(), strict=True))
+
+
+def _areas(points: Mapping[str, Array]) -> Array:
+    """AIQ (w, systems) of points (w, k, 2), on each domain that the systems share."""
+    costs = [each[..., 0] for each in points.values()]
+    low = np.min([each.min(axis=1) for each in costs], axis=0)
+    high = np.max([each.max(axis=1) for each in costs], axis=0)
+    mixed = [_taken(each, chosen_together(each, low)) for each in points.values()]
+    return np.stack([priced(each, low, high) for each in mixed], axis=-1)
+
+
+def _taken(points: Array, rows: NDArray[np.intp]) -> Array:
+    """Rows (w, r) of points (w, k, 2), (w, r, 2)."""
+    return np.take_along_axis(points, rows[..., None], axis=1)
 
 
 def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -123,9 +173,9 @@ def bootstrap_weights(n: int, draws: int, rng: np.random.Generator) -> NDArray[n
 
 
 def streamed_weights(n: int, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """The rows of `bootstrap_weights`, (n,) counts one after the other, of which memory holds one."""
-    share = np.full(n, 1 / n)
-    return (rng.multinomial(n, share) for _ in range(draws))
+    """The rows of `bootstrap_weights`, some (w, n) counts after the other, of which memory holds one lot."""
+    most = max(1, TOGETHER // n)
+    return (bootstrap_weights(n, min(most, draws - done), rng) for done in range(0, draws, most))
 
 
 def bootstrap_aiq(
@@ -148,8 +198,11 @@ def bootstrap_aiq(
     estimates : name -> AIQ on the queries as they are.
     samples : (draws, systems) AIQ on each resample, a column per system.
     """
-    samples = [aiqs(systems, weights) for weights in streamed_weights(n, draws, rng)]
-    return aiqs(systems), pd.DataFrame(samples, columns=list(systems))
+    samples = [
+        _areas({name: on_each(system, weights) for name, system in systems.items()})
+        for weights in streamed_weights(n, draws, rng)
+    ]
+    return aiqs(systems), pd.DataFrame(np.concatenate(samples), columns=list(systems))
 
 
 def honest_aiqs(
@@ -169,14 +222,7 @@ def honest_aiqs(
     halvings : how many; fewer leave more of a split's luck in.
     """
     parts = turns(n, rng, halvings)
-    rows = _hulls(systems, parts, systems)
-    paying = parts.pays[:, parts.block].astype(float)
-    points = {}
-    for name, system in systems.items():
-        most = max(map(len, rows[name]))  # a row that stands there twice adds no area
-        even = [np.pad(each, (most - len(each), 0), mode="edge") for each in rows[name]]
-        points[name] = np.array([system(weights)[each] for weights, each in zip(paying, even, strict=True)])
-    areas = np.average(_priced_together(points, systems), axis=0, weights=paying.sum(axis=1))
+    (areas,) = honest_draws(systems, parts, np.ones((1, len(parts.sizes))))
     return dict(zip(systems, areas.tolist(), strict=True))
 
 
@@ -213,17 +259,18 @@ def honest_draws(
     (draws, systems) areas, in units of quality.
     """
     spanning = list(systems if spanned_by is None else spanned_by)
-    rows, counted = _hulls(systems, parts, spanning), drawn * parts.sizes
-    used = {name: np.unique(np.concatenate(each)) for name, each in rows.items()}
-    totals = {name: parts.totals(systems[name], used[name]) for name in systems}
-    areas = np.zeros((len(counted), len(systems)))
-    for turn, paying in enumerate(parts.pays):
-        weights = counted * paying
-        shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-        columns = {name: np.searchsorted(used[name], rows[name][turn]) for name in systems}
-        points = {name: np.tensordot(shares, totals[name][:, columns[name]], 1) for name in systems}
-        areas += weights.sum(axis=1, keepdims=True) * _priced_together(points, spanning)
-    return np.asarray(areas / (counted @ parts.pays.T).sum(axis=1, keepdims=True))
+    weights = drawn * parts.sizes * parts.pays[:, None]  # (turns, draws, blocks)
+    paid = weights.sum(axis=2)
+    shares, points = weights / np.maximum(paid, 1)[..., None], {}
+    for name, rows in _hulls(systems, parts, spanning).items():
+        used, column = np.unique(rows, return_inverse=True)
+        mixed = parts.totals(systems[name], used)[:, column.reshape(rows.shape)].swapaxes(0, 1)
+        summed = shares @ mixed.reshape(*mixed.shape[:2], -1)
+        points[name] = summed.reshape(*paid.shape, -1, 2)
+    costs = np.concatenate([points[name][..., 0] for name in spanning], axis=-1)
+    low, high = costs.min(axis=-1), costs.max(axis=-1)
+    areas = np.stack([priced(each[..., :-2, :], low, high) for each in points.values()])
+    return np.asarray((areas * paid).sum(axis=1) / paid.sum(axis=0)).T
 
 
 def blocks(n: int, rng: np.random.Generator, most: int = BLOCKS) -> NDArray[np.int64]:
@@ -280,9 +327,15 @@ class Turns(NamedTuple):
         total = np.einsum("tb,tb...->b...", self.pays, prices)
         return np.asarray((total.T / self.pays.sum(axis=0)).T)
 
+    def choosing(self) -> Iterator[Array]:
+        """Weights of the queries that choose, (w, n): so many turns at once as memory should hold."""
+        most = max(1, TOGETHER // len(self.block))
+        lots = (self.chooses[first : first + most] for first in range(0, len(self.chooses), most))
+        return (lot[:, self.block].astype(float) for lot in lots)
+
     def totals(self, system: System, rows: NDArray[np.intp]) -> Array:
         """Some of a system's points on each block, (blocks, rows, 2); rows rise."""
-        if isinstance(system, Steps):
+        if isinstance(system, Means | Steps):
             return system.on_blocks(self.block, rows)
         return np.stack([system(self.block == part)[rows] for part in range(self.pays.shape[1])])
 
@@ -311,8 +364,12 @@ def cross_fitted(
     (turns, blocks, systems, 2) mean USD per query and quality of what is chosen in each turn on each block.
     Only the blocks that pay in that turn tell it honestly: see `Turns.paid`.
     """
-    choosing = parts.chooses[:, parts.block].astype(float)
-    mixtures = [choose({name: system(half) for name, system in systems.items()}) for half in choosing]
+    mixtures = []
+    for halves_of in parts.choosing():
+        points = {name: on_each(system, halves_of) for name, system in systems.items()}
+        mixtures += [
+            choose({name: each[turn] for name, each in points.items()}) for turn in range(len(halves_of))
+        ]
     paid = []
     for name, system in systems.items():
         used = np.unique([part.row for mixture in mixtures for part in mixture[name]])
@@ -326,27 +383,24 @@ def cross_fitted(
 
 def _hulls(
     systems: Mapping[str, System], parts: Turns, spanning: Iterable[str]
-) -> dict[str, list[NDArray[np.intp]]]:
-    """What rows of each system the choosing blocks mix in each turn, on the domain that some span.
+) -> dict[str, NDArray[np.intp]]:
+    """What rows (turns, r) of each system the choosing blocks mix, on the domain that some span.
 
     They end with the two that are cheapest and dearest on all queries.
     """
-    every = {name: system(None)[:, 0] for name, system in systems.items()}
-    ends = {name: [cost.argmin(), cost.argmax()] for name, cost in every.items()}
-    rows: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}
-    for weights in parts.chooses[:, parts.block].astype(float):
-        points = {name: system(weights) for name, system in systems.items()}
-        cheapest = min(float(points[name][:, 0].min()) for name in spanning)
+    found: dict[str, list[NDArray[np.intp]]] = {name: [] for name in systems}
+    for weights in parts.choosing():
+        points = {name: on_each(system, weights) for name, system in systems.items()}
+        low = np.min([points[name][..., 0].min(axis=1) for name in spanning], axis=0)
         for name, each in points.items():
-            rows[name].append(np.append(chosen(each, cheapest), ends[name]))
+            found[name].append(chosen_together(each, low))
+    rows = {}
+    for name, system in systems.items():
+        most, cost = max(each.shape[1] for each in found[name]), system(None)[:, 0]
+        even = [np.pad(each, ((0, 0), (0, most - each.shape[1])), mode="edge") for each in found[name]]
+        ends = np.tile([cost.argmin(), cost.argmax()], (len(parts.chooses), 1))
+        rows[name] = np.hstack([np.concatenate(even), ends])
     return rows
-
-
-def _priced_together(points: Mapping[str, Array], spanning: Iterable[str]) -> Array:
-    """Areas (..., systems) of points (..., k, 2) as `_hulls` chose them, on the domain that some span."""
-    costs = np.concatenate([points[name][..., 0] for name in spanning], axis=-1)
-    low, high = costs.min(axis=-1), costs.max(axis=-1)
-    return np.stack([priced(each[..., :-2, :], low, high) for each in points.values()], axis=-1)
 
 
 def in_standard_errors(runs: Array, exact: ArrayLike) -> Array:

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rb_support.frontier import Curve, aiq, extrapolate, hull, interpolate, shared_domain
+from rb_support.frontier import (
+    Curve,
+    aiq,
+    chosen,
+    chosen_together,
+    extrapolate,
+    hull,
+    interpolate,
+    shared_domain,
+)
 
 grid = st.integers(0, 12).map(lambda v: v / 8)  # exact in binary: collinear points stay collinear
 clouds = st.integers(1, 40).flatmap(lambda n: arrays(float, (n, 2), elements=grid))
@@ -129,3 +138,18 @@ def test_mixture_attains_the_hull(points, t):
     assert sum(p.probability for p in parts) == pytest.approx(1)
     assert quality == pytest.approx(float(curve.at(cost)), abs=1e-9)
     assert spent <= cost + 1e-12
+
+
+@given(st.integers(1, 6), st.integers(1, 150), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_together_the_same_is_chosen_as_one_by_one(sets, policies, seed):
+    """Of few policies and many, late starters and such that are worth nothing among them."""
+    rng = np.random.default_rng(seed)
+    points = np.sort(rng.random((sets, policies, 2)), axis=1) + 0.05 * rng.random((sets, policies, 2))
+    if seed % 2:
+        points = np.ceil(16 * points) / 16  # exact in binary, with points that are one and such on a line
+    points[rng.random(sets) < 0.2, :, 1] = 0
+    low = points[..., 0].min(axis=1) * rng.choice([0.5, 1.0], sets)
+    together = chosen_together(points, low)
+    for rows, each, c_min in zip(together, points, low, strict=True):
+        assert list(dict.fromkeys(rows.tolist())) == chosen(each, c_min).tolist()

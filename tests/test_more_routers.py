@@ -438,7 +438,7 @@ from rb_support.outcomes import Outcomes
 from rb_support.routers import BoostingRouter, GuardedKNNRouter, LogisticRouter
 
 found = {}
-for seed in range(4):
+for seed in range(2):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(500, 80)) / np.arange(1, 81)
     quality = (rng.random((500, 4)) < 0.5 + 0.3 * np.sign(X[:, :4])).astype(float)

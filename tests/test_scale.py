@@ -111,7 +111,7 @@ def test_ridge_and_its_test_are_the_same_in_chunks(n, chunk, seed):
 def test_streamed_resamples_are_the_resamples(n, draws, seed):
     whole = bootstrap_weights(n, draws, np.random.default_rng(seed))
     rng = np.random.default_rng(seed)
-    np.testing.assert_array_equal(np.array(list(streamed_weights(n, draws, rng))), whole)
+    np.testing.assert_array_equal(np.concatenate(list(streamed_weights(n, draws, rng))), whole)
     after = np.random.default_rng(seed)
     bootstrap_weights(n, draws, after)
     assert rng.random() == after.random()

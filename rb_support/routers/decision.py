@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.frontier import exceeds
+from rb_support.frontier import cheapest, climb, exceeds
 from rb_support.outcomes import Outcomes, PartialOutcomes
 from rb_support.stats import SAME_PRICE, Steps
 
@@ -116,7 +117,7 @@ def decide(predicted: ArrayLike, cost: ArrayLike, willingness_to_pay: float) -> 
     else:
         score = willingness_to_pay * quality - costs
         best = score == score.max(axis=1, keepdims=True)
-    return _cheapest(quality, np.where(best, costs, np.inf))
+    return cheapest(np.where(best, costs, np.inf), quality)
 
 
 def lambda_path(predicted: ArrayLike, cost: ArrayLike) -> LambdaPath:
@@ -133,7 +134,7 @@ def lambda_path(predicted: ArrayLike, cost: ArrayLike) -> LambdaPath:
         If the shapes disagree or a value is not finite.
     """
     quality, costs = _checked(predicted, cost)
-    start = _cheapest(quality, costs)
+    start = cheapest(costs, quality)
     query, before, model, breakpoint = _climb(quality, costs, start)
     order = np.argsort(breakpoint, kind="stable")
     return LambdaPath(start, query[order], before[order], model[order], breakpoint[order])
@@ -237,31 +238,15 @@ def checked_table(name: str, values: ArrayLike, low: float = -np.inf, high: floa
     return table
 
 
-def _cheapest(quality: Array, costs: Array) -> Indices:
-    """Cheapest model per query; of equally cheap ones the one predicted best, then the first column."""
-    cheap = ~exceeds(costs, costs.min(axis=1, keepdims=True))
-    return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))
-
-
 def _climb(quality: Array, costs: Array, start: Indices) -> tuple[Indices, Indices, Indices, Array]:
-    """Walk all queries up their hulls together: at most m - 1 rounds over the queries still climbing."""
-    size = np.abs(quality).max()
-    rounds: list[list[tuple[Indices, Indices, Indices, Array]]] = [[] for _ in range(quality.shape[1])]
+    """Walk all queries up their hulls: at most m - 1 rounds over the queries still climbing."""
+    size = float(np.abs(quality).max())
+    parts = []
     for first in range(0, len(start), CHUNK):
-        rows = np.arange(first, min(first + CHUNK, len(start)))
-        current, reached = start[rows], np.zeros(len(rows))
-        for found in rounds:
-            had, costly = quality[rows, current][:, None], costs[rows, current][:, None]
-            better = exceeds(quality[rows], had, size)
-            extra = costs[rows] - costly
-            with np.errstate(divide="ignore", invalid="ignore"):
-                price = np.where(better & (extra >= 0), extra / (quality[rows] - had), np.inf)
-            following = price.argmin(axis=1)
-            # A query's breakpoints rise; where rounding says otherwise they are one.
-            reached = np.maximum(reached, price[np.arange(len(rows)), following])
-            going = np.isfinite(reached)
-            found.append((rows[going], current[going], following[going], reached[going]))
-            rows, current, reached = rows[going], following[going], reached[going]
-    parts = [part for found in rounds for part in found]  # round after round, as if all had climbed together
-    query, before, model, breakpoint = (np.concatenate(part) for part in zip(*parts, strict=True))
+        some = slice(first, first + CHUNK)
+        steps = enumerate(climb(costs[some], quality[some], start[some], size))
+        parts += [(turn, rows + first, *step) for turn, (rows, *step) in steps]
+    parts.sort(key=itemgetter(0))  # round after round, as if all had climbed together
+    _, *columns = zip(*parts, strict=True)
+    query, before, model, breakpoint = (np.concatenate(column) for column in columns)
     return query, before, model, breakpoint

@@ -7,6 +7,7 @@ there a prediction that varies with nothing loses to each model's mean.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ CHUNK = 1 << 14
 """Training rows whose products are formed at once, so that their memory does not grow with the table."""
 
 _DRAWS, TOGETHER = 199, 20
+_CHANCES: dict[bytes, float] = {}
 
 
 def contrast_error(predicted: ArrayLike, quality: ArrayLike) -> float:
@@ -88,8 +90,18 @@ def chance_of_knowing_nothing(X: ArrayLike, quality: ArrayLike, *, seed: int = 0
 
 
 def knows_something(train: PartialOutcomes, X: ArrayLike, *, seed: int = 0) -> bool:
-    """Whether the vectors tell anything of the outcomes, at `LEVEL`; never of too few rows for folds."""
-    return len(train) >= 2 * FOLDS and chance_of_knowing_nothing(X, train.quality, seed=seed) <= LEVEL
+    """Whether the vectors tell anything of the outcomes, at `LEVEL`; never of too few rows for folds.
+
+    Routers that are compared ask it of the same rows, so answers are remembered.
+    """
+    if len(train) < 2 * FOLDS:
+        return False
+    vectors = np.ascontiguousarray(X, dtype=np.float64)
+    asked = hashlib.blake2b(vectors.data, key=str((seed, vectors.shape)).encode())
+    asked.update(np.ascontiguousarray(train.quality).data)
+    if (key := asked.digest()) not in _CHANCES:
+        _CHANCES[key] = chance_of_knowing_nothing(vectors, train.quality, seed=seed)
+    return _CHANCES[key] <= LEVEL
 
 
 def least(errors: Mapping[K, float]) -> K:

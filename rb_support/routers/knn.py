@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
 from rb_support.embed import unit
@@ -195,12 +196,11 @@ def neighbour_means(
     means: dict[int, Array] = {}
     for k in sorted(set(ks)):
         weight = neighbour_weights(similarity, k)
-        total = np.zeros((len(neighbours), quality.shape[1]))
-        for column, share in zip(neighbours.T, weight.T, strict=True):  # no (n, c, m) block in memory
-            if not share.any():
-                break
-            total += share[:, None] * quality[column]
-        means[k] = total / weight.sum(axis=1, keepdims=True)
+        weight = weight[:, weight.any(axis=0)]  # who is further away than all that count
+        ends = np.arange(len(weight) + 1) * weight.shape[1]
+        rows = neighbours[:, : weight.shape[1]].ravel()
+        shares = csr_array((weight.ravel(), rows, ends), shape=(len(weight), len(quality)))
+        means[k] = shares @ quality / weight.sum(axis=1, keepdims=True)
     return means
 
 

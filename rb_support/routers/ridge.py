@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.frontier import ROUNDING
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import answered_alike, training_vectors
 from rb_support.routers.evidence import chunks, contrast_error, folds, knows_something, least
@@ -68,7 +69,8 @@ class RidgeRouter:
         told = left_out_ridges(train, vectors, self.penalties, seed=self.seed) if choosable else {}
         self.fold_error = {penalty: contrast_error(table, train.quality) for penalty, table in told.items()}
         self.penalty = least(self.fold_error) if self.fold_error else self.penalties[-1]
-        self._groups, self._width = _fitted(vectors, train.quality), len(train.models)
+        leaves_means = bool(np.isfinite(self.penalty))
+        self._groups, self._width = _fitted(vectors, train.quality, leaves_means), len(train.models)
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -92,9 +94,20 @@ def left_out_ridges(
     return predicted
 
 
-def _fitted(X: Array, quality: Array) -> list[tuple[Indices, _Ridge]]:
+def _fitted(X: Array, quality: Array, leaves_means: bool = True) -> list[tuple[Indices, _Ridge]]:
     """Columns of the models that answered the same rows, and their solutions."""
-    return [(columns, _Ridge(*part)) for columns, _, *part in answered_alike(X, quality)]
+    return [
+        (columns, _Ridge(vectors, scores, leaves_means))
+        for columns, _, vectors, scores in answered_alike(X, quality)
+    ]
+
+
+def _products(X: Array, center: Array, other: Array, mean: Array) -> Array:
+    """Sums over rows of the products of what departs from the centres, (d, m)."""
+    total = np.zeros((X.shape[1], other.shape[1]))
+    for some in chunks(len(X)):
+        total += (X[some] - center).T @ (other[some] - mean)
+    return total
 
 
 def _predicted(groups: list[tuple[Indices, _Ridge]], models: int, X: Array, penalty: float) -> Array:
@@ -106,18 +119,25 @@ def _predicted(groups: list[tuple[Indices, _Ridge]], models: int, X: Array, pena
 
 
 class _Ridge:
-    """Ridge solutions for all penalties from one eigendecomposition of the (d, d) scatter matrix."""
+    """Ridge solutions for all penalties from one eigendecomposition of the (d, d) scatter matrix.
 
-    def __init__(self, X: Array, quality: Array) -> None:
+    Of fewer rows than columns the smaller matrix of the rows' products has the same eigenvalues but zeros.
+    Where only means are wanted, no direction is found.
+    """
+
+    def __init__(self, X: Array, quality: Array, leaves_means: bool) -> None:
         self.rows = len(X)
         self.center, self.mean = X.mean(axis=0), quality.mean(axis=0)
-        scatter, covariances = np.zeros((X.shape[1],) * 2), np.zeros((X.shape[1], quality.shape[1]))
-        for some in chunks(len(X)):
-            centred = X[some] - self.center
-            scatter += centred.T @ centred
-            covariances += centred.T @ (quality[some] - self.mean)
-        self.values, self.axes = np.linalg.eigh(scatter)
-        self.loads = self.axes.T @ covariances
+        if not leaves_means:
+            self.values, self.axes = np.empty(0), np.empty((X.shape[1], 0))
+        elif self.rows < X.shape[1]:
+            centred = X - self.center
+            values, sides = np.linalg.eigh(centred @ centred.T)
+            kept = values > ROUNDING * max(values[-1], 1.0)
+            self.values, self.axes = values[kept], centred.T @ sides[:, kept] / np.sqrt(values[kept])
+        else:
+            self.values, self.axes = np.linalg.eigh(_products(X, self.center, X, self.center))
+        self.loads = self.axes.T @ _products(X, self.center, quality, self.mean)
 
     def predict(self, X: Array, penalty: float) -> Array:
         shrunk = self.loads / (self.values + penalty * self.rows)[:, None]
