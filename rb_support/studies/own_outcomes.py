@@ -30,7 +30,7 @@ from rb_support.studies.predictive import (
     compare_predictions,
     estimates,
 )
-from rb_support.studies.wording import listed
+from rb_support.studies.wording import listed, notes
 from rb_support.verdicts import Evidence, Fact
 from rb_support.visible import markdown
 
@@ -47,17 +47,7 @@ GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
-NOTES = {
-    "own-worth": "Honest AIQ lost without the model; intervals are simultaneous over the models.",
-    "own-settings": "Chosen on one half of the rows, measured on the other; "
-    "95% intervals of each number by itself.",
-    "own-frontier": "The router's curve is honest: chosen on half of the rows, priced on the other. "
-    "Grey: its placebo.",
-    "own-savings": "Intervals of savings hold together; the others are each its own. "
-    "Placebos: 97.5% save no more.",
-    "own-more-prompts": "Left: honest lead, simultaneous 95%. "
-    "Right: half width of the saving's 95% interval.",
-}
+NOTES = notes("08")
 """What is noted in the records of notebook 08's items."""
 
 
