@@ -196,8 +196,8 @@ def _told(rows: pd.DataFrame) -> str:
     leads = rows[sound].pivot_table(index="router", columns=column[sound], values="lead", aggfunc="mean")
     leads = leads.reindex(rows["router"].unique()).map("{:+.4f}".format, na_action="ignore")
     leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
-    failed = rows[~sound].groupby(["router", "error"]).size()
-    lines = [f"{router}: {error} ({fits} fits)" for (router, error), fits in failed.items()]
+    failed = rows[~sound].groupby(["router", "error"]).size().reset_index(name="fits")
+    lines = [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
     shown = leads.fillna("").reset_index().to_dict("records")
     table = tabulate(shown, headers="keys", disable_numparse=True)
     return "\n".join(["mean lead over the zero router, in units of quality", table, *lines])

@@ -208,7 +208,7 @@ class FactorizationRouter(BattleRouter):
         place = np.zeros(len(self.names), dtype=np.int64)
         place[at] = np.arange(len(at))
         sides = place[fights.a], place[fights.b]
-        fought = Fought(vectors[used], row, prompt[fights.row], *sides, fights.share, fights.weight)
+        fought = Fought(vectors[used], row, prompt[fights.row].tolist(), *sides, fights.share, fights.weight)
         names = [self.names[each] for each in at]
         strong, weak = names[:2]  # as good as any: all battles teach
         model = MatrixFactorization(strong=strong, weak=weak, seed=self.seed, progress=False)

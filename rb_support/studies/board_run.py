@@ -197,9 +197,10 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     router; for each table the lead with its interval and, if it counts, a star; mean_rank, and places: from
     the best to the worst rank that the router may have on any table.
     """
-    lead, star = zip(board["lead"], board["low"], board["high"], strict=True), board["finding"] == LEADS
-    words = pd.Series(["{:+.3f} [{:+.3f}, {:+.3f}]".format(*each) for each in lead], board.index)
-    cells = board.assign(cell=(words + np.where(star, " ★", "")).where(np.isfinite(board["lead"]), "–"))
+    leads = board[["lead", "low", "high"]].to_numpy().tolist()
+    words = pd.Series([f"{lead:+.3f} [{low:+.3f}, {high:+.3f}]" for lead, low, high in leads], board.index)
+    words += np.where(board["finding"] == LEADS, " ★", "")
+    cells = board.assign(cell=words.where(board["lead"].notna(), "–"))
     wide = cells.pivot(index="router", columns="table", values="cell")[list(dict.fromkeys(board["table"]))]
     ends = board.groupby("router").agg(low=("rank_low", "min"), high=("rank_high", "max"))
     ranks = overall.table.set_index("router")["mean_rank"]

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -49,7 +49,8 @@ def _published(source: str, dataset: str = "", **words: str) -> BoardTable:
     if source == "search-qa":
         return BoardTable(load_search_qa, source, **words)
     if source.startswith("routerbench-"):
-        load = partial(load_routerbench, source.removeprefix("routerbench-"))
+        part: Any = source.removeprefix("routerbench-")
+        load = partial(load_routerbench, part)
         return BoardTable(lambda: load().of(dataset) if dataset else load(), source, **words)
     return BoardTable(partial(load_priced, source), source, **words)
 

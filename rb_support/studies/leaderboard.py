@@ -579,8 +579,8 @@ def _mean_differences(rows: pd.DataFrame) -> dict[tuple[str, str], Estimate]:
     every = joined([means[one].minus(means[other]) for one, other in pairs])
     ends = np.column_stack([every.value, every.intervals()]).tolist()
     return {
-        (one, other): Estimate(*numbers, f"{one} minus {other}", prompts)
-        for (one, other), numbers in zip(pairs, ends, strict=True)
+        (one, other): Estimate(value, low, high, f"{one} minus {other}", prompts)
+        for (one, other), (value, low, high) in zip(pairs, ends, strict=True)
     }
 
 
