@@ -65,7 +65,7 @@ def found(rows):
 @pytest.fixture(scope="module")
 def boards():
     """Boards of other worlds, in each of which the same is true."""
-    worlds = map(np.random.default_rng, range(60))
+    worlds = map(np.random.default_rng, range(40))
     return [board(rows_made(TRUE, REAL[:2], seeds=5, n=100, draws=120, rng=rng)) for rng in worlds]
 
 
@@ -111,16 +111,19 @@ def made_cells(rng, cells, *, seeds, prompts, splits, draws=400, blocks=128):
     return Cells(each.mean(axis=1), asked + split, each)
 
 
-def coverage(intervals, worlds=300, **how):
+WORLDS = 200
+
+
+def coverage(intervals, **how):
     """Share of worlds in which all of 30 intervals hold."""
-    found = (intervals(made_cells(np.random.default_rng(world), 30, **how)) for world in range(worlds))
+    found = (intervals(made_cells(np.random.default_rng(world), 30, **how)) for world in range(WORLDS))
     return np.mean([((low <= 0) & (high >= 0)).all() for low, high in (each.T for each in found)])
 
 
 @pytest.mark.parametrize(("seeds", "splits"), [(10, 0.0), (10, 0.7), (3, 0.3), (1, 0.0)])
 def test_two_way_intervals_cover(seeds, splits):
     covered = coverage(Cells.intervals, seeds=seeds, prompts=1.0, splits=splits)
-    assert covered >= 0.95 - 2.5 * np.sqrt(0.95 * 0.05 / 300)
+    assert covered >= 0.95 - 2.5 * np.sqrt(0.95 * 0.05 / WORLDS)
 
 
 def test_where_splits_are_all_there_is_a_bootstrap_of_few_would_not_cover():
@@ -246,11 +249,8 @@ def test_simulated_tables_are_judged_apart(rows):
     pd.testing.assert_frame_equal(real, board(rows))
     assert int(overall(found).table["tables"].iloc[0]) == 3
     assert "On simulated tables 1 of 4 cells lead" in allows(found)
-    assert [kind_of(name) for name in ("simulated-mmlu", "mbpp", "/tmp/mine.csv")] == [
-        "simulated",
-        "real",
-        "own",
-    ]
+    kinds = [kind_of(name) for name in ("simulated-mmlu", "mbpp", "/tmp/mine.csv")]
+    assert kinds == ["simulated", "real", "own"]
 
 
 def test_shares_of_the_gap(rows):
@@ -399,7 +399,7 @@ def test_each_router_looks_the_same_in_every_figure(found):
 def test_null_routers_never_lead_by_real_fits():
     """Boards of routers that know nothing, each on other rows of a table: none leads."""
     table = load_outcomes().of(GSM8K)
-    for world in range(20):
+    for world in range(10):
         rng = np.random.default_rng(world)
         some = table.take(np.sort(rng.permutation(len(table))[:80]))
         given = material(some, rng.normal(size=(80, 8)))
@@ -423,15 +423,7 @@ def test_what_settings_changed_in_words():
 
 
 def test_the_largest_share_in_words():
-    row = {
-        "kind": "real",
-        "table": "mbpp",
-        "router": "a",
-        "is_null": False,
-        "share": -0.1,
-        "low": -0.2,
-        "high": 0.1,
-    }
+    row = dict(kind="real", table="mbpp", router="a", is_null=False, share=-0.1, low=-0.2, high=0.1)
     assert "No router gains anything" in largest_share_said(pd.DataFrame([row]))
     shown = largest_share_said(pd.DataFrame([row, {**row, "router": "b", "share": 0.05}]))
     assert "5.0% [-20.0%, 10.0%], of b on mbpp" in shown

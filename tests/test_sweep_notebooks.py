@@ -345,7 +345,7 @@ def test_a_killed_sweep_goes_on_elsewhere_and_leaves_the_same_bytes(
 ) -> None:
     from distributed import LocalCluster
 
-    process, kernel = start_waiting(tmp_path, "10,13,40")
+    process, kernel = start_waiting(tmp_path, "10,40")
     process.kill()
     process.communicate(timeout=60)
     wait_for(lambda: is_gone(kernel))
@@ -354,7 +354,7 @@ def test_a_killed_sweep_goes_on_elsewhere_and_leaves_the_same_bytes(
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         made = run("03", GRID, scheduler=cluster.scheduler_address)
     assert made["status"].tolist() == ["done", "failed", "done"]
-    assert (tmp_path / "ran").read_text().split() == ["10", "13", "13", "40"]
+    assert (tmp_path / "ran").read_text().split() == ["10", "13", "40"]
     resumed = published(tmp_path / "build" / "sweeps" / "03_made-simulated-quick")
     assert resumed.keys() == first.keys()
     assert [name for name in first if resumed[name] != first[name]] == []

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from rb_support.app.words import in_words, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rb_support.studies.fit_process import Budget
+    from rb_support.studies.fits import Asked
+
 UNUSABLE, USAGE, LOST, INTERRUPTED = 1, 2, 3, 130
 LINES = 20
 """Lines of progress that are left where there is no terminal."""
-UNITS = {"": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def sweep(
@@ -89,34 +92,26 @@ def sweep(
     try:
         with _in_words():
             if notebook is not None:
-                _notebooks(
-                    notebook,
-                    grid or (),
-                    data=data,
-                    scale=scale,
-                    scheduler=scheduler,
-                    workers=workers,
-                    out=out,
-                )
+                where = {"scheduler": scheduler, "workers": workers, "out": out}
+                _notebooks(notebook, grid or (), data=data, scale=scale, **where)
                 return
             if grid:
                 raise ValueError("--grid goes with --notebook")
-            cells: dict[str, Any] = {
-                "tables": _tables(table or ["real"]),
-                "routers": router,
-                "seeds": _seeds(seeds),
-            }
-            cells |= {
-                "embeddings": embedding or ["minilm"],
-                "labels": _labels(labels),
-                "shares": share or [1.0],
-                "board": board,
-            }
+            from rb_support.studies import board_run, lineup
+            from rb_support.studies.fit_process import Budget
+            from rb_support.studies.sweep import product
+
+            tables, splits, kinds = _tables(table or ["real"]), _seeds(seeds), _labels(labels)
             if board and (router or embedding or share):
                 raise ValueError("--board says itself which routers, embeddings and shares")
-            _fits(
-                cells, (scheduler, workers, dashboard), (seconds, _bytes(memory)), out or Path("build/sweep")
-            )
+            budget, names = Budget(seconds, _bytes(memory)), router or list(lineup.ROUTERS)
+            for name in names:
+                lineup.made(name)(0)
+            if bad := [each for each in share or () if not 0 < each <= 1]:
+                raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
+            asked = product(tables, names, splits, embedding or ["minilm"], kinds, share or [1.0])
+            asked = board_run.whole(tables, splits) if board else asked
+            _fits(asked, budget, out or Path("build/sweep"), scheduler, workers, dashboard)
     except KeyboardInterrupt as error:
         say(
             "Interrupted: every row that was done is kept, and the same command goes on from there.", err=True
@@ -137,35 +132,27 @@ def _notebooks(notebook: str, grid: Sequence[str], **options: Any) -> None:
 
 
 def _fits(
-    cells: dict[str, Any],
-    place: tuple[str | None, int | None, bool],
-    limits: tuple[float | None, int | None],
+    asked: Sequence[Asked],
+    budget: Budget,
     out: Path,
+    scheduler: str | None,
+    workers: int | None,
+    dashboard: bool,
 ) -> None:
     """Sweep routers, and say what was found."""
-    from rb_support.studies import board_run, lineup
     from rb_support.studies.cluster import connected
-    from rb_support.studies.fit_process import Budget
-    from rb_support.studies.sweep import Store, merge, on, product
+    from rb_support.studies.sweep import Store, merge, on
 
-    board = cells.pop("board")
-    cells["routers"] = cells["routers"] or list(lineup.ROUTERS)
-    for name in cells["routers"]:
-        lineup.made(name)(0)
-    if bad := [share for share in cells["shares"] if not 0 < share <= 1]:
-        raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
     store = Store()
-    asked = board_run.whole(cells["tables"], cells["seeds"]) if board else product(**cells)
     if others := store.of_other_code():
         say(f"{others:,} rows in the cache were made by other code and are left aside", err=True)
-    scheduler, workers, dashboard = place
     with connected(scheduler, workers, dashboard=dashboard) as client:
         if dashboard:
             say(f"dashboard: {client.dashboard_link}", err=True)
         if not client.nthreads():
             say(f"{scheduler} has no workers yet; it is waited for them", err=True)
         with _Progress(len(set(asked))) as progress:
-            rows = on(client, asked, store, budget=Budget(*limits), tell=progress.tell)
+            rows = on(client, asked, store, budget=budget, tell=progress.tell)
     found = merge(rows, out)
     say(_told(found))
     say(f"{len(rows):,} fits: {out / 'results.parquet'}, their times: {out / 'timings.parquet'}")
@@ -207,13 +194,13 @@ def _told(rows: pd.DataFrame) -> str:
     column = rows[["table", *several]].astype(str).agg(", ".join, axis=1)
     sound = rows["error"] == ""
     leads = rows[sound].pivot_table(index="router", columns=column[sound], values="lead", aggfunc="mean")
-    leads = leads.reindex(rows["router"].unique()).map(lambda lead: f"{lead:+.4f}", na_action="ignore")
+    leads = leads.reindex(rows["router"].unique()).map("{:+.4f}".format, na_action="ignore")
     leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
     failed = rows[~sound].groupby(["router", "error"]).size().reset_index(name="fits")
-    lines = [f"{each['router']}: {each['error']} ({each['fits']} fits)" for each in failed.to_dict("records")]
-    head = "mean lead over the zero router, in units of quality"
+    lines = [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
     shown = leads.fillna("").reset_index().to_dict("records")
-    return "\n".join([head, tabulate(shown, headers="keys", disable_numparse=True), *lines])
+    table = tabulate(shown, headers="keys", disable_numparse=True)
+    return "\n".join(["mean lead over the zero router, in units of quality", table, *lines])
 
 
 def _tables(names: Sequence[str]) -> list[str]:
@@ -254,11 +241,9 @@ def _bytes(text: str | None) -> int | None:
     """Bytes of "2GB"."""
     if text is None:
         return None
-    parts = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", text.lower())
     try:
-        assert parts is not None
-        return int(float(parts[1]) * UNITS[parts[2].upper()])
-    except (AssertionError, KeyError, ValueError) as error:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
         raise ValueError(f"--memory {text} is no size, such as 500MB or 2GB") from error
 
 

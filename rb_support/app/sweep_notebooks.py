@@ -84,7 +84,10 @@ def run(
         If there is no cluster to run on, or it was lost.
     """
     root = store.repository_root() or Path.cwd()
-    path = _only_one(root / "notebooks", notebook)
+    path, *more = plan.discover(root / "notebooks", [notebook])
+    if more:
+        names = ", ".join(each.stem for each in (path, *more))
+        raise UsageError(f"--notebook {notebook} fits {names}: write more of its name")
     if scale not in plan.SCALES:
         raise UsageError(f"--scale {scale}: it is one of {', '.join(plan.SCALES)}")
     table, place = None, Path(data)
@@ -100,28 +103,22 @@ def run(
     out = (out or root / "build" / "sweeps" / f"{path.stem}-{place.name}-{scale}").resolve()
     if out.exists() and any(out.iterdir()) and not (out / side_by_side.SWEEP).is_file():
         raise UsageError(f"--out {out}: holds other files than a sweep's; name a new folder")
-    settings = {}
-    for combination in product(*values.values()):
-        each = dict(zip(values, combination, strict=True))
-        settings[_folder_name(path.stem, place, scale, each)] = each
+    combinations = [dict(zip(values, each, strict=True)) for each in product(*values.values())]
+    settings = {_folder_name(path.stem, place, scale, each): each for each in combinations}
     side_by_side.write_sweep(out, path.stem, place, scale, settings)
     if table:
         data = str(out / "tables" / f"{place.name}.parquet")
         table.to_parquet(data)
     [base] = plan.plan_runs([path], out, given={"data": data, "scale": scale}, table=table)
-    runs = [_of_setting(base, out / "runs" / name, each) for name, each in settings.items()]
+    runs = []
+    for name, each in settings.items():
+        folder, parameters = out / "runs" / name, dict(sorted({**base.parameters, **each}.items()))
+        runs.append(replace(base, parameters=parameters, target=folder / path.name, folder=folder))
     _run_all(runs, scheduler, workers)
-    made = side_by_side.publish(out)
-    say(f"{(made['status'] == 'done').sum()} of {count:,} runs are done: {_shown(out / 'index.html')}")
+    made, page, here = side_by_side.publish(out), out / "index.html", Path.cwd()
+    shown = page.relative_to(here) if page.is_relative_to(here) else page
+    say(f"{(made['status'] == 'done').sum()} of {count:,} runs are done: {shown}")
     return made
-
-
-def _only_one(notebooks: Path, beginning: str) -> Path:
-    found = plan.discover(notebooks, [beginning])
-    if len(found) > 1:
-        names = ", ".join(path.stem for path in found)
-        raise UsageError(f"--notebook {beginning} fits {names}: write more of its name")
-    return found[0]
 
 
 def parse_grid(
@@ -169,8 +166,9 @@ def _values(text: str, listed: str, parameter: Mapping[str, Any], table: Outcome
     except (csv.Error, ValueError) as error:
         raise UsageError(f"--grid {text[:60]}: {error}; write it as name=value,value") from error
     values: list[Any] = []
+    whole = type(ast.literal_eval(parameter["default"])) is int
     for word in words or [""]:
-        ends = _RANGE.fullmatch(word.strip()) if _is_whole(parameter) else None
+        ends = _RANGE.fullmatch(word.strip()) if whole else None
         if ends is None:
             values.append(plan.convert(word, parameter, table, "--grid"))
             continue
@@ -186,21 +184,11 @@ def _values(text: str, listed: str, parameter: Mapping[str, Any], table: Outcome
     return values
 
 
-def _is_whole(parameter: Mapping[str, Any]) -> bool:
-    """Whether a parameter is an integer."""
-    return type(ast.literal_eval(parameter["default"])) is int
-
-
 def _folder_name(notebook: str, place: Path, scale: str, values: Mapping[str, Any]) -> str:
     """Name of a run's folder: readable, and another one for every other run."""
     told = "_".join(f"{name}-{_ODD.sub('-', str(value))[:40]}" for name, value in values.items())
     whole = store.dump_json([notebook, place.as_posix(), scale, dict(values)])
     return f"{told[:100]}-{hashlib.sha256(whole).hexdigest()[:8]}"
-
-
-def _of_setting(base: NotebookRun, folder: Path, values: Mapping[str, Any]) -> NotebookRun:
-    parameters = dict(sorted({**base.parameters, **values}.items()))
-    return replace(base, parameters=parameters, target=folder / base.path.name, folder=folder)
 
 
 def _run_all(runs: Sequence[NotebookRun], scheduler: str | None, workers: int | None) -> None:
@@ -218,9 +206,7 @@ def _run_all(runs: Sequence[NotebookRun], scheduler: str | None, workers: int | 
         from distributed import as_completed  # of the optional extra, which `connected` asks for in words
 
         futures = {
-            client.submit(
-                _run_one, sweep, run, states[run.folder], key=f"{run.folder.name}-{sweep}", pure=False
-            ): run
+            client.submit(_run_one, sweep, run, states[run.folder], key=f"{run.folder.name}-{sweep}"): run
             for run in due
         }
         try:
@@ -236,36 +222,26 @@ def _run_all(runs: Sequence[NotebookRun], scheduler: str | None, workers: int | 
             raise
 
 
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def _failed(run: NotebookRun, why: str) -> str:
-    write_atomically(run.folder / side_by_side.ERROR, why.encode(errors="replace"))
-    return f"FAILED {run.folder.name}: {why}"
-
-
 def _state(run: NotebookRun) -> plan.State:
-    return plan.State(run.folder / side_by_side.STATE, plan.fingerprint(run, _figures(run)))
-
-
-def _figures(run: NotebookRun) -> Path:
-    return run.folder / "figures"
+    return plan.State(run.folder / side_by_side.STATE, plan.fingerprint(run, run.folder / "figures"))
 
 
 def _ended(run: NotebookRun, future: Future[Result]) -> str:
     """How a run ended, in a line."""
     if future.status == "finished":
         result = future.result()
-        outcome = (
-            f"FAILED {run.folder.name}: {result.failure}" if result.failure else f"done {run.folder.name}"
-        )
-        return f"{outcome}  ({result.seconds:.0f} s)"
+        failed = f"FAILED {run.folder.name}: {result.failure}"
+        return f"{failed if result.failure else f'done {run.folder.name}'}  ({result.seconds:.0f} s)"
     if future.status == "error":  # what is no fault of the notebook: a full disk, a worker that always dies
         error = future.exception()
-        return _failed(run, f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
+        _write_error(run, why)
+        return f"FAILED {run.folder.name}: {why}"
     raise ClusterError(_LOST)
+
+
+def _write_error(run: NotebookRun, why: str) -> None:
+    write_atomically(run.folder / side_by_side.ERROR, why.encode(errors="replace"))
 
 
 # What follows runs on a worker.
@@ -282,8 +258,9 @@ def _run_one(sweep: str, run: NotebookRun, state: plan.State) -> Result:
             return Result(run.name, "unchanged")
         for path in (state.path, run.folder / side_by_side.ERROR, run.target):
             path.unlink(missing_ok=True)
-        shutil.rmtree(_figures(run), ignore_errors=True)  # an item that is no longer made must not stay
-        runner = Runner(1, {"RB_FIGURES_DIR": str(_figures(run))}, lambda run, cells: None)
+        figures = run.folder / "figures"
+        shutil.rmtree(figures, ignore_errors=True)  # an item that is no longer made must not stay
+        runner = Runner(1, {"RB_FIGURES_DIR": str(figures)}, lambda run, cells: None)
         _running.setdefault(sweep, []).append(runner)
         try:
             result = runner.run([run], lambda run, result: None)[run.path]
@@ -292,7 +269,7 @@ def _run_one(sweep: str, run: NotebookRun, state: plan.State) -> Result:
         timing = {"seconds": round(result.seconds, 2), "worker": get_worker().address}
         write_atomically(run.folder / side_by_side.TIMING, store.dump_json(timing))
         if result.failure:
-            write_atomically(run.folder / side_by_side.ERROR, result.failure.encode(errors="replace"))
+            _write_error(run, result.failure)
         else:
             state.save([*result.written, run.target])
     return result

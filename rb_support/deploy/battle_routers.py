@@ -22,7 +22,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
@@ -30,8 +29,7 @@ from scipy.special import expit
 from rb_support.embed import unit
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Battles, PartialOutcomes
-from rb_support.outcomes.battles import TIE, A, B
-from rb_support.preference.factorization import MatrixFactorization
+from rb_support.preference.factorization import Fought, MatrixFactorization
 from rb_support.preference.sw import bradley_terry_batch, fighters, sw_weights
 from rb_support.routers.decision import training_vectors
 from rb_support.routers.evidence import contrasts, folds
@@ -200,14 +198,18 @@ class FactorizationRouter(BattleRouter):
             return
         if len(fights.row) > self.most:
             fights = fights.take(np.random.default_rng(self.seed).permutation(len(fights.row))[: self.most])
-        names, share = np.array(self.names, dtype=object), fights.share
-        columns = {"prompt": prompt[fights.row].astype(str), A: names[fights.a], B: names[fights.b]}
-        columns["winner"] = np.select([share > 0.5, share < 0.5], [A, B], TIE)
-        battles = Battles(pd.DataFrame(columns | {"score": share, "weight": fights.weight}))
-        strong, weak = battles.models[:2]  # as good as any: all battles teach
+        used, row = np.unique(fights.row, return_inverse=True)
+        at = np.unique([fights.a, fights.b])
+        at = at[np.argsort(np.array(self.names)[at])]  # as `Battles.models` has them
+        place = np.zeros(len(self.names), dtype=np.int64)
+        place[at] = np.arange(len(at))
+        sides = place[fights.a], place[fights.b]
+        fought = Fought(vectors[used], row, prompt[fights.row].tolist(), *sides, fights.share, fights.weight)
+        names = [self.names[each] for each in at]
+        strong, weak = names[:2]  # as good as any: all battles teach
         model = MatrixFactorization(strong=strong, weak=weak, seed=self.seed, progress=False)
-        model.fit(battles, vectors[fights.row])
-        at, weighed = [self.names.index(name) for name in model.names], model.P * model.w2[:, None]
+        model.learn(fought, names)
+        weighed = model.P * model.w2[:, None]
         self._directions[:, at] = np.einsum("jmk,jkd->dm", weighed, model.W1) / len(weighed)
         self._offsets[at] = np.einsum("jmk,jk->m", weighed, model.b) / len(weighed)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -81,11 +81,17 @@ class MatrixFactorization(WinModel):
         vectors = np.asarray(X)
         refuse_unlike(battles, vectors.shape, 2, self.strong, self.weak)
         self.identity = self.identify(battles, vectors)
+        prompts = battles.frame["prompt"].tolist()
+        fought = Fought(vectors, None, prompts, *fighters(battles), battles.share, battles.weight)
+        return self.learn(fought, battles.models)
+
+    def learn(self, fought: Fought, models: Sequence[str]) -> Self:
+        """Train as `fit` does on battles that are numbers already, between models of these names."""
         seeds = np.random.SeedSequence(self.seed).generate_state(self.members)
-        data, self.history = _Data(battles, vectors), []
+        data, self.history = _Data(fought, len(models)), []
         with one_thread():
             members = [self._fit_one(data, int(seed)) for seed in seeds]
-        return self.set_weights(battles.models, *map(np.stack, zip(*members, strict=True)))
+        return self.set_weights(models, *map(np.stack, zip(*members, strict=True)))
 
     def _fit_one(self, data: _Data, seed: int) -> tuple[Array, ...]:
         rows, validation = held_out(data.prompts, self.validation_share, seed)
@@ -144,25 +150,51 @@ class MatrixFactorization(WinModel):
         self.set_weights(record["names"], **{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
+class Fought(NamedTuple):
+    """Battles as numbers.
+
+    Attributes
+    ----------
+    vectors : (p, d) embeddings of prompts.
+    row : (n,) which of them belongs to each battle; None: they are the battles' own, p = n.
+    prompts : n prompts, or what stands for them.
+    a, b : (n,) numbers of the models that fight.
+    share, weight : (n,) a's share of the win, and what the battle counts.
+    """
+
+    vectors: NDArray[Any]
+    row: NDArray[np.int64] | None
+    prompts: Sequence[Any]
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    share: Array
+    weight: Array
+
+
 class _Data:
     """Battles as tensors."""
 
-    def __init__(self, battles: Battles, X: NDArray[Any]) -> None:
-        vectors = X.astype(np.float64)
+    def __init__(self, fought: Fought, models: int) -> None:
+        vectors, row = fought.vectors.astype(np.float64), fought.row
+        squares = vectors**2 if row is None else (vectors**2).mean(axis=1)[row]
         # Entries of about 1, whatever the encoder's scale, so that one learning rate serves all.
-        self.scale = float(np.sqrt(np.mean(vectors**2))) or 1.0
+        self.scale = float(np.sqrt(np.mean(squares))) or 1.0
         self.x = torch.from_numpy(vectors / self.scale)
-        self.a, self.b = (torch.from_numpy(side) for side in fighters(battles))
-        self.share = torch.tensor(battles.share)
-        self.weight = torch.tensor(battles.weight / battles.weight.mean())
-        self.prompts, self.models = battles.frame["prompt"].tolist(), len(battles.models)
+        self.row = None if row is None else torch.from_numpy(row)
+        self.a, self.b = torch.from_numpy(fought.a), torch.from_numpy(fought.b)
+        self.share = torch.tensor(fought.share)
+        self.weight = torch.tensor(fought.weight / fought.weight.mean())
+        self.prompts, self.models = fought.prompts, models
 
     def losses(self, network: _Scores, noise: float, rows: Tensor) -> Tensor:
         """Weighted cross-entropy of rows, with noise in training only."""
-        x = self.x[rows]
+        used, place = rows, None
+        if self.row is not None:  # a prompt of several battles is projected once
+            used, place = torch.unique(self.row[rows], return_inverse=True)
+        x = self.x[used]
         if noise and network.training:
             x = x + torch.randn_like(x) * (noise / self.scale)
-        score = network(x, self.a[rows], self.b[rows])
+        score = network(x, self.a[rows], self.b[rows], place)
         loss = nn.functional.binary_cross_entropy_with_logits(score, self.share[rows], reduction="none")
         return loss * self.weight[rows]
 
@@ -177,9 +209,12 @@ class _Scores(nn.Module):
         self.w2 = nn.Parameter(torch.randn(dim, dtype=torch.float64) / math.sqrt(dim))
         self.normalize = normalize
 
-    def forward(self, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def forward(self, x: Tensor, a: Tensor, b: Tensor, place: Tensor | None = None) -> Tensor:
+        """Differences (n,) between models a and b on queries x (n, d), or on x[place]."""
         vectors = nn.functional.normalize(self.P, dim=1) if self.normalize else self.P
-        return ((vectors[a] - vectors[b]) * self.project(x)) @ self.w2
+        projected = self.project(x)
+        queries = projected if place is None else projected.index_select(0, place)
+        return ((vectors[a] - vectors[b]) * queries) @ self.w2
 
     def weights(self, scale: float) -> tuple[Array, ...]:
         """P, W1, w2 and b for embeddings as they come, which were divided by `scale`."""

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
 from rb_support.report.plots import panels, sentence_figure
 from rb_support.report.style import BLACK, GREY, VERMILLION, Style, model_styles
@@ -49,11 +49,9 @@ def board_figure(found: pd.DataFrame, every: Overall) -> Figure:
     """
     if found["lead"].isna().all():
         return sentence_figure("No router could be judged on any table.")
-    ranked = [*every.table["router"], *every.left_out, *found["router"]]
-    names = list(
-        dict.fromkeys(name for name in ranked if name not in set(found.loc[found["is_null"], "router"]))
-    )
-    blind = list(dict.fromkeys(found.loc[found["is_null"], "router"]))
+    blind = found.loc[found["is_null"], "router"].unique().tolist()
+    ranked = dict.fromkeys([*every.table["router"], *every.left_out, *found["router"]])
+    names = [name for name in ranked if name not in blind]
     parts = found.drop_duplicates("table")
     simulated = (parts["kind"] == "simulated").to_numpy()
     tables = [*parts.loc[~simulated, "table"], *parts.loc[simulated, "table"]]
@@ -84,15 +82,12 @@ def _heat_cell(ax: Axes, x: float, y: float, lead: float, finding: str, most: fl
     told = np.isfinite(lead)
     # Purple to orange: told apart by every eye, and white where nothing is.
     shade = np.clip(lead / most, -1, 1) if told else 0.0
-    color = plt.get_cmap("PuOr_r")(0.5 + 0.42 * shade) if told else (1, 1, 1, 1)
-    ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, linewidth=0))
+    fill = plt.get_cmap("PuOr_r")(0.5 + 0.42 * shade) if told else (1, 1, 1, 1)
+    ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=fill, linewidth=0))
     mark = {LEADS: " *", SAME: " =", BEHIND: " ▽"}.get(finding, "")
     words = f"{round(lead, 3) + 0.0:+.3f}{mark}" if told else "×" if finding.startswith("failed") else "–"
-    bold = "bold" if finding == LEADS else "normal"
-    dark = abs(shade) > 0.85
-    ax.text(
-        x, y, words, ha="center", va="center", fontsize=6.5, fontweight=bold, color="white" if dark else BLACK
-    )
+    color, weight = "white" if abs(shade) > 0.85 else BLACK, "bold" if finding == LEADS else "normal"
+    ax.text(x, y, words, ha="center", va="center", fontsize=6.5, fontweight=weight, color=color)
     if finding == LEADS:
         ax.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor=BLACK, linewidth=1.3))
 
@@ -132,13 +127,12 @@ def critical_difference_figure(every: Overall) -> Figure:
     for place, (name, rank, null) in enumerate(zip(names, ranks, table["is_null"], strict=True)):
         left = place < half
         height = -bars - 0.2 - 0.22 * (place if left else k - 1 - place)
-        x, color = (1 - edge, GREY) if left else (k + edge, GREY)
-        ax.plot([rank, rank, x], [0, height, height], color=color, linewidth=0.7)
-        ax.plot(rank, 0, "o", color=GREY if null else BLACK, markersize=3, clip_on=False)
-        words = f"{short(name, 24)}{' (knows nothing)' if null else ''}  {rank:.1f}"
-        side = "right" if left else "left"
-        words = words if left else f"{rank:.1f}  {short(name, 24)}{' (knows nothing)' if null else ''}"
-        ax.text(x, height, f" {words} ", ha=side, va="center", fontsize=7.5, color=GREY if null else BLACK)
+        x, side = (1 - edge, "right") if left else (k + edge, "left")
+        color, words = GREY if null else BLACK, f"{short(name, 24)}{' (knows nothing)' if null else ''}"
+        words = f" {words}  {rank:.1f} " if left else f" {rank:.1f}  {words} "
+        ax.plot([rank, rank, x], [0, height, height], color=GREY, linewidth=0.7)
+        ax.plot(rank, 0, "o", color=color, markersize=3, clip_on=False)
+        ax.text(x, height, words, ha=side, va="center", fontsize=7.5, color=color)
     ax.set(xlim=(1 - edge, k + edge), ylim=(-bars - 0.22 * half - 0.1, top))
     ax.set_axis_off()
     tables = int(table["tables"].iloc[0])
@@ -166,18 +160,16 @@ def leads_figure(found: pd.DataFrame, table: str) -> Figure:
     looks = router_looks(found["router"])
     fig, (ax,) = panels(1, height=1.3 + 0.2 * len(rows))
     for place, (_, row) in enumerate(rows.iterrows()):
-        look = looks[row["router"]]
-        ax.plot([row["low"], row["high"]], [place] * 2, color=look["color"], linewidth=1)
-        ax.plot(
-            [row["point_low"], row["point_high"]], [place] * 2, color=look["color"], linewidth=3.2, alpha=0.55
-        )
+        look, at = looks[row["router"]], [place] * 2
+        ax.plot([row["low"], row["high"]], at, color=look["color"], linewidth=1)
+        ax.plot([row["point_low"], row["point_high"]], at, color=look["color"], linewidth=3.2, alpha=0.55)
         ax.plot(row["lead"], place, linestyle="none", markersize=5.5, zorder=4, markeredgecolor=BLACK, **look)
         ax.plot([row["placebo_high"]] * 2, [place - 0.38, place + 0.38], color=GREY, linewidth=2.5, alpha=0.7)
         ax.plot(row["shuffled"], place, "x", color=BLACK, markersize=4.5, zorder=3)
         words = f"{row['rank']:.0f} [{row['rank_low']:.0f}, {row['rank_high']:.0f}]"
         words += {LEADS: "  leads", SAME: "  = zero", BEHIND: "  behind"}.get(str(row["finding"]), "")
-        ax.annotate(words, (1.01, place), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7)
-    ax.annotate("rank", (1.01, -0.9), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7, color=GREY)
+        _write_beside(ax, place, words)
+    _write_beside(ax, -0.9, "rank", GREY)
     ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rows)), [short(name, 24) for name in rows["router"]], fontsize=7.5)
     ax.set(xlabel=_LEAD, ylim=(len(rows) - 0.5, -0.7))
@@ -185,17 +177,22 @@ def leads_figure(found: pd.DataFrame, table: str) -> Figure:
     sized = f"n = {rows['n'].max():,}, {seeds} split{'s' * (seeds != 1)}"
     what = "simulated, " if (rows["kind"] == "simulated").any() else ""
     ax.set_title(f"{short(table, 30)} ({what}{sized})")
+    bar = Style(color=GREY, linewidth=0, marker="|", markersize=8, markeredgewidth=2.5)
     marks = {
         "95%, all cells at once": Style(color=BLACK, linewidth=1),
         "95%, this one alone": Style(color=BLACK, linewidth=3.2, alpha=0.55),
-        "dealt out at random, largest": Style(
-            color=GREY, linewidth=0, marker="|", markersize=8, markeredgewidth=2.5
-        ),
+        "dealt out at random, largest": bar,
         "fitted on shuffled labels": Style(color=BLACK, linewidth=0, marker="x", markersize=4.5),
     }
     handles = [Line2D([], [], label=label, **look) for label, look in marks.items()]
     fig.legend(handles=handles, loc="outside lower center", ncol=4, fontsize=7)
     return fig
+
+
+def _write_beside(ax: Axes, y: float, words: str, color: str = BLACK) -> None:
+    """Words on the right of a panel."""
+    across = ax.get_yaxis_transform()
+    ax.annotate(words, (1.01, y), xycoords=across, va="center", fontsize=7, color=color)
 
 
 def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
@@ -232,8 +229,8 @@ def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figur
 def _pooled(rows: pd.DataFrame) -> pd.DataFrame:
     """Of each router and value the mean over tables, or what its one table has."""
     mean = rows["table"] == EVERY
-    alone = ~rows.set_index(["router", "value"]).index.isin(rows[mean].set_index(["router", "value"]).index)
-    return rows[mean | alone]
+    pooled = mean.groupby([rows["router"], rows["value"]]).transform("any")
+    return rows[mean | ~pooled]
 
 
 def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, share: bool) -> None:
@@ -254,9 +251,7 @@ def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, sha
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(
-        PercentFormatter(1, decimals=None) if share else FuncFormatter(lambda number, _: f"{number:g}")
-    )
+    ax.xaxis.set_major_formatter(PercentFormatter(1) if share else StrMethodFormatter("{x:g}"))
     ax.tick_params(axis="x", labelsize=7, rotation=45 if len(ticks) > 4 else 0)
     ax.set_ylabel("change of the lead", fontsize=7.5)
 
@@ -295,12 +290,10 @@ def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
     known = shares[~shares["is_null"]].dropna(subset=["share", "low"])
     moves = known[known["high"] > known["low"]]
     if moves.empty:
-        return sentence_figure(
-            "No router departs from the best single model: nothing of the gap is recovered."
-        )
-    order = (
-        moves.sort_values("share", ascending=False, kind="stable").groupby("table", sort=False).head(_BEST)
-    )
+        why = "No router departs from the best single model: nothing of the gap is recovered."
+        return sentence_figure(why)
+    order = moves.sort_values("share", ascending=False, kind="stable")
+    order = order.groupby("table", sort=False).head(_BEST)
     looks = router_looks([*routers, *shares["router"]])
     tables = [name for name in dict.fromkeys(known["table"]) if name in set(order["table"])]
     fig, (ax,) = panels(1, height=0.9 + 0.17 * len(order) + 0.08 * len(tables))
@@ -319,14 +312,7 @@ def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
             ticks[y] = short(row["router"], 22)
             y += 1
         label = f"{short(table, 24)}\nn = {rows['n'].iloc[0]:,}"
-        ax.text(
-            1.01,
-            y - 1 - (len(rows) - 1) / 2,
-            label,
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=7,
-        )
+        _write_beside(ax, y - 1 - (len(rows) - 1) / 2, label)
         y += 0.5
         ax.axhline(y - 0.75, color="#E4E4E4", linewidth=0.8)
     ax.axvline(0, color=GREY, linestyle="--", linewidth=1)

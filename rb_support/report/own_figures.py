@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
@@ -106,7 +106,7 @@ def savings_figure(saved: Savings) -> Figure:
         ax.set_ylim(most, -0.5)
         ax.set_xlabel("USD a month")
         ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: f"{usd:,.6g}"))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
     return fig
 
 
@@ -126,9 +126,8 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
     measured, further = width[width["measured"]], width[~width["measured"]]
     if measured["half_width"].notna().any():
         right.plot(measured["rows"], measured["half_width"], "o", color=BLUE, markersize=4, label="measured")
-        right.plot(
-            further["rows"], further["half_width"], ":", color=GREY, label="extrapolated, one over the root"
-        )
+        look = Style(color=GREY, label="extrapolated, one over the root")
+        right.plot(further["rows"], further["half_width"], ":", **look)
         right.set_ylim(0, 1.3 * width["half_width"].max() or 1.0)
         right.legend()
     else:
@@ -139,9 +138,9 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
         if len(ax.lines) > 1:
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(FixedLocator(np.unique(sizes)[::2].tolist()))
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             ax.xaxis.set_minor_locator(NullLocator())
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
     return fig
 
 
@@ -165,4 +164,4 @@ def draw_bills(fig: Figure | SubFigure, usd_per_query: Mapping[str, float], quer
     ax.set_yticks(range(3), ["the best model", "a mixture as good", "the router"])
     ax.set(xlim=(0, 1.1 * most), ylim=(2.5, -0.5), xlabel="USD a month")
     ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: f"{usd:,.6g}"))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))

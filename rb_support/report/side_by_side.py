@@ -162,15 +162,14 @@ def collected(folder: Path | str) -> pd.DataFrame:
         If the folder holds no sweep.
     """
     sweep = read_sweep(Path(folder))
-    settings = list(sweep.runs[0].values)
-    parts = [
-        cells.assign(**run.values)[[*settings, *COLUMNS]]
-        for item in _items(sweep)
-        for run, cells in chain(item.cells(), item.versus())
-    ]
-    parts += [cells.assign(**run.values)[[*settings, *COLUMNS]] for run, cells in _claim_cells(sweep)]
-    empty = pd.DataFrame(columns=[*settings, *COLUMNS])
-    return pd.concat(parts, ignore_index=True) if parts else empty
+    return _collected(sweep, _items(sweep))
+
+
+def _collected(sweep: Sweep, items: Sequence[_Item]) -> pd.DataFrame:
+    columns = [*sweep.runs[0].values, *COLUMNS]
+    cells = chain(*(chain(item.cells(), item.versus()) for item in items), _claim_cells(sweep))
+    parts = [table.assign(**run.values)[columns] for run, table in cells]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 @dataclass(frozen=True)
@@ -293,17 +292,13 @@ def _long(item: str, part: str, labels: Sequence[str], table: pd.DataFrame) -> p
     rows, columns = table.shape
     cells = pd.Series(table.to_numpy(dtype=object).ravel(), dtype=str)
     value = pd.to_numeric(cells, errors="coerce").astype(float)
-    return pd.DataFrame(
-        {
-            "item": item,
-            "part": part,
-            "row": np.repeat(np.arange(1, rows + 1), columns),
-            "label": np.repeat(np.array(labels, dtype=object), columns),
-            "column": np.tile(np.array(table.columns, dtype=object), rows),
-            "value": value,
-            "text": cells.where(value.isna(), ""),
-        }
-    )
+    places = {
+        "row": np.repeat(np.arange(1, rows + 1), columns),
+        "label": np.repeat(np.array(labels, dtype=object), columns),
+        "column": np.tile(np.array(table.columns, dtype=object), rows),
+    }
+    words = {"value": value, "text": cells.where(value.isna(), "")}
+    return pd.DataFrame({"item": item, "part": part, **places, **words})
 
 
 def _items(sweep: Sweep) -> list[_Item]:
@@ -316,14 +311,11 @@ def _items(sweep: Sweep) -> list[_Item]:
     items = []
     for id in sorted(found, key=lambda id: (order.get(id, len(order)), id)):
         runs, records = zip(*found[id], strict=True)
-        tables = [_text(run.figures / f"{id}.csv").map(run.unnamed) for run in runs]
+        paths = [run.figures / f"{id}.csv" for run in runs]
+        texts = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+        tables = [text.map(run.unnamed) for text, run in zip(texts, runs, strict=True)]
         items.append(_Item(id, runs, records, tables, key_columns(tables)))
     return items
-
-
-def _text(path: Path) -> pd.DataFrame:
-    """A CSV as it stands there."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _claims(sweep: Sweep) -> list[tuple[Run, pd.DataFrame]]:
@@ -354,8 +346,8 @@ def publish(folder: Path) -> pd.DataFrame:
     runs = pd.DataFrame([{**run.values, "status": run.status, "error": run.error} for run in sweep.runs])
     beside = {item.id: item.beside() for item in items}
     if claims:
-        tables = [table for _, table in claims]
-        beside[_CLAIMS] = _joined([run for run, _ in claims], tables, ["claim", "where"])
+        who, tables = zip(*claims, strict=True)
+        beside[_CLAIMS] = _joined(who, tables, ["claim", "where"])
     contents = {f"items/{id}.csv": render.render_csv(table) for id, table in beside.items()}
     contents |= {"runs.csv": render.render_csv(runs), "timings.csv": render.render_csv(_timings(sweep))}
     contents["index.html"] = _page(sweep, items, beside).encode()
@@ -364,10 +356,9 @@ def publish(folder: Path) -> pd.DataFrame:
     for path in (folder / "items").glob("*.csv"):
         if f"items/{path.name}" not in contents:  # of an earlier grid
             path.unlink()
-    timed = {item.id for item in items if item.timed}
-    cells = collected(folder)
+    cells = _collected(sweep, [item for item in items if not item.timed])
     with written_whole(folder / "items.parquet") as part:
-        cells[~cells["item"].isin(timed)].to_parquet(part, index=False)
+        cells.to_parquet(part, index=False)
     return runs
 
 
@@ -379,8 +370,7 @@ def _timings(sweep: Sweep) -> pd.DataFrame:
 
 def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFrame]) -> str:
     """The page: one file that needs nothing but the files beside it."""
-    told = {item.id: item.told() for item in items}
-    verdicts = None
+    verdicts, runs = None, sweep.runs
     if _CLAIMS in beside:
         table = beside[_CLAIMS]
         verdicts = _parted(table[table["column"] == "verdict"].drop(columns="where"))
@@ -389,13 +379,11 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
         sweep=sweep,
         color=KIND_COLOR[sweep.kind],
         colors=KIND_COLOR,
-        grid={
-            name: list(dict.fromkeys(run.values[name] for run in sweep.runs)) for name in sweep.runs[0].values
-        },
+        grid={name: dict.fromkeys(run.values[name] for run in runs) for name in runs[0].values},
         items=items,
-        told=told,
+        told={item.id: item.told() for item in items},
         verdicts=verdicts,
-        labels={id: list(map(str, table.columns)) for id, table in beside.items()},
+        labels={id: list(map(str, table)) for id, table in beside.items()},
         column=column,
         link=lambda path: path.relative_to(sweep.folder).as_posix(),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rb_support.embed import BUNDLED, LENGTH, TFIDF
 from rb_support.outcomes import Kind, Origin, Outcomes
 from rb_support.sources import SourceError
+from rb_support.studies import wording
 from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand, with_vectors
 from rb_support.studies.fit_process import code
 from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, measure
@@ -89,14 +90,10 @@ def tables(data: str = "simulated", *, scale: str = "quick", seed: int = 0) -> T
         raise SourceError("no real table is at hand:\n" + "\n".join(left_out))
     found = {name: load_table(name) for name in names}
     if (data, scale) == ("simulated", "quick"):
-        found = {name: thinned(table, ROWS, seed) for name, table in found.items()}
+        for name, table in found.items():
+            drawn = np.random.default_rng(seed).permutation(len(table))[:ROWS]
+            found[name] = table.take(np.sort(drawn))
     return Tables(found, left_out, joined(table.origin for table in found.values()))
-
-
-def thinned(table: Outcomes, rows: int, seed: int) -> Outcomes:
-    """At most so many rows of a table, drawn at random, in their order."""
-    drawn = np.random.default_rng(seed).permutation(len(table))[:rows]
-    return table.take(np.sort(drawn))
 
 
 def joined(origins: Iterable[Origin]) -> Origin:
@@ -122,10 +119,8 @@ def beside(
     """
     places = rows[rows["error"] == ""][["table", "seed", "embedding"]].drop_duplicates()
     asked = [Asked(table, router, seed, encoder) for table, seed, encoder in places.to_numpy().tolist()]
-    more = [
-        asdict(each) | {"error": ""} | measure(each, materials[each.table, each.embedding], made)
-        for each in asked
-    ]
+    found = [measure(each, materials[each.table, each.embedding], made) for each in asked]
+    more = [asdict(each) | {"error": ""} | row for each, row in zip(asked, found, strict=True)]
     return pd.concat([rows, pd.DataFrame(more)], ignore_index=True)
 
 
@@ -173,14 +168,13 @@ def other_settings(tables: Iterable[str], seeds: Iterable[int], embedding: str, 
     tables, seeds, embedding : of the board.
     other : the embedding to try.
     """
-    found = []
-    for table, seed in product(tables, seeds):
-        found += [Asked(table, f"knn(k={k})", seed, embedding) for k in NEIGHBOURS]
-        found += [Asked(table, router, seed, other) for router in READERS]
-        found += [
-            Asked(table, router, seed, embedding, share=share) for router, share in product(READERS, SHARES)
-        ]
-    return found
+    tried = [(f"knn(k={k})", embedding, 1.0) for k in NEIGHBOURS] + [(name, other, 1.0) for name in READERS]
+    tried += [(name, embedding, share) for name, share in product(READERS, SHARES)]
+    return [
+        Asked(table, router, seed, encoder, share=share)
+        for table, seed in product(tables, seeds)
+        for router, encoder, share in tried
+    ]
 
 
 def timings(
@@ -203,10 +197,12 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     router; for each table the lead with its interval and, if it counts, a star; mean_rank, and places: from
     the best to the worst rank that the router may have on any table.
     """
-    cells = board.assign(cell=[_cell(row) for row in board.to_dict("records")])
+    leads = board[["lead", "low", "high"]].to_numpy().tolist()
+    words = pd.Series([f"{lead:+.3f} [{low:+.3f}, {high:+.3f}]" for lead, low, high in leads], board.index)
+    words += np.where(board["finding"] == LEADS, " ★", "")
+    cells = board.assign(cell=words.where(board["lead"].notna(), "–"))
     wide = cells.pivot(index="router", columns="table", values="cell")[list(dict.fromkeys(board["table"]))]
-    by_router = board.groupby("router")
-    ends = pd.DataFrame({"low": by_router["rank_low"].min(), "high": by_router["rank_high"].max()})
+    ends = board.groupby("router").agg(low=("rank_low", "min"), high=("rank_high", "max"))
     ranks = overall.table.set_index("router")["mean_rank"]
     order = [*ranks.index, *(name for name in wide.index if name not in ranks.index)]
     wide["mean_rank"] = ranks.map("{:.1f}".format).reindex(wide.index)
@@ -217,30 +213,8 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     return wide.loc[order].reset_index().rename_axis(columns=None)
 
 
-def _cell(row: Mapping[Any, Any]) -> str:
-    """A lead in words; of a router that failed, a dash."""
-    if not np.isfinite(row["lead"]):
-        return "–"
-    star = " ★" if row["finding"] == LEADS else ""
-    return f"{row['lead']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]{star}"
-
-
 def notes(seeds: int, kind: Kind) -> dict[str, str]:
     """Notes for the records of notebook 09's items, by their ids."""
     seen = f" {SEEN}" if kind == "real" else ""
     judged = f"Mean over {seeds} splits; intervals are simultaneous and count other queries and other splits."
-    return {
-        "own-leaderboard": f"Honest lead over the better zero router. {judged} A star: above zero, above the "
-        f"router's own predictions dealt out at random and above every router on shuffled labels.{seen}",
-        "own-leaderboard-map": f"The same leads as colours; null routers apart. {judged}",
-        "own-leaderboard-ranks": "Mean ranks over tables by honest lead; a bar joins routers closer than "
-        "Nemenyi's critical difference (Demsar 2006).",
-        "own-leaderboard-gap": "Gain over the best single model of the training rows, as a share of the "
-        f"oracle's. {judged}",
-        "own-leaderboard-cascades": "Chains of models chosen on the training rows, with a judge that is "
-        f"simulated on the table's own scores; one that errs on half of them knows nothing. {judged}",
-        "own-leaderboard-settings": "Each setting differs in one thing from the board's, on the same "
-        f"splits and resamples. {judged}",
-        "own-leaderboard-times": "Medians on the machine that made the rows, one thread; embedding a "
-        "prompt is not counted.",
-    }
+    return wording.notes("09", judged=judged, seen=seen)

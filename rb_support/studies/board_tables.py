@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -42,69 +44,15 @@ class AtHand(NamedTuple):
     left_out: tuple[str, ...]
 
 
-_PUBLISHED = "as RouterBench published it"
-_ESTIMATED = "estimated: list prices times tokens, at four characters a token"
-
-
-def _slice(dataset: str) -> Outcomes:
-    return load_routerbench("slice").of(dataset)
-
-
-REAL: Mapping[str, BoardTable] = MappingProxyType(
-    {
-        "arc-challenge": BoardTable(
-            partial(_slice, "ARC-Challenge"),
-            "routerbench-slice",
-            "a science question with four choices, after five examples",
-            "1 where the choice is right, else 0",
-            _PUBLISHED,
-        ),
-        "winogrande": BoardTable(
-            partial(_slice, "Winogrande"),
-            "routerbench-slice",
-            "a sentence with a gap and two choices, after five examples",
-            "1 where the choice is right, else 0",
-            _PUBLISHED,
-        ),
-        "mbpp": BoardTable(
-            partial(_slice, "MBPP"),
-            "routerbench-slice",
-            "a small program to write",
-            "1 where the program passes its tests, else 0",
-            _PUBLISHED,
-        ),
-        "routerbench-0shot": BoardTable(
-            partial(load_routerbench, "sample"),
-            "routerbench-sample",
-            "a question of one of RouterBench's datasets, mostly MMLU, HellaSwag and GSM8K, without examples",
-            "1 where the answer is right, else 0; a judge's grade in [0, 1] where answers are texts",
-            _PUBLISHED,
-        ),
-        "zeroeval-gsm8k": BoardTable(
-            partial(load_priced, "zeroeval-gsm"),
-            "zeroeval-gsm",
-            "a grade-school problem of GSM8K, without examples",
-            "1 where the answer's number is right, else 0",
-            f"{_ESTIMATED}, of the prompt and of each model's own answer",
-        ),
-        "arena-bench": BoardTable(
-            partial(load_priced, "arena-bench"),
-            "arena-bench",
-            "a prompt that someone asked in Chatbot Arena",
-            "a judge's (GPT-4's) score from 1 to 10, mapped to [0, 1]",
-            f"{_ESTIMATED}, every answer taken to be as long as any other, as none is published",
-        ),
-        "search-qa": BoardTable(
-            load_search_qa,
-            "search-qa",
-            "a question of SimpleQA for a short fact; what is routed to are systems: a model alone, the "
-            "same model with a search tool, or one that always searches",
-            "1 where the answer was graded correct, else 0, also where none was attempted",
-            f"{_ESTIMATED}, and a fee and the pages read for each search that was made",
-        ),
-    }
-)
-"""Tables of published outcomes."""
+def _published(source: str, dataset: str = "", **words: str) -> BoardTable:
+    """A table of `board_tables.toml`."""
+    if source == "search-qa":
+        return BoardTable(load_search_qa, source, **words)
+    if source.startswith("routerbench-"):
+        part: Any = source.removeprefix("routerbench-")
+        load = partial(load_routerbench, part)
+        return BoardTable(lambda: load().of(dataset) if dataset else load(), source, **words)
+    return BoardTable(partial(load_priced, source), source, **words)
 
 
 def _simulated(dataset: str) -> BoardTable:
@@ -117,10 +65,18 @@ def _simulated(dataset: str) -> BoardTable:
     )
 
 
+_FILE = resources.files("rb_support.studies").joinpath("board_tables.toml")
+_TABLES = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+REAL: Mapping[str, BoardTable] = MappingProxyType(
+    {name: _published(**about) for name, about in _TABLES.items()}
+)
+"""Tables of published outcomes."""
 SIMULATED: Mapping[str, BoardTable] = MappingProxyType(
     {f"simulated-{name.lower()}": _simulated(name) for name in (MMLU, HELLASWAG, GSM8K)}
 )
 """Tables made from a seed, none of them real."""
+_KNOWN = {**REAL, **SIMULATED}
 
 
 def load_table(name: str) -> Outcomes:
@@ -134,14 +90,13 @@ def load_table(name: str) -> Outcomes:
     SourceError : if the table's files are not at hand, naming the command that fetches them.
     TableError : if an own table cannot be read or used.
     """
-    known = {**REAL, **SIMULATED}
-    if name in known:
-        return known[name].load()
+    if name in _KNOWN:
+        return _KNOWN[name].load()
     if Path(name).suffix in (".csv", ".parquet"):
         return load_outcomes(name, missing="drop")
     raise ValueError(
         f"no table is called {name!r}, nor is it the path of one, which ends in .csv or .parquet; known: "
-        f"{', '.join(known)}"
+        f"{', '.join(_KNOWN)}"
     )
 
 
@@ -153,28 +108,26 @@ def name_of(given: str) -> str:
     >>> name_of("mbpp"), name_of("tables/acme.csv"), name_of("tables/mbpp.csv")
     ('mbpp', 'acme', 'mbpp.csv')
     """
-    known, path = {**REAL, **SIMULATED}, Path(given)
-    if given in known:
+    path = Path(given)
+    if given in _KNOWN:
         return given
-    return path.name if path.stem in known else path.stem
+    return path.name if path.stem in _KNOWN else path.stem
 
 
 def real_at_hand() -> AtHand:
     """Which real tables can be loaded, told by the sizes of their files; nothing is read."""
-    here = {table.source: at_hand(str(table.source)) == _files(table) for table in REAL.values()}
-    return AtHand(
-        tuple(name for name, table in REAL.items() if here[table.source]),
-        tuple(
-            f"{name} is left out, as its data is not here: get it with `python -m rb_support data fetch "
-            f"{table.source}`."
-            for name, table in REAL.items()
-            if not here[table.source]
-        ),
+    here = [name for name, table in REAL.items() if _is_here(table.source)]
+    left_out = (
+        f"{name} is left out, as its data is not here: get it with `python -m rb_support data fetch "
+        f"{table.source}`."
+        for name, table in REAL.items()
+        if name not in here
     )
+    return AtHand(tuple(here), tuple(left_out))
 
 
-def _files(table: BoardTable) -> int:
-    return len(SOURCES[str(table.source)].files)
+def _is_here(source: str | None) -> bool:
+    return source is None or at_hand(source) == len(SOURCES[source].files)
 
 
 def described(name: str, table: Outcomes) -> str:
@@ -186,7 +139,7 @@ def described(name: str, table: Outcomes) -> str:
     table : what `load_table` gave.
     """
     size = f"{name} ({table.origin.kind}): {len(table):,} rows, {len(table.models)} models"
-    about = {**REAL, **SIMULATED}.get(name)
+    about = _KNOWN.get(name)
     if about is None:
         return f"{size}. Quality and cost ({table.cost_unit} per query) as its owner gives them."
     return f"{size}. A row is {about.row}. Quality: {about.quality}. Cost, USD per query: {about.cost}."

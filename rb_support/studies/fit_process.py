@@ -201,11 +201,7 @@ class FitProcess:
             except (EOFError, BrokenPipeError):
                 how = self._ended()
         if begun:
-            return {
-                **asdict(job.asked),
-                "over": True,
-                "error": f"its process ended under it, {TRIES} times ({how})",
-            }
+            return _over(job, f"its process ended under it, {TRIES} times ({how})")
         raise WorkerError(f"a process that fits does not start here ({how})")
 
     def stop(self) -> None:
@@ -238,8 +234,7 @@ class FitProcess:
             threading.Thread(target=_hear, args=heard, daemon=True).start()
         fresh = None if sent is None or self._sent == job.sha256 else sent
         assert self._process.stdin is not None
-        pickle.dump((job, sent is not None, fresh), self._process.stdin)
-        self._process.stdin.flush()
+        _tell(self._process.stdin, (job, sent is not None, fresh))
         if trouble := self._next(None):
             raise WorkerError(trouble)
         self._sent = self._sent if sent is None else job.sha256
@@ -257,7 +252,7 @@ class FitProcess:
                 memory = psutil.Process(self._process.pid).memory_info().rss
                 if over := budget.over(time.monotonic() - start, memory):
                     self.stop()
-                    return {**asdict(job.asked), "over": True, "error": over}
+                    return _over(job, over)
 
     def _next(self, seconds: float | None) -> Any:
         said = self._answers.get(timeout=seconds)
@@ -266,19 +261,24 @@ class FitProcess:
         return said
 
 
+def _over(job: Job, error: str) -> Row:
+    """Row of a fit that its process did not outlive."""
+    return {**asdict(job.asked), "over": True, "error": error}
+
+
 def answer() -> None:
     """Fit whatever standard input asks for, until it ends; what routers print goes to standard error."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks ends this
     requests = queue.SimpleQueue[Any]()
-    heard = (
-        sys.stdin.buffer,
-        lambda said: os._exit(0) if isinstance(said, Exception) else requests.put(said),
-    )
-    threading.Thread(
-        target=_hear, args=heard, daemon=True
-    ).start()  # ends it in the middle of whatever it does
+
+    def heed(said: Any) -> None:
+        if isinstance(said, Exception):  # nobody asks any more: this ends in the middle of whatever it does
+            os._exit(0)
+        requests.put(said)
+
+    threading.Thread(target=_hear, args=(sys.stdin.buffer, heed), daemon=True).start()
     given: Material | None = None
     while True:
         job, sent, fresh = requests.get()
@@ -291,11 +291,14 @@ def answer() -> None:
             trouble = "a worker has other code of rb_support than what asks it; install the same"
         elif not trouble and (given is None or given.sha256 != job.sha256):
             trouble = f"a worker finds other rows or vectors of {job.asked.table} than what asks it"
-        pickle.dump(trouble, out)
-        out.flush()
+        _tell(out, trouble)
         if given is not None and not trouble:
-            pickle.dump(row_of(job.asked, given, job.text), out)
-            out.flush()
+            _tell(out, row_of(job.asked, given, job.text))
+
+
+def _tell(stream: IO[bytes], what: Any) -> None:
+    pickle.dump(what, stream)
+    stream.flush()
 
 
 def _hear(stream: IO[bytes], tell: Callable[[Any], object]) -> None:

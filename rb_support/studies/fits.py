@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -29,15 +30,7 @@ from rb_support.routers import (
     model_points,
     predicted_cost,
 )
-from rb_support.stats import (
-    System,
-    Turns,
-    aiqs,
-    bootstrap_weights,
-    halves,
-    honest_draws,
-    joined,
-)
+from rb_support.stats import System, Turns, aiqs, bootstrap_weights, halves, honest_draws, joined
 from rb_support.studies.best_model import BEST, best_model, cheapest_reaching
 from rb_support.studies.predictive import held_out
 
@@ -144,7 +137,7 @@ def measure(asked: Asked, given: Material, made: Made) -> dict[str, Any]:
     areas = honest_draws(systems, parts, drawn, [MODELS])
     zero = int(areas[0, :2].argmax())
     lead = areas[:, 2] - areas[:, zero]
-    luck = honest_draws(systems | dealt, parts, drawn[:1], [MODELS])[0, 3:] - areas[0, zero]
+    luck = honest_draws({MODELS: systems[MODELS]} | dealt, parts, drawn[:1], [MODELS])[0, 1:] - areas[0, zero]
     printed = aiqs({name: systems[name] for name in (MODELS, ROUTER)})
     qualities = np.column_stack(
         [
@@ -216,10 +209,16 @@ def blocks(table: Outcomes) -> NDArray[np.intp]:
 def resamples(asked: Asked, block: NDArray[np.intp]) -> tuple[Turns, Array]:
     """Who chooses and who pays, and (1 + DRAWS, blocks) counts of the blocks, the first of them ones."""
     present, inside = np.unique(block, return_inverse=True)
-    drawn = bootstrap_weights(int(block.max()) + 1, DRAWS, np.random.default_rng(0))[:, present]
+    drawn = _drawn(int(block.max()) + 1)[:, present]
     drawn[drawn.sum(axis=1) == 0] = 1  # of a handful of prompts, a resample may miss those left out
     parts = Turns(inside, *halves(len(present), np.random.default_rng([asked.seed, 2]), HALVINGS))
     return parts, np.vstack([np.ones(len(present)), drawn])
+
+
+@lru_cache
+def _drawn(count: int) -> NDArray[np.int64]:
+    """Counts of so many blocks in every resample, (DRAWS, count)."""
+    return bootstrap_weights(count, DRAWS, np.random.default_rng(0))
 
 
 def key_of(asked: Asked, sha256: str, code: str) -> str:

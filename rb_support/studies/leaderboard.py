@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import combinations, permutations
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,24 +47,14 @@ EVERY = "mean of the tables"
 LEADS, NONE, BEHIND, SAME = "leads", "no lead shown", "behind zero", "= zero router"
 _SETTING = re.compile(r"(?P<router>[^(]+)\((?P<what>\w+)=(?P<value>[^,()]+)\)")
 _CELL = ["table", "router"]
-_SUMMED = ["aiq_honest", "placebo", "placebo_high"]
-_NUMBERS = ["n_train", "n_test", "constant", "lead", "lead_draws", "gain_draws", "gap_draws", *_SUMMED]
-_NUMBERS += ["quality", "best_quality", "oracle_quality"]
-_COLUMNS = [*_CELL, "is_null", "n", "seeds", "aiq_honest", "lead", "low", "high", "point_low", "point_high"]
-_COLUMNS += ["placebo", "placebo_high", "shuffled", "shuffled_high", "shuffled_leads"]
-_COLUMNS += ["rank", "rank_low", "rank_high", "finding"]
-_SETTING_COLUMNS = [
-    *_CELL,
-    "what",
-    "value",
-    "number",
-    "seeds",
-    "lead",
-    "difference",
-    "low",
-    "high",
-    "finding",
-]
+_MEANS = ["aiq_honest", "placebo", "placebo_high", "quality", "best_quality", "oracle_quality"]
+_NUMBERS = [*_MEANS, "n_train", "n_test", "constant", "lead", "lead_draws", "gain_draws", "gap_draws"]
+_COLUMNS = ["kind", *_CELL, "is_null", "n", "seeds", "aiq_honest", "lead", "low", "high"]
+_COLUMNS += ["point_low", "point_high", "placebo", "placebo_high"]
+_COLUMNS += ["shuffled", "shuffled_high", "shuffled_leads", "rank", "rank_low", "rank_high", "finding"]
+_GAP_COLUMNS = ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]
+_SETTING_COLUMNS = ["kind", *_CELL, "what", "value", "number", "seeds"]
+_SETTING_COLUMNS += ["lead", "difference", "low", "high", "finding"]
 Group = tuple[str, pd.DataFrame]
 """Rows of a table and a router by seed, after "" or why they give no numbers."""
 
@@ -98,15 +88,13 @@ def board(rows: pd.DataFrame) -> pd.DataFrame:
     pairwise differences (Mogstad, Romano, Shaikh and Wilhelm 2024). finding: "leads" asks for an interval
     above zero, and for a lead above placebo_high and above shuffled_high.
     """
-    return pd.concat([_board(part).assign(kind=kind) for kind, part in _kinds(rows)], ignore_index=True)[
-        ["kind", *_COLUMNS]
-    ]
+    return _by_kind(rows, _board)[_COLUMNS]
 
 
 def _board(rows: pd.DataFrame) -> pd.DataFrame:
     """`board` of one kind of table."""
-    found, leads = _judged(_standing(rows, "true"))
-    control, luck = _judged(_standing(rows, "shuffled"))
+    found, leads = _judged(_standing(rows, "true"), "lead")
+    control, luck = _judged(_standing(rows, "shuffled"), "lead")
     found[["point_low", "point_high"]] = leads.pointwise()
     found[["rank", "rank_low", "rank_high"]] = _ranks(found["table"].to_numpy(), leads)
     control["shuffled_leads"] = _clear(control, luck.value)
@@ -114,38 +102,33 @@ def _board(rows: pd.DataFrame) -> pd.DataFrame:
     found = found.merge(control, on=_CELL, how="left")
     found["shuffled_leads"] = found["shuffled_leads"].eq(True)
     found["shuffled_high"] = found["table"].map(control.groupby("table")["shuffled"].max())
-    found["is_null"] = found["router"].isin(NULL)
     leading = _clear(found, leads.value) & ~(found["lead"] <= found["shuffled_high"])
     behind = (found["high"] < 0) & (found["low"] < found["high"])
     states = np.select([found["constant"], leading, behind], [SAME, LEADS, BEHIND], NONE)
     return found.assign(finding=np.where(found["failed"] == "", states, found["failed"]))
 
 
-def _judged(rows: pd.DataFrame) -> tuple[pd.DataFrame, Cells]:
-    """A row per table and router with leads and simultaneous intervals, and the leads."""
-    groups = _groups(rows)
-    leads = _cells(groups, _lead)
-    found = _summary(rows, groups, _SUMMED)
-    found["lead"] = leads.value
-    found[["low", "high"]] = leads.intervals()
-    return found, leads
+def _judged(rows: pd.DataFrame, what: Literal["lead", "share"]) -> tuple[pd.DataFrame, Cells]:
+    """A row per table and router, a lead or share of the gap with simultaneous intervals; and these cells.
+
+    Beside these: is_null, n, seeds, constant, failed, and means over splits, NaN where it failed.
+    """
+    sized = rows.assign(n=rows["n_train"] + rows["n_test"], constant=rows["constant"].eq(True))
+    splits, groups = sized.groupby(_CELL, sort=False), _groups(rows)
+    found = splits.agg(n=("n", "max"), seeds=("seed", "size"), constant=("constant", "all")).reset_index()
+    found = found.assign(n=found["n"].fillna(0).astype(int), failed=[failed for failed, _ in groups])
+    found["is_null"] = found["router"].isin(NULL)
+    found[_MEANS] = splits[_MEANS].mean().to_numpy(dtype=float)
+    found.loc[found["failed"] != "", _MEANS] = np.nan
+    cells = _cells(groups, _lead if what == "lead" else _share)
+    found[what] = cells.value
+    found[["low", "high"]] = cells.intervals()
+    return found, cells
 
 
 def _clear(found: pd.DataFrame, lead: Array) -> pd.Series[bool]:
     """Whether leads are above zero, by intervals that have a width, and above what is dealt out at random."""
     return (found["low"] > 0) & (found["low"] < found["high"]) & (lead > found["placebo_high"])
-
-
-def _summary(rows: pd.DataFrame, groups: Sequence[Group], means: Sequence[str]) -> pd.DataFrame:
-    """A row per group: table, router, n, seeds, constant, failed, and means over splits; NaN where failed."""
-    sized = rows.assign(n=rows["n_train"] + rows["n_test"], constant=rows["constant"].eq(True))
-    each = sized.groupby(_CELL, sort=False)
-    found = each.agg(n=("n", "max"), seeds=("seed", "size"), constant=("constant", "all")).reset_index()
-    found["n"] = found["n"].fillna(0).astype(int)
-    found["failed"] = [failed for failed, _ in groups]
-    found[list(means)] = each[list(means)].mean().to_numpy(dtype=float)
-    found.loc[found["failed"] != "", list(means)] = np.nan
-    return found
 
 
 def _ranks(table: NDArray[np.object_], leads: Cells) -> Array:
@@ -265,25 +248,13 @@ def gap(rows: pd.DataFrame) -> pd.DataFrame:
     zero), and prompts: of how many rows a table would have to be, at intervals whose width shrinks with the
     root of it, for a share of `RECOVERED` to have a lower bound above zero.
     """
-    parts = []
-    for kind, some in _kinds(rows):
-        true = _standing(some, "true")
-        groups = _groups(true)
-        shares = _cells(groups, _share)
-        part = _summary(true, groups, ["quality", "best_quality", "oracle_quality"])
-        part["gain"] = part["quality"] - part["best_quality"]
-        part["gap"] = part["oracle_quality"] - part["best_quality"]
-        part["share"] = shares.value
-        part[["low", "high"]] = shares.intervals()
-        parts.append(part.assign(kind=kind))
-    found = pd.concat(parts, ignore_index=True)
-    found["is_null"] = found["router"].isin(NULL)
+    found = _by_kind(rows, lambda part: _judged(_standing(part, "true"), "share")[0])
+    found["gain"] = found["quality"] - found["best_quality"]
+    found["gap"] = found["oracle_quality"] - found["best_quality"]
     half = (found["high"] - found["low"]) / 2
     found["recovers"] = (found["share"] > RECOVERED) & (found["low"] > 0) & (half > 0)
     found["prompts"] = (found["n"] * (half / RECOVERED) ** 2).where(half > 0)
-    return found[
-        ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]
-    ]
+    return found[_GAP_COLUMNS]
 
 
 def largest_share_said(shares: pd.DataFrame) -> str:
@@ -346,8 +317,7 @@ def settings(rows: pd.DataFrame) -> pd.DataFrame:
     table, router, what ("embedding", "share", or the name of a setting), value, number (value, if it is one),
     seeds, lead, difference (to the default's lead), low, high (95%, for all rows of a kind at once), finding.
     """
-    parts = [_settings(part).assign(kind=kind) for kind, part in _kinds(rows)]
-    return pd.concat(parts, ignore_index=True)[["kind", *_SETTING_COLUMNS]]
+    return _by_kind(rows, _settings).reindex(columns=_SETTING_COLUMNS)
 
 
 def settings_said(changes: pd.DataFrame) -> str:
@@ -384,9 +354,9 @@ def _settings(rows: pd.DataFrame) -> pd.DataFrame:
             continue
         names.append([part["table"].iloc[0], router, what, value, len(part)])
         pairs.append((part, base))
-    found = pd.DataFrame(names, columns=["table", "router", "what", "value", "seeds"])
+    found = pd.DataFrame(names, columns=[*_CELL, "what", "value", "seeds"])
     if found.empty:
-        return found.reindex(columns=_SETTING_COLUMNS)
+        return found
     changed, before = (_cells([("", pair[side]) for pair in pairs], _lead) for side in (0, 1))
     apart = changed.minus(before)
     found["lead"] = changed.value
@@ -554,6 +524,7 @@ def evidence(
     mean lead over the tables of `chosen` minus that of each other router that learns; none without it.
     """
     differences, told = _mean_differences(rows), counted(found).dropna(subset="lead")
+    others = {other: lead for (one, other), lead in differences.items() if one == chosen}
     learnt, null = told[~told["is_null"] & (told["finding"] != SAME)], told[told["is_null"]]
     order = learnt.assign(leads=learnt["finding"] == LEADS, may=learnt["high"] > 0)
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
@@ -566,7 +537,7 @@ def evidence(
         "null-leads": Fact(null_led + luck == 0 if len(null) + controls else None, words),
         "first-second": _first_second(found, differences),
         "gap": _gap_fact(shares),
-        "chosen-knn": _over_others(differences, chosen),
+        "chosen-knn": [lead for other, lead in others.items() if other not in NULL],
     }
 
 
@@ -591,11 +562,6 @@ def _first_second(found: pd.DataFrame, differences: Mapping[tuple[str, str], Est
     return Fact(bool(apart < every.critical and lead.low <= 0 <= lead.high), words)
 
 
-def _over_others(differences: Mapping[tuple[str, str], Estimate], chosen: str) -> list[Estimate]:
-    """Mean lead of a router minus that of each other one that learns."""
-    return [lead for (one, other), lead in differences.items() if one == chosen and other not in NULL]
-
-
 def _mean_differences(rows: pd.DataFrame) -> dict[tuple[str, str], Estimate]:
     """Differences in mean lead of all ordered pairs of routers that have numbers on every table.
 
@@ -603,22 +569,18 @@ def _mean_differences(rows: pd.DataFrame) -> dict[tuple[str, str], Estimate]:
     """
     kinds = dict(_kinds(rows))
     part = pd.concat([kinds[kind] for kind in kinds if kind != "simulated"] or list(kinds.values()))
-    true = _standing(part, "true")
-    groups = _groups(true)
-    leads, names = _cells(groups, _lead), _summary(true, groups, [])
-    places: dict[str, list[int]] = {}
-    for place in np.flatnonzero(np.isfinite(leads.value)).tolist():
-        places.setdefault(str(names["router"].iloc[place]), []).append(place)
-    tables, prompts = names["table"].nunique(), int(names.groupby("table")["n"].max().sum())
-    means = {name: leads.at(some).mean() for name, some in places.items() if len(some) == tables}
+    found, leads = _judged(_standing(part, "true"), "lead")
+    tables, prompts = found["table"].nunique(), int(found.groupby("table")["n"].max().sum())
+    told = found.dropna(subset="lead").groupby("router", sort=False)
+    means = {str(name): leads.at(part.index.to_numpy()).mean() for name, part in told if len(part) == tables}
     pairs = list(permutations(means, 2))
     if not pairs:
         return {}
     every = joined([means[one].minus(means[other]) for one, other in pairs])
-    told = np.column_stack([every.value, every.intervals()]).tolist()
+    ends = np.column_stack([every.value, every.intervals()]).tolist()
     return {
-        pair: Estimate(value, low, high, f"{pair[0]} minus {pair[1]}", prompts)
-        for pair, (value, low, high) in zip(pairs, told, strict=True)
+        (one, other): Estimate(value, low, high, f"{one} minus {other}", prompts)
+        for (one, other), (value, low, high) in zip(pairs, ends, strict=True)
     }
 
 
@@ -650,6 +612,11 @@ def _of(some: int, every: int) -> str:
 def _kind_words(found: pd.DataFrame) -> str:
     """Kinds of table that are counted, such as "real"."""
     return listed(dict.fromkeys(counted(found)["kind"]))
+
+
+def _by_kind(rows: pd.DataFrame, make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """What is made of the rows of each kind of table, with a column that names the kind."""
+    return pd.concat([make(part).assign(kind=kind) for kind, part in _kinds(rows)], ignore_index=True)
 
 
 def _kinds(rows: pd.DataFrame) -> list[tuple[Kind, pd.DataFrame]]:

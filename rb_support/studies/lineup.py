@@ -29,7 +29,12 @@ from rb_support.routers import (
 )
 from rb_support.studies.fits import Made
 
-_FACTORIZATION = "rb_support.deploy.battle_routers:FactorizationRouter"
+
+def _factorization(seed: int) -> Any:
+    from rb_support.deploy.battle_routers import FactorizationRouter
+
+    return FactorizationRouter(most=4_000, seed=seed)
+
 
 ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
     {
@@ -52,7 +57,7 @@ ROUTERS: Mapping[str, Callable[..., Any] | str] = MappingProxyType(
         ),
         "carrot-ridge": lambda seed: CostAwareRouter(RidgeRouter(seed=seed), seed=seed),
         "sw": "rb_support.deploy.battle_routers:SWRouter",
-        "factorization": lambda seed: resolve_name(_FACTORIZATION)(most=4_000, seed=seed),
+        "factorization": _factorization,
     }
 )
 """Name -> what makes a router: a class, or one with settings, called with `seed` if it takes one; or,
@@ -83,20 +88,18 @@ def made(name: str, text: str | None = None) -> Made:
     RouterError : if there is no such router, file or setting.
     """
     base, settings = _parsed(name)
-    own = _OWN.fullmatch(base)
     maker: Callable[..., Any]
-    if own is not None:
-        maker = _inside(own["path"], own["inside"], own_text(name) if text is None else text)
+    if own := _OWN.fullmatch(base):
+        maker = _inside(own["path"], own["inside"], text or str(own_text(name)))
     elif base in ROUTERS:
         there = ROUTERS[base]
         maker = resolve_name(there) if isinstance(there, str) else there
     else:
         raise RouterError(f"no router is called {base!r}; there are {', '.join(ROUTERS)}, and FILE.py:CLASS")
-    known = [
-        each for each in inspect.signature(maker).parameters.values() if each.kind != each.VAR_POSITIONAL
-    ]
-    names = [each.name for each in known if each.kind != each.VAR_KEYWORD]
-    if len(names) == len(known) and (strange := sorted(settings.keys() - set(names))):
+    known = inspect.signature(maker).parameters.values()
+    names = [each.name for each in known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    takes_all = any(each.kind == each.VAR_KEYWORD for each in known)
+    if not takes_all and (strange := sorted(settings.keys() - set(names))):
         listed = ", ".join(each for each in names if each != "seed") or "none"
         raise RouterError(f"{base} has no setting {', '.join(strange)}; there are: {listed}")
     return partial(_make, name, maker, "seed" in names, settings)
@@ -129,9 +132,8 @@ def _parsed(name: str) -> tuple[str, dict[str, Any]]:
             raise ValueError("each needs a name")
         return parts["base"], {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
     except (SyntaxError, ValueError) as error:
-        raise RouterError(
-            f"settings of {name!r} must be literals with names, such as k=10 ({error})"
-        ) from error
+        wanted = f"settings of {name!r} must be literals with names, such as k=10"
+        raise RouterError(f"{wanted} ({error})") from error
 
 
 @lru_cache
@@ -150,23 +152,20 @@ def _module(path: str, text: str) -> ModuleType:
     return module
 
 
-def _inside(path: str, name: str, text: str | None) -> Callable[..., Any]:
+def _inside(path: str, name: str, text: str) -> Callable[..., Any]:
     """A class or function of a file."""
-    assert text is not None
     module = _module(path, text)
     found = getattr(module, name, None)
     if not callable(found):
-        there = [
-            key for key, each in vars(module).items() if getattr(each, "__module__", "") == module.__name__
-        ]
+        its_own = module.__name__
+        there = [key for key, each in vars(module).items() if getattr(each, "__module__", "") == its_own]
         raise RouterError(f"{path} has no class or function {name!r}; it has {', '.join(there) or 'none'}")
     return found
 
 
 def _make(name: str, maker: Callable[..., Any], seeded: bool, settings: dict[str, Any], seed: int) -> Any:
     router = maker(**({"seed": seed} if seeded else {}), **settings)
-    lacking = [method for method in ("fit", "predict") if not callable(getattr(router, method, None))]
-    if lacking:
+    if lacking := [each for each in ("fit", "predict") if not callable(getattr(router, each, None))]:
         wanted = "fit(train, X) and predict(X) -> (n, m) quality"
         raise RouterError(f"{name} has no {' and no '.join(lacking)}; a router has {wanted}")
     return router

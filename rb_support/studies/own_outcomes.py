@@ -22,6 +22,7 @@ from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
 from rb_support.sources import load_routerbench
 from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
+from rb_support.studies.best_model import best_model
 from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, OutOfFold, Savings, routed_rows
 from rb_support.studies.predictive import (
     PLACEBO,
@@ -30,7 +31,7 @@ from rb_support.studies.predictive import (
     compare_predictions,
     estimates,
 )
-from rb_support.studies.wording import listed
+from rb_support.studies.wording import listed, notes
 from rb_support.verdicts import Evidence, Fact
 from rb_support.visible import markdown
 
@@ -44,20 +45,11 @@ WORTH = {"model": "", "usd_per_query": ".6f", "quality": ".3f", "on_hull": ".0%"
 WORTH |= {"router": "+.4f", "extra_usd": "+,.0f", "finding": ""}
 GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "of_best": ".1%", "calls": ""}
 """How the numbers of `model_values` and of `settings_table` are shown."""
+_ENDS = ("", "_low", "_high")
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
-NOTES = {
-    "own-worth": "Honest AIQ lost without the model; intervals are simultaneous over the models.",
-    "own-settings": "Chosen on one half of the rows, measured on the other; "
-    "95% intervals of each number by itself.",
-    "own-frontier": "The router's curve is honest: chosen on half of the rows, priced on the other. "
-    "Grey: its placebo.",
-    "own-savings": "Intervals of savings hold together; the others are each its own. "
-    "Placebos: 97.5% save no more.",
-    "own-more-prompts": "Left: honest lead, simultaneous 95%. "
-    "Right: half width of the saving's 95% interval.",
-}
+NOTES = notes("08")
 """What is noted in the records of notebook 08's items."""
 
 
@@ -151,15 +143,9 @@ def model_values(
     looked = sorted(looked, key=lambda j: -points[j, 0])
     weights = bootstrap_weights(n, draws, rng)
     on_hull = [hull_indices(model_points(table)(each)) for each in weights]
-    found: dict[str, object] = {
-        "model": [table.models[j] for j in looked],
-        "usd_per_query": points[looked, 0],
-    }
-    found |= {
-        "quality": points[looked, 1],
-        "on_hull": [np.mean([j in rows for rows in on_hull]) for j in looked],
-    }
-    values = pd.DataFrame(found)
+    values = pd.DataFrame(points[looked], columns=["usd_per_query", "quality"])
+    values.insert(0, "model", [table.models[j] for j in looked])
+    values["on_hull"] = [np.mean([j in rows for rows in on_hull]) for j in looked]
     if len(table.models) == 1:
         return values.assign(finding="there is no other")
 
@@ -227,10 +213,8 @@ def needs(values: pd.DataFrame) -> str:
     if "router" not in values:
         return f"With {markdown(most_needed(values))} alone there is nothing to choose."
     mixed = str(values["model"].iloc[int(values["mixture"].argmax())])
-    told = (
-        f"A blind mixture loses most without {markdown(mixed)} ({values['mixture'].max():+.3f}), the router "
-    )
-    told += f"without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
+    told = f"A blind mixture loses most without {markdown(mixed)} ({values['mixture'].max():+.3f}), "
+    told += f"the router without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
     only = values["model"][(values["router_low"] > 0) & (values["mixture_low"] <= 0)]
     told += f"Shown to be needed by the router, and not by a mixture: {listed(map(markdown, only))}. "
     gone = values["model"][values["finding"] == "can go"]
@@ -269,8 +253,8 @@ def settings(
     seed : of halvings and resamples.
     """
     table = router.table
-    cost, best = table.points().T
-    usd = budget or queries * float(cost[np.lexsort((cost, -best))[0]]) / 2
+    cost = table.points()[:, 0]
+    usd = budget or queries * float(cost[best_model(table.points())]) / 2
     goals = {
         f"{usd:,.0f} USD a month": deploy.Goal(budget=usd / queries),
         f"{quality:.0%} of the best quality": deploy.Goal(quality=quality),
@@ -293,10 +277,9 @@ def settings_table(chosen: Mapping[str, deploy.Setting], table: Outcomes, querie
     rows, best = [], float(table.points()[:, 1].max())
     for goal, setting in chosen.items():
         row: dict[str, object] = {"goal": goal, "reached": setting.reached}
-        measured = {"usd_per_month": (queries, setting.usd_per_query), "quality": (1, setting.quality)}
-        for name, (scale, values) in measured.items():
-            ends = zip(("", "_low", "_high"), values, strict=True)
-            row |= {f"{name}{end}": scale * value for end, value in ends}
+        for end, usd in zip(_ENDS, setting.usd_per_query, strict=True):
+            row[f"usd_per_month{end}"] = queries * usd
+        row |= {f"quality{end}": value for end, value in zip(_ENDS, setting.quality, strict=True)}
         shares = sorted(zip(setting.calls, table.models, strict=True), key=lambda each: -each[0])
         calls = ", ".join(f"{share:.0%} {model}" for share, model in shares if share >= 0.005)
         row |= {"of_best": setting.quality[0] / best if best else np.nan, "calls": calls}
@@ -317,11 +300,11 @@ def honest_curves(
     n, systems = len(comparison.test), comparison.systems
     chooses, pays = halves(n, rng, 8)
     cost = comparison.test.points()[:, 0]
-    low, high = float(cost.min()), float(cost.max())
-    costs = low + (high - low) * np.linspace(0, 1, steps) ** 2
+    least, most = float(cost.min()), float(cost.max())
+    costs = least + (most - least) * np.linspace(0, 1, steps) ** 2
 
     def heights(system: System, samples: Array) -> Array:
-        rows = [chosen(system(half), low) for half in chooses]
+        rows = [chosen(system(half), least) for half in chooses]
         found, counted = np.zeros((len(samples), steps)), (samples @ pays.T).T
         for picked, paying, counts in zip(rows, pays, counted, strict=True):
             for place, weights in enumerate(samples * paying):
@@ -338,12 +321,9 @@ def honest_curves(
         blind = [heights(comparison.placebos[kind](rng), whole)[0] for _ in range(24)]
         drawn[PLACEBO] = np.vstack([np.median(blind, axis=0), blind])
     for name, (line, *others) in drawn.items():
-        ends = np.quantile(others, [0.025, 0.975], axis=0)
-        frames.append(
-            pd.DataFrame(
-                {"router": name, "usd_per_query": costs, "quality": line, "low": ends[0], "high": ends[1]}
-            )
-        )
+        low, high = np.quantile(others, [0.025, 0.975], axis=0)
+        curve = {"usd_per_query": costs, "quality": line, "low": low, "high": high}
+        frames.append(pd.DataFrame({"router": name} | curve))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -19,6 +19,7 @@ from rb_support.frontier import exceeds, hull, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.routers import dealt_out, lambda_path, mean_cost, model_points
 from rb_support.stats import Rows, bootstrap_weights, halves, interval, simultaneous
+from rb_support.studies.best_model import best_model
 from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
@@ -30,10 +31,8 @@ RUNNING = SECONDS * USD_PER_HOUR / 3600
 """What running the router is taken to cost, USD per query."""
 
 BEST, MIXED, EQUAL, ROUTED = "always the best model", "mixture at the goal", "mixture as good", "router"
-OVER_BEST, MIXED_OVER_BEST = (
-    "saved by the router over the best model",
-    "saved by the mixture over the best model",
-)
+OVER_BEST = "saved by the router over the best model"
+MIXED_OVER_BEST = "saved by the mixture over the best model"
 OVER_EQUAL = "saved by the router over a mixture as good"
 LUCK, RUNS = "the same, 97.5% of placebos", "running the router, assumed"
 
@@ -105,9 +104,8 @@ def mixed_rows(table: Outcomes, goal: float, turns: tuple[Rows, Rows]) -> Array:
     for half in turns[0]:
         points = model_points(table)(half)
         corners = hull_indices(points)
-        place = np.interp(
-            _wanted(table, goal, half), points[corners, 1], np.arange(len(corners), dtype=float)
-        )
+        wanted = _wanted(table, goal, half)
+        place = np.interp(wanted, points[corners, 1], np.arange(len(corners), dtype=float))
         left, share = int(place), place % 1
         right = min(left + 1, len(corners) - 1)
         outcomes.append((1 - share) * every[:, corners[left]] + share * every[:, corners[right]])
@@ -197,10 +195,9 @@ class Savings:
         per_1000 = 1000 * self.of(OVER_EQUAL) / self.queries
         if self.proven[OVER_BEST] and self.proven[OVER_EQUAL]:
             told += f"A router saves {money(OVER_BEST)} at {level(ROUTED)}. Of this {money(OVER_EQUAL)} is "
-            told += (
-                "earned by reading the prompts: the cheapest fixed mixture of models as good costs so much "
-            )
-            told += f"more. That is gone if running the router costs {per_1000:.3g} USD per 1,000 prompts. "
+            told += "earned by reading the prompts: the cheapest fixed mixture of models as good costs so "
+            told += "much more. That is gone if running the router costs "
+            told += f"{per_1000:.3g} USD per 1,000 prompts. "
         else:
             told += "No saving can be claimed for a router that reads the prompts: over a fixed mixture of "
             told += f"models as good it is {money(OVER_EQUAL)}. "
@@ -235,9 +232,9 @@ def savings(
     def priced(routed: Array, weights: Array) -> Array:
         """(4, 2) cost and quality of the rivals and the router."""
         points, share = models(weights), weights / weights.sum()
-        best = max(points.tolist(), key=lambda point: (point[1], -point[0]))
         given = share @ routed
-        return np.array([best, share @ mixed, [usd_to_match(points, given[1]), given[1]], given])
+        equal = usd_to_match(points, given[1]), given[1]
+        return np.array([points[best_model(points)], share @ mixed, equal, given])
 
     routed, reached = routed_rows(router, goal, turns)
     whole = priced(routed, np.ones(n))
@@ -255,12 +252,11 @@ def savings(
     rows = pd.DataFrame({"what": [OVER_BEST, MIXED_OVER_BEST, OVER_EQUAL], "usd_per_month": saved})
     rows[["low", "high"]] = simultaneous(saved, queries * _saved(drawn))
     known = {"what": [LUCK, RUNS], "usd_per_month": [np.quantile(lucky, 0.975), queries * RUNNING]}
-    cost, quality = table.points().T
     return Savings(
         table=pd.concat([bought, rows, pd.DataFrame(known)], ignore_index=True)[
             ["what", "usd_per_month", "low", "high", "quality", "quality_low", "quality_high"]
         ],
-        best=table.models[int(np.lexsort((cost, -quality))[0])],
+        best=table.models[best_model(table.points())],
         goal=goal,
         queries=queries,
         rows=n,
@@ -279,8 +275,7 @@ def bills(router: OutOfFold, goal: float, turns: tuple[Rows, Rows]) -> dict[str,
     """
     points, (routed, _) = router.table.points(), routed_rows(router, goal, turns)
     usd, quality = routed.mean(axis=0).tolist()
-    best = max(points.tolist(), key=lambda point: (point[1], -point[0]))
-    return {BEST: best[0], EQUAL: usd_to_match(points, quality), ROUTED: usd}
+    return {BEST: float(points[best_model(points), 0]), EQUAL: usd_to_match(points, quality), ROUTED: usd}
 
 
 def _saved(priced: Array) -> Array:
@@ -341,11 +336,11 @@ def running(saved: Savings, seconds: float) -> str:
     """What this machine needs for a prompt beside what the table takes, in a sentence."""
     usd = saved.queries * seconds * USD_PER_HOUR / 3600
     told = f"Here a prompt's embedding takes {1000 * seconds:.0f} ms, at {USD_PER_HOUR:.2f} USD an hour "
-    told += (
-        f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, {dollars(saved.of(RUNS))} USD"
-    )
-    share = saved.of(RUNS) / saved.of(OVER_EQUAL) if saved.of(OVER_EQUAL) > 0 else np.inf
-    return told + (f", {share:.2%} of the saving over a mixture as good." if np.isfinite(share) else ".")
+    told += f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, "
+    told += f"{dollars(saved.of(RUNS))} USD"
+    if saved.of(OVER_EQUAL) <= 0:
+        return f"{told}."
+    return f"{told}, {saved.of(RUNS) / saved.of(OVER_EQUAL):.2%} of the saving over a mixture as good."
 
 
 def stacked(learnt: pd.DataFrame, width: pd.DataFrame) -> pd.DataFrame:

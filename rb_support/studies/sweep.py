@@ -7,6 +7,7 @@ and its results have the same bytes as those of one that was not, on however man
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import threading
@@ -103,11 +104,11 @@ def product(
     shares: Iterable[float] = (1.0,),
 ) -> list[Asked]:
     """All combinations, table by table."""
-    parts = [list(part) for part in (tables, embeddings, shares, labels, routers, seeds)]
-    index = pd.MultiIndex.from_product(parts)
     return [
         Asked(table, router, seed, embedding, label, share)
-        for table, embedding, share, label, router, seed in index
+        for table, embedding, share, label, router, seed in itertools.product(
+            tables, embeddings, shares, labels, routers, seeds
+        )
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
+from importlib import resources
 
 import pandas as pd
 
@@ -61,3 +63,16 @@ def where(holds: Mapping[str, bool] | pd.Series[bool]) -> str:
     if not on or not off:
         return "everywhere" if on else "nowhere"
     return f"on {listed(on)}, not on {listed(off)}"
+
+
+def notes(notebook: str, **said: str) -> dict[str, str]:
+    """Notes for the records of a notebook's items, by their ids.
+
+    Parameters
+    ----------
+    notebook : its number.
+    said : of the run, for the braces in `notes.toml`.
+    """
+    file = resources.files("rb_support.studies").joinpath("notes.toml")
+    told = tomllib.loads(file.read_text(encoding="utf-8"))[notebook]
+    return {item: note.format(**said) for item, note in told.items()}
