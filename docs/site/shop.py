@@ -175,9 +175,8 @@ def _ledger(root: Path, notebooks: dict[str, str]) -> dict[str, Any]:
     papers = [*ARXIV, "beyond the papers"]
     for claim in claims:
         claim["paper"] = next((paper for paper in ARXIV if claim["where"].startswith(paper)), papers[-1])
-    verdicts = sorted(
-        {claim["verdict"] for claim in claims}, key=lambda v: ["holds", "does not hold"].count(v) == 0
-    )
+    first = ["holds", "does not hold"]
+    verdicts = [*first, *sorted({claim["verdict"] for claim in claims} - set(first))]
     return {"claims": claims, "verdicts": verdicts, "papers": papers, "kinds": KINDS, "chapters": notebooks}
 
 
