@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 from rb_support.teach import check, exercises, reveal, solved
-from rb_support.teach.exercises import Design, Exercise, Task, Value, agree, exercise, wrong
+from rb_support.teach.exercises import Design, Exercise, Task, Value, agree, exercise, read, wrong
 
 MODULES = sorted(path.stem for path in (ROOT / "rb_support" / "teach" / "answers").glob("of_*.py"))
 EVERY: dict[str, Exercise] = {}
@@ -132,6 +134,49 @@ def test_a_table_without_an_answer_says_so(
 def test_an_unknown_exercise_is_an_error() -> None:
     with pytest.raises(KeyError, match="00.99"):
         check("00.99", 1)
+
+
+SOUND = (ROOT / "rb_support" / "teach" / "answers" / "00.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sound", "damaged", "told"),
+    [
+        ('why = "Three', "why = Three", "00.toml: Invalid value (at line 7"),
+        ('["00.2"]', "[00.2]", '00.toml, exercise 00: a name in this file is such as "00.1", in quotes'),
+        ('["00.2"]', '["0.2"]', "00.toml, exercise 0.2: a name"),
+        (
+            'kind = "value"',
+            'kind = "number"',
+            "00.toml, exercise 00.1: its kind is one of value, task, design",
+        ),
+        ("why = ", "because = ", "00.toml, exercise 00.1, why: Field required"),
+        ("hints = [", "hints = [3,", "00.toml, exercise 00.1, hints: Tuple should have at most 3 items"),
+        ('    "The zero router throws a coin between the two.",\n', "", "00.1, hints.2: Field required"),
+        ("named = ", "names = ", "00.toml, exercise 00.3, named: Field required"),
+        ('named = ["points"]', 'named = ["points"]\nunit = ""', "00.3, unit: Unexpected keyword"),
+        (
+            "staircase = ",
+            "stair = ",
+            "00.toml, exercise 00.3: module 'rb_support.teach.answers.of_00' has no",
+        ),
+        ('"clouds"', "3", "00.toml, exercise 00.3, cases: Input should be callable"),
+        ("frontier:hull", "front:hull", "exercise 00.3: No module named 'rb_support.front'"),
+        (
+            '[0.8, "The shares are right, but each belongs to the other model."]',
+            "[0.8]",
+            "00.1, slips.1.1: F",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_exercise(
+    sound: str, damaged: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sound in SOUND
+    (tmp_path / "00.toml").write_text(SOUND.replace(sound, damaged, 1), encoding="utf-8")
+    monkeypatch.setattr(exercises.resources, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read("00")
 
 
 @pytest.mark.parametrize(

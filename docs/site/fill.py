@@ -6,12 +6,20 @@ A file is written only if it changed, so that Sphinx reads again only what did.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import api
 import chapters
 import shop
+from docutils import nodes
+from jinja2 import PackageLoader
+from jinja2.sandbox import SandboxedEnvironment
+from numpydoc import docscrape_sphinx
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -57,13 +65,41 @@ def sources(root: Path) -> Iterator[tuple[str, bytes]]:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Fill the folder before Sphinx reads it."""
     app.connect("config-inited", _filled, priority=100)
+    app.connect("html-page-context", _navigated, priority=400)
     app.connect("html-page-context", _leveled, priority=900)
+    templates = SandboxedEnvironment(loader=PackageLoader("numpydoc"))
+    docscrape_sphinx.SandboxedEnvironment = lambda loader: (
+        templates
+    )  # else one is compiled for each docstring
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _filled(app: Sphinx, config: Config) -> None:
     fill(Path(app.srcdir))
     config.html_extra_path = [str(Path(app.srcdir) / "_extra")]
+
+
+@cache
+def _titles(app: Sphinx) -> dict[str, nodes.bullet_list]:
+    """The contents of every page without its headings, as Sphinx leaves them out for `titles_only`."""
+    tocs = {name: toc.deepcopy() for name, toc in app.env.tocs.items()}
+    for entry in chain.from_iterable(toc.children for toc in tocs.values()):
+        if len(entry) > 1:
+            entry[1][:] = list(entry.findall(addnodes.toctree))
+            if not len(entry[1]):
+                entry.pop(1)
+    return tocs
+
+
+def _navigated(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Make the navigation of titles: else all headings are copied for every page, to be dropped then."""
+    toctree = context["toctree"]
+
+    def of_titles(**options: Any) -> str:
+        with patch.object(app.env, "tocs", _titles(app) if options.get("titles_only") else app.env.tocs):
+            return toctree(**options)
+
+    context["toctree"] = of_titles
 
 
 def _leveled(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -175,9 +175,8 @@ def _ledger(root: Path, notebooks: dict[str, str]) -> dict[str, Any]:
     papers = [*ARXIV, "beyond the papers"]
     for claim in claims:
         claim["paper"] = next((paper for paper in ARXIV if claim["where"].startswith(paper)), papers[-1])
-    verdicts = sorted(
-        {claim["verdict"] for claim in claims}, key=lambda v: ["holds", "does not hold"].count(v) == 0
-    )
+    first = ["holds", "does not hold"]
+    verdicts = [*first, *sorted({claim["verdict"] for claim in claims} - set(first))]
     return {"claims": claims, "verdicts": verdicts, "papers": papers, "kinds": KINDS, "chapters": notebooks}
 
 
@@ -223,6 +222,11 @@ def _thumbnail(file: Path) -> bytes:
 
 def page(name: str, **values: Any) -> bytes:
     """A page of `templates`, with every value escaped as HTML asks."""
+    return (_templates().get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n").encode()
+
+
+@cache
+def _templates() -> Environment:
     env = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -231,7 +235,7 @@ def page(name: str, **values: Any) -> bytes:
         undefined=StrictUndefined,
     )
     env.filters |= {"said": _said, "number": cell}
-    return (env.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n").encode()
+    return env
 
 
 def _said(text: str) -> str:

@@ -1,23 +1,29 @@
 """Exercises that do not give themselves away: what a right answer is, what wrong ones mean, three hints.
 
 An exercise asks in its notebook, and again in that of the solutions. All else about it stands under its name,
-such as "00.1", in a module of `rb_support.teach.answers`, which a reader does not come across.
+such as "00.1", in `rb_support.teach.answers`, which a reader does not come across: what it says in `00.toml`,
+what it computes in `of_00.py`.
 """
 
 from __future__ import annotations
 
+import re
+import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import cache
-from importlib import import_module
-from typing import Any
+from importlib import import_module, resources
+from pkgutil import resolve_name
+from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+
+_CHECKED = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
-class Slip:
+class Slip(NamedTuple):
     """A plausible wrong answer and what it shows.
 
     Attributes
@@ -29,10 +35,10 @@ class Slip:
     """
 
     answer: Any
-    remark: str = ""
+    remark: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Exercise(ABC):
     """An exercise that a machine can check.
 
@@ -44,7 +50,7 @@ class Exercise(ABC):
     """
 
     hints: tuple[str, str, str]
-    slips: Sequence[Slip]
+    slips: tuple[Slip, ...]
     why: str
 
     @abstractmethod
@@ -56,7 +62,7 @@ class Exercise(ABC):
         """The right answer in words; empty if this data has none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Value(Exercise):
     """The answer is a number, an array, a text or a set.
 
@@ -81,7 +87,7 @@ class Value(Exercise):
         return "" if isinstance(answer, float) and np.isnan(answer) else shown(answer)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Task(Exercise):
     """The answer is a function ("write it"), called with random cases beside one that is right.
 
@@ -95,7 +101,7 @@ class Task(Exercise):
 
     reference: Callable[..., Any]
     cases: Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
-    named: Sequence[str]
+    named: tuple[str, ...]
     source: str
     rtol: float = 1e-6
 
@@ -131,7 +137,7 @@ class Task(Exercise):
         return [slip.remark for slip in self.slips if alike(slip)][:1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Design(Exercise):
     """The answer is a thing that must do something ("break it").
 
@@ -155,6 +161,65 @@ class Design(Exercise):
     def answered(self, given: dict[str, Any]) -> str:
         """One thing that does it."""
         return self.example
+
+
+KINDS: dict[Any, type[Exercise]] = {"value": Value, "task": Task, "design": Design}
+
+
+def read(notebook: str) -> dict[str, Exercise]:
+    """Exercises of a notebook by name, from `answers/NN.toml`, with what that names in `answers/of_NN.py`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or an exercise in it lacks something or names what is not there; says which.
+    """
+    file = resources.files("rb_support.teach.answers") / f"{notebook}.toml"
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise ValueError(f"{file}: {error}") from error
+    made = {}
+    for name, parts in told.items():
+        try:
+            made[name] = _made(name, parts, notebook)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{file}, exercise {name}, {where}: {first['msg']}") from error
+        except (AttributeError, ImportError, ValueError) as error:
+            raise ValueError(f"{file}, exercise {name}: {error}") from error
+    return made
+
+
+def _made(name: str, parts: Any, notebook: str) -> Exercise:
+    """An exercise from its table in a file.
+
+    Where a function is wanted a text is its name, in the notebook's module or as `module:name` elsewhere; an
+    answer may stand there itself. Slips are pairs of an answer and a remark, or a table of functions' names
+    with remarks; a design's are answers without a remark, or the name of several.
+    """
+
+    def named(told: Any) -> Any:
+        here = f"rb_support.teach.answers.of_{notebook}"
+        return resolve_name(told if ":" in told else f"{here}:{told}") if isinstance(told, str) else told
+
+    if not re.fullmatch(rf"{notebook}\.\d+", name):
+        raise ValueError(f'a name in this file is such as "{notebook}.1", in quotes')
+    kind = KINDS.get(parts.get("kind"))
+    if kind is None:
+        raise ValueError(f"its kind is one of {', '.join(KINDS)}")
+    told = {key: value for key, value in parts.items() if key != "kind"}
+    for key in {"answer", "reference", "cases", "flaw"} & set(told):
+        told[key] = named(told[key])
+    if "answer" in told and not callable(answer := told["answer"]):
+        told["answer"] = lambda **given: answer
+    match told.get("slips"):
+        case dict() as functions:
+            told["slips"] = [(named(text), remark) for text, remark in functions.items()]
+        case str() | list() as things if kind is Design:
+            told["slips"] = [(thing, "") for thing in named(things)]
+    return kind(**told)
 
 
 @cache

@@ -151,6 +151,8 @@ def _taken_apart(source: str, where: str) -> Checked:
         points = POINTS.get(type(exercise(name)), 1)
     except (KeyError, ModuleNotFoundError) as error:
         raise ClassroomError(f"{where}: there is no exercise {name} in rb_support.teach.answers") from error
+    except ValueError as error:  # the file of the answers is damaged
+        raise ClassroomError(f"{where}: {error}") from error
     return Checked(name, answer, check, arguments, points)
 
 

@@ -1,1 +1,4 @@
-"""What the notebooks' exercises are checked against, a module a notebook. Solutions: `notebooks/solutions`."""
+"""What the notebooks' exercises are checked against: words and numbers in `NN.toml`, what computes in `of_NN.py`.
+
+Solutions: `notebooks/solutions`.
+"""
