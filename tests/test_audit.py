@@ -128,9 +128,7 @@ def test_an_audit_and_its_figure():
     assert audit_figure(table[3:], pairs).axes[0].texts  # a sentence
 
 
-def test_what_the_paper_prints_is_audited_on_its_own_scores(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+def test_what_the_paper_prints_is_audited_on_its_own_scores(real):
     numbers, scores = audit.published(), audit.published_scores()
     assert numbers.groupby("table", sort=False).size().tolist() == [8, 8, 8, 4, 4]
     known = audit.chances(scores, rng=np.random.default_rng(0), draws=20_000)

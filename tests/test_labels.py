@@ -20,10 +20,9 @@ from rb_support.preference.question_form import question_form
 from rb_support.studies import labels
 
 PLAN = labels.fixed_plan()
+FEW = {"trees": {"n_estimators": 5}, "boosting": {"max_iter": 5}}
 QUICK = {
-    name: each.model_copy(update={"settings": {**each.settings, "n_estimators": 10}})
-    if each.method == "trees"
-    else each
+    name: each.model_copy(update={"settings": {**each.settings, **FEW.get(each.method, {})}})
     for name, each in PLAN.candidates.items()
 }
 SMALL = PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": QUICK})

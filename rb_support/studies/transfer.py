@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -97,7 +98,17 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
-    return {_name_in(table, *two): table.pair(*two) for two in wide[::step]}
+    # Rows and scores are checked where each model stands in a pair once, not in all pairs.
+    strong = {
+        model: table.pair(model, other)
+        for model, other in zip(table.models, [*table.models[1:], table.models[0]], strict=True)
+    }
+    found = {}
+    for high, low in wide[::step]:
+        pair = copy(strong[high])
+        pair._set(weak=strong[low].strong, weak_model=low)
+        found[_name_in(table, high, low)] = pair
+    return found
 
 
 def _by_gap(table: ModelScores) -> list[tuple[str, str]]:
