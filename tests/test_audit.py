@@ -131,7 +131,7 @@ def test_an_audit_and_its_figure():
 def test_what_the_paper_prints_is_audited_on_its_own_scores(real):
     numbers, scores = audit.published(), audit.published_scores()
     assert numbers.groupby("table", sort=False).size().tolist() == [8, 8, 8, 4, 4]
-    known = audit.chances(scores, rng=np.random.default_rng(0), draws=20_000)
+    known = audit.chances(scores, rng=np.random.default_rng(0), draws=8_000)
     assert known["MT Bench"].band("apgr") == pytest.approx((0.37, 0.63), abs=0.006)
     found = audit.audit(numbers, known).set_index(["table", "training", "router"]).sort_index()
     votes = found.loc["MT Bench", "D_arena"]

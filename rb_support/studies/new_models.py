@@ -153,8 +153,8 @@ class _Trial:
 
         An average model's strength where no pair can be tested.
         """
-        gains, models = dict[tuple[str, float], float](), np.delete(np.arange(len(self.partners)), new)
-        for name, model in product(self.lines, models):
+        gains, models = dict[tuple[str, float], float](), range(len(self.partners))
+        for name, model in product(self.lines, [model for model in models if model != new]):
             along, prior = self.half.but(name, self.lines[name], new, model)
             partners = [other for other in self.partners[model] if other != new]
             for strength in _STRENGTHS if partners else ():
@@ -294,7 +294,8 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for way in (FEW, ALL):
             for labels, part in table[table["way"] == way].groupby("labels"):
                 by_model, by_split = (part.groupby(key)["gain"].mean() for key in ("model", "split"))
-                mean, reach = by_model.mean(), 1.96 * np.hypot(by_model.sem(), by_split.sem())
+                mean, errors = by_model.mean(), np.array([by_model.sem(), by_split.sem()], dtype=float)
+                reach = 1.96 * np.hypot(*errors)
                 head = (name, len(by_model), labels if way == FEW else np.nan)
                 rows.append((*head, mean, mean - reach, mean + reach, placebo, full, mean / whole))
     columns = ["table", "models", "labels", "gain", "low", "high", "placebo", "full", "share"]
