@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.pairs.metrics import columns, cpt_name, first_crossings, has_gap, rounding, sweep_order
+from rb_support.pairs.metrics import (
+    columns,
+    cpt_name,
+    first_crossings,
+    has_gap,
+    rounding,
+    summed,
+    sweep_order,
+)
 from rb_support.stats import bootstrap_weights
 
 Array = NDArray[np.float64]
@@ -257,20 +265,13 @@ def _metrics(
     gain up to `least` is no gap.
     """
     ordered = counts[:, order]
-    shares = _summed(ordered, ends) / len(order)
-    gained = _summed(ordered * gain, ends)
+    shares = summed(ordered, ends) / len(order)
+    gained = summed(ordered * gain, ends)
     gap = gained[:, -1:]
     recovered = gained / np.where(np.abs(gap) <= least * len(order), np.nan, gap)
     cpts = [first_crossings(shares, recovered, target) for target in targets]
     savings = [target / share for target, share in zip(targets, cpts, strict=True)]
     return np.column_stack([trapezoid(recovered, shares, axis=1), *cpts, *savings])
-
-
-def _summed(ordered: Array, ends: NDArray[np.intp]) -> Array:
-    """(b, k + 1) sums from the first query to each place where a threshold can stop."""
-    sums = np.zeros((len(ordered), len(ends)))
-    sums[:, 1:] = np.cumsum(ordered, axis=1)[:, ends[1:] - 1]
-    return sums
 
 
 def _batches(draws: int, n: int) -> list[int]:

@@ -286,18 +286,17 @@ def resampled(
 ) -> tuple[Array, Array]:
     """Mean APGR over draws of labels, (k,), and on resamples of questions and of draws, (resamples, k)."""
     assert curve.test is not None
-    rates = {(*key, i): gain for key in keys for i, gain in enumerate(curve.gains[key])}
-    names = {str(number): rate for number, rate in enumerate(rates.values())}
-    found, each = bootstrap_pairs(names, curve.test.strong, curve.test.weak, rng=rng, draws=draws, targets=())
-    at = [[number for number, (*key, _) in enumerate(rates) if tuple(key) == wanted] for wanted in keys]
+    gains = [curve.gains[key] for key in keys]
+    rates = {str(number): rate for number, rate in enumerate(np.concatenate(gains))}
+    found, each = bootstrap_pairs(rates, curve.test.strong, curve.test.weak, rng=rng, draws=draws, targets=())
+    ends = np.cumsum([len(gain) for gain in gains])[:-1]
+    picks, columns = rng.random((draws, max(map(len, gains)))), []
     areas = np.column_stack([sample["apgr"] for sample in each.values()])
-    values = np.array([found["apgr"].to_numpy()[some].mean() for some in at])
-    samples = np.empty((draws, len(keys)))
-    picks = rng.random((draws, max(map(len, at))))
-    for column, some in enumerate(at):
-        again = np.array(some)[(picks[:, : len(some)] * len(some)).astype(int)]
-        samples[:, column] = np.take_along_axis(areas, again, axis=1).mean(axis=1)
-    return values, samples
+    for part in np.split(areas, ends, axis=1):
+        again = (picks[:, : part.shape[1]] * part.shape[1]).astype(int)
+        columns.append(np.take_along_axis(part, again, axis=1).mean(axis=1))
+    values = np.array([part.mean() for part in np.split(found["apgr"].to_numpy(), ends)])
+    return values, np.column_stack(columns)
 
 
 def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.DataFrame:
@@ -332,10 +331,8 @@ def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.
     sizes = [size for size in curve.sizes if size >= _SMALLEST_FITTED]
     if len(sizes) >= 4:
         values, samples = resampled(curve, [(BOTH, size) for size in sizes], rng=rng, draws=draws)
-        for level, at in (
-            ("ten times the labels, extrapolated", 10.0 * sizes[-1]),
-            ("endless labels", np.inf),
-        ):
+        ends = {"ten times the labels, extrapolated": 10.0 * sizes[-1], "endless labels": np.inf}
+        for level, at in ends.items():
             told = extrapolated(sizes, np.vstack([values, samples]), at)
             rows.append((level, told[0], *np.quantile(told[1:], [0.025, 0.975])))
     return pd.DataFrame(rows, columns=columns)
@@ -361,12 +358,11 @@ def extrapolated(sizes: ArrayLike, curves: Array, at: float) -> Array:
     (r,) values.
     """
     n, errors, values = np.asarray(sizes, dtype=float), [], []
+    mean = curves.mean(axis=1)
     for c in _EXPONENTS:
         x = n**-c
-        slope = np.minimum(
-            ((x - x.mean()) @ (curves - curves.mean(axis=1, keepdims=True)).T) / x.var() / len(n), 0
-        )
-        top = curves.mean(axis=1) - slope * x.mean()
+        slope = np.minimum((curves - mean[:, None]) @ (x - x.mean()) / x.var() / len(n), 0)
+        top = mean - slope * x.mean()
         errors.append(((top[:, None] + slope[:, None] * x - curves) ** 2).sum(axis=1))
         values.append(top + slope * at**-c)
     best = np.argmin(errors, axis=0)
