@@ -67,9 +67,9 @@ def test_a_gain_is_apgr_above_a_half_of_every_pair():
     """Both gains of the strong model first: PGR 1/2, 1, 1, 1, so APGR is 3/4."""
     scores = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     ours, theirs = np.array([0.9, 0.8, 0.7, 0.6]), np.full((4, 2), 0.1)
-    assert new_models._gain(ours, theirs, scores, 0, [1]) == pytest.approx(0.25)
-    assert new_models._gain(-ours, theirs, scores, 0, [1]) == pytest.approx(-0.25)
-    assert new_models._gain(-ours, theirs, scores[:, ::-1], 0, [1]) == pytest.approx(0.25)
+    assert new_models._gains(ours, theirs, scores, 0, [1]) == pytest.approx(0.25)
+    assert new_models._gains(-ours, theirs, scores, 0, [1]) == pytest.approx(-0.25)
+    assert new_models._gains(-ours, theirs, scores[:, ::-1], 0, [1]) == pytest.approx(0.25)
 
 
 def test_small_tables_say_so():

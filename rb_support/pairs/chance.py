@@ -119,19 +119,17 @@ def random_metrics(
     if spread is None:
         return None
     width = float(norm.ppf((1 + level) / 2)) * spread
-    rows = {"apgr": (0.5, 0.5 - width, 0.5 + width)}
     gain = np.subtract(strong, weak, dtype=float)
-    shares, drawn = np.arange(len(gain) + 1)[None] / len(gain), np.empty((0, len(targets)))
+    shares, found = np.arange(len(gain) + 1)[None] / len(gain), []
     for size in _batches(draws, len(gain)):
         walks = np.zeros((size, len(gain) + 1))
         np.cumsum(rng.permuted(np.tile(gain, (size, 1)), axis=1), axis=1, out=walks[:, 1:])
         recovered = walks / walks[:, -1:]
-        found = np.column_stack([first_crossings(shares, recovered, target) for target in targets])
-        drawn = np.concatenate([drawn, found])
-    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
-        rows[cpt_name(target)] = (float(mean), float(low), float(high))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
+        found.append([first_crossings(shares, recovered, target) for target in targets])
+    drawn = np.concatenate(found, axis=1)
+    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    rows = np.vstack([[0.5, 0.5 - width, 0.5 + width], np.column_stack([drawn.mean(axis=1), *ends])])
+    return pd.DataFrame(rows, index=["apgr", *map(cpt_name, targets)], columns=["mean", "low", "high"])
 
 
 def random_curves(

@@ -58,9 +58,7 @@ class BertClassifier(TextModel):
         if self.layers is not None and self.layers < 1:
             raise ValueError(f"layers must be at least 1, got {self.layers}")
         if self.pooling not in get_args(Pooling):
-            raise ValueError(
-                f"pooling must be one of {' and '.join(get_args(Pooling))}, got {self.pooling!r}"
-            )
+            raise ValueError(f"pooling must be one of cls and mean, got {self.pooling!r}")
 
     network: _Classifier = field(init=False, repr=False)
 

@@ -157,11 +157,14 @@ class _Trial:
         for name, model in product(self.lines, [model for model in models if model != new]):
             along, prior = self.half.but(name, self.lines[name], new, model)
             partners = [other for other in self.partners[model] if other != new]
-            for strength in _STRENGTHS if partners else ():
-                level, weights = placed(along[self.asked], self.labels[:, model], prior, strength)
-                ours = level + along[self.rest] @ weights
-                gain = _gain(ours, self.known, self.scores, model, partners)
-                gains[name, strength] = gains.get((name, strength), 0.0) + round(gain, 9)
+            if not partners:
+                continue
+            labelled, rest = along[self.asked], along[self.rest]
+            each = (placed(labelled, self.labels[:, model], prior, strength) for strength in _STRENGTHS)
+            ours = np.stack([level + rest @ weights for level, weights in each])
+            found = _gains(ours, self.known, self.scores, model, partners).round(9)
+            for strength, gain in zip(_STRENGTHS, found.tolist(), strict=True):
+                gains[name, strength] = gains.get((name, strength), 0.0) + gain
         return max(gains, key=lambda key: gains[key]) if gains else (KNOWN, np.inf)
 
 
@@ -229,17 +232,17 @@ def leave_one_out(
             name, strength = trial.best(new)
             (along, prior), (there, _) = (whole.but(name, part[name], new) for part in (lines, lines_test))
             average = np.delete(predicted, new, axis=1).mean(axis=1)
-            told = [(FEW, 0, 0, average), (FULL, len(at), 0, predicted[:, new])]
+            told = {(FEW, 0, 0): average, (FULL, len(at), 0): predicted[:, new]}
             for labels, draw in _label_draws(len(at), draws):
                 asked = rng.permutation(len(at))[:labels]
                 level, weights = placed(along[asked], table.scores[taken][asked, new], prior, strength)
-                told.append((FEW if labels < len(at) else ALL, labels, draw, level + there @ weights))
-            rows += [(split, new, *way, _gain(ours, predicted, scores, new, others)) for *way, ours in told]
-        for draw in range(_PLACEBOS):
-            dealt = predicted[rng.permutation(len(scores))]
-            for new, others in partners.items():
-                value = _gain(dealt[:, new], dealt, scores, new, others)
-                rows.append((split, new, PLACEBO, len(at), draw, value))
+                told[FEW if labels < len(at) else ALL, labels, draw] = level + there @ weights
+            gains = _gains(np.stack([*told.values()]), predicted, scores, new, others)
+            rows += [(split, new, *way, gain) for way, gain in zip(told, gains, strict=True)]
+        dealt = np.stack([predicted[rng.permutation(len(scores))] for _ in range(_PLACEBOS)])
+        for new, others in partners.items():
+            gains = _gains(dealt[..., new], dealt, scores, new, others)
+            rows += [(split, new, PLACEBO, len(at), draw, gain) for draw, gain in enumerate(gains)]
     found = pd.DataFrame(rows, columns=["split", "model", "way", "labels", "draw", "gain"])
     return found.assign(model=[table.models[new] for new in found["model"]])
 
@@ -259,13 +262,23 @@ def _partners(scores: Array, new: int) -> list[int]:
     return [other for other, spread in spreads.items() if spread is not None and spread <= WIDEST_CHANCE]
 
 
-def _gain(ours: Array, theirs: Array, scores: Array, new: int, partners: list[int]) -> float:
-    """Mean over partners of APGR minus 0.5, queries moved by their predicted gain: one trapezoid a query."""
+def _gains(ours: Array, theirs: Array, scores: Array, new: int, partners: list[int]) -> Array:
+    """Mean over partners of APGR minus 0.5, queries moved by their predicted gain: one trapezoid a query.
+
+    Parameters
+    ----------
+    ours : (..., n) predicted quality of the new model.
+    theirs : (n, m) or (..., n, m) that of all models.
+    scores : (n, m) what they scored.
+    new, partners : which of them is new, and which it is paired with.
+    """
     n, gained = len(scores), scores[:, new] - scores.T[partners]
-    expected = ours - theirs.T[partners]
-    falling = np.where(gained.mean(axis=1, keepdims=True) > 0, -expected, expected)
-    moved = np.take_along_axis(gained, np.argsort(falling, axis=1, kind="stable"), axis=1)
-    return float((moved @ (n - np.arange(n) - 0.5) / (n * gained.sum(axis=1))).mean() - 0.5)
+    expected = ours[..., None, :] - np.moveaxis(theirs[..., partners], -1, -2)
+    falling = np.where(gained.mean(axis=1)[:, None] > 0, -expected, expected)
+    order = np.argsort(falling, axis=-1, kind="stable")
+    moved = np.take_along_axis(np.broadcast_to(gained, order.shape), order, axis=-1)
+    areas = moved @ (n - np.arange(n) - 0.5) / (n * gained.sum(axis=1))
+    return np.asarray(areas.mean(axis=-1) - 0.5)
 
 
 def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
