@@ -20,12 +20,19 @@ from rb_support.preference.question_form import question_form
 from rb_support.studies import labels
 
 PLAN = labels.fixed_plan()
-FEW = {"trees": {"n_estimators": 5}, "boosting": {"max_iter": 5}}
-QUICK = {
-    name: each.model_copy(update={"settings": {**each.settings, **FEW.get(each.method, {})}})
-    for name, each in PLAN.candidates.items()
-}
-SMALL = PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": QUICK})
+
+
+def smaller(**settings):
+    """The plan with two sizes of labels, and with these settings of some methods."""
+    candidates = {
+        name: each.model_copy(update={"settings": {**each.settings, **settings.get(each.method, {})}})
+        for name, each in PLAN.candidates.items()
+    }
+    return PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": candidates})
+
+
+SMALL = smaller(trees={"n_estimators": 10})
+QUICK = smaller(trees={"n_estimators": 5}, boosting={"max_iter": 5})
 
 
 def made(n=900, *, told=1.0, subjects=6, seed=0):
@@ -61,7 +68,7 @@ def test_planted_effect_of_the_subject_is_found(found):
 
 def test_labels_that_tell_nothing_stay_in_the_chance_band():
     pairs, X = made(told=0.0, seed=3)
-    curve = labels.learning_curve(pairs, X, plan=SMALL)
+    curve = labels.learning_curve(pairs, X, plan=QUICK)
     band = 3.5 * random_apgr_spread(curve.test.strong, curve.test.weak)
     assert (curve.frame["apgr"] - 0.5).abs().max() < band
 
@@ -74,7 +81,7 @@ def test_shuffled_labels_learn_nothing(found):
 
 def test_the_same_labels_give_the_same_curve():
     pairs, X = made(400)
-    plan = SMALL.model_copy(update={"labels": (150,), "draws": 1})
+    plan = QUICK.model_copy(update={"labels": (150,), "draws": 1})
     first, again = (labels.learning_curve(pairs, X, plan=plan) for _ in range(2))
     pd.testing.assert_frame_equal(first.frame, again.frame)
     order = np.random.default_rng(0).permutation(len(pairs))
@@ -104,7 +111,7 @@ def test_a_choice_sees_no_question_that_is_judged_on(monkeypatch):
         return real(labelled, others, plan)
 
     monkeypatch.setattr(labels, "validated", spy)
-    curve = labels.learning_curve(pairs, X, plan=SMALL.model_copy(update={"labels": (100, 140), "draws": 2}))
+    curve = labels.learning_curve(pairs, X, plan=QUICK.model_copy(update={"labels": (100, 140), "draws": 2}))
     judged = set(curve.test.frame["prompt"])
     assert len(seen) == 2 and not any(known & judged for known in (*seen, *left))
     assert not any(known & others for known, others in zip(seen, left, strict=True))
@@ -188,7 +195,7 @@ def test_tables_too_small_or_without_a_gap_leave_a_sentence():
     assert labels.ceilings(curve, rng=rng).empty and labels.evidence(curve, curve.frame, 200) == {}
     pairs, X = made(40)
     same = PairScores(pairs.frame, pairs.weak, pairs.weak, "s", "w")
-    curve = labels.learning_curve(same, X, plan=SMALL)
+    curve = labels.learning_curve(same, X, plan=QUICK)
     assert curve.frame["apgr"].isna().all() and labels.ceilings(curve, rng=rng).empty
 
 

@@ -82,16 +82,14 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
-    # Rows and scores are checked where each model stands in a pair once, not in all pairs.
-    strong = {
-        model: table.pair(model, other)
-        for model, other in zip(table.models, [*table.models[1:], table.models[0]], strict=True)
+    models, found = table.models, {}
+    # A pair checks its rows and scores, which takes long: one pair of each model is enough for all pairs.
+    checked = {
+        one: table.pair(one, other) for one, other in zip(models, models[1:] + models[:1], strict=True)
     }
-    found = {}
-    for high, low in wide[::step]:
-        pair = copy(strong[high])
-        pair._set(weak=strong[low].strong, weak_model=low)
-        found[_name_in(table, high, low)] = pair
+    for strong, weak in wide[::step]:
+        pair = found[_name_in(table, strong, weak)] = copy(checked[strong])
+        pair._set(weak=checked[weak].strong, weak_model=weak)
     return found
 
 
