@@ -122,7 +122,7 @@ def test_equal_prompts_are_validated_together(monkeypatch):
     pairs, X = made(100)
     frame = pairs.frame.assign(prompt=pairs.frame["prompt"].iloc[np.arange(100) // 2].to_numpy())
     twice = PairScores(frame, pairs.strong, pairs.weak, "s", "w")
-    pool = labels.Labelled(twice, Reader().fit(*read(twice, X)).read(*read(twice, X)))
+    pool = Reader().fit(twice, X).read(twice, X)
     parts = []
 
     def spy(names, learnt, asked, plan):
@@ -133,14 +133,6 @@ def test_equal_prompts_are_validated_together(monkeypatch):
     labels.cross_validated(pool, SMALL, 0)
     assert len(parts) == PLAN.folds
     assert all((learnt.pairs.frame["prompt"].value_counts() == 2).all() for learnt in parts)
-
-
-def read(pairs, X):
-    return (
-        pairs.frame["prompt"].tolist(),
-        pairs.frame["task"].tolist(),
-        X.loc[pairs.frame["prompt"]].to_numpy(),
-    )
 
 
 def test_similarity_mean_is_sw_ranking_of_two_models():
@@ -173,18 +165,19 @@ def test_a_score_between_right_and_wrong_counts_in_part():
 @pytest.mark.parametrize("n", [1, 3])
 def test_few_labels_are_learnt_from(name, n):
     pairs, X = made(8)
-    reader = Reader().fit(*read(pairs, X))
-    pairs = pairs.take(np.arange(n))
-    questions = reader.read(*read(pairs, X))
-    gain = labels.predicted([name], labels.Labelled(pairs, questions), questions, SMALL)[name]
+    few = Reader().fit(pairs, X).read(pairs.take(np.arange(n)), X)
+    gain = labels.predicted([name], few, few, SMALL)[name]
     assert gain.shape == (n,) and np.isfinite(gain).all()
 
 
-def test_what_does_not_fit_is_refused():
-    pairs, X = made(5)
-    questions = Reader().fit(*read(pairs, X)).read(*read(pairs, X))
-    with pytest.raises(ValueError, match="5 scores from 0 to 1"):
-        gold_router(PLAN.candidates[labels.PRIOR], questions, [7] * 5, [1] * 5)
+def test_scores_of_any_scale_count_as_shares_of_it():
+    pairs, X = made(20)
+    judged = PairScores(pairs.frame, 1 + 9 * pairs.strong, 1 + 9 * pairs.weak, "s", "w", scale=(1, 10))
+    gains = []
+    for table in (pairs, judged):
+        read = Reader().fit(table, X).read(table, X)
+        gains.append(gold_router(PLAN.candidates[labels.PRIOR], read).predict(read.X))
+    assert gains[0] == pytest.approx(gains[1])
 
 
 def test_tables_too_small_or_without_a_gap_leave_a_sentence():

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.outcomes.splits import hold_out, same_text
 from rb_support.pairs import apgr, bootstrap_pairs, random_apgr_spread, threshold_sweep
-from rb_support.preference.gold import Candidate, Questions, Reader, gold_router
+from rb_support.preference.gold import Candidate, Labelled, Reader, gold_router
 from rb_support.preference.training_sets import take_gold
 from rb_support.stats import simultaneous
 from rb_support.verdicts import Estimate, Evidence
@@ -72,34 +72,6 @@ def fixed_plan() -> Plan:
     return Plan(**tomllib.loads(file.read_text(encoding="utf-8")))
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Questions as numbers, with the scores of both models from 0 to 1.
-
-    Attributes
-    ----------
-    pairs : n questions and their scores.
-    questions : the same as a `Reader` reads them.
-    """
-
-    pairs: PairScores
-    questions: Questions
-
-    def take(self, rows: ArrayLike) -> Labelled:
-        """Some of the questions, by a mask or by places."""
-        return Labelled(self.pairs.take(rows), self.questions.take(rows))
-
-    def shuffled(self, rng: np.random.Generator) -> Labelled:
-        """The same questions with each other's outcomes."""
-        return Labelled(self.pairs.take(rng.permutation(len(self.pairs))), self.questions)
-
-    @property
-    def scores(self) -> Array:
-        """(2, n) scores of the strong and of the weak model, from 0 to 1."""
-        low, high = self.pairs.scale
-        return (np.stack([self.pairs.strong, self.pairs.weak]) - low) / (high - low)
-
-
 def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple[Labelled, Labelled] | None:
     """Questions to draw labels from, and those kept apart to test on; None where there are too few.
 
@@ -114,29 +86,21 @@ def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple
     two = take_gold(pairs, int((1 - plan.test) * len(pairs)), np.random.default_rng(plan.seed))
     if two is None or len(two[0]) < 2:
         return None
-    seen = [
-        (part.frame["prompt"].tolist(), part.frame["task"].tolist(), X.loc[part.frame["prompt"]].to_numpy())
-        for part in two
-    ]
-    reader = Reader().fit(*seen[0])
-    pool, test = (Labelled(part, reader.read(*what)) for part, what in zip(two, seen, strict=True))
-    return pool, test
+    reader = Reader().fit(two[0], X)
+    return reader.read(two[0], X), reader.read(two[1], X)
 
 
-def predicted(names: Iterable[str], learnt: Labelled, asked: Questions, plan: Plan) -> dict[str, Array]:
+def predicted(names: Iterable[str], learnt: Labelled, asked: Labelled, plan: Plan) -> dict[str, Array]:
     """Gains that candidates predict: name -> (n,). What several average is learnt once."""
     members = {name: plan.candidates[name].of or (name,) for name in names}
     alone = dict.fromkeys(one for some in members.values() for one in some)
-    gains = {
-        name: gold_router(plan.candidates[name], learnt.questions, *learnt.scores).predict(asked.X)
-        for name in alone
-    }
+    gains = {name: gold_router(plan.candidates[name], learnt).predict(asked.X) for name in alone}
     return {name: np.mean([gains[one] for one in some], axis=0) for name, some in members.items()}
 
 
 def validated(labels: Labelled, others: Labelled, plan: Plan) -> dict[str, float]:
     """APGR of every candidate, learnt from labels, on other labelled questions."""
-    gains = predicted(plan.candidates, labels, others.questions, plan)
+    gains = predicted(plan.candidates, labels, others, plan)
     return {name: area(gain, others.pairs) for name, gain in gains.items()}
 
 
@@ -157,7 +121,7 @@ def cross_validated(labels: Labelled, plan: Plan, seed: int) -> dict[str, float]
     gains = {name: np.full(len(code), np.nan) for name in names}
     for held in range(used):
         out = fold == held
-        for name, gain in predicted(names, labels.take(~out), labels.questions.take(out), plan).items():
+        for name, gain in predicted(names, labels.take(~out), labels.take(out), plan).items():
             gains[name][out] = gain - gain.mean()  # folds learn of other rows, and so differ in level
     judged = fold < used
     return {name: area(gain[judged], labels.pairs.take(judged)) for name, gain in gains.items()}
@@ -218,9 +182,9 @@ def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan
         for draw in range(seed, seed + int(np.clip(most // size, 1, plan.draws))):
             labels, left = _drawn(pool, size, draw)
             lines = lines or _lines(labels, left, plan, draw)
-            told = predicted(lines.values(), labels, test.questions, plan)
+            told = predicted(lines.values(), labels, test, plan)
             mixed = labels.shuffled(np.random.default_rng(draw))
-            blind = predicted([lines[BOTH]], mixed, test.questions, plan)
+            blind = predicted([lines[BOTH]], mixed, test, plan)
             found = {line: (name, told[name]) for line, name in lines.items()}
             for line, (name, gain) in {**found, SHUFFLED: (lines[BOTH], blind[lines[BOTH]])}.items():
                 rows.append((size, draw, line, area(gain, test.pairs), name, len(gain)))
