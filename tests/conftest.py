@@ -61,6 +61,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cache in which published tables are parsed once for all tests."""
+    return tmp_path_factory.mktemp("parsed")
+
+
+@pytest.fixture
+def real(shared_data: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published files, and their parsed tables."""
+    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+    monkeypatch.setenv("RB_CACHE_DIR", str(parsed))
+
+
+@pytest.fixture(scope="session")
 def golden() -> Callable[[str], Any]:
     """Reader of golden vectors by file name; skips where they are not at hand."""
 

@@ -128,12 +128,10 @@ def test_an_audit_and_its_figure():
     assert audit_figure(table[3:], pairs).axes[0].texts  # a sentence
 
 
-def test_what_the_paper_prints_is_audited_on_its_own_scores(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
+def test_what_the_paper_prints_is_audited_on_its_own_scores(real):
     numbers, scores = audit.published(), audit.published_scores()
     assert numbers.groupby("table", sort=False).size().tolist() == [8, 8, 8, 4, 4]
-    known = audit.chances(scores, rng=np.random.default_rng(0), draws=20_000)
+    known = audit.chances(scores, rng=np.random.default_rng(0), draws=8_000)
     assert known["MT Bench"].band("apgr") == pytest.approx((0.37, 0.63), abs=0.006)
     found = audit.audit(numbers, known).set_index(["table", "training", "router"]).sort_index()
     votes = found.loc["MT Bench", "D_arena"]

@@ -31,9 +31,7 @@ def test_the_figure_of_commercial_routers_names_every_line_and_point():
     assert legend[1][2:] == ["Unify (published judgments)", "Martian (published judgments)"]
 
 
-def test_shipped_judgments_of_commercial_routers(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+def test_shipped_judgments_of_commercial_routers(real):
     clean = load_pairs("routellm-mtbench")
     table = commercial(clean.frame["sample_id"]).set_index("router")
     assert table["judged"].tolist() == pytest.approx(table["score"].tolist(), abs=1e-6)

@@ -20,13 +20,19 @@ from rb_support.preference.question_form import question_form
 from rb_support.studies import labels
 
 PLAN = labels.fixed_plan()
-QUICK = {
-    name: each.model_copy(update={"settings": {**each.settings, "n_estimators": 10}})
-    if each.method == "trees"
-    else each
-    for name, each in PLAN.candidates.items()
-}
-SMALL = PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": QUICK})
+
+
+def smaller(**settings):
+    """The plan with two sizes of labels, and with these settings of some methods."""
+    candidates = {
+        name: each.model_copy(update={"settings": {**each.settings, **settings.get(each.method, {})}})
+        for name, each in PLAN.candidates.items()
+    }
+    return PLAN.model_copy(update={"labels": (200, 400), "draws": 2, "candidates": candidates})
+
+
+SMALL = smaller(trees={"n_estimators": 10})
+QUICK = smaller(trees={"n_estimators": 5}, boosting={"max_iter": 5})
 
 
 def made(n=900, *, told=1.0, subjects=6, seed=0):
@@ -62,7 +68,7 @@ def test_planted_effect_of_the_subject_is_found(found):
 
 def test_labels_that_tell_nothing_stay_in_the_chance_band():
     pairs, X = made(told=0.0, seed=3)
-    curve = labels.learning_curve(pairs, X, plan=SMALL)
+    curve = labels.learning_curve(pairs, X, plan=QUICK)
     band = 3.5 * random_apgr_spread(curve.test.strong, curve.test.weak)
     assert (curve.frame["apgr"] - 0.5).abs().max() < band
 
@@ -75,7 +81,7 @@ def test_shuffled_labels_learn_nothing(found):
 
 def test_the_same_labels_give_the_same_curve():
     pairs, X = made(400)
-    plan = SMALL.model_copy(update={"labels": (150,), "draws": 1})
+    plan = QUICK.model_copy(update={"labels": (150,), "draws": 1})
     first, again = (labels.learning_curve(pairs, X, plan=plan) for _ in range(2))
     pd.testing.assert_frame_equal(first.frame, again.frame)
     order = np.random.default_rng(0).permutation(len(pairs))
@@ -105,7 +111,7 @@ def test_a_choice_sees_no_question_that_is_judged_on(monkeypatch):
         return real(labelled, others, plan)
 
     monkeypatch.setattr(labels, "validated", spy)
-    curve = labels.learning_curve(pairs, X, plan=SMALL.model_copy(update={"labels": (100, 140), "draws": 2}))
+    curve = labels.learning_curve(pairs, X, plan=QUICK.model_copy(update={"labels": (100, 140), "draws": 2}))
     judged = set(curve.test.frame["prompt"])
     assert len(seen) == 2 and not any(known & judged for known in (*seen, *left))
     assert not any(known & others for known, others in zip(seen, left, strict=True))
@@ -116,7 +122,7 @@ def test_equal_prompts_are_validated_together(monkeypatch):
     pairs, X = made(100)
     frame = pairs.frame.assign(prompt=pairs.frame["prompt"].iloc[np.arange(100) // 2].to_numpy())
     twice = PairScores(frame, pairs.strong, pairs.weak, "s", "w")
-    pool = labels.Labelled(twice, Reader().fit(*read(twice, X)).read(*read(twice, X)))
+    pool = Reader().fit(twice, X).read(twice, X)
     parts = []
 
     def spy(names, learnt, asked, plan):
@@ -127,14 +133,6 @@ def test_equal_prompts_are_validated_together(monkeypatch):
     labels.cross_validated(pool, SMALL, 0)
     assert len(parts) == PLAN.folds
     assert all((learnt.pairs.frame["prompt"].value_counts() == 2).all() for learnt in parts)
-
-
-def read(pairs, X):
-    return (
-        pairs.frame["prompt"].tolist(),
-        pairs.frame["task"].tolist(),
-        X.loc[pairs.frame["prompt"]].to_numpy(),
-    )
 
 
 def test_similarity_mean_is_sw_ranking_of_two_models():
@@ -167,18 +165,19 @@ def test_a_score_between_right_and_wrong_counts_in_part():
 @pytest.mark.parametrize("n", [1, 3])
 def test_few_labels_are_learnt_from(name, n):
     pairs, X = made(8)
-    reader = Reader().fit(*read(pairs, X))
-    pairs = pairs.take(np.arange(n))
-    questions = reader.read(*read(pairs, X))
-    gain = labels.predicted([name], labels.Labelled(pairs, questions), questions, SMALL)[name]
+    few = Reader().fit(pairs, X).read(pairs.take(np.arange(n)), X)
+    gain = labels.predicted([name], few, few, SMALL)[name]
     assert gain.shape == (n,) and np.isfinite(gain).all()
 
 
-def test_what_does_not_fit_is_refused():
-    pairs, X = made(5)
-    questions = Reader().fit(*read(pairs, X)).read(*read(pairs, X))
-    with pytest.raises(ValueError, match="5 scores from 0 to 1"):
-        gold_router(PLAN.candidates[labels.PRIOR], questions, [7] * 5, [1] * 5)
+def test_scores_of_any_scale_count_as_shares_of_it():
+    pairs, X = made(20)
+    judged = PairScores(pairs.frame, 1 + 9 * pairs.strong, 1 + 9 * pairs.weak, "s", "w", scale=(1, 10))
+    gains = []
+    for table in (pairs, judged):
+        read = Reader().fit(table, X).read(table, X)
+        gains.append(gold_router(PLAN.candidates[labels.PRIOR], read).predict(read.X))
+    assert gains[0] == pytest.approx(gains[1])
 
 
 def test_tables_too_small_or_without_a_gap_leave_a_sentence():
@@ -189,7 +188,7 @@ def test_tables_too_small_or_without_a_gap_leave_a_sentence():
     assert labels.ceilings(curve, rng=rng).empty and labels.evidence(curve, curve.frame, 200) == {}
     pairs, X = made(40)
     same = PairScores(pairs.frame, pairs.weak, pairs.weak, "s", "w")
-    curve = labels.learning_curve(same, X, plan=SMALL)
+    curve = labels.learning_curve(same, X, plan=QUICK)
     assert curve.frame["apgr"].isna().all() and labels.ceilings(curve, rng=rng).empty
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scores_made import scores_of
 
-from rb_support.outcomes import Origin, Outcomes
 from rb_support.report.preference_figures import new_model_figure
 from rb_support.studies import new_models
 
@@ -28,16 +27,15 @@ def test_a_new_model_is_placed_by_its_labels():
     X = rng.normal(size=(800, 4))
     easy = (rng.random((800, 5)) < 1 / (1 + np.exp(-3 * X[:, [0]]))).astype(float)
     odd = (rng.random(800) < 1 / (1 + np.exp(3 * X[:, 0]))).astype(float)
-    frame = table_of(easy).frame
-    train = Outcomes(frame, easy, np.zeros_like(easy), tuple("abcde"), Origin("own", "made"))
-    router = new_models.NewModelRouter().fit(train, X)
-    assert np.corrcoef(router.average(X), X[:, 0])[0, 1] > 0.9
-    assert router.predict(X).shape == (800, 5)
-    router.strength = 10.0
-    router.add("odd", odd, X)
-    assert router.models[-1] == "odd"
-    assert np.corrcoef(router.predict(X)[:, -1], X[:, 0])[0, 1] < -0.7
-    assert router.predict(X)[:, -1].mean() == pytest.approx(odd.mean(), abs=0.02)
+    basis = new_models.Basis(easy, X, 0)
+    assert basis.known(X).shape == (800, 5)
+    assert np.corrcoef(basis.known(X).mean(axis=1), X[:, 0])[0, 1] > 0.9
+    lines, prior = basis.but(new_models.KNOWN, basis.lines(X)[new_models.KNOWN])
+    level, weights = new_models.placed(lines, odd, prior, 10.0)
+    assert np.corrcoef(level + lines @ weights, X[:, 0])[0, 1] < -0.7
+    assert (level + lines @ weights).mean() == pytest.approx(odd.mean(), abs=0.02)
+    unlike = new_models.placed(lines, odd, prior, np.inf)[1]
+    assert unlike.tolist() == [1 / 5] * 5, "an average model"
 
 
 def test_what_prompts_tell_is_gained_and_what_they_do_not_is_not():
@@ -69,9 +67,9 @@ def test_a_gain_is_apgr_above_a_half_of_every_pair():
     """Both gains of the strong model first: PGR 1/2, 1, 1, 1, so APGR is 3/4."""
     scores = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     ours, theirs = np.array([0.9, 0.8, 0.7, 0.6]), np.full((4, 2), 0.1)
-    assert new_models._gain(ours, theirs, scores, 0, [1]) == pytest.approx(0.25)
-    assert new_models._gain(-ours, theirs, scores, 0, [1]) == pytest.approx(-0.25)
-    assert new_models._gain(-ours, theirs, scores[:, ::-1], 0, [1]) == pytest.approx(0.25)
+    assert new_models._gains(ours, theirs, scores, 0, [1]) == pytest.approx(0.25)
+    assert new_models._gains(-ours, theirs, scores, 0, [1]) == pytest.approx(-0.25)
+    assert new_models._gains(-ours, theirs, scores[:, ::-1], 0, [1]) == pytest.approx(0.25)
 
 
 def test_small_tables_say_so():

@@ -1,13 +1,14 @@
 """What routing takes: the encoder counted where it is needed, and the paper's own prices."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scores_made import scores_of
 
 from rb_support import embed
-from rb_support.preference.training_sets import load_experiment
 from rb_support.studies import overhead, transfer
 
 
@@ -25,18 +26,18 @@ class Slow:
 
 def test_overhead_counts_the_encoder_where_a_router_needs_it():
     def encode(texts):
-        time.sleep(0.02 * len(texts))
+        time.sleep(0.004 * len(texts))
         return np.zeros((len(texts), 3), dtype=np.float32)
 
-    routers = {"vectors": Slow("vectors", 0.005), "texts": Slow("texts", 0.005)}
+    routers = {"vectors": Slow("vectors", 0.001), "texts": Slow("texts", 0.001)}
     table = overhead.measure(routers, ["a", "b", "c", "d"], encode, usd_per_hour=0.36, singles=2, repeats=1)
     assert table["router"].tolist() == [n for n in (overhead.ENCODER, "vectors", "texts") for _ in range(2)]
     assert table["way"].tolist() == [overhead.SINGLE, overhead.BATCH] * 3
     assert table["prompts"].tolist() == [2, 4] * 3
     speed = table.groupby("router")["requests_per_second"].max()
     # A sleep may last longer than asked, never shorter.
-    assert speed["vectors"] <= 1 / 0.025
-    assert speed["texts"] <= 1 / 0.005
+    assert speed["vectors"] <= 1 / 0.005
+    assert speed["texts"] <= 1 / 0.001
     assert speed["vectors"] < speed["texts"]
     assert routers["texts"].seen == [(str, 1)] * 3 + [(str, 4)]
     assert {kind for kind, _ in routers["vectors"].seen} == {np.ndarray}
@@ -69,13 +70,12 @@ def test_speeds_here_stand_beside_the_papers():
     assert np.isnan(found["paper_requests_per_second"][0]) and found["paper_usd"][1] == 3.19
 
 
-def test_only_routers_of_one_training_set_are_timed(tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    experiment = load_experiment("simulated", gold=50)
-    on = transfer.tables(experiment, scale="quick", seed=0)
+def test_only_routers_of_one_training_set_are_timed():
+    experiment, pair = SimpleNamespace(training={}), scores_of([[1, 0]]).pair("a", "b")
+    on = SimpleNamespace(benchmarks={"first": pair, "second": pair})
     routers = {("D", "a"): Slow("texts", 0), ("other", "b"): Slow("texts", 0)}
     routed = transfer.Routed(pd.DataFrame(index=["who?"]), {}, routers, [])
-    table = overhead.on_this_machine(experiment, routed, on, "D", "minilm", singles=1)
+    table = overhead.on_this_machine(experiment, routed, on, "D", "tfidf", singles=1)
     assert set(table["router"]) == {overhead.ENCODER, "a"}
     assert table.loc[table["way"] == overhead.BATCH, "prompts"].tolist() == [len(on.benchmarks)] * 2
 

@@ -36,18 +36,6 @@ def optimal_curve(strong, weak):
     return shares, np.maximum.accumulate(scores)
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory):
-    return tmp_path_factory.mktemp("parsed")
-
-
-@pytest.fixture
-def real(shared_data, parsed, monkeypatch):
-    """The real data; parsed tables are shared by the tests of this module."""
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(parsed))
-
-
 def test_golden_apgr_and_cpt(golden):
     for case in golden("apgr_cpt.json")["cases"]:
         shares, scores = np.array(case["curve"], dtype=float).T / [[100], [1]]

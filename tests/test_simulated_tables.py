@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from signs_measured import measured
 
-SEEDS = range(5)
+SEEDS = range(3)
 BENCHMARKS = ["MT Bench", "MMLU", "GSM8K"]
 ROUTERS = ["SW", "MF"]
 

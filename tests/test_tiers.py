@@ -185,9 +185,7 @@ def test_battles_that_all_go_against_one_model_rate_it_by_its_shares(tmp_path, m
     }
 
 
-def test_real_battles_rate_gpt4_first(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+def test_real_battles_rate_gpt4_first(real):
     table = load_battles("alpaca-eval")
     ratings = bradley_terry(table)
     assert max(ratings, key=ratings.get) == "gpt-4-1106-preview"

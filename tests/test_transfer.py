@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores_made import scores_of
 from sources_made import OPUS, shelf, study
@@ -19,10 +19,14 @@ from rb_support.studies import transfer
 from rb_support.studies.preference_study import WinRates, benchmark_of, results
 
 
-@pytest.fixture
-def experiment(tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def experiment():
     return load_experiment("simulated", gold=50)
+
+
+@pytest.fixture(scope="module")
+def on(experiment):
+    return transfer.tables(experiment, scale="quick", seed=0)
 
 
 tables = st.integers(2, 30).flatmap(
@@ -34,6 +38,7 @@ tables = st.integers(2, 30).flatmap(
 
 
 @given(tables)
+@settings(max_examples=25)
 def test_the_map_is_the_metrics_pair_by_pair(drawn):
     rate, values = drawn
     pairs = transfer.pairs_of(scores_of(values))
@@ -71,7 +76,7 @@ def test_pairs_of_a_map_must_have_the_queries_of_the_win_rates():
 def test_what_is_outside_chance_is_rare_for_a_router_that_knows_nothing():
     rng = np.random.default_rng(0)
     pairs = transfer.pairs_of(scores_of(rng.random((400, 2)) < [0.8, 0.5]))
-    outside = [transfer.transfer_map(rng.random(400), pairs)["outside"].item() for _ in range(400)]
+    outside = [transfer.transfer_map(rng.random(400), pairs)["outside"].item() for _ in range(150)]
     assert 0.02 < np.mean(outside) < 0.09
 
 
@@ -180,9 +185,7 @@ def test_pairs_of_made_files_leave_out_what_is_contaminated_or_unscored(tmp_path
     assert transfer.augmented(experiment, "GSM8K") == "D_arena + D_judge"
 
 
-def test_real_pairs_leave_out_what_is_contaminated(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path))
+def test_real_pairs_leave_out_what_is_contaminated(real):
     experiment = load_experiment("real")
     tables = transfer.score_tables(experiment)
     pairs = transfer.other_pairs(experiment, tables)
@@ -292,8 +295,7 @@ def test_a_gap_too_small_withholds_what_divides_by_it():
     assert transfer.pair_differences(rates, ["wide"], [], rng=rng, draws=20).empty
 
 
-def test_all_tables_of_an_experiment_are_named_by_pair_and_benchmark(experiment):
-    on = transfer.tables(experiment, scale="quick", seed=0)
+def test_all_tables_of_an_experiment_are_named_by_pair_and_benchmark(on):
     assert max(map(len, on.benchmarks.values())) == 1000 and list(on.maps) == list(on.benchmarks)
     assert on.judged_on == ["MT Bench", "GSM8K"]  # as the other pairs are
     assert [*on.originals] == [f"GPT-4 / Mixtral 8x7B ({name})" for name in on.judged_on]
@@ -304,8 +306,7 @@ def test_all_tables_of_an_experiment_are_named_by_pair_and_benchmark(experiment)
     assert list(on.every) == [name for kind in kinds for name in kind]
 
 
-def test_the_marks_of_a_map_are_the_pairs_that_stand_in_the_table(experiment):
-    on = transfer.tables(experiment, scale="quick", seed=0)
+def test_the_marks_of_a_map_are_the_pairs_that_stand_in_the_table(experiment, on):
     names = [f"all ({name})" for name in on.maps]
     rates = [
         WinRates("D", r, n, on.every[n], np.linspace(0, 1, len(on.every[n]))) for n in names for r in "RS"
@@ -362,4 +363,4 @@ def test_the_pictures_of_one_pair():
 def test_named_pairs_are_pair_scores():
     assert isinstance(scores_of([[1, 0]]).pair("a", "b"), PairScores)
     names = set(paper.routellm_results(4)["pair"])
-    assert {name for _, name, *_ in transfer._REAL} & names == names
+    assert names <= set(transfer.listed_pairs().query("data == 'real'")["name"])

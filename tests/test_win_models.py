@@ -87,6 +87,7 @@ def test_one_dot_product_is_the_whole_score(seed, normalize):
 
 @pytest.mark.parametrize("changed", [{}, {"bias": False, "normalize": True}, {"members": 2, "noise": 0.1}])
 def test_factorization_learns(changed):
+    changed = {"epochs": 15} | changed
     model = factorization(**changed).fit(*directed())
     _, X = directed(seed=1)
     rates = model.win_rate(X)
@@ -195,7 +196,8 @@ KINDS = pytest.mark.parametrize("kind", ["bert", "bert, low", "causal"])
 
 @KINDS
 def test_classifier_learns(kind, encoder):
-    model = classifier(kind, encoder, learning_rate=0.005, steps=150, batch=32).fit(*spoken())
+    steps = 60 if kind == "causal" else 150
+    model = classifier(kind, encoder, learning_rate=0.005, steps=steps, batch=32).fit(*spoken())
     _, texts = spoken(seed=1)
     rates = model.win_rate(texts)
     assert rates.dtype == np.float64 and ((rates > 0) & (rates < 1)).all()

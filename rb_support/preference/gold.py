@@ -6,12 +6,14 @@ blocks are learnt from and how. Learning is scikit-learn's; only the similarity-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
@@ -25,6 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from rb_support.embed import unit
+from rb_support.outcomes import PairScores
 from rb_support.preference.question_form import question_form
 from rb_support.preference.sw import sw_weights
 
@@ -70,15 +73,33 @@ class Candidate(BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
-    """Questions as numbers: X (n, d), and the columns of each block."""
+class Labelled:
+    """Questions as numbers, with the scores of both models.
 
+    Attributes
+    ----------
+    pairs : n questions and their scores.
+    X : (n, d) the same as a `Reader` reads them.
+    columns : those of each block.
+    """
+
+    pairs: PairScores
     X: Array
     columns: Mapping[Block, slice]
 
-    def take(self, rows: ArrayLike) -> Questions:
+    def take(self, rows: ArrayLike) -> Labelled:
         """Some of the questions, by a mask or by places."""
-        return Questions(self.X[np.asarray(rows)], self.columns)
+        return Labelled(self.pairs.take(rows), self.X[np.asarray(rows)], self.columns)
+
+    def shuffled(self, rng: np.random.Generator) -> Labelled:
+        """The same questions with each other's outcomes."""
+        return replace(self, pairs=self.pairs.take(rng.permutation(len(self.pairs))))
+
+    @property
+    def scores(self) -> Array:
+        """(n, 2) scores of the strong and of the weak model, from 0 to 1."""
+        low, high = self.pairs.scale
+        return (np.column_stack([self.pairs.strong, self.pairs.weak]) - low) / (high - low)
 
 
 class Reader:
@@ -89,28 +110,29 @@ class Reader:
     "subject" has an indicator each, "subject code" one column of numbers.
     """
 
-    def fit(self, prompts: Sequence[str], subjects: Sequence[str], vectors: ArrayLike) -> Reader:
+    def fit(self, pairs: PairScores, X: pd.DataFrame) -> Reader:
         """Learn scales, kernel, components and names of subjects.
 
         Parameters
         ----------
-        prompts, subjects : of n questions; those of unknown subject are read as of none.
-        vectors : (n, d) their embeddings.
+        pairs : n questions, whose scores are not looked at; those of unknown subject are read as of none.
+        X : embeddings by prompt.
         """
-        form, n = question_form(prompts).to_numpy(), len(prompts)
-        size = min(_COMPONENTS, n, np.shape(vectors)[1])
+        form, vectors = _told(pairs, X)
+        n, size = len(form), min(_COMPONENTS, *vectors.shape)
         self._form = StandardScaler().fit(form)
         kernel = Nystroem(gamma=0.5 / form.shape[1], n_components=min(_KERNEL, n), random_state=0)
         self._kernel = kernel.fit(self._form.transform(form))
-        self._components = PCA(size, svd_solver="covariance_eigh").fit(unit(np.asarray(vectors)))
+        self._components = PCA(size, svd_solver="covariance_eigh").fit(vectors)
         self._subject = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
-        self._subject.fit(_column(subjects))
+        self._subject.fit(pairs.frame[["task"]].to_numpy(dtype=object))
         return self
 
-    def read(self, prompts: Sequence[str], subjects: Sequence[str], vectors: ArrayLike) -> Questions:
+    def read(self, pairs: PairScores, X: pd.DataFrame) -> Labelled:
         """Read n questions, those that it was fitted on or others."""
-        form, near = self._form.transform(question_form(prompts).to_numpy()), unit(np.asarray(vectors))
-        subject = self._subject.transform(_column(subjects))
+        told, near = _told(pairs, X)
+        form = self._form.transform(told)
+        subject = self._subject.transform(pairs.frame[["task"]].to_numpy(dtype=object))
         code = np.where(subject.any(axis=1), subject.argmax(axis=1), -1)
         blocks: dict[Block, Array] = {
             "vectors": near,
@@ -121,37 +143,37 @@ class Reader:
             _CODE: code[:, None],
         }
         ends = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
-        spans = [slice(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False)]
-        return Questions(np.hstack(list(blocks.values())), dict(zip(blocks, spans, strict=True)))
+        spans = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        return Labelled(pairs, np.hstack(list(blocks.values())), dict(zip(blocks, spans, strict=True)))
 
 
-def gold_router(how: Candidate, questions: Questions, strong: ArrayLike, weak: ArrayLike) -> Pipeline:
+def _told(pairs: PairScores, X: pd.DataFrame) -> tuple[Array, Array]:
+    """Form (n, f) and unit vectors (n, d) of questions."""
+    prompts = pairs.frame["prompt"].tolist()
+    return question_form(prompts).to_numpy(), unit(X.loc[prompts].to_numpy())
+
+
+def gold_router(how: Candidate, learnt: Labelled) -> Pipeline:
     """Learn from n labelled questions how much the strong model gains on one over the weak model.
 
     Parameters
     ----------
     how : to learn; a "mean" is of what other candidates predict, and learns nothing itself.
-    questions : as a `Reader` gives them; `predict` takes the X of others.
-    strong, weak : (n,) score of each model, from 0 (wrong) to 1 (right).
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ or a score lies outside of 0 and 1.
+    learnt : as a `Reader` gives them; `predict` takes the X of others.
     """
-    scores = np.column_stack([strong, weak]).astype(float)
-    if len(scores) != len(questions.X) or not ((scores >= 0) & (scores <= 1)).all():
-        raise ValueError(f"give {len(questions.X)} scores from 0 to 1 of each model")
-    columns = questions.columns
+    scores, given = learnt.scores, dict(how.settings)
     blocks = [
-        (name, ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough", columns[name])
+        (
+            name,
+            ShrunkenMeans() if name == _CODE and how.method != "prior" else "passthrough",
+            learnt.columns[name],
+        )
         for name in how.reads
     ]
-    given = dict(how.settings)
     if how.method == "neighbours":
         given["n_neighbors"] = min(given["n_neighbors"], len(scores))
     pipeline = make_pipeline(ColumnTransformer(blocks), _ESTIMATORS[how.method](**given))
-    return pipeline.fit(questions.X, scores if how.method == "logistic" else scores[:, 0] - scores[:, 1])
+    return pipeline.fit(learnt.X, scores if how.method == "logistic" else scores[:, 0] - scores[:, 1])
 
 
 class TwoLogistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -248,7 +270,3 @@ _ESTIMATORS: Mapping[Method, Callable[..., BaseEstimator]] = {
     "trees": partial(ExtraTreesRegressor, random_state=0),
     "boosting": partial(HistGradientBoostingRegressor, random_state=0, early_stopping=False),
 }
-
-
-def _column(values: Iterable[str]) -> NDArray[np.object_]:
-    return np.array([str(value) for value in values], dtype=object)[:, None]

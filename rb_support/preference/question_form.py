@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 
 import numpy as np
 import pandas as pd
 
 _CHOICE = re.compile(r"\n[A-J][.)] ")
 _ANSWER = "Answer:"
-_NUMBER_WORDS = re.compile(
-    r"\b(one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million|half|third|percent|twice|double)\b",
-    re.I,
-)
 _DIGIT, _OPERATOR = re.compile(r"\d"), re.compile(r"[=+*/^<>]")
 _QUANTITY = re.compile(r"[\W\d]*\d[\W\d]*\w{0,6}")
-
-_IN_STEM: Mapping[str, re.Pattern[str]] = {
-    "negation": re.compile(r"\b(not|except|least|never|false|incorrect|untrue)\b", re.I),
-    "negation_in_capitals": re.compile(r"NOT|EXCEPT"),
-    "question_mark": re.compile(r"\?\s*$"),
-    "open_end": re.compile(r":\s*$"),
-    "blank": re.compile(r"__"),
-    "which_of_the_following": re.compile(r"\bwhich of the following\b", re.I),
-    "calculation": re.compile(
-        r"\b(how many|how much|calculate|compute|find|what is the (value|probability))\b", re.I
-    ),
-    "superlative": re.compile(r"\b(best|most)\b", re.I),
-    "refers_to_a_text": re.compile(r"refers to the following"),
-}
-_IN_PROMPT: Mapping[str, re.Pattern[str]] = {
-    "formula": re.compile(r"[\\$^{}=]"),
-    "numbered_statements": re.compile(r"\bII\b"),
-    "several_statements": re.compile(r"(Statement|Scenario) 1"),
-    "all_or_none": re.compile(r"none of (these|the above)|all of (these|the above)|both", re.I),
-}
+_FILE = resources.files("rb_support.preference").joinpath("question_form.toml")
+_PATTERNS: Mapping[str, Mapping[str, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
 def question_form(prompts: Sequence[str]) -> pd.DataFrame:
@@ -47,7 +27,7 @@ def question_form(prompts: Sequence[str]) -> pd.DataFrame:
 
     Returns
     -------
-    (n, 30) frame: lengths (logarithms of characters, words or lines + 1), shares from 0 to 1, and whether
+    (n, 31) frame: lengths (logarithms of characters, words or lines + 1), shares from 0 to 1, and whether
     a pattern occurs (0 or 1).
 
     >>> form = question_form(["Which is NOT a prime number, 2 or 9?"])
@@ -82,11 +62,12 @@ def _form(prompt: str) -> dict[str, float]:
         "quantities": _mean(bool(_QUANTITY.fullmatch(choice)) for choice in choices),
         "stem_digits": np.log1p(len(_DIGIT.findall(stem))),
         "choice_digits": np.log1p(len(_DIGIT.findall("".join(choices)))),
-        "number_words": np.log1p(len(_NUMBER_WORDS.findall(stem))),
+        "number_words": np.log1p(len(re.findall(_PATTERNS["counted"]["number_words"], stem))),
         "operators": np.log1p(len(_OPERATOR.findall(prompt))),
     }
-    found |= {name: float(bool(pattern.search(stem))) for name, pattern in _IN_STEM.items()}
-    return found | {name: float(bool(pattern.search(prompt))) for name, pattern in _IN_PROMPT.items()}
+    for part, text in (("stem", stem), ("prompt", prompt)):
+        found |= {name: float(bool(re.search(of, text))) for name, of in _PATTERNS[part].items()}
+    return found
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -15,7 +15,6 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers.utils import logging as _logging
 
 from rb_support.outcomes import Battles
 from rb_support.preference.sw import refuse_unlike
@@ -87,6 +86,8 @@ class TextModel(WinModel, Plan):
     device: str = "cpu"
     tokenizer: Tokenizer = field(init=False, repr=False)
     network: nn.Module = field(init=False, repr=False)
+    kept: tuple[dict[str, Tensor], dict[str, Any]] | None = field(default=None, init=False, repr=False)
+    """Weights and record of a network that is built when a text is first read."""
 
     @property
     def _precision(self) -> torch.dtype:
@@ -150,6 +151,8 @@ class TextModel(WinModel, Plan):
     @torch.inference_mode()
     def win_rate(self, X: Sequence[str]) -> Array:
         """P(strong beats weak), (n,) in (0, 1), of n prompts; equal ones are read once."""
+        if self.kept:
+            self._rebuild(*self.kept)
         codes, distinct = pd.factorize(np.array([str(text) for text in X], dtype=object))
         tokens, rates = self._tokens(list(distinct)), np.empty(len(distinct))
         self.network.eval()
@@ -170,15 +173,21 @@ class TextModel(WinModel, Plan):
         return trained_weights(self.network)
 
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        self.kept = tensors, record  # most rates are kept too, and then no network is asked
+
+    def _rebuild(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
         self._build(**record)
         self.network.load_state_dict(tensors, strict=False)
         self.network.to(self.device).eval()
+        self.kept = None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Let transformers load without a bar and without listing the weights that are left out."""
-    log: Any = _logging  # untyped in transformers
+    from transformers.utils import logging  # takes a second or two
+
+    log: Any = logging  # untyped in transformers
     shown, verbosity = log.is_progress_bar_enabled(), log.get_verbosity()
     log.disable_progress_bar()
     log.set_verbosity_error()

@@ -51,6 +51,9 @@ Losses = Callable[[Tensor], Tensor]
 class CheckpointError(RuntimeError):
     """A file of trained weights cannot be used; the message names it, what is wrong and the remedy."""
 
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} {why}; delete it to train anew")
+
 
 @dataclass(kw_only=True, eq=False)
 class Plan:
@@ -305,15 +308,14 @@ def read_sealed(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str,
             texts = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        why = f"is no whole safetensors file that can be read ({error})"
-        raise CheckpointError(f"{path} {why}; delete it to train anew") from error
+        raise CheckpointError(path, f"is no whole safetensors file that can be read ({error})") from error
     if texts.get("sha256") != _seal(tensors, texts.get(_KEY, "")):
         why = "is damaged, or not of rb_support: its content does not have the sha256 that it should carry"
-        raise CheckpointError(f"{path} {why}; delete it to train anew")
+        raise CheckpointError(path, why)
     record: dict[str, Any] = json.loads(texts[_KEY])
     if (record["format"], record["identity"]) != (FORMAT, identity):
         why = f"is of a training with other settings or data, or of a format other than {FORMAT}"
-        raise CheckpointError(f"{path} {why}; delete it to train anew")
+        raise CheckpointError(path, why)
     return tensors, record
 
 

@@ -42,6 +42,7 @@ SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
 _COLUMNS = ["table", "training", "router", *METRICS]
 _LEVEL = 0.95
+_REACH = float(norm.ppf((1 + _LEVEL) / 2))  # standard deviations
 _ROUNDED = 1e-9  # two APGRs as near as this are one
 _TRAININGS = {"arena": "D_arena", "arena + judge": "D_arena + D_judge", "arena + gold": "D_arena + D_gold"}
 _SOURCES = {MT_BENCH: "routellm-mtbench", "MMLU": "routellm-mmlu", "GSM8K": "routellm-gsm8k"}
@@ -159,20 +160,19 @@ def audit(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
     all numbers of its table, by Holm's rule, which asks for no independence), and its `_low` and `_high` (95%
     of random orders).
     """
-    rows = []
-    for table, *values in numbers[["table", *METRICS]].itertuples(index=False):
-        chance, row = known.get(str(table)), dict[str, float]()
-        for metric, value in zip(METRICS, values, strict=True):
-            low, high = chance.band(metric) if chance else (np.nan, np.nan)
-            p = chance.p_value(metric, value) if chance else np.nan
-            row |= {f"{metric}_p": p, f"{metric}_low": low, f"{metric}_high": high}
-        rows.append({"queries": chance.n if chance else 0, **row})
-    found = pd.concat([numbers.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
-    values = [f"{metric}_p" for metric in METRICS]
-    corrected = np.full((len(found), len(METRICS)), np.nan)
-    for places in found.groupby("table").indices.values():
-        corrected[places] = holm(found[values].to_numpy()[places].ravel()).reshape(-1, len(METRICS))
-    found[[f"{metric}_holm" for metric in METRICS]] = corrected
+    found = numbers.reset_index(drop=True)
+    for metric in METRICS:
+        placed = [
+            (*known[table].band(metric), known[table].p_value(metric, value))
+            if table in known
+            else (np.nan,) * 3
+            for table, value in found[["table", metric]].itertuples(index=False)
+        ]
+        found[[f"{metric}_low", f"{metric}_high", f"{metric}_p"]] = placed
+    p = pd.Series(found[[f"{metric}_p" for metric in METRICS]].to_numpy().ravel())
+    corrected = p.groupby(found["table"].repeat(len(METRICS)).to_numpy()).transform(holm)
+    found[[f"{metric}_holm" for metric in METRICS]] = corrected.to_numpy().reshape(-1, len(METRICS))
+    found["queries"] = [known[table].n if table in known else 0 for table in found["table"]]
     ordered = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high", "_p", "_holm")]
     return found[["table", "training", "router", "queries", *ordered]]
 
@@ -206,19 +206,21 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
     (the same after Holm's rule), routers, and above and below (routers whose APGR lies on that side of 0.5,
     by the corrected p-value). Tables whose scores are not known are left out.
     """
-    rows = []
     known = table[table["queries"] > 0]
-    for (name, training), part in known.groupby(["table", "training"], sort=False):
-        alone, corrected = (
-            part[[f"{metric}{end}" for metric in METRICS]].to_numpy() < 1 - _LEVEL for end in ("_p", "_holm")
-        )
-        side = np.where(corrected[:, 0], np.sign(part["apgr"] - 0.5), 0)
-        numbers = int(part[list(METRICS)].notna().to_numpy().sum())
-        counts = (numbers, int(alone.sum()), int(corrected.sum()), int(part["apgr"].notna().sum()))
-        sides = (int((side == sign).sum()) for sign in (1, -1))
-        rows.append((name, training, part["queries"].iloc[0], *counts, *sides))
-    columns = ["table", "training", "queries", "numbers", "alone", "corrected", "routers", "above", "below"]
-    return pd.DataFrame(rows, columns=columns)
+    alone, corrected = (
+        known[[f"{metric}{end}" for metric in METRICS]].to_numpy() < 1 - _LEVEL for end in ("_p", "_holm")
+    )
+    side = np.where(corrected[:, 0], np.sign(known["apgr"] - 0.5), 0)
+    keys = ["table", "training", "queries"]
+    counts = known[keys].assign(
+        numbers=known[list(METRICS)].notna().sum(axis=1),
+        alone=alone.sum(axis=1),
+        corrected=corrected.sum(axis=1),
+        routers=known["apgr"].notna(),
+        above=side > 0,
+        below=side < 0,
+    )
+    return counts.groupby(keys, sort=False).sum().reset_index()
 
 
 def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFrame:
@@ -241,21 +243,18 @@ def differences(numbers: pd.DataFrame, known: Mapping[str, Chance]) -> pd.DataFr
     Tukey's studentized range) and needed_r, the rank correlation from which on the difference is larger than
     noise (-1 if at any; NaN without scores).
     """
-    reach, rows = float(norm.ppf((1 + _LEVEL) / 2)), []
+    rows = []
     for name, part in numbers.dropna(subset="apgr").groupby("table", sort=False):
-        table = str(name)
-        spread = known[table].spread if table in known else np.nan
-        named = part[["training", "router", "apgr"]].itertuples(index=False, name=None)
+        spread = known[str(name)].spread if name in known else np.nan
         widest = float(studentized_range.ppf(_LEVEL, len(part), np.inf)) if len(part) > 1 else np.nan
-        for (training, router, area), (other_training, other, other_area) in combinations(named, 2):
-            gain = other_area - area
-            needed = max(1 - (gain / (reach * spread)) ** 2 / 2, -1.0) if spread > 0 else np.nan
-            names = {"training": training, "router": router}
-            others = {"other_training": other_training, "other_router": other}
-            noise = {"noise": reach * np.sqrt(2) * spread, "all_noise": widest * spread, "needed_r": needed}
-            rows.append({"table": table, **names, **others, "difference": gain, **noise})
+        named = part[["training", "router", "apgr"]].itertuples(index=False, name=None)
+        for (*one, area), (*other, other_area) in combinations(named, 2):
+            rows.append((name, *one, *other, other_area - area, _REACH * spread, widest * spread))
     columns = ["table", "training", "router", "other_training", "other_router", "difference", "noise"]
-    return pd.DataFrame(rows, columns=[*columns, "all_noise", "needed_r"])
+    found = pd.DataFrame(rows, columns=[*columns, "all_noise"])
+    needed = 1 - (found["difference"] / found["noise"].where(found["noise"] > 0)) ** 2 / 2
+    found["noise"] *= np.sqrt(2)
+    return found.assign(needed_r=needed.clip(lower=-1))
 
 
 def augmentation(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -275,12 +274,13 @@ def counted(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def agreement(rates: Iterable[WinRates]) -> tuple[float, float]:
     """Lowest and highest rank correlation of two routers on one table; NaN without two that vary."""
-    found = [np.nan]
-    for told in by_table(rates).values():
-        for one, other in combinations(told, 2):
-            if np.ptp(one.rate) > 0 and np.ptp(other.rate) > 0:
-                found.append(float(spearmanr(one.rate, other.rate).statistic))
-    return (np.nan, np.nan) if len(found) == 1 else (float(np.nanmin(found)), float(np.nanmax(found)))
+    found = [
+        float(spearmanr(one.rate, other.rate).statistic)
+        for told in by_table(rates).values()
+        for one, other in combinations(told, 2)
+        if np.ptp(one.rate) > 0 and np.ptp(other.rate) > 0
+    ]
+    return min(found, default=np.nan), max(found, default=np.nan)
 
 
 def bands(known: Mapping[str, Chance]) -> pd.DataFrame:
@@ -303,11 +303,10 @@ def random_rows(known: Mapping[str, Chance]) -> pd.DataFrame:
     runs_high: of how many orders' mean the printed interval could be, given how it is rounded.
     """
     rows = []
-    printed = _printed().query("router == @RANDOM")
-    for row in printed.to_dict("records"):
+    for row in _printed().query("router == @RANDOM").to_dict("records"):
         for metric in METRICS:
             chance, half = known.get(row["table"]), float(row[f"{metric}_ci"])
-            wide = float(norm.ppf((1 + _LEVEL) / 2) * chance.drawn[metric].std()) if chance else np.nan
+            wide = float(_REACH * chance.drawn[metric].std()) if chance else np.nan
             unit = 0.5 * (0.001 if round(half, 2) != half else 0.01)
             low, high = (wide / (half + unit)) ** 2, (wide / (half - unit)) ** 2 if half > unit else np.inf
             rows.append((row["table"], metric, row[metric], half, wide, low, high))
@@ -326,18 +325,15 @@ def counted_otherwise(pair: PairScores) -> pd.DataFrame:
     -------
     Frame with the columns counted, queries and spread (standard deviation of APGR among random orders).
     """
-    frame = pair.frame
-    high, low = (
-        frame[[f"{side}_turn_1", f"{side}_turn_2"]].to_numpy(dtype=float).ravel()
-        for side in ("strong", "weak")
-    )
+    sides = [[f"{side}_turn_1", f"{side}_turn_2"] for side in ("strong", "weak")]
+    turns = [pair.frame[columns].to_numpy(dtype=float).ravel() for columns in sides]
     whole = load_pairs("routellm-mtbench", decontaminate=False)
-    ways: Sequence[tuple[str, Array, Array]] = [
-        ("questions, contaminated ones left out", pair.strong, pair.weak),
-        ("questions, all", whole.strong, whole.weak),
-        ("turns, each routed by itself", high, low),
-    ]
-    rows = [(name, len(high), random_apgr_spread(high, low)) for name, high, low in ways]
+    ways: dict[str, Sequence[Array]] = {
+        "questions, contaminated ones left out": (pair.strong, pair.weak),
+        "questions, all": (whole.strong, whole.weak),
+        "turns, each routed by itself": turns,
+    }
+    rows = [(name, len(scores[0]), random_apgr_spread(*scores)) for name, scores in ways.items()]
     return pd.DataFrame(rows, columns=["counted", "queries", "spread"])
 
 
@@ -377,8 +373,8 @@ def evidence(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
         return gains(rows, rows["router"])
 
     def best(table: str, training: str, router: str) -> list[Estimate]:
-        trained = (both_ways["training"] == training) & (both_ways["other_training"] == training)
-        rows = both_ways[trained & both_ways["table"].eq(table) & both_ways["other_router"].eq(router)]
+        wanted = {"table": table, "training": training, "other_training": training, "other_router": router}
+        rows = both_ways[(both_ways[[*wanted]] == pd.Series(wanted)).all(axis=1)]
         return gains(rows, "over " + rows["router"])
 
     llama = [name for name in known if name.startswith("Llama")]

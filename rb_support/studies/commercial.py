@@ -92,10 +92,10 @@ def commercial_leads(
             values.append(_lead(parts, share))
             drawn.append([_lead(parts[:, rows], share) for rows in samples])
     table = pd.DataFrame(names, columns=["router", "commercial", "share"])
-    both = zip(("lead", "fewer"), np.transpose(values), np.transpose(drawn, (2, 1, 0)), strict=True)
-    for name, value, resamples in both:
-        low, high = simultaneous(value, resamples).T
-        table = table.assign(**{name: value, f"{name}_low": low, f"{name}_high": high})
+    for place, name in enumerate(("lead", "fewer")):
+        value = np.array(values)[:, place]
+        ends = simultaneous(value, np.array(drawn)[..., place].T)
+        table[[name, f"{name}_low", f"{name}_high"]] = np.column_stack([value, ends])
     return table
 
 

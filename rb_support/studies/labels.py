@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.outcomes.splits import hold_out, same_text
 from rb_support.pairs import apgr, bootstrap_pairs, random_apgr_spread, threshold_sweep
-from rb_support.preference.gold import Candidate, Questions, Reader, gold_router
+from rb_support.preference.gold import Candidate, Labelled, Reader, gold_router
 from rb_support.preference.training_sets import take_gold
 from rb_support.stats import simultaneous
 from rb_support.verdicts import Estimate, Evidence
@@ -72,34 +72,6 @@ def fixed_plan() -> Plan:
     return Plan(**tomllib.loads(file.read_text(encoding="utf-8")))
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Questions as numbers, with the scores of both models from 0 to 1.
-
-    Attributes
-    ----------
-    pairs : n questions and their scores.
-    questions : the same as a `Reader` reads them.
-    """
-
-    pairs: PairScores
-    questions: Questions
-
-    def take(self, rows: ArrayLike) -> Labelled:
-        """Some of the questions, by a mask or by places."""
-        return Labelled(self.pairs.take(rows), self.questions.take(rows))
-
-    def shuffled(self, rng: np.random.Generator) -> Labelled:
-        """The same questions with each other's outcomes."""
-        return Labelled(self.pairs.take(rng.permutation(len(self.pairs))), self.questions)
-
-    @property
-    def scores(self) -> Array:
-        """(2, n) scores of the strong and of the weak model, from 0 to 1."""
-        low, high = self.pairs.scale
-        return (np.stack([self.pairs.strong, self.pairs.weak]) - low) / (high - low)
-
-
 def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple[Labelled, Labelled] | None:
     """Questions to draw labels from, and those kept apart to test on; None where there are too few.
 
@@ -114,29 +86,21 @@ def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple
     two = take_gold(pairs, int((1 - plan.test) * len(pairs)), np.random.default_rng(plan.seed))
     if two is None or len(two[0]) < 2:
         return None
-    seen = [
-        (part.frame["prompt"].tolist(), part.frame["task"].tolist(), X.loc[part.frame["prompt"]].to_numpy())
-        for part in two
-    ]
-    reader = Reader().fit(*seen[0])
-    pool, test = (Labelled(part, reader.read(*what)) for part, what in zip(two, seen, strict=True))
-    return pool, test
+    reader = Reader().fit(two[0], X)
+    return reader.read(two[0], X), reader.read(two[1], X)
 
 
-def predicted(names: Iterable[str], learnt: Labelled, asked: Questions, plan: Plan) -> dict[str, Array]:
+def predicted(names: Iterable[str], learnt: Labelled, asked: Labelled, plan: Plan) -> dict[str, Array]:
     """Gains that candidates predict: name -> (n,). What several average is learnt once."""
     members = {name: plan.candidates[name].of or (name,) for name in names}
     alone = dict.fromkeys(one for some in members.values() for one in some)
-    gains = {
-        name: gold_router(plan.candidates[name], learnt.questions, *learnt.scores).predict(asked.X)
-        for name in alone
-    }
+    gains = {name: gold_router(plan.candidates[name], learnt).predict(asked.X) for name in alone}
     return {name: np.mean([gains[one] for one in some], axis=0) for name, some in members.items()}
 
 
 def validated(labels: Labelled, others: Labelled, plan: Plan) -> dict[str, float]:
     """APGR of every candidate, learnt from labels, on other labelled questions."""
-    gains = predicted(plan.candidates, labels, others.questions, plan)
+    gains = predicted(plan.candidates, labels, others, plan)
     return {name: area(gain, others.pairs) for name, gain in gains.items()}
 
 
@@ -157,7 +121,7 @@ def cross_validated(labels: Labelled, plan: Plan, seed: int) -> dict[str, float]
     gains = {name: np.full(len(code), np.nan) for name in names}
     for held in range(used):
         out = fold == held
-        for name, gain in predicted(names, labels.take(~out), labels.questions.take(out), plan).items():
+        for name, gain in predicted(names, labels.take(~out), labels.take(out), plan).items():
             gains[name][out] = gain - gain.mean()  # folds learn of other rows, and so differ in level
     judged = fold < used
     return {name: area(gain[judged], labels.pairs.take(judged)) for name, gain in gains.items()}
@@ -218,9 +182,9 @@ def learning_curve(pairs: PairScores, X: pd.DataFrame, seed: int = 0, plan: Plan
         for draw in range(seed, seed + int(np.clip(most // size, 1, plan.draws))):
             labels, left = _drawn(pool, size, draw)
             lines = lines or _lines(labels, left, plan, draw)
-            told = predicted(lines.values(), labels, test.questions, plan)
+            told = predicted(lines.values(), labels, test, plan)
             mixed = labels.shuffled(np.random.default_rng(draw))
-            blind = predicted([lines[BOTH]], mixed, test.questions, plan)
+            blind = predicted([lines[BOTH]], mixed, test, plan)
             found = {line: (name, told[name]) for line, name in lines.items()}
             for line, (name, gain) in {**found, SHUFFLED: (lines[BOTH], blind[lines[BOTH]])}.items():
                 rows.append((size, draw, line, area(gain, test.pairs), name, len(gain)))
@@ -286,18 +250,17 @@ def resampled(
 ) -> tuple[Array, Array]:
     """Mean APGR over draws of labels, (k,), and on resamples of questions and of draws, (resamples, k)."""
     assert curve.test is not None
-    rates = {(*key, i): gain for key in keys for i, gain in enumerate(curve.gains[key])}
-    names = {str(number): rate for number, rate in enumerate(rates.values())}
-    found, each = bootstrap_pairs(names, curve.test.strong, curve.test.weak, rng=rng, draws=draws, targets=())
-    at = [[number for number, (*key, _) in enumerate(rates) if tuple(key) == wanted] for wanted in keys]
+    gains = [curve.gains[key] for key in keys]
+    rates = {str(number): rate for number, rate in enumerate(np.concatenate(gains))}
+    found, each = bootstrap_pairs(rates, curve.test.strong, curve.test.weak, rng=rng, draws=draws, targets=())
+    ends = np.cumsum([len(gain) for gain in gains])[:-1]
+    picks, columns = rng.random((draws, max(map(len, gains)))), []
     areas = np.column_stack([sample["apgr"] for sample in each.values()])
-    values = np.array([found["apgr"].to_numpy()[some].mean() for some in at])
-    samples = np.empty((draws, len(keys)))
-    picks = rng.random((draws, max(map(len, at))))
-    for column, some in enumerate(at):
-        again = np.array(some)[(picks[:, : len(some)] * len(some)).astype(int)]
-        samples[:, column] = np.take_along_axis(areas, again, axis=1).mean(axis=1)
-    return values, samples
+    for part in np.split(areas, ends, axis=1):
+        again = (picks[:, : part.shape[1]] * part.shape[1]).astype(int)
+        columns.append(np.take_along_axis(part, again, axis=1).mean(axis=1))
+    values = np.array([part.mean() for part in np.split(found["apgr"].to_numpy(), ends)])
+    return values, np.column_stack(columns)
 
 
 def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.DataFrame:
@@ -332,10 +295,8 @@ def ceilings(curve: Curve, *, rng: np.random.Generator, draws: int = 200) -> pd.
     sizes = [size for size in curve.sizes if size >= _SMALLEST_FITTED]
     if len(sizes) >= 4:
         values, samples = resampled(curve, [(BOTH, size) for size in sizes], rng=rng, draws=draws)
-        for level, at in (
-            ("ten times the labels, extrapolated", 10.0 * sizes[-1]),
-            ("endless labels", np.inf),
-        ):
+        ends = {"ten times the labels, extrapolated": 10.0 * sizes[-1], "endless labels": np.inf}
+        for level, at in ends.items():
             told = extrapolated(sizes, np.vstack([values, samples]), at)
             rows.append((level, told[0], *np.quantile(told[1:], [0.025, 0.975])))
     return pd.DataFrame(rows, columns=columns)
@@ -361,12 +322,11 @@ def extrapolated(sizes: ArrayLike, curves: Array, at: float) -> Array:
     (r,) values.
     """
     n, errors, values = np.asarray(sizes, dtype=float), [], []
+    mean = curves.mean(axis=1)
     for c in _EXPONENTS:
         x = n**-c
-        slope = np.minimum(
-            ((x - x.mean()) @ (curves - curves.mean(axis=1, keepdims=True)).T) / x.var() / len(n), 0
-        )
-        top = curves.mean(axis=1) - slope * x.mean()
+        slope = np.minimum((curves - mean[:, None]) @ (x - x.mean()) / x.var() / len(n), 0)
+        top = mean - slope * x.mean()
         errors.append(((top[:, None] + slope[:, None] * x - curves) ** 2).sum(axis=1))
         values.append(top + slope * at**-c)
     best = np.argmin(errors, axis=0)

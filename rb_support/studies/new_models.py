@@ -7,8 +7,7 @@ Lines are clusters of prompts, as there, or what each known model is predicted t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from copy import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -22,13 +21,12 @@ from rb_support.catalog import GSM8K
 from rb_support.embed import bare_questions
 from rb_support.frontier import exceeds
 from rb_support.load import load_outcomes
-from rb_support.outcomes import Origin, Outcomes
+from rb_support.outcomes import Origin
 from rb_support.outcomes.splits import hold_out
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
 from rb_support.preference.battle_sets import join_origins
 from rb_support.preference.training_sets import Experiment
-from rb_support.routers.decision import training_vectors
 from rb_support.routers.prompt_clusters import profiles
 from rb_support.sources import ModelScores
 from rb_support.studies.preference_study import listed
@@ -57,86 +55,19 @@ _SHRINKAGE = 10.0  # further answers that a cluster's means are drawn to 0 by
 _TRIED = 50  # labels of a known model, when it is taken for a new one to choose the settings
 _REAL_NAME = "RouterBench's 5-shot tasks, answers of ZeroEval"
 _TRAIN, _PLACEBOS = 0.7, 20
+KNOWN = "known models"
 FEW, ALL, FULL, PLACEBO = "few labels", "all labels", "ridge, all labels", "placebo"
 
 
-class NewModelRouter:
-    """Predicts the quality of known models, and of new ones from a few results.
+class Basis:
+    """What m known models teach of queries: a ridge regression of each, and clusters of prompts.
 
     A new model's prediction is its mean result plus what its results say along a few lines, shrunk towards
-    the mean of the known models: with no labels it is taken for an average model, with many for itself. Which
-    lines, and how strong the shrinkage, is what gains most when each known model is taken for a new one, on
-    queries that the lines were not learnt from.
+    the mean of the known models: with no labels it is taken for an average model, with many for itself.
 
     Parameters
     ----------
-    seed : of the clusters and of that choice.
-
-    Attributes
-    ----------
-    models : names, known ones first, then those added.
-    lines : "clusters of prompts (k)" or "known models", after `fit`.
-    strength : labels that the known models' mean is worth, after `fit`.
-    """
-
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
-
-    def fit(self, train: Outcomes, X: ArrayLike) -> NewModelRouter:
-        """Learn from n queries that all known models answered, X their (n, d) embeddings."""
-        self.models: tuple[str, ...] = train.models
-        array = training_vectors(train, X)
-        halves = halved(train.quality, array, self.seed)
-        return self._learn(Basis(train.quality, array, self.seed), *halves)
-
-    def _learn(self, basis: Basis, half: Basis, others: Array, X: Array) -> NewModelRouter:
-        """Choose lines and strength where `half` has not learnt: on `others`, (b, m) results at X."""
-        self._basis, rng = basis, np.random.default_rng(self.seed)
-        lines, gains = {name: half.along(name, X) for name in half.names}, dict[tuple[float, str], float]()
-        asked = rng.permutation(len(others))[: min(_TRIED, len(others) // 2)]
-        rest = np.setdiff1d(np.arange(len(others)), asked)
-        theirs, scores = half.known(X[rest]), others[rest]
-        partners = [_partners(scores, model) for model in range(others.shape[1])]
-        for (name, along), model in product(lines.items(), range(others.shape[1])):
-            less, mean = half.without(name, along, model)
-            for strength in _STRENGTHS if partners[model] else ():
-                level, weights = _placed(less[asked], others[asked, model], mean, strength)
-                gain = _gain(level + less[rest] @ weights, theirs, scores, model, partners[model])
-                gains[strength, name] = gains.get((strength, name), 0.0) + round(gain, 9)
-        gains = gains or {(np.inf, half.names[0]): 0.0}  # no pair can be tested: an average model
-        self.strength, self.lines = max(gains, key=lambda key: gains[key])
-        self._added: list[Callable[[Array], Array]] = []
-        return self
-
-    def average(self, X: Array) -> Array:
-        """What the known models are predicted to score on average, (n,): all that is known of a new one."""
-        return np.asarray(self._basis.known(X).mean(axis=1))
-
-    def placed(self, scores: Array, X: Array) -> Callable[[Array], Array]:
-        """A new model's predicted quality, X -> (n,), from its scores on b queries."""
-        along, mean = self._basis.along(self.lines, X), self._basis.mean_model(self.lines)
-        level, weights = _placed(along, scores, mean, self.strength)
-        return lambda queries: np.asarray(level + self._basis.along(self.lines, queries) @ weights)
-
-    def add(self, name: str, scores: ArrayLike, X: ArrayLike) -> NewModelRouter:
-        """Take up a new model by its scores, (b,), on b queries with the embeddings X, (b, d)."""
-        self._added.append(self.placed(np.asarray(scores, dtype=float), np.asarray(X, dtype=float)))
-        self.models = (*self.models, name)
-        return self
-
-    def predict(self, X: ArrayLike) -> Array:
-        """Predicted quality, (n, models)."""
-        array = np.asarray(X, dtype=float)
-        new = [predict(array) for predict in self._added]
-        return np.column_stack([self._basis.known(array), *new])
-
-
-class Basis:
-    """What known models teach of queries: a ridge regression of each, and clusters of prompts.
-
-    Parameters
-    ----------
-    quality : (n, m) of m known models.
+    quality : (n, m) of the known models.
     X : (n, d) embeddings.
     seed : of the clusters.
     """
@@ -154,48 +85,37 @@ class Basis:
             name: profiles(np.eye(each.n_clusters)[each.labels_], about, _SHRINKAGE)
             for name, each in self.clusters.items()
         }
-        self.names = ("known models", *self.clusters)
 
     def known(self, X: Array) -> Array:
         """Predicted quality of the known models, (n, m)."""
         return np.asarray(self.mean + (X - self.center) @ self.slopes)
 
-    def along(self, name: str, X: Array) -> Array:
-        """Where queries lie along the lines, (n, lines)."""
-        if name not in self.clusters:
-            return self.known(X) - self.mean
-        found = self.clusters[name]
-        nearest = ((X[:, None] - found.cluster_centers_) ** 2).sum(axis=2).argmin(axis=1)
-        return np.eye(len(found.cluster_centers_))[nearest]
+    def lines(self, X: Array) -> dict[str, Array]:
+        """Where queries lie along each kind of lines, (n, lines): `KNOWN`, and clusters by name."""
+        found = {KNOWN: (X - self.center) @ self.slopes}
+        for name, each in self.clusters.items():
+            nearest = ((X[:, None] - each.cluster_centers_) ** 2).sum(axis=2).argmin(axis=1)
+            found[name] = np.eye(each.n_clusters)[nearest]
+        return found
 
-    def mean_model(self, name: str) -> Array:
-        """The known models' mean along the lines, (lines,)."""
-        m = len(self.mean)
-        return self.profiles[name].mean(axis=1) if name in self.profiles else np.full(m, 1 / m)
-
-    def but(self, model: int) -> Basis:
-        """The same without one of the models."""
-        less = copy(self)
-        less.mean, less.slopes = np.delete(self.mean, model), np.delete(self.slopes, model, axis=1)
-        less.profiles = {name: np.delete(each, model, axis=1) for name, each in self.profiles.items()}
-        return less
-
-    def without(self, name: str, along: Array, model: int) -> tuple[Array, Array]:
-        """`along` and `mean_model` as they are if one of the known models is not known."""
-        m = len(self.mean)
+    def but(self, name: str, lines: Array, *models: int) -> tuple[Array, Array]:
+        """Lines of one kind, and the known models' mean along them, without some of these models."""
         if name in self.profiles:
-            return along, np.delete(self.profiles[name], model, axis=1).mean(axis=1)
-        return np.delete(along, model, axis=1), np.full(m - 1, 1 / (m - 1))
+            return lines, np.delete(self.profiles[name], models, axis=1).mean(axis=1)
+        left = np.delete(lines, models, axis=1)
+        return left, np.full(left.shape[1], 1 / left.shape[1])
 
 
-def halved(quality: Array, X: Array, seed: int) -> tuple[Basis, Array, Array]:
-    """Basis of a random half of the queries, and results and embeddings of the other half."""
-    first = np.random.default_rng(seed).permutation(len(X)) < len(X) // 2
-    return Basis(quality[first], X[first], seed), quality[~first], X[~first]
+def placed(along: Array, scores: Array, prior: Array, strength: float) -> tuple[float, Array]:
+    """Level and weights of a new model along lines; its prediction is ``level + lines @ weights``.
 
-
-def _placed(along: Array, scores: Array, prior: Array, strength: float) -> tuple[float, Array]:
-    """Level and weights of a model by its scores along lines, its weights drawn to `prior`."""
+    Parameters
+    ----------
+    along : (b, lines) where its labelled queries lie along them.
+    scores : (b,) what it scored there.
+    prior : (lines,) weights of an average model.
+    strength : labels that these are worth; infinite for an average model, but for its level.
+    """
     weights, center = prior, along.mean(axis=0)
     if np.isfinite(strength):
         centred = along - center
@@ -205,6 +125,47 @@ def _placed(along: Array, scores: Array, prior: Array, strength: float) -> tuple
         left = scores - scores.mean() - centred @ prior
         weights = prior + np.linalg.solve(scatter, centred.T @ left)
     return float(scores.mean() - center @ weights), weights
+
+
+class _Trial:
+    """Known models taken for new ones, on queries that their lines were not learnt from, to choose settings.
+
+    Parameters
+    ----------
+    quality : (n, m) of the known models.
+    X : (n, d) embeddings; lines are learnt on a random half of the queries and tried on the other.
+    seed : of the halves, the clusters and the queries labelled.
+    """
+
+    def __init__(self, quality: Array, X: Array, seed: int) -> None:
+        first = np.random.default_rng(seed).permutation(len(X)) < len(X) // 2
+        self.half, others = Basis(quality[first], X[first], seed), quality[~first]
+        order = np.random.default_rng(seed).permutation(len(others))
+        self.asked = order[: min(_TRIED, len(others) // 2)]
+        self.rest = np.setdiff1d(np.arange(len(others)), self.asked)
+        self.lines = self.half.lines(X[~first])
+        self.labels, self.scores = others[self.asked], others[self.rest]
+        self.known = self.half.known(X[~first][self.rest])
+        self.partners = [_partners(self.scores, model) for model in range(quality.shape[1])]
+
+    def best(self, new: int) -> tuple[str, float]:
+        """Kind of lines and strength that gain most over all models but the new one.
+
+        An average model's strength where no pair can be tested.
+        """
+        gains, models = dict[tuple[str, float], float](), range(len(self.partners))
+        for name, model in product(self.lines, [model for model in models if model != new]):
+            along, prior = self.half.but(name, self.lines[name], new, model)
+            partners = [other for other in self.partners[model] if other != new]
+            if not partners:
+                continue
+            labelled, rest = along[self.asked], along[self.rest]
+            each = (placed(labelled, self.labels[:, model], prior, strength) for strength in _STRENGTHS)
+            ours = np.stack([level + rest @ weights for level, weights in each])
+            found = _gains(ours, self.known, self.scores, model, partners).round(9)
+            for strength, gain in zip(_STRENGTHS, found.tolist(), strict=True):
+                gains[name, strength] = gains.get((name, strength), 0.0) + gain
+        return max(gains, key=lambda key: gains[key]) if gains else (KNOWN, np.inf)
 
 
 def tables(experiment: Experiment, scores: Mapping[str, ModelScores]) -> dict[str, ModelScores]:
@@ -262,39 +223,33 @@ def leave_one_out(
     vectors, rows = np.asarray(X, dtype=float), []
     for split in range(splits):
         taken = hold_out(table.frame["prompt"], int(_TRAIN * len(vectors)), rng, fill=False)
-        train, test = np.flatnonzero(taken), np.flatnonzero(~taken)
-        whole = Basis(table.scores[train], vectors[train], split)
-        half, others, at_others = halved(table.scores[train], vectors[train], split)
-        predicted = whole.known(vectors[test])
-        partners = {new: _partners(table.scores[test], new) for new in range(len(table.models))}
-        for new in [new for new, found in partners.items() if found]:
-            judged = (table.scores[test], new, partners[new])
-            router = NewModelRouter(split)
-            router._learn(whole.but(new), half.but(new), np.delete(others, new, axis=1), at_others)
-            told = _labelled(router, table.scores[train, new], vectors[train], rng, draws)
-            for way, labels, draw, at in told:
-                rows.append((split, new, way, labels, draw, _gain(at(vectors[test]), predicted, *judged)))
-            rows.append((split, new, FULL, len(train), 0, _gain(predicted[:, new], predicted, *judged)))
-        for draw in range(_PLACEBOS):
-            dealt = predicted[rng.permutation(len(test))]
-            for new in [new for new, found in partners.items() if found]:
-                value = _gain(dealt[:, new], dealt, table.scores[test], new, partners[new])
-                rows.append((split, new, PLACEBO, len(train), draw, value))
+        scores, at, at_test = table.scores[~taken], vectors[taken], vectors[~taken]
+        whole, trial = Basis(table.scores[taken], at, split), _Trial(table.scores[taken], at, split)
+        lines, lines_test, predicted = whole.lines(at), whole.lines(at_test), whole.known(at_test)
+        partners = {new: _partners(scores, new) for new in range(len(table.models))}
+        partners = {new: found for new, found in partners.items() if found}
+        for new, others in partners.items():
+            name, strength = trial.best(new)
+            (along, prior), (there, _) = (whole.but(name, part[name], new) for part in (lines, lines_test))
+            average = np.delete(predicted, new, axis=1).mean(axis=1)
+            told = {(FEW, 0, 0): average, (FULL, len(at), 0): predicted[:, new]}
+            for labels, draw in _label_draws(len(at), draws):
+                asked = rng.permutation(len(at))[:labels]
+                level, weights = placed(along[asked], table.scores[taken][asked, new], prior, strength)
+                told[FEW if labels < len(at) else ALL, labels, draw] = level + there @ weights
+            gains = _gains(np.stack([*told.values()]), predicted, scores, new, others)
+            rows += [(split, new, *way, gain) for way, gain in zip(told, gains, strict=True)]
+        dealt = np.stack([predicted[rng.permutation(len(scores))] for _ in range(_PLACEBOS)])
+        for new, others in partners.items():
+            gains = _gains(dealt[..., new], dealt, scores, new, others)
+            rows += [(split, new, PLACEBO, len(at), draw, gain) for draw, gain in enumerate(gains)]
     found = pd.DataFrame(rows, columns=["split", "model", "way", "labels", "draw", "gain"])
     return found.assign(model=[table.models[new] for new in found["model"]])
 
 
-def _labelled(
-    router: NewModelRouter, scores: Array, X: Array, rng: np.random.Generator, draws: int
-) -> list[tuple[str, int, int, Callable[[Array], Array]]]:
-    """Way, labels, draw and prediction (X -> quality of the new model) for every number of its labels."""
-    found: list[tuple[str, int, int, Callable[[Array], Array]]] = [(FEW, 0, 0, router.average)]
-    for labels in (*[budget for budget in BUDGETS if budget < len(X)], len(X)):
-        for draw in range(draws if labels < len(X) else 1):
-            asked = rng.permutation(len(X))[:labels]
-            placed = router.placed(scores[asked], X[asked])
-            found.append((FEW if labels < len(X) else ALL, labels, draw, placed))
-    return found
+def _label_draws(n: int, draws: int) -> list[tuple[int, int]]:
+    """Number of labels and draw: several draws of each budget, and all n labels once."""
+    return [*product([budget for budget in BUDGETS if budget < n], range(draws)), (n, 0)]
 
 
 def _partners(scores: Array, new: int) -> list[int]:
@@ -307,14 +262,23 @@ def _partners(scores: Array, new: int) -> list[int]:
     return [other for other, spread in spreads.items() if spread is not None and spread <= WIDEST_CHANCE]
 
 
-def _gain(ours: Array, theirs: Array, scores: Array, new: int, partners: list[int]) -> float:
-    """Mean over partners of APGR minus 0.5, queries moved by their predicted gain: one trapezoid a query."""
-    gained = scores[:, [new]] - scores[:, partners]
-    expected = ours[:, None] - theirs[:, partners]
-    order = np.argsort(np.where(gained.mean(axis=0) > 0, -expected, expected), axis=0, kind="stable")
-    moved, n = np.take_along_axis(gained, order, axis=0), len(scores)
-    areas = (n - np.arange(n) - 0.5) @ moved / (n * gained.sum(axis=0))
-    return float(areas.mean() - 0.5)
+def _gains(ours: Array, theirs: Array, scores: Array, new: int, partners: list[int]) -> Array:
+    """Mean over partners of APGR minus 0.5, queries moved by their predicted gain: one trapezoid a query.
+
+    Parameters
+    ----------
+    ours : (..., n) predicted quality of the new model.
+    theirs : (n, m) or (..., n, m) that of all models.
+    scores : (n, m) what they scored.
+    new, partners : which of them is new, and which it is paired with.
+    """
+    n, gained = len(scores), scores[:, new] - scores.T[partners]
+    expected = ours[..., None, :] - np.moveaxis(theirs[..., partners], -1, -2)
+    falling = np.where(gained.mean(axis=1)[:, None] > 0, -expected, expected)
+    order = np.argsort(falling, axis=-1, kind="stable")
+    moved = np.take_along_axis(np.broadcast_to(gained, order.shape), order, axis=-1)
+    areas = moved @ (n - np.arange(n) - 0.5) / (n * gained.sum(axis=1))
+    return np.asarray(areas.mean(axis=-1) - 0.5)
 
 
 def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -336,27 +300,19 @@ def summary(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, table in found.items():
         if table.empty:
             continue
-        means = table.pivot_table(index="model", columns=["way", "labels"], values="gain")
         luck = table[table["way"] == PLACEBO].groupby(["split", "draw"])["gain"].mean()
-        placebo, full = float(np.quantile(luck, 0.975)), float(means[FULL].to_numpy().mean())
+        placebo = float(np.quantile(luck, 0.975))
+        full = float(table[table["way"] == FULL].groupby("model")["gain"].mean().mean())
         whole = full if exceeds(full, placebo, 1) else np.nan
-        counts = [
-            (way, labels) for way in (FEW, ALL) if way in means for labels in means[way].columns.astype(int)
-        ]
-        for way, labels in counts:
-            values = means[way][labels].to_numpy()
-            again = table[(table["way"] == way) & (table["labels"] == labels)].groupby("split")["gain"].mean()
-            reach = 1.96 * float(np.hypot(_error(values), _error(again.to_numpy())))
-            mean = float(values.mean())
-            told = (name, len(values), labels if way == FEW else np.nan, mean, mean - reach, mean + reach)
-            rows.append((*told, placebo, full, mean / whole))
+        for way in (FEW, ALL):
+            for labels, part in table[table["way"] == way].groupby("labels"):
+                by_model, by_split = (part.groupby(key)["gain"].mean() for key in ("model", "split"))
+                mean, errors = by_model.mean(), np.array([by_model.sem(), by_split.sem()], dtype=float)
+                reach = 1.96 * np.hypot(*errors)
+                head = (name, len(by_model), labels if way == FEW else np.nan)
+                rows.append((*head, mean, mean - reach, mean + reach, placebo, full, mean / whole))
     columns = ["table", "models", "labels", "gain", "low", "high", "placebo", "full", "share"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _error(values: Array) -> float:
-    """Standard error of a mean; NaN of a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
 def worth(table: pd.DataFrame) -> pd.DataFrame:
@@ -372,16 +328,11 @@ def worth(table: pd.DataFrame) -> pd.DataFrame:
     them), added (most minus none), full, above_luck (whether `full` is above the placebo) and kept_by_none,
     the share of `full` that is gained without a label (NaN where that is not above luck).
     """
-    rows = []
-    for name, part in table.groupby("table", sort=False):
-        bought = part.dropna(subset="labels").sort_values("labels")
-        none, most = bought.iloc[0], bought.iloc[-1]
-        luck = bool(part["share"].isna().all())
-        kept = none["share"] if not luck else np.nan
-        told = (name, none["gain"], most["labels"], most["gain"], most["gain"] - none["gain"], none["full"])
-        rows.append((*told, not luck, kept))
-    columns = ["table", "none", "labels", "most", "added", "full", "above_luck", "kept_by_none"]
-    return pd.DataFrame(rows, columns=columns).astype({"above_luck": bool})
+    bought = table.dropna(subset="labels").sort_values("labels", kind="stable").groupby("table", sort=False)
+    none, most = bought.first(), bought.last()
+    found = pd.DataFrame({"none": none["gain"], "labels": most["labels"], "most": most["gain"]})
+    found = found.assign(added=found["most"] - found["none"], full=none["full"])
+    return found.assign(above_luck=none["share"].notna(), kept_by_none=none["share"]).reset_index()
 
 
 def evidence(table: pd.DataFrame, sizes: Mapping[str, int]) -> list[Estimate]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rb_support import embed, paper
 from rb_support.embed import BUNDLED, Encode
@@ -31,6 +32,7 @@ BESIDE = {
 }
 """What goes with Table 7's record, and with our speeds beside the paper's."""
 
+Array = NDArray[np.float64]
 Cost = TypeVar("Cost", float, "pd.Series[float]")
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
@@ -117,9 +119,9 @@ def measure(
 ) -> pd.DataFrame:
     """Requests per second of routers on this machine, from a prompt's text to its win rate.
 
-    A router that reads vectors needs them first, so the encoder's time is counted with its own; the encoder
-    stands in a row of its own too. Every way is tried once before the clock runs. In batches the median of
-    the repeats counts, one at a time the median prompt.
+    A router that reads vectors needs them first, so the encoder's time, taken once, is added to its own; the
+    encoder stands in a row of its own too. Every way is tried once before the clock runs. In batches the
+    median of the repeats counts, one at a time the median prompt.
 
     Parameters
     ----------
@@ -142,14 +144,16 @@ def measure(
     texts = list(prompts)
     if len(texts) < singles:
         raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
-    ways: dict[str, Callable[[Sequence[str]], Any]] = {ENCODER: encode}
-    ways |= {name: _whole_way(router, encode) for name, router in routers.items()}
-    spread = [texts[row * len(texts) // singles] for row in range(singles)]  # lengths as in the batch
+    places = [row * len(texts) // singles for row in range(singles)]  # lengths as in the batch
+    encoding, vectors = _timed(encode, texts, places, repeats)
+    seconds = {ENCODER: encoding}
+    for name, router in routers.items():
+        if router.reads == "texts":
+            seconds[name], _ = _timed(router.win_rate, texts, places, repeats)
+        else:
+            seconds[name] = encoding + _timed(router.win_rate, vectors, places, repeats)[0]
     rows = []
-    for name, route in ways.items():
-        route(texts[:1])
-        single = median(_seconds(route, [text]) for text in spread)
-        together = median(_seconds(route, texts) for _ in range(repeats))
+    for name, (single, together) in seconds.items():
         for way, count, speed in ((SINGLE, singles, 1 / single), (BATCH, len(texts), len(texts) / together)):
             rows.append((name, way, count, speed, usd_per_million(speed, usd_per_hour)))
     columns = ["router", "way", "prompts", "requests_per_second", "usd_per_million_requests"]
@@ -201,16 +205,18 @@ def encoder(model: str = BUNDLED, fit_on: Sequence[str] = ()) -> Encode:
         return lambda texts: np.zeros((len(texts), 1), dtype=np.float32)
 
 
-def _whole_way(router: Router, encode: Encode) -> Callable[[Sequence[str]], Any]:
-    if router.reads == "texts":
-        return router.win_rate
-    return lambda texts: router.win_rate(encode(texts))
+def _timed(route: Callable[[Any], Any], X: Any, places: Sequence[int], repeats: int) -> tuple[Array, Any]:
+    """Seconds of the median row alone and of all rows at once, (2,), and what comes of these."""
+    route(X[:1])
+    alone = [_clocked(route, X[place : place + 1])[0] for place in places]
+    together = [_clocked(route, X) for _ in range(repeats)]
+    return np.array([median(alone), median(seconds for seconds, _ in together)]), together[-1][1]
 
 
-def _seconds(route: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> float:
+def _clocked(route: Callable[[Any], Any], X: Any) -> tuple[float, Any]:
     start = perf_counter()
-    route(texts)
-    return perf_counter() - start
+    found = route(X)
+    return perf_counter() - start, found
 
 
 SMALL = 0.004

@@ -14,14 +14,15 @@ from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import average_price, cpt_name, mixed_price, share_at, threshold_for
 from rb_support.preference.training_sets import Experiment
 from rb_support.stats import simultaneous
-from rb_support.studies.preference_study import Judged, WinRates, by_table, judge, listed, on_tables
+from rb_support.studies.preference_study import WinRates, by_table, judge, listed, on_tables
 from rb_support.verdicts import Evidence, exact
 
 Array = NDArray[np.float64]
 _MILLION = 1_000_000
 
+_RATIOS = [f"saving{kind}{end}" for kind in ("", "_full") for end in ("", "_low", "_high")]
 FORMATS = {
-    **{f"saving{kind}{end}": ".2f" for kind in ("", "_full") for end in ("", "_low", "_high")},
+    **dict.fromkeys(_RATIOS, ".2f"),
     **{"paper_saving": ".2f", "apgr": ".3f", "share": ".1%", "target": ".0%", "quality_share": ".0%"},
 }
 """How a reader is shown the columns of `savings`."""
@@ -138,26 +139,22 @@ def savings(
     what a model that costs or scores nothing leaves undefined.
     """
     told = judge(list(rates), rng=rng, draws=draws, targets=targets)
-    ends = {target: _all_at_once(told, cpt_name(target)) for target in targets}
-    rows = []
+    ends, rows = {}, []
+    for metric in map(cpt_name, targets):
+        samples = np.column_stack([one.samples[metric] for one in told])
+        ends[metric] = simultaneous([one.metrics[metric] for one in told], samples)
     for benchmark, routers in by_table(told).items():
         best = max(routers, key=lambda one: np.nan_to_num(one.metrics["apgr"], nan=-np.inf))
-        head = {"benchmark": benchmark, "training": best.training, "router": best.router}
-        row = {**head, "apgr": best.metrics["apgr"]}
+        head = (benchmark, best.training, best.router, best.metrics["apgr"])
         score, least = best.pairs.strong.mean(), best.pairs.weak.mean()
         for target in targets:
-            fewest, most = np.clip(ends[target][told.index(best)], 1 / len(best.rate), 1.0)
-            shares = np.array([best.metrics[cpt_name(target)], most, fewest], dtype=float)
-            saved = _saved(shares, target, *prices[benchmark])
+            metric = cpt_name(target)
+            fewest, most = np.clip(ends[metric][told.index(best)], 1 / len(best.rate), 1.0)
+            shares = np.array([best.metrics[metric], most, fewest], dtype=float)
             quality = (target * score + (1 - target) * least) / (score or np.nan)
-            rows.append({**row, "target": target, **saved, "quality_share": quality})
-    return pd.DataFrame(rows)
-
-
-def _all_at_once(judged: Sequence[Judged], metric: str) -> Array:
-    """(routers, 2) simultaneous intervals of a metric."""
-    samples = np.column_stack([one.samples[metric] for one in judged])
-    return simultaneous([one.metrics[metric] for one in judged], samples)
+            rows.append((*head, target, shares[0], *_saved(shares, target, *prices[benchmark]), quality))
+    columns = ["benchmark", "training", "router", "apgr", "target", "share", *_RATIOS, "quality_share"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def two_alike(benchmarks: Iterable[str], trainings: Mapping[str, str]) -> tuple[str, str]:
@@ -211,16 +208,12 @@ def calibration_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> dict[str, float]:
-    """Both ratios from a CPT and both ends of its interval, the upper one first: (3,)."""
-    calls = target / shares
+def _saved(shares: Array, target: float, strong_price: float, weak_price: float) -> list[float]:
+    """`_RATIOS` from a CPT and both ends of its interval, the upper one first: (3,)."""
     mixed = shares * strong_price + (1 - shares) * weak_price
     mixed = np.where(mixed > 0, mixed, np.nan)  # nothing costs anything
     full = mixed_price(target, strong_price, weak_price) / mixed
-    found = {"share": float(shares[0])}
-    for name, ratio in (("saving", calls), ("saving_full", full)):
-        found |= dict(zip((name, f"{name}_low", f"{name}_high"), ratio.tolist(), strict=True))
-    return found
+    return [*(target / shares).tolist(), *full.tolist()]
 
 
 def evidence(table6: pd.DataFrame, sizes: Mapping[str, int]) -> dict[str, Evidence]:

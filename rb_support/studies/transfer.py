@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from importlib import resources
 from itertools import permutations
 
 import numpy as np
@@ -18,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from rb_support.catalog import GSM8K, MMLU, MODELS, canonical, short_name
+from rb_support.catalog import GSM8K, MMLU, canonical, short_name
 from rb_support.load import Scale
 from rb_support.outcomes import Origin, PairScores
 from rb_support.outcomes.table import KEYS
 from rb_support.pairs import random_apgr_spread
-from rb_support.pairs.metrics import columns, first_crossings, has_gap, sweep_order
+from rb_support.pairs.metrics import columns, first_crossings, has_gap, summed, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import simultaneous
@@ -59,27 +61,10 @@ BESIDE = {
 MOST_PAIRS = 300
 """Pairs of a benchmark on a map; 25 models have 300."""
 
-_OPUS, _MIXTRAL = "claude-3-opus-20240229", "mistralai/Mixtral-8x7B-Instruct-v0.1"
-_LLAMA = ("Meta-Llama-3.1-70B-Instruct", "Meta-Llama-3.1-8B-Instruct")
-_REAL = (
-    (MT_BENCH, "Claude 3 Opus / Mixtral", _OPUS, _MIXTRAL),
-    (MT_BENCH, "Claude 3.5 Sonnet / Mixtral", "claude-3-5-sonnet-20240620", _MIXTRAL),
-    (MT_BENCH, "Llama 3.1 70B / 8B", *_LLAMA),
-    (GSM8K, "Claude 3 Opus / Sonnet", _OPUS, "claude-3-sonnet-20240229"),
-    (GSM8K, "Llama 3.1 70B / 8B", *_LLAMA),
-)
-_SIMULATED = tuple(
-    (benchmark, *alike)
-    for benchmark in (MT_BENCH, GSM8K)
-    for alike in (
-        ("GPT-3.5 / Mistral 7B", MODELS[3], MODELS[10]),
-        ("Claude v2 / Code Llama 34B", MODELS[1], MODELS[7]),
-    )
-)
 _MAP_COLUMNS = ["benchmark", "training", "router", "pair", "strong", "weak", "n", "gap", "apgr", "cpt50"]
 _MAP_COLUMNS += ["chance_low", "chance_high", "outside"]
 _REAL_NAME = "answers of RouteLLM and ZeroEval, judgments of MT-Bench and AlpacaEval"
-_SHORT = {_MIXTRAL: "Mixtral"}
+_SHORT = {"mistralai/Mixtral-8x7B-Instruct-v0.1": "Mixtral"}
 _OWN_PAIRS = 2
 _PRINTED_PAIR = "gpt-4-1106 / mixtral-8x7b"
 
@@ -97,7 +82,15 @@ def pairs_of(table: ModelScores, most: int = MOST_PAIRS) -> dict[str, PairScores
     if step > 1:
         said = f"{table.origin.name}: {len(wide):,} pairs of models have a gap; one in {step} is taken"
         warnings.warn(said, stacklevel=2)
-    return {_name_in(table, *two): table.pair(*two) for two in wide[::step]}
+    models, found = table.models, {}
+    # A pair checks its rows and scores, which takes long: one pair of each model is enough for all pairs.
+    checked = {
+        one: table.pair(one, other) for one, other in zip(models, models[1:] + models[:1], strict=True)
+    }
+    for strong, weak in wide[::step]:
+        pair = found[_name_in(table, strong, weak)] = copy(checked[strong])
+        pair._set(weak=checked[weak].strong, weak_model=weak)
+    return found
 
 
 def _by_gap(table: ModelScores) -> list[tuple[str, str]]:
@@ -186,10 +179,18 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
             for benchmark, table in tables.items()
             for two in [two for two in _by_gap(table) if two != own][:_OWN_PAIRS]
         }
+    kind = "real" if experiment.outcomes is None else "simulated"
     return {
         f"{name} ({benchmark})": tables[benchmark].pair(strong, weak)
-        for benchmark, name, strong, weak in (_REAL if experiment.outcomes is None else _SIMULATED)
+        for data, benchmark, name, strong, weak in listed_pairs().itertuples(index=False)
+        if data == kind
     }
+
+
+def listed_pairs() -> pd.DataFrame:
+    """Other pairs of published and simulated data: data, benchmark, name, strong, weak."""
+    with resources.files("rb_support.studies").joinpath("other_pairs.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file)
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,9 +367,7 @@ def transfer_map(win_rate: ArrayLike, tables: Pairs) -> pd.DataFrame:
         columns(**{"win_rate": rate, name: pair.strong})
     order, ends = sweep_order(rate)
     gain = np.stack([pair.strong - pair.weak for pair in two])[:, order]
-    gained = np.zeros((len(gain), len(ends)))
-    gained[:, 1:] = np.cumsum(gain, axis=1)[:, ends[1:] - 1] / len(rate)
-    shares, gap = ends / len(rate), gain.mean(axis=1)
+    gained, shares, gap = summed(gain, ends) / len(rate), ends / len(rate), gain.mean(axis=1)
     spread = np.array([random_apgr_spread(pair.strong, pair.weak) for pair in two], dtype=float)
     recovered = gained / np.where(np.isnan(spread), np.nan, gap)[:, None]  # no spread: no gap
     reach = float(norm.ppf(0.975)) * spread
@@ -395,13 +394,13 @@ def transfer_maps(rates: Iterable[WinRates], maps: Mapping[str, Pairs]) -> pd.Da
     -------
     The columns benchmark, training and router, then those of `transfer_map`; no row if no pair has a gap.
     """
-    frames = []
+    found, names = {}, ["benchmark", "training", "router"]
     for one in rates:
         benchmark = benchmark_of(one.table, maps)
-        found = transfer_map(one.rate, maps[benchmark])
-        head = {"benchmark": benchmark, "training": one.training, "router": one.router}
-        frames.append(found.assign(**head)[[*head, *found.columns]])
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_MAP_COLUMNS)
+        found[benchmark, one.training, one.router] = transfer_map(one.rate, maps[benchmark])
+    if not found:
+        return pd.DataFrame(columns=_MAP_COLUMNS)
+    return pd.concat(found, names=names).reset_index(names).reset_index(drop=True)
 
 
 def summary(maps: pd.DataFrame) -> pd.DataFrame:
