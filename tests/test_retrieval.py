@@ -13,7 +13,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.paper import prices
 from rb_support.report import Report
 from rb_support.report.claims import claims_of
-from rb_support.retrieval import BM25, documents, found, questions, recall
+from rb_support.retrieval import BM25, documents, found, questions
 from rb_support.routers import KNNRouter, decide, lambda_path
 from rb_support.studies.predictive import ZERO
 from rb_support.studies.two_stage import (
@@ -115,10 +115,9 @@ def test_nothing_to_index_is_said(texts):
         BM25(texts)
 
 
-def test_recall_by_hand():
+def test_found_by_hand():
     ranked = [[0, 2], [1, 0], [2, 1]]
     assert found(ranked, [2, 2, 2]).tolist() == [True, False, True]
-    assert recall(ranked, [2, 2, 2]) == pytest.approx(2 / 3)
 
 
 def test_search_of_the_collection_finds_most_and_misses_what_is_told_twice(table):

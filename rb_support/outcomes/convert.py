@@ -26,7 +26,7 @@ from rb_support.outcomes import files
 from rb_support.outcomes.cells import means_absent, number
 from rb_support.outcomes.checks import TableError, refuse_unknown, shown
 from rb_support.outcomes.table import Origin, PartialOutcomes, table_of
-from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Missing
+from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Gaps
 
 Floats = NDArray[np.float64]
 Decimals = Literal["", ".", ","]
@@ -263,7 +263,7 @@ def price_card(path: Path) -> dict[str, tuple[float, float]]:
     )
 
 
-def convert(path: Path, layout: Layout, *, missing: Missing | Literal["keep"] = "raise") -> PartialOutcomes:
+def convert(path: Path, layout: Layout, *, missing: Gaps = "raise") -> PartialOutcomes:
     """Outcome table of a file laid out in its owner's way; the table's origin notes all that was done.
 
     Parameters

@@ -36,6 +36,8 @@ ANSWER, LATENCY, TOKENS = "|model_response", "|latency", "|total_tokens"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
+Gaps = Missing | Literal["keep"]
+"""What becomes of rows with a missing score or cost."""
 
 _NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 """Names of columns without a name, as CSV files, pandas and Parquet files have them."""
@@ -57,7 +59,7 @@ def of_model(columns: Sequence[str], models: Sequence[str]) -> list[str]:
 
 
 def parse_wide(
-    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing | Literal["keep"]
+    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Gaps
 ) -> tuple[Parts, list[str]]:
     """Check a wide frame and decode its prompts; with notes on dropped rows for the table's origin.
 
