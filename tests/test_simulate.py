@@ -332,7 +332,7 @@ def test_means_per_dataset_are_calibrated_at_any_size(small: Outcomes, full: Out
         )
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(n=st.integers(200, FULL_SIZE))
 def test_allocation_fills_the_size_and_exceeds_no_dataset(n: int) -> None:
     rows = _allocate(n)
