@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sources_made import Place, bench, shelf, zeroeval
+from sources_made import Place, bench, zeroeval
 
 from rb_support import cache
 from rb_support.outcomes import TableError
@@ -31,21 +31,6 @@ PUBLISHED = {
 
 OPUS, SONNET = "claude-3-opus-20240229", "claude-3-5-sonnet-20240620"
 HAIKU, MINI, PALM = "claude-3-haiku-20240307", "gpt-4o-mini-2024-07-18", "palm-2-chat-bison-001"
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture
-def real(shared_data: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folder of the real data, whose parsed tables the tests of this module share."""
-    if not (shared_data / "zeroeval").is_dir():
-        pytest.skip("real answers not here (zeroeval/)")
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(kept))
-    return shared_data
 
 
 @pytest.fixture
@@ -113,12 +98,6 @@ def test_what_is_not_here(bare: None) -> None:
         load_priced("zeroeval-gsm")
     with pytest.raises(UnknownSourceError, match="zeroeval-gsm, arena-bench"):
         load_priced("search-qa")
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return shelf(tmp_path / "data", monkeypatch)
 
 
 def test_priced_answers_of_zeroeval(real: Path) -> None:
