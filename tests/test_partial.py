@@ -15,7 +15,7 @@ from rb_support.outcomes import Origin, Outcomes, PartialOutcomes, TableError
 from rb_support.routers import KNNRouter, MLPRouter, RidgeRouter, contrast_error, mean_cost
 from rb_support.routers.evidence import contrasts, knows_something
 
-some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def hidden(table: Outcomes, seed: int, share: float, *, keep_one: bool = False) -> PartialOutcomes:

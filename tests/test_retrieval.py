@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -239,6 +239,7 @@ def test_one_retriever_is_joint_routing():
     )
 
 
+@settings(max_examples=40)
 @given(arrays(int, (5, 6), elements=st.integers(0, 100)), st.floats(1e-3, 1e3))
 def test_sequence_holds_every_two_step_decision(percent, wtp):
     predicted, wtp = percent / 100, wtp * 1.0000123  # not on a breakpoint, where rounding would decide

@@ -258,9 +258,8 @@ def price_card(path: Path) -> dict[str, tuple[float, float]]:
     paid = [numbers(read.frame[column], name)[0] for column in _PRICES[1:]]
     if not all((part >= 0).all() for part in paid):
         raise TableError(f"{name}: a price is missing or negative; give every model both prices")
-    return dict(
-        zip(read.frame["model"].astype(str), zip(*map(np.ndarray.tolist, paid), strict=True), strict=True)
-    )
+    both = zip(*map(np.ndarray.tolist, paid), strict=True)
+    return dict(zip(read.frame["model"].astype(str), both, strict=True))
 
 
 def convert(path: Path, layout: Layout, *, missing: Gaps = "raise") -> PartialOutcomes:

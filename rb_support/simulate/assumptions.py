@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
@@ -90,10 +90,8 @@ def topics() -> pd.DataFrame:
 
 
 @cache
-def _values() -> dict[tuple[str, str, str], float]:
-    rows = table()
-    keys = zip(rows["quantity"], rows["dataset"], rows["key"], strict=True)
-    return dict(zip(keys, rows["value"].astype(float), strict=True))
+def _values() -> dict[Hashable, float]:
+    return table().set_index(["quantity", "dataset", "key"])["value"].astype(float).to_dict()
 
 
 def streams(seed: int, *words: str) -> list[np.random.Generator]:
