@@ -17,13 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from rb_support.cache import digest
 from rb_support.catalog import MODELS
-from rb_support.outcomes import Origin
-from rb_support.sources.routerbench import read_long
 
 PUBLISHED_ROWS, PUBLISHED_BYTES = 401_467, 1_198_134_681
 LIMIT_BYTES = 4e9
@@ -64,6 +59,9 @@ def make_raw(path: Path, rows: int, wide_share: float) -> None:
 
     `rows` is a multiple of the number of models.
     """
+    import numpy as np
+    import pandas as pd
+
     n = rows // len(MODELS)
     query = np.repeat(np.arange(n), len(MODELS))
     rng = np.random.default_rng(0)
@@ -90,6 +88,9 @@ def _prompt(query: int, wide: bool) -> str:
 
 
 def _read(path: Path) -> None:
+    from rb_support.outcomes import Origin
+    from rb_support.sources.routerbench import read_long
+
     before, start = _peak(), time.perf_counter()
     read_long(path, sha256=digest(path), origin=Origin("simulated", "made raw file"))
     print(before, _peak(), time.perf_counter() - start)

@@ -168,6 +168,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def packaged(name: str) -> str:
+    """Text of a file of this package, such as "simulate/data/texts.toml"."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
 @cache
 def package_digest(*parts: str) -> str:
     """Hexadecimal sha256 of files of this package, which nothing made by them is to outlive.

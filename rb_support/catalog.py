@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import re
 from functools import cache
-from importlib import resources
+
+from rb_support.cache import packaged
 
 MMLU, HELLASWAG, GSM8K, ARC = "MMLU", "HellaSwag", "GSM8K", "ARC-Challenge"
 WINOGRANDE, MBPP, MT_BENCH, RAG, OTHER = "Winogrande", "MBPP", "MT-Bench", "RAG", "Other"
@@ -55,8 +56,7 @@ def short_name(model: str) -> str:
 @cache
 def _model_aliases() -> dict[str, str]:
     """Other spellings and pointers -> one name each, from `published/model_aliases.csv`, which says why."""
-    listed = resources.files("rb_support").joinpath("published", "model_aliases.csv")
-    rows = csv.DictReader(listed.read_text(encoding="utf-8").splitlines())
+    rows = csv.DictReader(packaged("published/model_aliases.csv").splitlines())
     return {row["alias"]: row["model"] for row in rows}
 
 
@@ -78,8 +78,7 @@ def canonical(model: str) -> str:
 @cache
 def _published_tasks() -> dict[str, str]:
     """Dataset of every task of the published 0-shot file and of the RAG set."""
-    topics = resources.files("rb_support").joinpath("simulate", "data", "topics.csv")
-    rows = list(csv.DictReader(topics.read_text(encoding="utf-8").splitlines()))
+    rows = csv.DictReader(packaged("simulate/data/topics.csv").splitlines())
     return {_plain(row["task"]): RAG if row["dataset"].startswith(RAG) else row["dataset"] for row in rows}
 
 

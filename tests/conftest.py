@@ -61,16 +61,29 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cache in which published tables are parsed once for all tests."""
-    return tmp_path_factory.mktemp("parsed")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cache in which tables of the published files stay, once one test has parsed them."""
+    return tmp_path_factory.mktemp("kept")
 
 
 @pytest.fixture
-def real(shared_data: Path, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The published files, and their parsed tables."""
+def real(shared_data: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the published files, all of which are there, with a cache that all tests share."""
+    for name in ("zeroeval", "arena_battles"):
+        if not (shared_data / name).is_dir():
+            pytest.skip(f"these real files are not here ({name}/)")
     monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(parsed))
+    monkeypatch.setenv("RB_CACHE_DIR", str(kept))
+    return shared_data
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`sources_made.shelf`, with a data folder and a cache of its own."""
+    from sources_made import shelf
+
+    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
+    return shelf(tmp_path / "data", monkeypatch)
 
 
 @pytest.fixture(scope="session")

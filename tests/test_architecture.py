@@ -19,7 +19,7 @@ SAME_FLOOR = {  # the few steps sideways, each towards what stands first
     ("outcomes", "catalog"), ("outcomes", "cache"), ("outcomes", "visible"), ("simulate", "paper"),
     ("sources", "answers"), ("construct", "answers"), ("stats", "frontier"), ("pairs", "stats"),
     ("verdicts", "frontier"), ("teach", "report"), ("deploy", "routers"), ("deploy", "preference"),
-    ("__main__", "app"),
+    ("__main__", "app"), ("catalog", "cache"),
 }  # fmt: skip
 MODULES = sorted((ROOT / "rb_support").rglob("*.py"))
 

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from rb_support import catalog, paper
 from rb_support.outcomes import Battles, PairScores
 from rb_support.pairs import apgr, threshold_sweep
-from rb_support.simulate import arena, latent, simulate_arena, simulate_judge, simulate_outcomes, tables
+from rb_support.simulate import arena, latent, simulate_arena, simulate_judge, simulate_outcomes
 from rb_support.simulate import assumptions as assumed
 from rb_support.simulate.arena import GPT4, MIXTRAL, SHORTEST
 
@@ -148,13 +148,13 @@ def test_quality_is_that_of_the_outcomes_and_its_gap_grows_with_difficulty(datas
 @pytest.mark.parametrize("dataset", [catalog.MT_BENCH, catalog.GSM8K])
 def test_tastes_are_those_of_the_outcomes(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, NDArray[np.float64]] = {}
-    real = tables.draw_latent
+    real = latent.draw_latent
 
     def watch(part, queries, factors, rng):  # type: ignore[no-untyped-def]
         drawn[part.dataset] = latent.draw_tastes(len(part.topics), len(part.models), deepcopy(rng))
         return real(part, queries, factors, rng)
 
-    monkeypatch.setattr(tables, "draw_latent", watch)
+    monkeypatch.setattr(latent, "draw_latent", watch)
     simulate_outcomes(200, seed=3)
     both = drawn[dataset][:, [catalog.MODELS.index(GPT4), catalog.MODELS.index(MIXTRAL)]]
     np.testing.assert_array_equal(arena._known_tastes(dataset, 3), both - both.mean(axis=0))

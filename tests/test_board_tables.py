@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sources_made import Place, bench, shelf, slice_csvs, slice_rows
+from sources_made import Place, bench, slice_csvs, slice_rows
 
 from rb_support.embed import EmbeddingError, embed, encoder
 from rb_support.outcomes import Origin, Outcomes, TableError
@@ -33,27 +33,6 @@ BEST = {
     "search-qa": ("claude-3.5-sonnet-agent", 0.78),
 }
 """Best model and its mean quality, as the data's publishers and their readers print them."""
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture
-def real(shared_data: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folder of the real data, whose parsed tables the tests of this module share."""
-    if not (shared_data / "zeroeval").is_dir():
-        pytest.skip("real answers not here (zeroeval/)")
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(kept))
-    return shared_data
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return shelf(tmp_path / "data", monkeypatch)
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def test_no_command_ends_in_a_traceback_whatever_has_become_of_its_files(worked:
     ours = [path for folder in ("figures", "build/state") for path in (worked / folder).rglob("*.*")]
     whole = {path: path.read_bytes() for path in ours if path.is_file() and path.suffix != ".lock"}
     told = 0
-    for seed in range(90):
+    for seed in range(36):
         rng = random.Random(seed)
         for path, content in whole.items():
             path.write_bytes(content)
@@ -222,18 +222,18 @@ def test_no_command_ends_in_a_traceback_whatever_has_become_of_its_files(worked:
         assert result.exception is None or isinstance(result.exception, SystemExit), seed
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", result.output), seed
         told += "is damaged and taken as not there" in result.output
-    assert told > 15
+    assert told > 6
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"id": "rb-fig3"}'])
 @pytest.mark.parametrize("name", ["rb-tab-aiq.json", "manifest.json", "claims/01_good.json"])
-def test_a_damaged_record_is_named_and_the_rest_goes_on(worked: Path, name: str, content: bytes) -> None:
-    (worked / "figures" / "simulated" / name).write_bytes(content)
-    result = runner.invoke(app, ["gallery"])
-    assert result.exit_code == 0
-    [warning, line] = result.output.splitlines()
-    assert re.match(rf"Warning: .*/{name} is damaged and taken as not there \(.+: .+\)$", warning)
-    assert line == f"figures/simulated/index.html: {1 + (name != 'rb-tab-aiq.json')} items"
+def test_a_damaged_record_is_named_and_the_rest_goes_on(worked: Path, name: str) -> None:
+    for content in (b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"id": "rb-fig3"}'):
+        (worked / "figures" / "simulated" / name).write_bytes(content)
+        result = runner.invoke(app, ["gallery"])
+        assert result.exit_code == 0
+        [warning, line] = result.output.splitlines()
+        assert re.match(rf"Warning: .*/{name} is damaged and taken as not there \(.+: .+\)$", warning)
+        assert line == f"figures/simulated/index.html: {1 + (name != 'rb-tab-aiq.json')} items"
 
 
 def test_a_zero_byte_state_does_not_keep_a_notebook_from_running(worked: Path) -> None:

@@ -269,7 +269,7 @@ def outcomes(draw: st.DrawFn, tasks: tuple[str, ...] = ("mbpp", "mmlu-virology",
 
 
 @given(outcomes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_wide_frames_come_back(one: Outcomes) -> None:
     frame = one.to_wide()
     assert list(frame.columns[:3]) == ["sample_id", "prompt", "eval_name"]
@@ -282,7 +282,7 @@ def test_wide_frames_come_back(one: Outcomes) -> None:
 
 
 @given(outcomes(tasks=("mbpp", "mmlu-virology")))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_long_frames_come_back(one: Outcomes) -> None:
     long = one.to_long()
     assert len(long) == len(one) * len(one.models)
@@ -296,7 +296,7 @@ def test_long_frames_come_back(one: Outcomes) -> None:
 
 
 @given(one=outcomes())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_parquet_comes_back(one: Outcomes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("parquet") / "t.parquet"
     one.to_parquet(path)
@@ -440,7 +440,7 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS, share=st.floats(0.1, 0.9), seed=st.integers(0, 99), own_prompts=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_split_invariants(rows: list[tuple[str, str]], share: float, seed: int, own_prompts: bool) -> None:
     tasks = [task for task, _ in rows]
     prompts = [f"{task} {letter}" if own_prompts else letter for task, letter in rows]

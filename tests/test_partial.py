@@ -15,7 +15,7 @@ from rb_support.outcomes import Origin, Outcomes, PartialOutcomes, TableError
 from rb_support.routers import KNNRouter, MLPRouter, RidgeRouter, contrast_error, mean_cost
 from rb_support.routers.evidence import contrasts, knows_something
 
-some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def hidden(table: Outcomes, seed: int, share: float, *, keep_one: bool = False) -> PartialOutcomes:
@@ -86,8 +86,8 @@ def test_means_are_over_the_rows_that_each_model_answered(table: Outcomes, seed:
     )
 
 
-@some
-@given(outcome_tables(max_models=6), st.integers(0, 99), st.floats(0.05, 0.9))
+@settings(some, max_examples=10)
+@given(outcome_tables(max_rows=12, max_models=5), st.integers(0, 99), st.floats(0.05, 0.9))
 def test_a_partial_table_comes_back_from_its_files(
     tmp_path_factory: pytest.TempPathFactory, table: Outcomes, seed: int, share: float
 ) -> None:

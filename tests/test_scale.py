@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import subprocess
+import runpy
 import sys
 import tracemalloc
 
@@ -66,7 +66,7 @@ def made(n, rng, start=0, models=4):
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 50), seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_path_walked_in_chunks_is_the_path(n, m, chunk, seed):
     predicted, cost, _ = cells(n, m, np.random.default_rng(seed))
     whole = lambda_path(predicted, cost)
@@ -78,7 +78,7 @@ def test_a_path_walked_in_chunks_is_the_path(n, m, chunk, seed):
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 9), seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_points_on_blocks_are_those_of_the_blocks_rows(n, m, blocks, seed):
     rng = np.random.default_rng(seed)
     predicted, cost, quality = cells(n, m, rng)
@@ -144,7 +144,7 @@ def test_one_long_prompt_costs_its_own_length():
 
 
 @given(st.integers(1, 150), st.integers(1, 40), st.integers(1, 12), st.integers(1, 50), seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_large_index_finds_the_nearest(n, queries, count, known, seed):
     """Distances as by hand, with repeated and zero vectors, and rows that have them, each once."""
     rng = np.random.default_rng(seed)
@@ -288,7 +288,7 @@ def test_a_block_may_lie_in_one_part_only(tmp_path):
     )
 
 
-def test_parts_need_no_dask():
-    hide = "import sys; sys.modules['dask'] = sys.modules['distributed'] = None; "
-    code = hide + "import rb_support.studies.partitioned"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_parts_need_no_dask(monkeypatch):
+    for hidden in ("dask", "distributed"):
+        monkeypatch.setitem(sys.modules, hidden, None)
+    runpy.run_path(partitioned.__file__)

@@ -18,7 +18,6 @@ from sources_made import (
     log,
     old_frame,
     searched,
-    shelf,
     slice_csvs,
     slice_rows,
     votes,
@@ -55,27 +54,6 @@ NEW = (
 )
 AGENT, SERP, SONAR = "gpt-4o-agent", "gpt-4o-agent_serp", "llama-3.1-sonar-huge-128k-online"
 FIRST, SECOND = "alpaca_eval_gpt4_turbo_fn", "alpaca_eval_cot_gpt4_turbo_fn"
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture
-def real(shared_data: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folder of the real data, whose parsed tables the tests of this module share."""
-    if not (shared_data / "arena_battles").is_dir():
-        pytest.skip("these real files are not here (arena_battles/ and others)")
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(kept))
-    return shared_data
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return shelf(tmp_path / "data", monkeypatch)
 
 
 def test_the_new_sources_are_found_by_hash(real: Path) -> None:

@@ -22,7 +22,6 @@ from sources_made import (
     questions,
     right_answers,
     router_answers,
-    shelf,
     study,
     zeroeval,
 )
@@ -40,12 +39,6 @@ from rb_support.sources.routellm import STRONG, WEAK
 
 ASKED = 'Which, "a" or b?\nA. a\nB. b, or c\nAnswer:'
 OTHER = "Which of them?\nA. a\nB. b\nAnswer:"
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return shelf(tmp_path / "data", monkeypatch)
 
 
 def _mmlu(made: Place) -> None:

@@ -10,7 +10,7 @@ import loadings_fitted
 import numpy as np
 import pandas as pd
 import pytest
-from sources_made import Place, assemble, old_frame, shelf, slice_csvs, slice_rows, slice_truth, study, wide
+from sources_made import Place, assemble, old_frame, slice_csvs, slice_rows, slice_truth, study, wide
 
 from rb_support import paper
 from rb_support.catalog import ARC, MBPP, MODELS, WINOGRANDE
@@ -30,16 +30,16 @@ N = 16
 """Samples of each of the three tasks."""
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
-    return shelf(tmp_path / "data", monkeypatch)
+@pytest.fixture(scope="module")
+def contents() -> dict[str, bytes]:
+    return slice_csvs(slice_rows(N, split=14))
 
 
 @pytest.fixture
-def table(made: Place) -> Outcomes:
-    """The made slice with 14 split samples, as the published one has them."""
-    made("routerbench-slice", slice_csvs(slice_rows(N, split=14)))
+def table(made: Place, contents: dict[str, bytes], kept: Path, monkeypatch: pytest.MonkeyPatch) -> Outcomes:
+    """The made slice with 14 split samples, as the published one has them; parsed once."""
+    made("routerbench-slice", contents)
+    monkeypatch.setenv("RB_CACHE_DIR", str(kept))
     return load_outcomes("real")
 
 
@@ -66,8 +66,7 @@ def test_the_six_files_give_every_score_and_cost_where_it_belongs(table: Outcome
     assert answers.iloc[N].startswith('["def f(x):')
 
 
-def test_the_table_says_which_bytes_it_comes_from(table: Outcomes) -> None:
-    contents = slice_csvs(slice_rows(N, split=14))
+def test_the_table_says_which_bytes_it_comes_from(table: Outcomes, contents: dict[str, bytes]) -> None:
     names = [file.name for file in SOURCES["routerbench-slice"].files]
     hashes = [hashlib.sha256(contents[Path(name).name]).hexdigest() for name in names]
     assert table.origin.files == tuple(zip(names, hashes, strict=True))

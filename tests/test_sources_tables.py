@@ -22,7 +22,6 @@ from sources_made import (
     json_lines,
     long,
     old_frame,
-    shelf,
     slice_csvs,
     slice_rows,
     study,
@@ -71,24 +70,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("RB_DATA_DIR", raising=False)
     return tmp_path / "cache"
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("parsed")
-
-
-@pytest.fixture
-def real(shared_data: Path, parsed: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folder of the real data, whose parsed tables the tests of this module share."""
-    monkeypatch.setenv("RB_DATA_DIR", str(shared_data))
-    monkeypatch.setenv("RB_CACHE_DIR", str(parsed))
-    return shared_data
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return shelf(tmp_path / "data", monkeypatch)
 
 
 def _pickle(frame: pd.DataFrame) -> bytes:

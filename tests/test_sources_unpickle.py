@@ -30,6 +30,11 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
+def _read(path: Path) -> pd.DataFrame:
+    """Frame of a pickle as a published one is read, in this process; the child asks the same functions."""
+    return read_frame(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def _same_cells(left: pd.DataFrame, right: pd.DataFrame) -> None:
     assert list(left.columns) == list(right.columns)
     for column in left.columns:
@@ -51,7 +56,7 @@ def test_frames_of_the_installed_pandas(tmp_path: Path, protocol: int) -> None:
     frame.columns = pd.Index(list(frame.columns), dtype=object)
     path = tmp_path / "frame.pkl"
     frame.to_pickle(path, protocol=protocol)
-    read = read_frame(path, sha256=None)
+    read = _read(path) if protocol < 5 else read_frame(path, sha256=None)
     _same_cells(read, frame)
     assert read["float"].dtype == np.float64
     assert read["int"].dtype == np.int64
@@ -63,7 +68,7 @@ def test_frames_of_the_installed_pandas(tmp_path: Path, protocol: int) -> None:
 def test_frames_of_older_pandas(tmp_path: Path, layout: str, made: Callable[[], pd.DataFrame]) -> None:
     frame = made()
     path = _written(tmp_path / "frame.pkl", assemble(old_frame(frame, layout)))
-    _same_cells(read_frame(path, sha256=None), frame)
+    _same_cells(_read(path), frame)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -89,14 +94,14 @@ def test_tables_that_lie_column_by_column_keep_their_cells_in_place(tmp_path: Pa
     assert frame.to_numpy().flags.c_contiguous  # pandas' blocks are turned on their side
     path = tmp_path / "frame.pkl"
     frame.to_pickle(path)
-    assert read_frame(path, sha256=None).to_numpy().tolist() == frame.to_numpy().tolist()
+    assert _read(path).to_numpy().tolist() == frame.to_numpy().tolist()
 
 
 @pytest.mark.parametrize("kind", [object, float])
 def test_blocks_stored_column_by_column(tmp_path: Path, kind: Any) -> None:
     block = np.asfortranarray(np.arange(6.0).reshape(2, 3).astype(kind))
     path = _written(tmp_path / "frame.pkl", assemble(_table(["a", "b"], old_array(block), 3)))
-    frame = read_frame(path, sha256=None)
+    frame = _read(path)
     assert frame["a"].tolist() == [0.0, 1.0, 2.0]
     assert frame["b"].tolist() == [3.0, 4.0, 5.0]
 
@@ -104,7 +109,7 @@ def test_blocks_stored_column_by_column(tmp_path: Path, kind: Any) -> None:
 def test_row_labels_are_dropped_and_columns_stand_alone(tmp_path: Path) -> None:
     """A column that is a view of all texts would keep them in memory after the others are dropped."""
     path = _written(tmp_path / "frame.pkl", assemble(old_frame(long(), "2.0")))
-    frame = read_frame(path, sha256=None)
+    frame = _read(path)
     assert frame.index.equals(pd.RangeIndex(len(frame)))
     root = frame["prompt"].to_numpy()
     while root.base is not None:
@@ -202,8 +207,9 @@ HOSTILE: dict[str, Callable[[str], bytes]] = {
 def test_hostile_pickles_are_refused_unrun(tmp_path: Path, kind: str) -> None:
     marker = tmp_path / "ran"
     path = _written(tmp_path / "hostile.pkl", HOSTILE[kind](str(marker)))
+    apart = kind in ("os.system", "chain of 50,000 calls", "hostile cell")
     with pytest.raises(UnsafePickleError, match=r"hostile\.pkl"):
-        read_frame(path, sha256=None)
+        read_frame(path, sha256=None) if apart else _read(path)
     assert not marker.exists()
 
 
@@ -232,7 +238,7 @@ STATES: dict[str, Any] = {
 def test_states_that_make_no_table(tmp_path: Path, kind: str) -> None:
     path = _written(tmp_path / "frame.pkl", assemble(STATES[kind]))
     with pytest.raises(UnsafePickleError):
-        read_frame(path, sha256=None)
+        _read(path)
 
 
 def test_classes_cannot_be_changed_by_a_pickle(tmp_path: Path) -> None:
@@ -243,7 +249,7 @@ def test_classes_cannot_be_changed_by_a_pickle(tmp_path: Path) -> None:
     del pd.Index.planted  # type: ignore[attr-defined]
     before = dict(vars(plain_pickle._Stub))
     with pytest.raises(UnsafePickleError):
-        read_frame(_written(tmp_path / "frame.pkl", hostile), sha256=None)
+        _read(_written(tmp_path / "frame.pkl", hostile))
     assert not hasattr(pd.Index, "planted")
     assert dict(vars(plain_pickle._Stub)) == before
 
@@ -265,7 +271,7 @@ def test_cells_that_are_no_texts_or_numbers_are_refused(tmp_path: Path, cell: An
     cells[:] = ["a", cell]
     path = _written(tmp_path / "frame.pkl", assemble(_table(["text"], old_array(cells), 2)))
     with pytest.raises(UnsafePickleError, match="it has cells of kind"):
-        read_frame(path, sha256=None)
+        _read(path)
 
 
 def _dtype(name: str) -> Call:
@@ -305,7 +311,7 @@ def test_columns_that_are_not_plain_are_refused(tmp_path: Path, kind: str) -> No
     table, complaint = COLUMNS[kind]
     path = _written(tmp_path / "frame.pkl", assemble(table))
     with pytest.raises(UnsafePickleError, match=complaint):
-        read_frame(path, sha256=None)
+        _read(path)
 
 
 def test_sizes_that_are_only_claimed_cost_no_memory(tmp_path: Path) -> None:
@@ -314,7 +320,7 @@ def test_sizes_that_are_only_claimed_cost_no_memory(tmp_path: Path) -> None:
     array = Call(Global("numpy._core.numeric", "_frombuffer"), huge, dtype, (10**11,), "C")
     path = _written(tmp_path / "bomb.pkl", assemble(_table(["text"], array, 10**11)))
     with pytest.raises(UnsafePickleError, match="which no table needs"):
-        read_frame(path, sha256=None)
+        _read(path)
 
 
 def _doubled(links: int) -> bytes:
@@ -403,6 +409,8 @@ def test_a_published_file_that_changes_while_it_is_read_is_refused(
 def test_every_cut_of_a_good_pickle_is_refused(tmp_path: Path) -> None:
     whole = assemble(old_frame(wide(3), "2.0"))
     path = tmp_path / "cut.pkl"
-    for end in range(0, len(whole) - 1, len(whole) // 12):
+    for end in range(0, len(whole) - 1, len(whole) // 50):
         with pytest.raises(UnsafePickleError, match=r"cut\.pkl"):
-            read_frame(_written(path, whole[:end]), sha256=None)
+            _read(_written(path, whole[:end]))
+    with pytest.raises(UnsafePickleError, match=r"cut\.pkl: this is no whole pickle"):
+        read_frame(_written(path, whole[:-1]), sha256=None)

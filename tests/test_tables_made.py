@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @RELAXED
-@given(one=outcome_tables())
+@given(one=outcome_tables(max_rows=15, max_models=9))
 def test_csv_comes_back_byte_for_byte(one: Outcomes, folder: Path) -> None:
     for long in (False, True):
         first, second = folder / "first.csv", folder / "second.csv"
@@ -38,7 +38,7 @@ def test_csv_comes_back_byte_for_byte(one: Outcomes, folder: Path) -> None:
 
 
 @RELAXED
-@given(one=outcome_tables())
+@given(one=outcome_tables(max_rows=15, max_models=9))
 def test_parquet_comes_back_byte_for_byte(one: Outcomes, folder: Path) -> None:
     first, second = folder / "first.parquet", folder / "second.parquet"
     one.to_parquet(first)
@@ -50,7 +50,7 @@ def test_parquet_comes_back_byte_for_byte(one: Outcomes, folder: Path) -> None:
 
 
 @RELAXED
-@given(one=outcome_tables())
+@given(one=outcome_tables(max_rows=15, max_models=9))
 def test_frames_saved_by_others_are_read_alike(one: Outcomes, folder: Path) -> None:
     for frame in (one.to_wide(), one.to_long()):
         frame.to_parquet(folder / "theirs.parquet")

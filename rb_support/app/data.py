@@ -5,7 +5,6 @@ Exit codes: 0 all is well, 1 a file is missing, altered or could not be fetched,
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -14,6 +13,7 @@ import typer
 from tabulate import tabulate
 
 from rb_support import sources
+from rb_support.app.words import in_words
 from rb_support.sources import SOURCES, Source, SourceError
 from rb_support.sources.errors import UnknownSourceError
 
@@ -92,10 +92,5 @@ def _row(source: Source) -> list[str]:
 @contextmanager
 def _errors_as_exit_codes() -> Iterator[None]:
     """Turn an error about a source into a sentence on stderr and an exit code; tell warnings likewise."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: typer.echo(f"Warning: {message}", err=True)
-            yield
-    except (SourceError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(USAGE if isinstance(error, UnknownSourceError) else FAILED) from error
+    with in_words(FAILED, SourceError, OSError), in_words(USAGE, UnknownSourceError):
+        yield

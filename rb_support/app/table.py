@@ -139,12 +139,9 @@ def _found(table: PartialOutcomes) -> str:
             + (f"; {free:,} calls cost nothing" if free else ""),
         ]
     lines += [f"* {note}" for note in table.origin.notes]
-    by = 1000 if unit == "USD" else 1
-    heads: dict[str, Any] = {
-        "model": table.models,
-        f"{unit} per {'1,000 queries' if by > 1 else 'query'}": by * table.points()[:, 0],
-    }
-    heads["mean score"] = table.points()[:, 1]
+    by, per = (1000, "1,000 queries") if unit == "USD" else (1, "query")
+    cost, score = table.points().T
+    heads: dict[str, Any] = {"model": table.models, f"{unit} per {per}": by * cost, "mean score": score}
     if not table.answered.all():
         heads["answered"] = table.answered.sum(axis=0)
     for kind, head in ((wide.LATENCY, "seconds"), (wide.TOKENS, "tokens")):

@@ -30,14 +30,17 @@ class Checks:
     ----------
     frame : n rows, with `sample_id` if messages are to name it.
     name : file or table that messages name.
+    gathered : where messages go, so that an owner sees all that is wrong at once; None raises the first.
     """
 
-    def __init__(self, frame: pd.DataFrame, name: str) -> None:
-        self.frame, self.name = frame, shown(name)
+    def __init__(self, frame: pd.DataFrame, name: str, gathered: list[str] | None = None) -> None:
+        self.frame, self.name, self.gathered = frame, shown(name), gathered
 
     def refuse(self, message: str) -> None:
-        """Raise a `TableError`."""
-        raise TableError(message)
+        """Raise a `TableError`, or gather its message."""
+        if self.gathered is None:
+            raise TableError(message)
+        self.gathered.append(message)
 
     def refuse_cells(
         self, bad: ArrayLike, columns: Sequence[str], what: str, remedy: str, cells: ArrayLike | None = None
@@ -156,23 +159,6 @@ class Checks:
     def _where(self, test: Callable[[Any], bool], columns: Sequence[str]) -> NDArray[np.bool_]:
         """(n, m) cells that a test is true of."""
         return np.column_stack([of_cells(self.frame[column], test, bool) for column in columns])
-
-
-class Gathering(Checks):
-    """Checks that go on, so that an owner sees all that is wrong at once.
-
-    Attributes
-    ----------
-    problems : what was refused, a sentence each.
-    """
-
-    def __init__(self, frame: pd.DataFrame, name: str) -> None:
-        super().__init__(frame, name)
-        self.problems: list[str] = []
-
-    def refuse(self, message: str) -> None:
-        """Keep the message."""
-        self.problems.append(message)
 
 
 def refuse_unknown(asked: Sequence[str], known: Sequence[str], name: str, what: str = "model") -> None:

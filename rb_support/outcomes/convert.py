@@ -26,7 +26,7 @@ from rb_support.outcomes import files
 from rb_support.outcomes.cells import means_absent, number
 from rb_support.outcomes.checks import TableError, refuse_unknown, shown
 from rb_support.outcomes.table import Origin, PartialOutcomes, table_of
-from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Missing
+from rb_support.outcomes.wide import COST, LATENCY, TOKENS, Gaps
 
 Floats = NDArray[np.float64]
 Decimals = Literal["", ".", ","]
@@ -258,12 +258,11 @@ def price_card(path: Path) -> dict[str, tuple[float, float]]:
     paid = [numbers(read.frame[column], name)[0] for column in _PRICES[1:]]
     if not all((part >= 0).all() for part in paid):
         raise TableError(f"{name}: a price is missing or negative; give every model both prices")
-    return dict(
-        zip(read.frame["model"].astype(str), zip(*map(np.ndarray.tolist, paid), strict=True), strict=True)
-    )
+    both = zip(*map(np.ndarray.tolist, paid), strict=True)
+    return dict(zip(read.frame["model"].astype(str), both, strict=True))
 
 
-def convert(path: Path, layout: Layout, *, missing: Missing | Literal["keep"] = "raise") -> PartialOutcomes:
+def convert(path: Path, layout: Layout, *, missing: Gaps = "raise") -> PartialOutcomes:
     """Outcome table of a file laid out in its owner's way; the table's origin notes all that was done.
 
     Parameters

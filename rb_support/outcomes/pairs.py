@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support.outcomes.checks import TableError, refuse_models
-from rb_support.outcomes.table import OWN, Origin, Outcomes, Queries, read_only
-
-_STRONG, _WEAK = "strong|score", "weak|score"
+from rb_support.outcomes.table import OWN, Named, Origin, Outcomes, Queries, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +64,6 @@ class PairScores(Queries):
         pair = outcomes.select([strong, weak])
         return cls(pair.frame, pair.quality[:, 0], pair.quality[:, 1], strong, weak, pair.origin)
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the table and its origin without loss; the file appears whole or not at all."""
-        frame = self.frame.assign(**{_STRONG: self.strong, _WEAK: self.weak})
-        names = {"strong_model": self.strong_model, "weak_model": self.weak_model}
-        self._write(path, frame, **names, scale=list(self.scale))
-
-    @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> PairScores:
-        strong, weak = (frame[column].to_numpy(dtype=float) for column in (_STRONG, _WEAK))
-        about, (low, high) = frame.drop(columns=[_STRONG, _WEAK]), record["scale"]
-        names, origin = (record["strong_model"], record["weak_model"]), Origin.from_record(record["origin"])
-        return cls(about, strong, weak, *names, origin, (low, high))
+    @staticmethod
+    def _columns(record: Mapping[str, Any]) -> dict[str, Named]:
+        return {"strong": "strong|score", "weak": "weak|score"}

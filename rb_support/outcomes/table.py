@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, overload
 
@@ -24,6 +25,8 @@ UNIT, USD, SECONDS = "cost_unit", "USD", "s"
 _IN_UNIT = "costs are not in USD but in "
 _UNITS = {"seconds": SECONDS, "latency": SECONDS, "latency_s": SECONDS}
 Kind = Literal["simulated", "real", "own"]
+Models = Sequence[str] | None
+Renamed = Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ OWN = Origin("own", "own table")
 """Origin of a table whose maker named none."""
 
 
+Named = str | list[str]
+"""The column of an (n,) array, or the columns of an (n, m) one."""
+
+
 class Rows:
     """What tables share: rows are taken from `frame` and from every array beside it."""
 
@@ -110,11 +117,17 @@ class Rows:
         part._set(frame=self.frame.iloc[index].reset_index(drop=True))
         return part
 
+    @staticmethod
+    def _columns(record: Mapping[str, Any]) -> dict[str, Named]:
+        """Columns of a file that hold the arrays, by their names; `record` holds the other parts."""
+        return {}
+
     def to_parquet(self, path: str | Path) -> None:
         """Write the table and its origin without loss; the file appears whole or not at all."""
-        self._write(path, self.frame)
-
-    def _write(self, path: str | Path, frame: pd.DataFrame, **record: Any) -> None:
+        record = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        columns = self._columns(record).items()
+        arrays = [pd.DataFrame(record.pop(name), columns=np.atleast_1d(named)) for name, named in columns]
+        frame = pd.concat([record.pop("frame"), *arrays], axis=1)
         about = {"table": type(self).__name__, **record, "origin": asdict(self.origin)}
         files.write_parquet(path, frame, about)
 
@@ -144,16 +157,21 @@ class Rows:
             if origin.kind == "real" and not published:
                 note = f"the file calls itself real: {origin.name}"
                 origin = Origin("own", name, ((name, read.sha256),), (*origin.notes, note))
-            return cls._from_record(read.frame, {**read.record, "origin": asdict(origin)})
+            columns = cls._columns(read.record)
+            of_arrays = [*chain(*map(np.atleast_1d, columns.values()))]
+            parts: dict[str, Any] = {"frame": read.frame.drop(columns=of_arrays)}
+            for part, named in columns.items():
+                parts[part] = read.frame[named].to_numpy(dtype=float)
+            for item in fields(cls):  # type: ignore[arg-type]
+                if item.name not in (*parts, "origin"):
+                    value = read.record[item.name]
+                    parts[item.name] = tuple(value) if isinstance(value, list) else value
+            return cls(**parts, origin=origin)  # type: ignore[call-arg]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TableError(
                 f"{name}: its metadata 'rb_support' and its columns are no {cls.__name__} ({shown(error)}); "
                 "write the table again, or without these metadata"
             ) from error
-
-    @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
-        return cls(frame, Origin.from_record(record["origin"]))  # type: ignore[call-arg]
 
 
 class Queries(Rows):
@@ -382,10 +400,10 @@ class PartialOutcomes(Queries):
         cls,
         frame: pd.DataFrame,
         *,
-        models: Sequence[str] | None = None,
+        models: Models = None,
         origin: Origin | None = None,
         name: str = "table",
-        missing: wide.Missing | Literal["keep"] = "raise",
+        missing: wide.Gaps = "raise",
     ) -> Self:
         """Table from a wide frame: one row per query, the published schema.
 
@@ -421,10 +439,10 @@ class PartialOutcomes(Queries):
         cls,
         frame: pd.DataFrame,
         *,
-        models: Sequence[str] | None = None,
+        models: Models = None,
         origin: Origin | None = None,
         name: str = "table",
-        missing: wide.Missing | Literal["keep"] = "raise",
+        missing: wide.Gaps = "raise",
     ) -> Self:
         """Table from a long frame: one row per query and model, as in the published raw file.
 
@@ -456,20 +474,9 @@ class PartialOutcomes(Queries):
         """
         files.write_csv(path, self.to_long() if long else self.to_wide())
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the table and its origin without loss; the file appears whole or not at all."""
-        scores = pd.DataFrame(self.quality, columns=list(self.models))
-        costs = pd.DataFrame(self.cost, columns=wide.cost_columns(self.models))
-        self._write(path, pd.concat([self.frame, scores, costs], axis=1), models=list(self.models))
-
-    @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> Self:
-        models = tuple(record["models"])
-        if not isinstance(record["models"], list) or not all(isinstance(model, str) for model in models):
-            raise TypeError("its models are no list of names")
-        quality, cost = (frame[list(c)].to_numpy(dtype=float) for c in (models, wide.cost_columns(models)))
-        about = frame.drop(columns=[*models, *wide.cost_columns(models)])
-        return cls(about, quality, cost, models, Origin.from_record(record["origin"]))
+    @staticmethod
+    def _columns(record: Mapping[str, Any]) -> dict[str, Named]:
+        return {"quality": list(record["models"]), "cost": wide.cost_columns(record["models"])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -493,33 +500,18 @@ class Outcomes(PartialOutcomes):
     @overload
     @classmethod
     def read(
-        cls,
-        path: str | Path,
-        *,
-        models: Sequence[str] | None = None,
-        missing: wide.Missing = "raise",
-        columns: Mapping[str, str] | None = None,
+        cls, path: str | Path, *, models: Models = ..., missing: wide.Missing = ..., columns: Renamed = ...
     ) -> Outcomes: ...
 
     @overload
     @classmethod
     def read(
-        cls,
-        path: str | Path,
-        *,
-        models: Sequence[str] | None = None,
-        missing: wide.Missing | Literal["keep"],
-        columns: Mapping[str, str] | None = None,
+        cls, path: str | Path, *, models: Models = ..., missing: wide.Gaps, columns: Renamed = ...
     ) -> PartialOutcomes: ...
 
     @classmethod
     def read(
-        cls,
-        path: str | Path,
-        *,
-        models: Sequence[str] | None = None,
-        missing: wide.Missing | Literal["keep"] = "raise",
-        columns: Mapping[str, str] | None = None,
+        cls, path: str | Path, *, models: Models = None, missing: wide.Gaps = "raise", columns: Renamed = None
     ) -> PartialOutcomes:
         """Table from a CSV or Parquet file, wide or long as its columns tell.
 
@@ -552,12 +544,7 @@ class Outcomes(PartialOutcomes):
 
 
 def table_of(
-    frame: pd.DataFrame,
-    *,
-    models: Sequence[str] | None = None,
-    origin: Origin,
-    name: str,
-    missing: wide.Missing | Literal["keep"],
+    frame: pd.DataFrame, *, models: Models = None, origin: Origin, name: str, missing: wide.Gaps
 ) -> PartialOutcomes:
     """Table from a wide or long frame, as its columns tell; an `Outcomes` unless a missing cell is kept.
 

@@ -23,7 +23,6 @@ from rb_support.outcomes.cells import TURN, encoded, is_chat, means_absent, plai
 from rb_support.outcomes.checks import (
     Checks,
     Floats,
-    Gathering,
     TableError,
     floats,
     refuse_models,
@@ -36,6 +35,8 @@ ANSWER, LATENCY, TOKENS = "|model_response", "|latency", "|total_tokens"
 KEYS = ("sample_id", "prompt", "eval_name")
 LONG = (*KEYS, "performance", "model_name", "cost")
 Missing = Literal["raise", "drop"]
+Gaps = Missing | Literal["keep"]
+"""What becomes of rows with a missing score or cost."""
 
 _NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 """Names of columns without a name, as CSV files, pandas and Parquet files have them."""
@@ -57,7 +58,7 @@ def of_model(columns: Sequence[str], models: Sequence[str]) -> list[str]:
 
 
 def parse_wide(
-    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Missing | Literal["keep"]
+    frame: pd.DataFrame, models: Sequence[str] | None, name: str, missing: Gaps
 ) -> tuple[Parts, list[str]]:
     """Check a wide frame and decode its prompts; with notes on dropped rows for the table's origin.
 
@@ -127,23 +128,23 @@ def problems(frame: pd.DataFrame, name: str) -> list[str]:
     A missing cell does not: see `PartialOutcomes`. Of cells with one fault the first is named and the
     others are counted, column by column.
     """
+    found: list[str] = []
     try:
-        frame = plain_frame(frame, name)
-        checks = Gathering(frame, name)
-        long = "model_name" in frame.columns
+        checks = Checks(plain_frame(frame, name), name, found)
+        long = "model_name" in checks.frame.columns
         checks.need_columns(LONG if long else KEYS)
-        if checks.problems:
-            return checks.problems
-        models = [] if long else _find_models(checks, None)[0]
+        models = [] if long or found else _find_models(checks, None)[0]
     except TableError as error:
-        return [str(error)]
+        found = [str(error)]
+    if found:
+        return found
     checks.refuse_blank((*KEYS, "model_name") if long else KEYS)
     if not long:
         checks.refuse_same_ids()
     for score, cost in [("performance", "cost")] if long else zip(models, cost_columns(models), strict=True):
         checks.refuse_scores(checks.numbers([score]), [score])
         checks.refuse_costs(checks.numbers([cost], truth=False), [cost])
-    return checks.problems
+    return found
 
 
 def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, cast
 
 import bm25s
@@ -20,14 +19,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support.cache import packaged
+
 RECENT = pd.Timestamp("2024-01-01")
 """Facts from this day on are time-sensitive: no generator was trained so late."""
 
 
 @cache
 def _entries() -> list[dict[str, Any]]:
-    text = resources.files("rb_support.retrieval").joinpath("collection.json").read_text(encoding="utf-8")
-    return cast(list[dict[str, Any]], json.loads(text))
+    return cast(list[dict[str, Any]], json.loads(packaged("retrieval/collection.json")))
 
 
 def documents() -> pd.DataFrame:
@@ -131,11 +131,6 @@ def found(ranked: ArrayLike, wanted: ArrayLike) -> NDArray[np.bool_]:
     wanted : (n,) the text that answers each query.
     """
     return np.asarray((np.asarray(ranked) == np.asarray(wanted)[:, None]).any(axis=1))
-
-
-def recall(ranked: ArrayLike, wanted: ArrayLike) -> float:
-    """Recall@k: share of queries whose text is among the k retrieved; parameters as in `found`."""
-    return float(found(ranked, wanted).mean())
 
 
 def _words(texts: Sequence[str]) -> list[list[str]]:

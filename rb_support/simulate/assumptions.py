@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from io import StringIO
 from typing import Any
 from zlib import crc32
@@ -17,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support import catalog, paper
+from rb_support.cache import packaged
 from rb_support.outcomes import Origin
 
 Floats = NDArray[np.float64]
@@ -57,21 +57,17 @@ class Assumptions:
         return value(quantity, self.dataset)
 
 
-def _text(name: str) -> str:
-    return resources.files("rb_support.simulate").joinpath("data", name).read_text(encoding="utf-8")
-
-
 @cache
 def vocabulary() -> dict[str, Any]:
     """Templates and word lists of every dataset."""
-    words: dict[str, Any] = json.loads(_text("vocabulary.json"))
+    words: dict[str, Any] = json.loads(packaged("simulate/data/vocabulary.json"))
     return words
 
 
 @cache
 def texts() -> dict[str, dict[str, tuple[str, ...]]]:
     """Notes of simulated tables, and words of chat, from `texts.toml`."""
-    parts = tomllib.loads(_text("texts.toml"))
+    parts = tomllib.loads(packaged("simulate/data/texts.toml"))
     return {part: {name: tuple(lines) for name, lines in found.items()} for part, found in parts.items()}
 
 
@@ -84,20 +80,18 @@ def origin(what: str, title: str, seed: int) -> Origin:
 @cache
 def table() -> pd.DataFrame:
     """Every number of `assumptions.csv`: quantity, dataset, key (model or ""), value, kind, source."""
-    return pd.read_csv(StringIO(_text("assumptions.csv")), keep_default_na=False)
+    return pd.read_csv(StringIO(packaged("simulate/data/assumptions.csv")), keep_default_na=False)
 
 
 @cache
 def topics() -> pd.DataFrame:
     """All topics of all datasets, with their rows at full size."""
-    return pd.read_csv(StringIO(_text("topics.csv")), keep_default_na=False)
+    return pd.read_csv(StringIO(packaged("simulate/data/topics.csv")), keep_default_na=False)
 
 
 @cache
-def _values() -> dict[tuple[str, str, str], float]:
-    rows = table()
-    keys = zip(rows["quantity"], rows["dataset"], rows["key"], strict=True)
-    return dict(zip(keys, rows["value"].astype(float), strict=True))
+def _values() -> dict[Hashable, float]:
+    return table().set_index(["quantity", "dataset", "key"])["value"].astype(float).to_dict()
 
 
 def streams(seed: int, *words: str) -> list[np.random.Generator]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from string import Formatter
 from typing import Any
 
@@ -20,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from rb_support.cache import packaged
 from rb_support.outcomes import Origin, Outcomes
 
 Array = NDArray[np.float64]
@@ -32,8 +32,7 @@ _SPREAD = 0.35
 
 @cache
 def _assumed() -> dict[str, Any]:
-    text = resources.files("rb_support.simulate").joinpath("data", "company_log.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(packaged("simulate/data/company_log.toml"))
 
 
 def company_log(n: int = 2_000, *, seed: int = 0) -> Outcomes:

@@ -8,6 +8,7 @@ partly told by the prompt's words (topic and level), which is what a router can 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,12 +139,17 @@ def scores(latent: Floats, mean: Floats, scale: NDArray[np.str_]) -> Floats:
     mean : (m,) wanted mean score per model.
     scale : (n,) "binary" (0 or 1), "quarters" (0, 0.25 … 1) or "tenths" (0.1 … 1).
     """
+    return _with_means(lambda threshold: _graded(latent - threshold, scale), mean)
+
+
+def _with_means(scored: Callable[[Floats], Floats], mean: Floats) -> Floats:
+    """(n, m) scores at the (m,) thresholds, found by bisection, that give the models these mean scores."""
     low, high = np.full(len(mean), -12.0), np.full(len(mean), 12.0)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        too_good = _graded(latent - middle, scale).mean(axis=0) > mean
+        too_good = scored(middle).mean(axis=0) > mean
         low, high = np.where(too_good, middle, low), np.where(too_good, high, middle)
-    return _graded(latent - high, scale)
+    return scored(high)
 
 
 def expected_scores(part: Assumptions, topic: Integers, level: Integers, taste: Floats) -> Floats:
@@ -160,12 +166,7 @@ def expected_scores(part: Assumptions, topic: Integers, level: Integers, taste: 
     known += np.sqrt(unique * part.visible["own"]) * taste[topic]
     open_ = np.square(part.loadings) @ (1 - share) + unique * (1 - part.visible["own"])
     scale = part.topics["scale"].to_numpy(dtype=str)[topic]
-    low, high = np.full(len(part.mean), -12.0), np.full(len(part.mean), 12.0)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        too_good = _expected(known - middle, np.sqrt(open_), scale).mean(axis=0) > part.mean
-        low, high = np.where(too_good, middle, low), np.where(too_good, high, middle)
-    return _expected(known - high, np.sqrt(open_), scale)
+    return _with_means(lambda threshold: _expected(known - threshold, np.sqrt(open_), scale), part.mean)
 
 
 def _expected(margin: Floats, spread: Floats, scale: NDArray[np.str_]) -> Floats:

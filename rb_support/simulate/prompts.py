@@ -10,12 +10,14 @@ from string import Formatter
 import numpy as np
 
 from rb_support.simulate.assumptions import Assumptions, vocabulary
-from rb_support.simulate.latent import Integers, Queries
+from rb_support.simulate.latent import Queries
 
 _PICKS = 16
 _TERMS = 12
-_NUMBERS = {"n1": (3, 21), "n2": (2, 10), "n3": (2, 13), "n4": (2, 7), "n5": (1, 13), "n6": (4, 41)}
-"""Ranges of the numbers in word problems; n5 is a percentage in fives, n6 a larger count in tens."""
+_NUMBERS = {
+    "n1": (3, 21, 1), "n2": (2, 10, 1), "n3": (2, 13, 1), "n4": (2, 7, 1), "n5": (1, 13, 5), "n6": (4, 41, 10)
+}  # fmt: skip
+"""Ranges of the numbers in word problems, and their steps; n5 is a percentage, n6 a larger count."""
 
 Choices = Sequence[str | Sequence[str]]
 
@@ -27,7 +29,8 @@ class Recipe:
     Attributes
     ----------
     templates : texts with named gaps, and the names of the gaps of each.
-    slots : words for each gap; where a word is a pair, twins take its two sides.
+    slots : words for each gap; where a word is a pair, twins take its two sides. A gap named with a capital
+        takes the same words with a capital letter.
     terms : the topic's own terms, for the gaps t1, t2, ….
     """
 
@@ -62,37 +65,38 @@ def write_prompts(
     n = len(queries.topic)
     picks = rng.integers(0, 2**31, (n, _PICKS))
     order = rng.permuted(np.tile(np.arange(_TERMS), (n, 1)), axis=1)
-    numbers = np.column_stack([rng.integers(low, high, n) for low, high in _NUMBERS.values()])
+    numbers = np.column_stack([rng.integers(low, high, n) * step for low, high, step in _NUMBERS.values()])
     side = rng.integers(0, 2, n)
     second = np.flatnonzero(queries.twin)
-    for drawn in (picks, order, numbers):
-        drawn[second] = drawn[second - 1]
+    for draw in (picks, order, numbers):
+        draw[second] = draw[second - 1]
     side[second] = 1 - side[second - 1]
     topics = part.topics["topic"].to_numpy()
-    rows = zip(queries.topic, queries.level, picks, order, numbers, side, strict=True)
+    drawn = (picks.tolist(), order.tolist(), numbers.tolist(), side.tolist())
     return [
-        _fill(recipe(words or part.dataset, topics[topic], int(level)), *drawn)
-        for topic, level, *drawn in rows
+        _fill(recipe(words or part.dataset, topics[topic], int(level)), *draws)
+        for topic, level, *draws in zip(queries.topic, queries.level, *drawn, strict=True)
     ]
 
 
-def _fill(how: Recipe, picks: Integers, order: Integers, numbers: Integers, side: int) -> str:
+def _fill(how: Recipe, picks: list[int], order: list[int], numbers: list[int], side: int) -> str:
     """Write one prompt: the draws say which template, words, terms and numbers it takes."""
-    chosen = picks.tolist()
-    template, gaps = how.templates[chosen[0] % len(how.templates)]
-    words = dict(zip(_NUMBERS, map(str, numbers * (1, 1, 1, 1, 5, 10)), strict=True))
-    kept = [how.terms[i] for i in order.tolist() if i < len(how.terms)]
-    words.update((f"t{i}", term) for i, term in enumerate(kept, start=1))
-    words.update((f"T{i}", term[0].upper() + term[1:]) for i, term in enumerate(kept, start=1))
-    for gap, pick in zip((gap for gap in gaps if gap not in words), chosen[1:], strict=False):
-        words[gap] = _word(how.slots, gap, pick, side)
-    text: str = template.format_map(words)
+    template, gaps = how.templates[picks[0] % len(how.templates)]
+    terms = [how.terms[i] for i in order if i < len(how.terms)]
+    words: dict[str, object] = dict(zip(_NUMBERS, numbers, strict=True))
+    picked = iter(picks[1:])
+    for gap in gaps:
+        if gap in _NUMBERS:
+            continue
+        if gap[0] in "tT" and gap[1:].isdigit():
+            word = terms[int(gap[1:]) - 1]
+        else:
+            options = how.slots[gap[0].lower() + gap[1:]]
+            option = options[next(picked) % len(options)]
+            word = option if isinstance(option, str) else option[side]
+        words[gap] = _capital(word) if gap[0].isupper() else word
+    return _capital(template.format_map(words))
+
+
+def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _word(slots: Mapping[str, Choices], gap: str, pick: int, side: int) -> str:
-    """Word for a gap; a gap named with a capital takes the same list with a capital letter."""
-    options = slots[gap[0].lower() + gap[1:]]
-    option = options[pick % len(options)]
-    word: str = option if isinstance(option, str) else option[side]
-    return word[0].upper() + word[1:] if gap[0].isupper() else word

@@ -12,17 +12,9 @@ from numpy.typing import NDArray
 from rb_support import catalog
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.simulate import assumptions as assumed
-from rb_support.simulate import costs
+from rb_support.simulate import costs, latent
 from rb_support.simulate.assumptions import RAG_PARTS, Assumptions, Floats, assumptions, datasets
-from rb_support.simulate.latent import (
-    Integers,
-    draw_factors,
-    draw_latent,
-    draw_queries,
-    draw_tastes,
-    expected_scores,
-    scores,
-)
+from rb_support.simulate.latent import Integers
 from rb_support.simulate.prompts import write_prompts
 
 FULL_SIZE = 36_497
@@ -107,8 +99,8 @@ def told_quality(outcomes: Outcomes, *, seed: int) -> Floats:
         frame, names = outcomes.frame[rows], part.topics["topic"]
         topic = pd.Categorical(frame["topic"], names).codes.astype(np.int64)
         level = frame["level"].to_numpy(dtype=np.int64)
-        taste = draw_tastes(len(names), len(catalog.MODELS), assumed.streams(seed, dataset)[2])
-        expected[rows] = expected_scores(part, topic, level, taste[:, column])
+        taste = latent.draw_tastes(len(names), len(catalog.MODELS), assumed.streams(seed, dataset)[2])
+        expected[rows] = latent.expected_scores(part, topic, level, taste[:, column])
     return expected
 
 
@@ -169,10 +161,10 @@ def _draw(part: Assumptions, count: int, seed: int) -> _Drawn:
     """Queries of one dataset, from streams of its own."""
     rngs = assumed.streams(seed, part.dataset)
     weight = part.topics["rows"].to_numpy(dtype=float)
-    queries = draw_queries(part, _whole(weight * count / weight.sum(), count), rngs[0])
-    factors = draw_factors(part, queries, rngs[1])
-    latent = draw_latent(part, queries, factors, rngs[2])
-    quality = scores(latent, part.mean, part.topics["scale"].to_numpy(dtype=str)[queries.topic])
+    queries = latent.draw_queries(part, _whole(weight * count / weight.sum(), count), rngs[0])
+    factors = latent.draw_factors(part, queries, rngs[1])
+    values = latent.draw_latent(part, queries, factors, rngs[2])
+    quality = latent.scores(values, part.mean, part.topics["scale"].to_numpy(dtype=str)[queries.topic])
     prompts = write_prompts(part, queries, rngs[3])
     frame = part.topics[["dataset", "task", "split", "topic"]].iloc[queries.topic].reset_index(drop=True)
     frame["dataset"] = catalog.RAG if part.dataset in RAG_PARTS else part.dataset

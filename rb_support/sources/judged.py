@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,21 @@ def alpaca_eval(located: Located) -> Battles:
     the win, `score`, is 2 minus it. A row without a preference is dropped and counted.
     """
     frame = pd.concat([_alpaca_file(located, name) for name in located.names], ignore_index=True)
-    judged = frame["score"].notna()
-    note = f"{int((~judged).sum())} of {len(frame)} rows had no preference and were dropped"
-    name = f"{_GPT4_IN_ALPACA} is called {STRONG}"
-    return Battles.from_frame(frame[judged], origin=located.origin.noting([note, name]), name="alpaca-eval")
+    lacking, notes = frame["score"].isna(), [f"{_GPT4_IN_ALPACA} is called {STRONG}"]
+    return _without(lacking, "had no preference", frame, located, "alpaca-eval", notes)
+
+
+def _without(
+    gone: pd.Series[bool],
+    why: str,
+    frame: pd.DataFrame,
+    located: Located,
+    name: str,
+    notes: Sequence[str] = (),
+) -> Battles:
+    """Battles of a frame without some of its rows, which the origin counts."""
+    counted = f"{int(gone.sum())} of {len(frame)} rows {why} and were dropped"
+    return Battles.from_frame(frame[~gone], origin=located.origin.noting([counted, *notes]), name=name)
 
 
 def _alpaca_file(located: Located, name: str, also: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -60,15 +72,14 @@ def alpaca_eval_pair(located: Located) -> Battles:
     TableError : if a preference is none of these, or a row is not of this pair.
     """
     frame = pd.concat([_alpaca_pair_file(located, name) for name in located.names], ignore_index=True)
-    judged = frame["score"].notna()
     counts = frame.loc[frame["score"] == 0.5, "protocol"].value_counts()
     ties = ", ".join(f"{protocol} {counts.get(protocol, 0)}" for protocol in frame["protocol"].unique())
     notes = [
-        f"{int((~judged).sum())} of {len(frame)} rows had no preference and were dropped",
         f"ties, per protocol: {ties}",
         f"{_GPT4_IN_ALPACA} is called {STRONG}, Mixtral-8x7B-Instruct-v0.1 {WEAK}",
     ]
-    return Battles.from_frame(frame[judged], origin=located.origin.noting(notes), name="alpaca-eval-pair")
+    lacking = frame["score"].isna()
+    return _without(lacking, "had no preference", frame, located, "alpaca-eval-pair", notes)
 
 
 def _alpaca_pair_file(located: Located, name: str) -> pd.DataFrame:
@@ -86,26 +97,22 @@ def arena(located: Located) -> Battles:
     """
     frame = read_csv(located, "train.csv")
     rows = enumerate(frame["prompt"], start=1)
-    frame["prompt"] = [_opening(parsed(cell, f"arena-55k: row {n}, column 'prompt':")) for n, cell in rows]
-    empty = frame["prompt"].str.strip() == ""
-    note = f"{int(empty.sum())} of {len(frame)} rows had an empty first turn and were dropped"
+    frame["prompt"] = [
+        opening(parsed(cell, f"arena-55k: row {n}, column 'prompt':")) or "" for n, cell in rows
+    ]
     columns = ["prompt", "model_a", "model_b", "winner_model_a", "winner_model_b", "winner_tie"]
-    return Battles.from_frame(
-        frame.loc[~empty, columns], origin=located.origin.noting([note]), name="arena-55k"
-    )
+    empty = frame["prompt"].str.strip() == ""
+    return _without(empty, "had an empty first turn", frame[columns], located, "arena-55k")
 
 
-def _opening(turns: Any) -> str:
-    """First turn of a conversation, empty if there is none."""
-    match turns:
-        case [str(first), *_]:
-            return whole(first)
-    return ""
+def opening(turns: Any) -> str | None:
+    """First turn of a conversation, None if there is none."""
+    return whole(turns[0]) if isinstance(turns, list) and turns and isinstance(turns[0], str) else None
 
 
 def _openings(turns: pd.Series, name: str) -> list[str]:
     """First turn of each conversation of a file, which every one must have."""
-    prompts = [_opening(each) for each in turns]
+    prompts = [opening(each) or "" for each in turns]
     refuse(name, [not prompt.strip() for prompt in prompts], ", field 'turns': no conversation in it")
     return prompts
 

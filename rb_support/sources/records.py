@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rb_support.outcomes import Origin, PairScores, TableError
 from rb_support.outcomes.files import parse_csv
-from rb_support.outcomes.table import Queries, Rows
+from rb_support.outcomes.table import Named, Queries, Rows
 from rb_support.sources.files import Located
 
 Record = dict[str, Any]
@@ -62,16 +61,9 @@ class ModelScores(Queries):
         high, low = (self.scores[:, self.models.index(model)] for model in (strong, weak))
         return PairScores(self.frame, high, low, strong, weak, self.origin, self.scale)
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the table and its origin without loss; the file appears whole or not at all."""
-        frame = self.frame.assign(**dict(zip(self.models, self.scores.T, strict=True)))
-        self._write(path, frame, models=self.models, scale=self.scale)
-
-    @classmethod
-    def _from_record(cls, frame: pd.DataFrame, record: dict[str, Any]) -> ModelScores:
-        models, (low, high) = record["models"], record["scale"]
-        scores, about = frame[models].to_numpy(dtype=float), frame.drop(columns=models)
-        return cls(about, tuple(models), scores, Origin.from_record(record["origin"]), (low, high))
+    @staticmethod
+    def _columns(record: Mapping[str, Any]) -> dict[str, Named]:
+        return {"scores": list(record["models"])}
 
 
 def read_records(located: Located, name: str, needed: Iterable[str]) -> list[Record]:

@@ -8,10 +8,10 @@ from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+from rb_support.cache import packaged
 from rb_support.sources.errors import UnknownSourceError
 
 _ROUNDING = 0.01
@@ -75,8 +75,8 @@ class Registry(UserDict[str, Source]):
     @cached_property
     def data(self) -> dict[str, Source]:  # type: ignore[override]
         """What `UserDict` looks into."""
-        text = files("rb_support.sources").joinpath("registry.toml").read_text(encoding="utf-8")
-        return {name: _source(name, table) for name, table in tomllib.loads(text).items()}
+        listed = tomllib.loads(packaged("sources/registry.toml"))
+        return {name: _source(name, table) for name, table in listed.items()}
 
     def __missing__(self, name: str) -> Source:
         close = difflib.get_close_matches(name, self, n=1)

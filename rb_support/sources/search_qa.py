@@ -10,12 +10,12 @@ import ast
 import tomllib
 from contextlib import suppress
 from dataclasses import replace
-from importlib import resources
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rb_support.cache import packaged
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.wide import ANSWER
 from rb_support.sources.files import Located
@@ -43,8 +43,7 @@ def base_model(system: str) -> str:
 
 def prices() -> dict[str, dict[str, Any]]:
     """Prices by model as they stand in `search_prices.toml`; "assumed" holds the assumptions."""
-    text = resources.files("rb_support.sources").joinpath("search_prices.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(packaged("sources/search_prices.toml"))
 
 
 def search_qa(located: Located) -> Outcomes:
