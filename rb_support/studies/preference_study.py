@@ -227,13 +227,17 @@ def win_rates(
         asked = fewer if router.reads == "texts" else tables
         mine = {name: pairs for name, pairs in asked.items() if wanted.get(name, training) == training}
         prompts = distinct_prompts(mine.values())
-        read = _read(router, prompts, X)
-        told = kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
-        rate = pd.Series(told, index=prompts)
+        rate = pd.Series(rates_of(router, prompts, X), index=prompts)
         for name, pairs in mine.items():
             its_rows = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
             rates.append(WinRates(training, router_name, name, pairs, its_rows))
     return rates
+
+
+def rates_of(router: Router, prompts: list[str], X: pd.DataFrame) -> Array:
+    """(n,) win rates of prompts; what a text model says of them is kept for the next call."""
+    read = _read(router, prompts, X)
+    return kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
 
 
 def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
