@@ -292,9 +292,9 @@ def judge(
             table, samples = bootstrap_pairs(
                 told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
             )
-            metrics = table.to_dict("records")
-            for one, values, sample in zip(alike, metrics, samples.values(), strict=True):
-                found[id(one)] = Judged(**vars(one), metrics=values, samples=sample)
+            for one, values, sample in zip(alike, table.to_numpy().tolist(), samples.values(), strict=True):
+                metrics = dict(zip(table.columns, values, strict=True))
+                found[id(one)] = Judged(**vars(one), metrics=metrics, samples=sample)
     return [found[id(one)] for one in rates]
 
 
@@ -402,7 +402,7 @@ def listed(
     rows = np.asarray(intervals, dtype=float).tolist()
     below = [-np.inf] * len(rows) if floors is None else floors
     each = zip(rows, names, sizes, below, strict=True)
-    return [Estimate(*row, name, int(n), float(floor)) for row, name, n, floor in each]
+    return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
 def beside_paper(table: pd.DataFrame) -> pd.DataFrame:

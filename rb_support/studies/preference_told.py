@@ -166,8 +166,8 @@ def standing(stands: pd.DataFrame) -> str:
     if stands.empty:
         return NO_GAP
     ceilings = [f", ceiling {each:.3f}" if np.isfinite(each) else "" for each in stands["ceiling"]]
-    rows = zip(stands.index, stands.to_dict("records"), ceilings, strict=True)
-    lines = "; ".join(_say("stands", name=name, known=known, **row) for name, row, known in rows)
+    rows = zip(stands.iterrows(), ceilings, strict=True)
+    lines = "; ".join(_say("stands", name=name, known=known, **row) for (name, row), known in rows)
     return _say("standing", trained=stands["trained"].max(), lines=lines)
 
 
@@ -315,8 +315,8 @@ def limits(table: pd.DataFrame) -> str:
         return NO_GAP
     is_of = table["level"].str.contains
     own, luck = (table.loc[is_of(part), "apgr"].iloc[0] for part in ("means, in", "shuffled"))
-    endless = table.loc[is_of("endless"), ["apgr", "low", "high"]].to_dict("records")
-    return " ".join([_say("subjects", own=own, luck=luck), *(_say("endless", **row) for row in endless)])
+    endless = [_say("endless", **row) for _, row in table[is_of("endless")].iterrows()]
+    return " ".join([_say("subjects", own=own, luck=luck), *endless])
 
 
 def findings(
