@@ -38,9 +38,10 @@ def main() -> None:
     fast = SimulatedModel("fast", 0.7, latency_s=LATENCY_S, spread=0.0)
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(queries, fast) as model,
+        process(endpoint, [fast], queries) as (_, (card, *_)),
         Store(Path(folder, "store.sqlite")) as store,
     ):
+        model = replace(card, concurrency=CONCURRENCY)
         run(queries[:200], [model], store, Parameters(seed=1), progress=False)
         before, cpu = resident(), time.process_time()
         summary, peak = watched(lambda: run(queries, [model], store, progress=False))
@@ -60,20 +61,21 @@ def main() -> None:
 
 
 @contextmanager
-def served(queries, fast):
-    """Card of a model that a process of its own serves, so that timings are not shared with the caller."""
+def process(work, *given):
+    """A process of its own, so that timings are not shared with the caller, and what it tells first."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve_until_told, args=(theirs, queries, fast), daemon=True)
-    process.start()
-    yield replace(ours.recv(), concurrency=CONCURRENCY)
+    child = context.Process(target=work, args=(theirs, *given), daemon=True)
+    child.start()
+    yield psutil.Process(child.pid), ours.recv()
     ours.send("stop")
-    process.join()
+    child.join()
 
 
-def serve_until_told(pipe, queries, fast):
-    with serve(queries, models=[fast]) as server:
-        pipe.send(server.models()[0])
+def endpoint(pipe, models, queries=()):
+    """Serve models until told otherwise; tells their cards."""
+    with serve(queries, models=models) as server:
+        pipe.send(server.models())
         pipe.recv()
 
 

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--models", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=64, help="that the encoder is timed on")
+    parser.add_argument("--kinds", nargs="+", default=KINDS)
     options = parser.parse_args()
     table = simulate_outcomes(options.rows)
     prompts = table.frame["prompt"].tolist()[: options.prompts]
@@ -69,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         csv = Path(place) / "mine.csv"
         table.select(table.models[: options.models]).to_csv(csv)
-        for kind in KINDS:
+        for kind in options.kinds:
             seconds, megabytes = fit(csv, csv.parent / kind, kind)
             size = sum(path.stat().st_size for path in (csv.parent / kind).iterdir()) / 1e6
             print(f"{kind}: {seconds:.1f} s, {megabytes:.0f} MB; saved {size:.1f} MB", flush=True)

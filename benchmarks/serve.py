@@ -7,11 +7,9 @@ processor time.
 """
 
 import argparse
-import multiprocessing
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -19,10 +17,11 @@ import numpy as np
 import openai
 import pandas as pd
 import psutil
+from construct import endpoint, process
 
 from rb_support import deploy
-from rb_support.construct import loopback
 from rb_support.construct.loopback import SimulatedModel
+from rb_support.construct.records import Model
 from rb_support.deploy import server
 from rb_support.deploy.ledger import Ledger
 from rb_support.embed import encoder
@@ -39,13 +38,14 @@ def main() -> None:
     )
     parser.add_argument("--requests", type=int, default=5_000, help="of the soak")
     parser.add_argument("--measured", type=int, default=1_000, help="one at a time")
+    parser.add_argument("--prompts", type=int, default=64, help="embedded at once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         router(Path(folder))
-        with process(endpoint) as (_, direct), process(routed, folder, direct) as (child, url):
-            overhead(direct, url, child, given.measured)
+        with process(endpoint, MODELS) as (_, cards), process(routed, folder, cards) as (child, url):
+            overhead(cards[0].endpoint, url, child, given.measured)
             soak(url, child, given.requests)
-    embedding()
+    embedding(given.prompts)
 
 
 def overhead(direct: str, url: str, child: psutil.Process, many: int) -> None:
@@ -87,13 +87,13 @@ def soak(url: str, child: psutil.Process, many: int) -> None:
     print(f"memory after each fifth: {shown} MB; last to first {held[-1] / held[0]:.3f}")
 
 
-def embedding() -> None:
+def embedding(many: int) -> None:
     encode = encoder()
     prompts = [
-        f"Question {i}: which of these rivers is the longest, and why does it bend?" for i in range(64)
+        f"Question {i}: which of these rivers is the longest, and why does it bend?" for i in range(many)
     ]
     encode(prompts)
-    for size in (1, 64):
+    for size in (1, many):
         times = []
         for _ in range(9):
             began = time.perf_counter()
@@ -111,15 +111,8 @@ def router(folder: Path) -> None:
     deploy.fit(table).calibrate(share=0.5).save(folder / "router")
 
 
-def endpoint(pipe) -> None:
-    with loopback.serve(models=MODELS) as running:
-        pipe.send(running.url)
-        pipe.recv()
-
-
-def routed(pipe, folder: str, url: str) -> None:
-    cards = [model.card(url) for model in MODELS]
-    vector = encoder()(["one"])[0]
+def routed(pipe, folder: str, cards: list[Model]) -> None:
+    vector = np.full(384, 384**-0.5, dtype=np.float32)
     with mock.patch.object(server, "encoder", lambda _: lambda texts: np.tile(vector, (len(texts), 1))):
         proxy = server.Proxy(
             deploy.load(Path(folder) / "router"), cards, Ledger(Path(folder) / "ledger"), budget_usd=1e6
@@ -127,18 +120,6 @@ def routed(pipe, folder: str, url: str) -> None:
     with server.serving(proxy) as address:
         pipe.send(address)
         pipe.recv()
-
-
-@contextmanager
-def process(work, *given):
-    """A process of its own, and the address that it tells."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=work, args=(theirs, *given), daemon=True)
-    child.start()
-    yield psutil.Process(child.pid), ours.recv()
-    ours.send("stop")
-    child.join()
 
 
 def client(url: str) -> openai.OpenAI:

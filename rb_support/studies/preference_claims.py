@@ -20,6 +20,7 @@ from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
 from rb_support.stats import bootstrap_weights, interval
 from rb_support.studies.preference_controls import LENGTH
+from rb_support.studies.preference_found import sentences
 from rb_support.studies.preference_study import ROUTERS, Judged, WinRates, judge, listed, on_tables, resampled
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
@@ -60,6 +61,12 @@ def evidence(
         named = [one for one in here if not routers or one.router in routers]
         return [one for one in named if one.training == here[0].training]
 
+    def areas(benchmark: str, ends: str, *routers: str) -> Evidence:
+        return _estimates(of(benchmark, ends, *routers), "apgr", floors)
+
+    def calls(benchmark: str, ends: str, *routers: str) -> list[Estimate]:
+        return _estimates(of(benchmark, ends, *routers), "cpt50")
+
     def best(benchmark: str, router: str) -> Evidence:
         here = of(benchmark, JUDGE)
         return differences((a, b) for a in here for b in here if a.router == router != b.router)
@@ -68,29 +75,30 @@ def evidence(
         old, new = of(benchmark, ARENA), of(benchmark, ends)
         return differences((b, a) for a in old for b in new if a.router == b.router)
 
+    golden = f"{ARENA} + {GOLD}"
     rules = [one for one in on_tables(judged, [GSM8K]) if one.router == LENGTH]
     trained = [one for one in on_tables(judged, [GSM8K]) if one.training]
     found = {
-        "mt-votes": areas(of(MT_BENCH, ARENA, SW, FACTORIZATION), floors),
-        "mt-votes-classifiers": areas(of(MT_BENCH, ARENA, BERT, CAUSAL), floors),
-        "mt-votes-half": calls(of(MT_BENCH, ARENA, FACTORIZATION)),
-        "mmlu-votes": areas(of(MMLU, ARENA), floors),
-        "gsm8k-votes": areas(of(GSM8K, ARENA), floors),
-        "mt-judge": areas(of(MT_BENCH, JUDGE), floors),
-        "mmlu-gold": areas(of(MMLU, f"{ARENA} + {GOLD}"), floors),
-        "gsm8k-judge": areas(of(GSM8K, JUDGE), floors),
+        "mt-votes": areas(MT_BENCH, ARENA, SW, FACTORIZATION),
+        "mt-votes-classifiers": areas(MT_BENCH, ARENA, BERT, CAUSAL),
+        "mt-votes-half": calls(MT_BENCH, ARENA, FACTORIZATION),
+        "mmlu-votes": areas(MMLU, ARENA),
+        "gsm8k-votes": areas(GSM8K, ARENA),
+        "mt-judge": areas(MT_BENCH, JUDGE),
+        "mmlu-gold": areas(MMLU, golden),
+        "gsm8k-judge": areas(GSM8K, JUDGE),
         "mt-judge-gain": gain(MT_BENCH, JUDGE),
-        "mmlu-gold-gain": gain(MMLU, f"{ARENA} + {GOLD}"),
+        "mmlu-gold-gain": gain(MMLU, golden),
         "gsm8k-judge-gain": gain(GSM8K, JUDGE),
         "mt-judge-best": best(MT_BENCH, FACTORIZATION),
         "gsm8k-judge-best": best(GSM8K, CAUSAL),
-        "gsm8k-judge-fewer": calls(of(GSM8K, JUDGE, CAUSAL)),
-        "mmlu-gold-fewer": calls(of(MMLU, f"{ARENA} + {GOLD}")),
+        "gsm8k-judge-fewer": calls(GSM8K, JUDGE, CAUSAL),
+        "mmlu-gold-fewer": calls(MMLU, golden),
         "mt-judge-75": [
             Estimate(1 - 2 * each.value, 1 - 2 * each.high, 1 - 2 * each.low, each.name, each.n)
-            for each in calls(of(MT_BENCH, JUDGE))
+            for each in calls(MT_BENCH, JUDGE)
         ],
-        "alpaca-below": areas(of(MT_BENCH, ALPACA, SW, FACTORIZATION), floors),
+        "alpaca-below": areas(MT_BENCH, ALPACA, SW, FACTORIZATION),
         "length-gsm8k": differences((one, rule) for rule in rules for one in trained),
     }
     levels = {"mt-level": MT_BENCH, "mmlu-level": MMLU, "gsm8k-level": GSM8K}
@@ -98,27 +106,16 @@ def evidence(
     return found | {key: half_way(pairs, rng, draws) for key, pairs in here.items()}
 
 
-def areas(judged: Sequence[Judged], floors: Floors) -> list[Estimate]:
-    """APGR of several routers, with intervals that hold together; none without a gap.
+def _estimates(judged: Sequence[Judged], metric: str, floors: Floors | None = None) -> list[Estimate]:
+    """APGR or CPT(50%) of several routers on one benchmark, with intervals that hold together.
 
-    Parameters
-    ----------
-    judged : routers on one benchmark.
-    floors : APGR that knowing nothing reaches.
+    APGR: none without a gap. CPT(50%): 1 where half of the gap is never recovered.
     """
-    return _estimates(judged, "apgr", [floors.get((one.table, one.router), -np.inf) for one in judged])
-
-
-def calls(judged: Sequence[Judged]) -> list[Estimate]:
-    """CPT(50%) of several routers as `areas` has their APGR; 1 where half of the gap is never recovered."""
-    return _estimates(judged, "cpt50")
-
-
-def _estimates(judged: Sequence[Judged], metric: str, floors: Sequence[float] = ()) -> list[Estimate]:
     names = [f"{one.router}, {one.training}, {one.table}" for one in judged]
     values = [float(np.nan_to_num(one.metrics[metric], nan=_NEVER[metric])) for one in judged]
     samples = [np.nan_to_num(one.samples[metric], nan=_NEVER[metric]) for one in judged]
-    return resampled(names, values, samples, [len(one.pairs) for one in judged], floors)
+    reached = [(floors or {}).get((one.table, one.router), -np.inf) for one in judged]
+    return resampled(names, values, samples, [len(one.pairs) for one in judged], reached)
 
 
 def differences(pairs: Iterable[tuple[Judged, Judged]]) -> list[Estimate]:
@@ -170,7 +167,8 @@ def similarities(
         for training, battles in experiment.training.items():
             near[name, training] = nearest(asked, X.loc[battles.frame["prompt"].unique()].to_numpy())
     mean = {key: float(values.mean()) for key, values in near.items()}
-    table = pd.DataFrame([(*key, value) for key, value in mean.items()])
+    rows = [(*key, value) for key, value in mean.items()]
+    table = pd.DataFrame(rows, columns=["benchmark", "training", "similarity"])
     votes = {name: values for (name, training), values in near.items() if training == ARENA}
     drawn = {name: bootstrap_weights(len(v), draws, rng) @ v / len(v) for name, v in votes.items()}
     others = [name for name in (MMLU, GSM8K) if {name, MT_BENCH} <= votes.keys()]
@@ -181,13 +179,9 @@ def similarities(
         [min(len(votes[MT_BENCH]), len(votes[name])) for name in others],
     )
     labels = {name: f"{ARENA} + {label}" for name, label in ((MT_BENCH, JUDGE), (MMLU, GOLD), (GSM8K, JUDGE))}
-    grown = [
-        exact(mean[name, label] - mean[name, ARENA], name)
-        for name, label in labels.items()
-        if (name, label) in mean
-    ]
-    columns = ["benchmark", "training", "similarity"]
-    return table.set_axis(columns, axis=1), {"mt-nearest": nearer, "augmented-nearer": grown}
+    both = [(name, label) for name, label in labels.items() if (name, label) in mean]
+    grown = [exact(mean[name, label] - mean[name, ARENA], name) for name, label in both]
+    return table, {"mt-nearest": nearer, "augmented-nearer": grown}
 
 
 def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
@@ -202,10 +196,8 @@ def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
     if known.empty or known.nunique().min() < 3:
         return Fact(None, "too few different cells")
     rank, luck = spearmanr(known.round(9))
-    words = (
-        f"rank correlation {rank:+.2f} over {len(known)} cells (p {luck:.2f}); the paper's own {theirs:+.2f}"
-    )
-    return Fact(bool(rank > 0) if luck < 0.05 else None, words)
+    words = f"rank correlation {rank:+.2f} over {len(known)} cells (p {luck:.2f})"
+    return Fact(bool(rank > 0) if luck < 0.05 else None, f"{words}; the paper's own {theirs:+.2f}")
 
 
 def printed_apgr(found: pd.DataFrame, benchmark: str) -> tuple[pd.Series[float], pd.Series[float]]:
@@ -274,20 +266,9 @@ def notes(
     Item -> note.
     """
     benchmark, queries, training = below
-    return {
-        "rl-tabA": "Bradley-Terry ratings from the smallest training set (Elo scale, mean 1000), "
-        "tiers by squares.",
-        "rl-tabB": "Cosine of at least 0.95 to a training prompt, by the embedding at hand.",
-        "rl-fig1a": f"Trained on {' and on '.join(augmented)}.",
-        "rl-fig1b": f"Trained on {' and on '.join(trainings[:2])}.",
-        "rl-figF": "All training sets, at every other percent of calls.",
-        "own-calibration": "Bins of equally many held-out battles between the classes, 20 at least; "
-        "n in the panels.",
-        "own-below": f"{benchmark}, n = {queries:,}; routers trained on {training}.",
-        "rl-tab5": f"Mean APGR of all routers: {goes.words}.",
-        "own-labels": "Judged on questions kept apart. Mean and standard deviation over draws of labels; "
-        "grey: 95% of random orders of these questions.",
-    }
+    values = {"augmented": " and on ".join(augmented), "first": " and on ".join(trainings[:2])}
+    values |= {"below": f"{benchmark}, n = {queries:,}; routers trained on {training}", "goes": goes.words}
+    return {item: note.format(**values) for item, note in sentences("notes").items()}
 
 
 def tier_table(battles: Battles) -> pd.DataFrame:
@@ -306,20 +287,23 @@ def tier_table(battles: Battles) -> pd.DataFrame:
     ours = assign_tiers(ratings, min(TIERS, len(set(ratings.values()))))
     listed = paper.routellm_tiers()
     theirs = dict(zip(listed["model"].map(canonical), listed["tier"], strict=True))
-    table = pd.DataFrame(
-        {"model": list(ours), "rating": [ratings[m] for m in ours], "tier": list(ours.values())}
-    )
+    table = pd.DataFrame({"model": list(ours), "rating": map(ratings.get, ours), "tier": list(ours.values())})
     return table.assign(paper_tier=table["model"].map(canonical).map(theirs).astype("Int64"))
 
 
 def same_tiers(table: pd.DataFrame) -> Fact | None:
     """Whether models fall into the published tiers, by `tier_table`; None with fewer than ten of them."""
-    apart = (table["tier"] - table["paper_tier"]).abs().dropna()
+    apart = _tiers_apart(table)
     if len(apart) < 10:
         return None
     same, near = int((apart == 0).sum()), int((apart <= 1).sum())
     words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
     return Fact(bool((apart <= 1).mean() > 0.9), words)
+
+
+def _tiers_apart(table: pd.DataFrame) -> pd.Series[int]:
+    """How many tiers lie between ours and the paper's, of the models that have both."""
+    return (table["tier"] - table["paper_tier"]).abs().dropna()
 
 
 def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, str, str]:
@@ -329,7 +313,7 @@ def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, st
     ----------
     table : as `tier_table` gives it of these votes.
     """
-    apart = (table["tier"] - table["paper_tier"]).abs().dropna()
+    apart = _tiers_apart(table)
     same, source = f"{(apart == 0).sum()} of {len(apart)}", "RouteLLM App. A"
     return "models in the paper's tier", same, len(apart), source, f"ratings come from {votes.origin.name}"
 

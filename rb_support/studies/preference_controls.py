@@ -25,7 +25,15 @@ from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import inside, oriented
 from rb_support.stats import bootstrap_weights, simultaneous
 from rb_support.studies.labels import area
-from rb_support.studies.preference_study import Router, WinRates, by_table, subsample, trained, win_rates
+from rb_support.studies.preference_study import (
+    Router,
+    WinRates,
+    by_table,
+    rates_of,
+    subsample,
+    trained,
+    win_rates,
+)
 
 Array = NDArray[np.float64]
 
@@ -250,11 +258,11 @@ def held_out_battles(
             continue
         rows, won = oriented(held, "strong", "weak")
         base = float(oriented(known, "strong", "weak")[1].mean())
-        prompts = held.frame["prompt"].to_numpy(dtype=object)[rows]
+        prompts = held.frame["prompt"].iloc[rows].tolist()
         rest = replace(experiment, training={training: parts[0]})
         for (_, name), router in trained(rest, candidates, X, [training]).items():
-            told = router.win_rate(list(prompts) if router.reads == "texts" else X.loc[prompts].to_numpy())
             head = {"training": training, "router": name, "prompt": prompts}
+            told = rates_of(router, prompts, X)
             frames.append(pd.DataFrame({**head, "predicted": told, "won": won, "base": base}))
     return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 

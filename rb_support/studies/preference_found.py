@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 
 import pandas as pd
 
@@ -12,6 +15,13 @@ from rb_support.preference.win_model import WinModel
 from rb_support.studies.ceilings import ceilings
 from rb_support.studies.preference_controls import LENGTH
 from rb_support.studies.preference_study import Router
+
+
+@cache
+def sentences(kind: str = "shown") -> dict[str, str]:
+    """Sentences of `preference_told.toml` to be filled: those "shown" in notebook 06, or "notes" of items."""
+    file = resources.files("rb_support.studies").joinpath("preference_told.toml")
+    return dict(tomllib.loads(file.read_text(encoding="utf-8"))[kind])
 
 
 def tier_gaps(tiers: pd.DataFrame) -> pd.DataFrame:

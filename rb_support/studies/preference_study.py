@@ -38,6 +38,7 @@ QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
 """Most queries of a benchmark that routers which read texts are judged on; 0 for all: a CPU reads slowly."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
+_AUGMENTED = {ALPACA: "none", GOLD: "arena + gold", JUDGE: "arena + judge"}
 _COLUMNS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 
 
@@ -227,13 +228,17 @@ def win_rates(
         asked = fewer if router.reads == "texts" else tables
         mine = {name: pairs for name, pairs in asked.items() if wanted.get(name, training) == training}
         prompts = distinct_prompts(mine.values())
-        read = _read(router, prompts, X)
-        told = kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
-        rate = pd.Series(told, index=prompts)
+        rate = pd.Series(rates_of(router, prompts, X), index=prompts)
         for name, pairs in mine.items():
             its_rows = np.asarray(rate.loc[pairs.frame["prompt"]], dtype=float)
             rates.append(WinRates(training, router_name, name, pairs, its_rows))
     return rates
+
+
+def rates_of(router: Router, prompts: list[str], X: pd.DataFrame) -> Array:
+    """(n,) win rates of prompts; what a text model says of them is kept for the next call."""
+    read = _read(router, prompts, X)
+    return kept_rates(router, read) if isinstance(router, TextModel) else router.win_rate(read)
 
 
 def benchmark_of(name: str, benchmarks: Iterable[str]) -> str:
@@ -319,31 +324,34 @@ def results(
     which stand first): benchmark, training, router, queries, then each of apgr, cpt50, cpt80 with its `_low`
     and `_high`, improvement, and with floors `shuffled`. A CPT that is never reached is NaN.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for benchmark, judged in by_table(rates).items():
-        judged = sorted(judged, key=lambda one: one.training != "")
         pairs = max((one.pairs for one in judged), key=len)
-        head = {"benchmark": benchmark, "queries": len(pairs)}
-        rows.append({**head, "training": "", "router": RANDOM, **_random(pairs, rng, draws)})
-        told = judge(judged, rng=rng, draws=draws)
+        random = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
+        known = [np.nan] * len(_COLUMNS) if random is None else random.loc[list(METRICS)].to_numpy().ravel()
+        head = {"benchmark": benchmark, "training": "", "router": RANDOM, "queries": len(pairs)}
+        rows.append({**head, **dict(zip(_COLUMNS, known, strict=True))})
+        told = judge(sorted(judged, key=lambda one: one.training != ""), rng=rng, draws=draws)
         learnt = [one for one in told if one.training]
-        ends = iter(
-            together([one.metrics["apgr"] for one in learnt], [one.samples["apgr"] for one in learnt])
-        )
+        ends = together([one.metrics["apgr"] for one in learnt], [one.samples["apgr"] for one in learnt])
+        simultaneously = dict(zip(map(id, learnt), ends, strict=True))
         for one in told:
-            found: dict[str, Any] = {**head, "queries": len(one.pairs)}
-            found |= {"training": one.training, "router": one.router}
-            for metric in METRICS:
-                known = one.samples[metric].dropna()
-                low, high = interval(known) if len(known) else (np.nan, np.nan)
-                if metric == "apgr" and one.training:
-                    low, high = next(ends)
+            head = {"benchmark": benchmark, "training": one.training, "router": one.router}
+            spans = {metric: _interval(one.samples[metric]) for metric in METRICS}
+            spans["apgr"] = simultaneously.get(id(one), spans["apgr"])
+            found = {**head, "queries": len(one.pairs)}
+            for metric, (low, high) in spans.items():
                 found |= {metric: one.metrics[metric], f"{metric}_low": low, f"{metric}_high": high}
-            found["shuffled"] = (floors or {}).get((benchmark, one.router), np.nan)
-            rows.append(found)
+            rows.append({**found, "shuffled": (floors or {}).get((benchmark, one.router), np.nan)})
     table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
     columns = ["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]
     return table[[*columns, "shuffled"] if floors is not None else columns]
+
+
+def _interval(samples: pd.Series[float]) -> Sequence[float]:
+    """Low and high of the samples that are known; NaN where none is."""
+    known = samples.dropna()
+    return interval(known) if len(known) else (np.nan, np.nan)
 
 
 def together(values: Sequence[float], samples: Sequence[ArrayLike]) -> list[list[float]]:
@@ -362,19 +370,12 @@ def together(values: Sequence[float], samples: Sequence[ArrayLike]) -> list[list
     return simultaneous(values, drawn[known] if known.any() else drawn).tolist()
 
 
-def _random(pairs: PairScores, rng: np.random.Generator, draws: int) -> dict[str, float]:
-    spread = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
-    if spread is None:
-        return dict.fromkeys(_COLUMNS, np.nan)
-    return dict(zip(_COLUMNS, spread.loc[list(METRICS)].to_numpy(dtype=float).ravel().tolist(), strict=True))
-
-
 def resampled(
     names: Sequence[str],
     values: Sequence[float],
     samples: Sequence[ArrayLike],
     sizes: Sequence[int],
-    floors: Sequence[float] = (),
+    floors: Sequence[float] | None = None,
 ) -> list[Estimate]:
     """Estimates of k numbers whose intervals hold together; none if one is not known.
 
@@ -383,10 +384,9 @@ def resampled(
     names, values, samples, sizes : (k,) of each its name, value, (draws,) resamples and queries.
     floors : (k,) what knowing nothing reaches.
     """
-    if np.isnan(values).any():
+    if np.isnan(values).any() or not len(values):
         return []
-    rows = zip(values, together(values, samples), names, sizes, floors or [-np.inf] * len(names), strict=True)
-    return [Estimate(value, low, high, name, n, floor) for value, (low, high), name, n, floor in rows]
+    return listed(np.column_stack([values, together(values, samples)]), names, sizes, floors)
 
 
 def listed(
@@ -399,9 +399,9 @@ def listed(
     intervals : (k, 3) value, low and high of each row.
     names, sizes, floors : (k,) of each its name, queries and what knowing nothing reaches.
     """
-    rows, known = np.asarray(intervals, dtype=float).tolist(), list(names)
-    below = [-np.inf] * len(known) if floors is None else floors
-    each = zip(rows, known, sizes, below, strict=True)
+    rows = np.asarray(intervals, dtype=float).tolist()
+    below = [-np.inf] * len(rows) if floors is None else floors
+    each = zip(rows, names, sizes, below, strict=True)
     return [Estimate(v, low, high, name, int(n), float(floor)) for (v, low, high), name, n, floor in each]
 
 
@@ -420,16 +420,22 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     -------
     The table with the columns paper_training, paper_cpt50, paper_cpt80, paper_apgr; NaN without the like.
     """
-    printed = printed_results(1, 2, 3).fillna({"training": ""})
-    sets = printed.groupby("benchmark")["training"].agg(set)
-    like = [
-        _paper_training(training, sets.get(benchmark, set()))
-        for benchmark, training in table[["benchmark", "training"]].itertuples(index=False)
-    ]
-    keys = ["benchmark", "paper_training", "router"]
-    theirs = printed.rename(columns={"training": "paper_training"})
-    theirs = theirs[[*keys, "paper_cpt50", "paper_cpt80", "paper_apgr"]]
-    return table.assign(paper_training=like).merge(theirs, on=keys, how="left", validate="many_to_one")
+    printed = printed_results(1, 2, 3).rename(columns={"training": "paper_training"})
+    printed = printed.fillna({"paper_training": ""})
+    keys = ["benchmark", "paper_training"]
+    ours = table.assign(paper_training=table["training"].map(_paper_training))
+    has = pd.MultiIndex.from_frame(ours[keys]).isin(pd.MultiIndex.from_frame(printed[keys]))
+    ours["paper_training"] = ours["paper_training"].where(has | ours["training"].eq(""), "none")
+    theirs = printed[[*keys, "router", *(f"paper_{metric}" for metric in ("cpt50", "cpt80", "apgr"))]]
+    return ours.merge(theirs, on=[*keys, "router"], how="left", validate="many_to_one")
+
+
+def _paper_training(training: str) -> str:
+    """What the paper calls a training set of the same augmentation."""
+    for ending, name in _AUGMENTED.items():
+        if training.endswith(ending):
+            return name
+    return "arena" if training else ""
 
 
 def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -> pd.DataFrame:
@@ -449,18 +455,19 @@ def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -
     """
     names = [metric, f"{metric}_low", f"{metric}_high", f"paper_{metric}"]
     numbers = table.reindex(columns=names).to_numpy(dtype=float).tolist()
-    cells = [_in_words(*row, spec=spec) for row in numbers]
-    trainings = table["training"].replace("", "no battles")
-    frame = table[["router", "queries"]].assign(training=trainings, cell=cells)
-    rows = frame[["router", "queries"]].drop_duplicates().reset_index(drop=True)
-    for training in dict.fromkeys(trainings):
-        part = frame.loc[frame["training"] == training, ["router", "queries", "cell"]]
-        rows = rows.merge(part.rename(columns={"cell": training}), how="left")
+    frame = table[["router", "queries"]].assign(
+        training=table["training"].replace("", "no battles"),
+        cell=[_in_words(*row, spec=spec) for row in numbers],
+    )
+    heads = pd.MultiIndex.from_frame(frame[["router", "queries"]].drop_duplicates())
+    cells = frame.pivot(index=heads.names, columns="training", values="cell")
+    rows = cells.reindex(index=heads, columns=frame["training"].unique()).astype(object)
+    rows = rows.rename_axis(columns=None).reset_index()
     if metric == "apgr" and "shuffled" in table:
         luck = table.dropna(subset="shuffled").groupby("router")["shuffled"].first()
-        rows["shuffled labels"] = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
-    heads = rows[["router", "queries"]]
-    return pd.concat([heads, rows.drop(columns=list(heads)).astype(object).fillna("")], axis=1)
+        level = rows["router"].map(luck).map(lambda level: f"{level:{spec}}", "ignore")
+        rows["shuffled labels"] = level.astype(object)
+    return rows.fillna("")
 
 
 def _in_words(value: float, low: float, high: float, printed: float, *, spec: str) -> str:
@@ -474,15 +481,6 @@ def printed_results(*numbers: int) -> pd.DataFrame:
     """RouteLLM's tables of these numbers, with `paper_` before the metrics."""
     printed = pd.concat([paper.routellm_results(number) for number in numbers])
     return printed.rename(columns={metric: f"paper_{metric}" for metric in METRICS})
-
-
-def _paper_training(training: str, printed: set[str]) -> str:
-    if training == "":
-        return ""
-    like = "arena"
-    for ending, name in ((ALPACA, "none"), (GOLD, "arena + gold"), (JUDGE, "arena + judge")):
-        like = name if training.endswith(ending) else like
-    return like if like in printed else "none"
 
 
 def curve_table(rates: Iterable[WinRates]) -> pd.DataFrame:

@@ -1,12 +1,13 @@
 """What there is to see in notebook 06, in sentences that are filled from the run.
 
 Every sentence that depends on numbers is chosen by them, so that it is right on simulated, real and own rows.
-No number is typed here.
+The sentences stand in `preference_told.toml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.tiers import ELO
 from rb_support.stats import interval
 from rb_support.studies import labels
-from rb_support.studies.preference_found import apart, outside, tier_gaps, trained_how_far
+from rb_support.studies.preference_found import apart, outside, sentences, tier_gaps, trained_how_far
 from rb_support.studies.preference_query import Neighbourhood
 from rb_support.studies.preference_study import FACTORIZATION, SW
 from rb_support.verdicts import Fact
@@ -24,6 +25,11 @@ from rb_support.verdicts import Fact
 _FAR = 0.1  # of win rates; within less than that they are about the same
 _ROSE = 0.001  # nats; a loss that ends higher than its least by less has not risen
 NO_GAP = "Both models score the same: there is no gap to recover."
+
+
+def _say(key: str, **values: Any) -> str:
+    """A sentence of `preference_told.toml`, filled."""
+    return sentences()[key].format(**values)
 
 
 def battles(counts: pd.DataFrame) -> str:
@@ -34,16 +40,11 @@ def battles(counts: pd.DataFrame) -> str:
     counts : a row per training set: battles, strong against weak, strong class wins.
     """
     first, won = counts.iloc[0], counts["strong class wins"]
-    head = (
-        f"Of {first['battles']:,.0f} battles in {counts.index[0]}, {first['strong against weak']:,.0f} are "
-        f"between the strong and the weak class. The strong one wins {won.min():.1%}"
-    )
+    against, ends = first["strong against weak"], {"least": won.min(), "most": won.max()}
+    told = _say("battles", battles=first["battles"], training=counts.index[0], against=against, **ends)
     if not exceeds(won.max(), won.min()):
-        return f"{head} of these."
-    return (
-        f"{head} of such battles in {won.idxmin()} and {won.max():.1%} in {won.idxmax()}: each kind of label "
-        "has a level of its own, as what one calls a win another calls a tie."
-    )
+        return told + _say("all_alike")
+    return told + _say("by_label", at_least=won.idxmin(), at_most=won.idxmax(), **ends)
 
 
 def ratings(tiers: pd.DataFrame, votes: Battles, strong: str, *, papers: bool) -> str:
@@ -57,27 +58,19 @@ def ratings(tiers: pd.DataFrame, votes: Battles, strong: str, *, papers: bool) -
     """
     top = apart(tiers, strong)
     if top is None:
-        said = [f"{strong} fights in none of these battles."]
+        said = [_say("unrated", strong=strong)]
     else:
-        does = "stands well apart" if top[2] else "does not stand apart"
-        said = [f"At {top[0]:.0f}, with the best other model at {top[1]:.0f}, {strong} {does}."]
+        key = "well_apart" if top[2] else "not_apart"
+        said = [_say(key, rating=top[0], other=top[1], strong=strong)]
     fought = float(votes.frame[["model_a", "model_b"]].stack().value_counts().median())
     error, gaps = 2 * ELO / np.sqrt(fought), tier_gaps(tiers)
     cuts = gaps.loc[gaps["cut"], "gap"]
-    said.append(
-        f"The median model fought {fought:.0f} battles, which leaves its rating uncertain by some "
-        f"{error:.0f} points"
-    )
-    if cuts.empty:
-        return " ".join([*said, "; there is one tier."]).replace(" ;", ";")
-    narrow = int((cuts < error).sum())
-    said[-1] += f"; {narrow} of {len(cuts)} borders between tiers run through gaps smaller than that."
+    tail = _say("borders", narrow=(cuts < error).sum(), cuts=len(cuts)) if len(cuts) else _say("one_tier")
+    said.append(_say("uncertain", fought=fought, error=error) + tail)
     distance = (tiers["tier"] - tiers["paper_tier"]).abs().dropna()
-    if papers and len(distance):
-        said.append(
-            f"{(distance == 0).sum()} of {len(distance)} models fall into the paper's tier, and "
-            f"{(distance <= 1).sum()} into it or a neighbouring one."
-        )
+    if papers and len(cuts) and len(distance):
+        same, near = (distance == 0).sum(), (distance <= 1).sum()
+        said.append(_say("same_tiers", same=same, models=len(distance), near=near))
     return " ".join(said)
 
 
@@ -90,12 +83,7 @@ def contamination(table: pd.DataFrame) -> str:
     """
     gone = int(table.groupby("benchmark")["discarded"].first().sum())
     most = table.iloc[int(table["close"].to_numpy().argmax())]
-    if not most["close"]:
-        return "No query is close to a training prompt."
-    return (
-        f"{gone:,} queries are discarded. Most come from {most['benchmark']} beside {most['training']}: "
-        f"{most['close']:,} of {most['queries']:,}."
-    )
+    return _say("discarded" if most["close"] else "none_close", gone=gone, **most)
 
 
 def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
@@ -108,16 +96,19 @@ def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
     gammas : rising; the second is the paper's.
     """
     (_, usual, sharp), alpha = gammas, near.base
-    heard = [float(near.nearest(query, gamma)["weight"].sum()) for gamma in (usual, sharp)]
-    spread = [float(np.ptp(near.win_rates(gamma))) for gamma in (usual, sharp)]
     calls = np.array([near.calls_strong(gamma, alpha) for gamma in gammas])
     turned = np.asarray(calls.any(axis=0) & ~calls.all(axis=0))
-    mine = ", this one among them" if turned[query] else ""
-    return (
-        f"Of {len(near.share):,} battles those shown have {heard[0]:.1%} of the weight at γ = {usual:g} and "
-        f"{heard[1]:.1%} at γ = {sharp:g}; so the win rates of all queries lie within {spread[0]:.3f} of "
-        f"each other, and within {spread[1]:.3f}. With the strong model's share of all wins, {alpha:.3f}, as "
-        f"the threshold, the decision hangs on γ for {turned.sum()} of {len(near.queries)} queries{mine}."
+    return _say(
+        "one_query",
+        battles=len(near.share),
+        heard=[near.nearest(query, gamma)["weight"].sum() for gamma in (usual, sharp)],
+        usual=usual,
+        sharp=sharp,
+        spread=[np.ptp(near.win_rates(gamma)) for gamma in (usual, sharp)],
+        alpha=alpha,
+        turned=turned.sum(),
+        queries=len(near.queries),
+        mine=", this one among them" if turned[query] else "",
     )
 
 
@@ -138,16 +129,13 @@ def order(
     reached : CPT at half of the gap; None where there is none.
     gold : the golden labels learnt from.
     """
-    alone = f"On {np.mean(gold.share == 1):.1%} of the golden questions the strong model alone is right."
+    alone = _say("gold_alone", alone=np.mean(gold.share == 1))
     if chance is None or reached is None:
         return f"{alone} {NO_GAP}"
     area = labels.area(np.asarray(rate, dtype=float), queries)
     low, high = chance.loc[["apgr"], ["low", "high"]].to_numpy(dtype=float)[0].tolist()
     lies = "above" if exceeds(area, high) else "below" if exceeds(low, area) else "inside"
-    return (
-        f"{alone} The order has APGR {area:.3f}, {lies} the interval of random orders of these very queries, "
-        f"{low:.3f} to {high:.3f}; half of the gap takes {reached:.1%} of the calls."
-    )
+    return f"{alone} {_say('order', area=area, lies=lies, low=low, high=high, reached=reached)}"
 
 
 def training(losses: pd.DataFrame, name: str) -> str:
@@ -161,21 +149,11 @@ def training(losses: pd.DataFrame, name: str) -> str:
     far = trained_how_far(losses)
     mine = far[(far["router"] == FACTORIZATION) & (far["training"] == name)]
     if mine.empty:
-        return "Too few prompts to hold some out: the last weights are kept."
+        return _say("nothing_held_out")
     run = mine.iloc[0]
-    fell = exceeds(run["first"], run["kept"])
-    goes = (
-        f"falls from {run['first']:.3f} to {run['kept']:.3f}"
-        if fell
-        else f"never falls below {run['kept']:.3f}"
-    )
-    rose = run["last"] - run["kept"] > _ROSE
-    after = "What is learnt after the dot is these battles by heart, so" if rose else "So"
-    return (
-        f"On {name} matrix factorization's held-out loss {goes} nats (mean of its members) and ends at "
-        f"{run['last']:.3f}, while the training loss goes to {run['train']:.3f}. {after} the weights at the "
-        "dot are kept."
-    )
+    goes = _say("falls" if exceeds(run["first"], run["kept"]) else "never_falls", **run)
+    after = _say("by_heart") if run["last"] - run["kept"] > _ROSE else "So"
+    return _say("training", goes=goes, after=after, **run)
 
 
 def standing(stands: pd.DataFrame) -> str:
@@ -185,20 +163,12 @@ def standing(stands: pd.DataFrame) -> str:
     ----------
     stands : as `preference_found.standing` gives it, by benchmark, with a `ceiling` or NaN.
     """
-    lines = []
-    for name, row in stands.iterrows():
-        known = f", ceiling {row['ceiling']:.3f}" if np.isfinite(row["ceiling"]) else ""
-        lines.append(
-            f"{name} {row['above']} and {row['below']}, best {row['best']} {row['apgr']:.3f} (prompt length "
-            f"{row['length']:.3f}{known})"
-        )
-    if not lines:
+    if stands.empty:
         return NO_GAP
-    head = (
-        f"Of {stands['trained'].max()} trained routers, so many are surely above random and shuffled labels, "
-        "and so many surely below random:"
-    )
-    return f"{head} {'; '.join(lines)}. The best of several is flattered."
+    ceilings = [f", ceiling {each:.3f}" if np.isfinite(each) else "" for each in stands["ceiling"]]
+    rows = zip(stands.iterrows(), ceilings, strict=True)
+    lines = "; ".join(_say("stands", name=name, known=known, **row) for (name, row), known in rows)
+    return _say("standing", trained=stands["trained"].max(), lines=lines)
 
 
 def curves(table: pd.DataFrame) -> str:
@@ -211,15 +181,12 @@ def curves(table: pd.DataFrame) -> str:
     out = outside(table)
     if out.empty:
         return NO_GAP
-    said = []
+    said = {}
     for side in ("above", "below"):
         top = out.iloc[int(out[side].to_numpy().argmax())]
-        which = f"{top['router']} on {top['training']}, {top['benchmark']}"
-        most = f" (most: {which}, {top[side]:.0%})" if top[side] else ""
-        said.append(f"{(out[side] > 0.5).sum()} {side} it{most}")
-    return (
-        f"Which curves leave the band at more than half of the call shares? Of {len(out)}, {'; '.join(said)}."
-    )
+        most = _say("most_outside", share=top[side], **top) if top[side] else ""
+        said[side] = f"{(out[side] > 0.5).sum()} {side} it{most}"
+    return _say("curves", curves=len(out), **said)
 
 
 def held_out(losses: pd.DataFrame, bins: pd.DataFrame) -> str:
@@ -230,16 +197,12 @@ def held_out(losses: pd.DataFrame, bins: pd.DataFrame) -> str:
     losses, bins : as `preference_controls.log_losses` and `reliability` give them.
     """
     if losses.empty:
-        return "There are too few battles between the classes to hold some out."
-    better = int(exceeds(losses["low"], 0, 1).sum())
-    worse = int(exceeds(0, losses["high"], 1).sum())
+        return _say("too_few_battles")
+    better = exceeds(losses["low"], 0, 1).sum()
+    worse = exceeds(0, losses["high"], 1).sum()
     timid = bins[bins["router"] == SW].groupby("training")[["predicted", "won"]].agg(np.ptp).max()
-    return (
-        f"Of {len(losses)} win models {better} are surely better than the base rate, and {worse} surely "
-        f"worse. Between bins of one set SW ranking's win rates differ by {timid['predicted']:.3f} at most, "
-        f"and what came out by {timid['won']:.3f}. Steeper than the diagonal is too timid, flatter too sure "
-        "of itself."
-    )
+    ends = {"predicted": timid["predicted"], "won": timid["won"]}
+    return _say("held_out", models=len(losses), better=better, worse=worse, **ends)
 
 
 def below(by_category: pd.DataFrame, orders: pd.DataFrame, where: tuple[str, str]) -> str:
@@ -250,19 +213,16 @@ def below(by_category: pd.DataFrame, orders: pd.DataFrame, where: tuple[str, str
     by_category, orders : as `category_study.categories` and `orders` give them.
     where : training set and benchmark.
     """
+    training, benchmark = where
     mine = by_category[by_category["router"] == SW].sort_values("win_rate", kind="stable")
-    areas = orders.loc[orders["training"] == where[0], "apgr"].dropna()
+    areas = orders.loc[orders["training"] == training, "apgr"].dropna()
     if areas.empty or mine.empty:
         return NO_GAP
-    under = int(exceeds(0.5, areas).sum())
-    head = f"Trained on {where[0]}, {under} of {len(areas)} routers lie below random on {where[1]}."
-    last, first = mine.iloc[0], mine.iloc[-1]
+    under = exceeds(0.5, areas).sum()
+    head = _say("below", training=training, under=under, routers=len(areas), benchmark=benchmark)
     if len(mine) < 2:
-        return f"{head} It has one category, so its inside is all there is to order."
-    return (
-        f"{head} SW ranking sends first *{first['category']}*, where the gap is {first['gap']:.2f}, and last "
-        f"*{last['category']}*, where it is {last['gap']:.2f}."
-    )
+        return f"{head} {_say('one_category')}"
+    return f"{head} {_say('categories', first=mine.iloc[-1], last=mine.iloc[0])}"
 
 
 def turning(mix_table: pd.DataFrame, share: float = 0.5) -> str:
@@ -277,15 +237,10 @@ def turning(mix_table: pd.DataFrame, share: float = 0.5) -> str:
     if rows.empty:
         return NO_GAP
     alone, own = float(rows.loc[0.0]), float(rows.loc[share])
-    told = (
-        f"With {share:.0%} of the weight on the benchmark's own comparisons SW ranking's APGR goes from "
-        f"{alone:.3f} to {own:.3f}: "
-    )
-    if exceeds(0.5, alone) and exceeds(own, 0.5):
-        return told + "the order turns over, though the prompts of the training set stay."
-    if exceeds(0.5, alone):
-        return told + "the order does not turn over."
-    return told + "the order was not upside down to begin with."
+    told = _say("turning", share=share, alone=alone, own=own)
+    if not exceeds(0.5, alone):
+        return told + _say("was_right")
+    return told + _say("turns" if exceeds(own, 0.5) else "does_not_turn")
 
 
 def similarity(table5: pd.DataFrame, goes: Fact, *, papers: bool) -> str:
@@ -309,7 +264,7 @@ def similarity(table5: pd.DataFrame, goes: Fact, *, papers: bool) -> str:
         change = grown["mean_apgr"] - grown["benchmark"].map(base)
         ends = [(change.loc[at], grown.loc[at]) for at in (change.idxmin(), change.idxmax())]
         least, most = (f"{value:+.3f} ({row['training']}, {row['benchmark']})" for value, row in ends)
-        said.append(f"Against {votes}, the other sets change mean APGR by {least} to {most}.")
+        said.append(_say("grown", votes=votes, least=least, most=most))
     return " ".join(said)
 
 
@@ -323,16 +278,21 @@ def golden(curve: labels.Curve, worth: pd.DataFrame) -> str:
     """
     rows = worth[worth["labels"] == worth["labels"].max()].set_index("router")
     if rows.empty or curve.test is None:
-        return "There are too few labels, or no gap, to say."
+        return _say("too_few_labels")
     rest, own = rows.loc[labels.BOTH], rows.loc[labels.OWN]
     blind = curve.frame.loc[curve.frame["router"] == labels.SHUFFLED, "apgr"]
     few = exceeds(0, own["lead"], 1) and exceeds(rest["lead"], own["lead"], 1)
-    own_words = ": too few labels to *choose* by" if few else ""
-    return (
-        f"With {worth['labels'].max():,} labels, on {len(curve.test):,} questions: chosen by further "
-        f"questions APGR {rest['apgr']:.3f}, a lead over SW ranking of {lead(rest)}; chosen by its own "
-        f"labels {own['apgr']:.3f}, {lead(own)}{own_words}. Runs on shuffled labels, which still sort by "
-        f"subject and form, lie between {blind.min():.3f} and {blind.max():.3f}: a lead counts above those."
+    return _say(
+        "golden",
+        labels=worth["labels"].max(),
+        questions=len(curve.test),
+        rest=rest,
+        rest_lead=lead(rest),
+        own=own,
+        own_lead=lead(own),
+        few=": too few labels to *choose* by" if few else "",
+        low=blind.min(),
+        high=blind.max(),
     )
 
 
@@ -351,20 +311,12 @@ def limits(table: pd.DataFrame) -> str:
     ----------
     table : as `labels.ceilings` gives it.
     """
-    rows = table.set_index("level")
-    if rows.empty:
+    if table.empty:
         return NO_GAP
-    own, luck = (
-        float(rows["apgr"][rows.index.str.contains(part)].iloc[0]) for part in ("means, in", "shuffled")
-    )
-    said = [f"Subjects reach {own:.3f} in sample, and shuffled subjects, by luck alone, {luck:.3f}."]
-    for end in rows.index[rows.index.str.contains("endless")]:
-        low, high = rows.loc[end, ["low", "high"]]
-        said.append(
-            f"The curve continued without end: {rows.loc[end, 'apgr']:.3f} [{low:.3f}, {high:.3f}], an "
-            "extrapolation."
-        )
-    return " ".join(said)
+    is_of = table["level"].str.contains
+    own, luck = (table.loc[is_of(part), "apgr"].iloc[0] for part in ("means, in", "shuffled"))
+    endless = [_say("endless", **row) for _, row in table[is_of("endless")].iterrows()]
+    return " ".join([_say("subjects", own=own, luck=luck), *endless])
 
 
 def findings(
@@ -372,20 +324,20 @@ def findings(
 ) -> str:
     """Five lines of what was found; parameters are those of the sentences above."""
     tops = "; ".join(f"{name} {row['apgr']:.3f} ({row['best']})" for name, row in stands.iterrows())
-    sums = stands[["trained", "above", "below"]].sum().astype(int)
     low, high = interval(near.win_rates())
-    hears = "tells queries apart" if high - low > _FAR else "hears everybody"
-    better = int(exceeds(losses["low"], 0, 1).sum())
     rows = worth[worth["labels"] == worth["labels"].max()].set_index("router")
-    chosen = f"leads by {lead(rows.loc[labels.BOTH])}" if len(rows) else "cannot be judged on these rows"
-    lines = [
-        f"The best trained routers: {tops or 'none, as there is no gap'}.",
-        f"Of {sums['trained']} routers judged, {sums['above']} are surely above random and shuffled labels, "
-        f"and {sums['below']} surely below random; {better} of {len(losses)} predict held-out battles "
-        "surely better than the base rate.",
-        f"SW ranking {hears}: with {len(near.share):,} battles most queries get a win rate between "
-        f"{low:.3f} and {high:.3f}.",
-        turning(mixed),
-        f"With golden labels alone, the router chosen among many, beside SW ranking, {chosen}.",
-    ]
-    return "\n".join(f"* {line}" for line in lines)
+    return _say(
+        "findings",
+        tops=tops or "none, as there is no gap",
+        trained=stands["trained"].sum(),
+        above=stands["above"].sum(),
+        below=stands["below"].sum(),
+        better=exceeds(losses["low"], 0, 1).sum(),
+        models=len(losses),
+        hears="tells queries apart" if high - low > _FAR else "hears everybody",
+        battles=len(near.share),
+        low=low,
+        high=high,
+        turning=turning(mixed),
+        chosen=f"leads by {lead(rows.loc[labels.BOTH])}" if len(rows) else "cannot be judged on these rows",
+    )
