@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -20,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from rb_support import paper
@@ -69,30 +71,31 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
         FigureCanvasAgg(fig)  # letters are as wide on the bitmap as on any screen or page
         legible(fig)
         sign(fig, origin, item)
-        contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
+        mpl.rcParams["figure.constrained_layout.use"] = False
+        fig.set_layout_engine(None)  # all is laid out; else every kind would be drawn twice
+        box = fig.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
+        contents = {f".{kind}": _saved(fig, kind, box) for kind in _METADATA}
         for ending, content in contents.items():
             if limit and len(content) > limit:
-                contents[ending] = _smaller(fig, ending[1:], limit)
+                contents[ending] = _smaller(fig, ending[1:], box, limit)
     fig.set_canvas(canvas)
     return contents
 
 
-def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
-    buffer = io.BytesIO()
-    packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
-    resolution = dpi or mpl.rcParams["savefig.dpi"]
-    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution, **packed)
+def _saved(fig: Figure, kind: str, box: Bbox, dpi: float | None = None) -> bytes:
+    buffer, resolution = io.BytesIO(), dpi or mpl.rcParams["savefig.dpi"]
+    fig.savefig(buffer, format=kind, bbox_inches=box, metadata=_METADATA[kind], dpi=resolution)
     return buffer.getvalue()
 
 
-def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
+def _smaller(fig: Figure, kind: str, box: Bbox, limit: int) -> bytes:
     """A figure again, dense artists as pictures on its page, in a palette and, if need be, coarser pixels."""
     for points in fig.findobj(PathCollection):
         points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
     for line in fig.findobj(Line2D):
         line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
     for dpi in (140, 90, 60):
-        content = _saved(fig, kind, dpi)
+        content = _saved(fig, kind, box, dpi)
         if kind == "png":
             picture, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
             picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
@@ -266,10 +269,17 @@ def cell(value: Any, spec: str | None = None) -> str:
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
-    folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
+    return (
+        _templates(name.endswith(".html")).get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
+    )
+
+
+@cache
+def _templates(html: bool) -> Environment:
+    folder = PackageLoader("rb_support.report", "")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
     pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
-    return pages.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
+    return pages
 
 
 def inline_table(page: str) -> Markup:
