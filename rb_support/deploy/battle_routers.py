@@ -137,8 +137,13 @@ class SWRouter(BattleRouter):
 
     Parameters
     ----------
+    gamma : how much a similar battle counts more than a dissimilar one; the paper's is 10.
     seed : of the folds.
     """
+
+    def __init__(self, gamma: float = 10.0, *, seed: int = 0) -> None:
+        super().__init__(seed=seed)
+        self.gamma = gamma
 
     def ratings(self, X: ArrayLike) -> Array:
         """(n, names) ratings in log odds, mean 0."""
@@ -154,7 +159,7 @@ class SWRouter(BattleRouter):
         self.__dict__.pop("_wins", None)
 
     def _totals(self, queries: Array) -> Array:
-        sums = self._wins @ sw_weights(self._vectors @ queries.T)
+        sums = self._wins @ sw_weights(self._vectors @ queries.T, self.gamma)
         return np.asarray(sums.T.reshape(-1, len(self.names), len(self.names)))
 
     @cached_property
