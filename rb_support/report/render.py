@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -14,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
@@ -79,9 +80,8 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
 
 def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
-    packed: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
     resolution = dpi or mpl.rcParams["savefig.dpi"]
-    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution, **packed)
+    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution)
     return buffer.getvalue()
 
 
@@ -266,10 +266,15 @@ def cell(value: Any, spec: str | None = None) -> str:
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
+    return _template(name).render(**values).rstrip("\n") + "\n"
+
+
+@cache
+def _template(name: str) -> Template:
     folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
     pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
-    return pages.get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
+    return pages.get_template(f"{name}.jinja")
 
 
 def inline_table(page: str) -> Markup:
