@@ -13,7 +13,7 @@ def hidden(text: str, keep: str = "") -> set[str]:
     """Characters of a text that nobody sees, but those in `keep`."""
     if text.isprintable():
         return set()
-    return {c for c in text if unicodedata.category(c) in _HIDDEN} - {*keep, *_JOINERS}
+    return {c for c in set(text) if unicodedata.category(c) in _HIDDEN} - {*keep, *_JOINERS}
 
 
 def visible(text: str, keep: str = "") -> str:

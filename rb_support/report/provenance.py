@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from platform import python_version
@@ -24,6 +25,7 @@ from rb_support.report.store import repository_root
 _PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "torch", "matplotlib")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python, this package and the libraries behind a figure's numbers."""
     found = {"python": python_version(), "rb_support": rb_support.__version__}

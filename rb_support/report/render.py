@@ -15,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
@@ -82,9 +82,10 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
     return contents
 
 
-def _saved(fig: Figure, kind: str, box: Bbox, dpi: float | None = None) -> bytes:
-    buffer, resolution = io.BytesIO(), dpi or mpl.rcParams["savefig.dpi"]
-    fig.savefig(buffer, format=kind, bbox_inches=box, metadata=_METADATA[kind], dpi=resolution)
+def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
+    buffer = io.BytesIO()
+    resolution = dpi or mpl.rcParams["savefig.dpi"]
+    fig.savefig(buffer, format=kind, bbox_inches="tight", metadata=_METADATA[kind], dpi=resolution)
     return buffer.getvalue()
 
 
@@ -269,17 +270,15 @@ def cell(value: Any, spec: str | None = None) -> str:
 
 def fill_template(name: str, **values: Any) -> str:
     """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
-    return (
-        _templates(name.endswith(".html")).get_template(f"{name}.jinja").render(**values).rstrip("\n") + "\n"
-    )
+    return _template(name).render(**values).rstrip("\n") + "\n"
 
 
 @cache
-def _templates(html: bool) -> Environment:
-    folder = PackageLoader("rb_support.report", "")
+def _template(name: str) -> Template:
+    folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
     pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
-    return pages
+    return pages.get_template(f"{name}.jinja")
 
 
 def inline_table(page: str) -> Markup:
