@@ -21,7 +21,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox
 from PIL import Image
 
 from rb_support import paper
@@ -71,13 +70,10 @@ def finished(fig: Figure, item: str, origin: Origin, limit: int | None = None) -
         FigureCanvasAgg(fig)  # letters are as wide on the bitmap as on any screen or page
         legible(fig)
         sign(fig, origin, item)
-        mpl.rcParams["figure.constrained_layout.use"] = False
-        fig.set_layout_engine(None)  # all is laid out; else every kind would be drawn twice
-        box = fig.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
-        contents = {f".{kind}": _saved(fig, kind, box) for kind in _METADATA}
+        contents = {f".{kind}": _saved(fig, kind) for kind in _METADATA}
         for ending, content in contents.items():
             if limit and len(content) > limit:
-                contents[ending] = _smaller(fig, ending[1:], box, limit)
+                contents[ending] = _smaller(fig, ending[1:], limit)
     fig.set_canvas(canvas)
     return contents
 
@@ -89,14 +85,14 @@ def _saved(fig: Figure, kind: str, dpi: float | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def _smaller(fig: Figure, kind: str, box: Bbox, limit: int) -> bytes:
+def _smaller(fig: Figure, kind: str, limit: int) -> bytes:
     """A figure again, dense artists as pictures on its page, in a palette and, if need be, coarser pixels."""
     for points in fig.findobj(PathCollection):
         points.set_rasterized(np.shape(points.get_offsets())[0] > _DENSE)
     for line in fig.findobj(Line2D):
         line.set_rasterized(np.size(line.get_xdata()) > _DENSE)
     for dpi in (140, 90, 60):
-        content = _saved(fig, kind, box, dpi)
+        content = _saved(fig, kind, dpi)
         if kind == "png":
             picture, buffer = Image.open(io.BytesIO(content)), io.BytesIO()
             picture.convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
