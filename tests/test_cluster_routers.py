@@ -378,13 +378,13 @@ def test_the_lineup_makes_them_with_the_seed(name):
 
 def test_a_factorization_is_trained_on_as_many_battles_as_told(monkeypatch):
     sizes = []
-    fit = MatrixFactorization.fit
+    learn = MatrixFactorization.learn
 
-    def watched(self, battles, X):
-        sizes.append(len(battles))
-        return fit(self, battles, X)
+    def watched(self, fought, names):
+        sizes.append(len(fought.share))
+        return learn(self, fought, names)
 
-    monkeypatch.setattr(MatrixFactorization, "fit", watched)
+    monkeypatch.setattr(MatrixFactorization, "learn", watched)
     table, X = topics(60, models=3)
     FactorizationRouter(most=50).fit(table, X)
     assert sizes == [50] * 6

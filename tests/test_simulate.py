@@ -511,7 +511,8 @@ def test_other_pairs_have_gaps_that_can_be_tested() -> None:
     """Table 4's default pairs: chance moves APGR by less than .06 (standard deviation)."""
     for seed in range(3):
         outcomes = seeded(seed)
-        for benchmark, _, strong, weak in transfer._SIMULATED:
+        pairs = transfer.listed_pairs().query("data == 'simulated'")
+        for benchmark, strong, weak in pairs[["benchmark", "strong", "weak"]].itertuples(index=False):
             part = outcomes.of(catalog.MT_BENCH if benchmark == "MT Bench" else benchmark)
             pair = PairScores.from_outcomes(part, strong, weak)
             assert (random_apgr_spread(pair.strong, pair.weak) or np.nan) < 0.06
