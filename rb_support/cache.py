@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+import tomllib
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -171,6 +172,11 @@ def digest(path: Path) -> str:
 def packaged(name: str) -> str:
     """Text of a file of this package, such as "simulate/data/texts.toml"."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def packaged_table(name: str) -> dict[str, Any]:
+    """Content of a TOML file of this package."""
+    return tomllib.loads(packaged(name))
 
 
 @cache

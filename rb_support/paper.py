@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from io import StringIO
 from types import MappingProxyType
 from typing import Literal
 
 import pandas as pd
+
+from rb_support.cache import packaged
 
 Repeats = Literal["exactly", "trained", "timed"]
 Paper = Literal["RouterBench", "RouteLLM", "own"]
@@ -53,8 +55,7 @@ class Item:
 @cache
 def _table(name: str) -> pd.DataFrame:
     """Published table `name`, read once; callers get copies."""
-    with resources.files("rb_support").joinpath("published", f"{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+    return pd.read_csv(StringIO(packaged(f"published/{name}.csv")))
 
 
 _ROWS = _table("items").fillna("").itertuples(index=False, name=None)

@@ -58,10 +58,6 @@ class Means:
         return Means(self.cost[:, rows], self.quality[:, rows]).on_each(member)
 
 
-mean_points = Means
-"""The same, by what it makes."""
-
-
 @dataclass(frozen=True, eq=False)
 class Steps:
     """System whose policies lie on one path: query after query changes its model, and all else stays.

@@ -10,12 +10,12 @@ from rb_support.paper import ITEMS
 from rb_support.routers import KNNRouter, RidgeRouter, model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.stats import (
+    Means,
     bootstrap_aiq,
     bootstrap_weights,
     cross_fitted,
     halves,
     interval,
-    mean_points,
     turns,
 )
 from rb_support.studies.best_model import cost_to_reach, leads_over_best_model, reach_view
@@ -261,7 +261,7 @@ def test_cross_fitting_prices_what_the_other_half_chooses():
         return {"s": [Part(int(points["s"][:, 1].argmax()), "", 1.0)]}
 
     parts = turns(2, np.random.default_rng(0))
-    prices = cross_fitted({"s": mean_points(cost, quality)}, best, parts)
+    prices = cross_fitted({"s": Means(cost, quality)}, best, parts)
     assert prices.shape == (32, 2, 1, 2) and prices[..., 1].mean() == 0.5
     assert parts.paid(prices).tolist() == [[[1.0, 0.0]]] * 2
 
@@ -270,8 +270,8 @@ def test_lucky_policies_reach_the_best_models_quality_at_face_value_only():
     """Two hundred blind policies at half the cost: the best is as good as the model, and then is not."""
     rng = np.random.default_rng(5)
     scores = (rng.permutation(120) < 84)[:, None].astype(float)
-    blind = mean_points(np.full((120, 200), 0.5), (rng.random((120, 200)) < 0.6).astype(float))
-    knows = mean_points(np.full((120, 1), 0.5), scores)
+    blind = Means(np.full((120, 200), 0.5), (rng.random((120, 200)) < 0.6).astype(float))
+    knows = Means(np.full((120, 1), 0.5), scores)
     systems = {ZERO: model_points(table(scores, [1.0])), "lucky": blind, "knows": knows}
     found = cost_to_reach(Comparison(table(scores, [1.0]), systems), systems, [1.0], rng=rng, draws=50)
     rows = found.set_index("router")
@@ -292,7 +292,7 @@ def test_lucky_policies_reach_the_best_models_quality_at_face_value_only():
 
 def test_who_does_not_reach_the_quality_calls_the_best_model():
     scores = np.ones((20, 1))
-    systems = {ZERO: model_points(table(scores, [2.0])), "bad": mean_points(np.ones((20, 1)), 0 * scores)}
+    systems = {ZERO: model_points(table(scores, [2.0])), "bad": Means(np.ones((20, 1)), 0 * scores)}
     comparison = Comparison(table(scores, [2.0]), systems)
     rows = cost_to_reach(comparison, ["bad"], [1.0], rng=np.random.default_rng(0), draws=10).iloc[0]
     assert np.isinf(rows["share_of_cost"])

@@ -12,7 +12,7 @@ from rb_support import frontier
 from rb_support.frontier import aiq, chosen, honest_aiq, priced
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.routers import PlaceboRouter, RidgeRouter, dealt_out, knows_nothing
-from rb_support.stats import aiqs, bootstrap_honest_aiq, honest_aiqs, joined, mean_points
+from rb_support.stats import Means, aiqs, bootstrap_honest_aiq, honest_aiqs, joined
 from rb_support.studies import predictive
 from rb_support.studies.predictive import PLACEBO, ZERO, compare_predictions, estimates
 from rb_support.verdicts import decide
@@ -100,7 +100,7 @@ def test_a_hull_of_many_points_is_the_hull(seed, noise):
 @settings(max_examples=30, deadline=None)
 def test_one_fixed_policy_keeps_its_aiq(n, seed):
     rng = np.random.default_rng(seed)
-    one = {"only": mean_points(rng.random((n, 1)), rng.random((n, 1)))}
+    one = {"only": Means(rng.random((n, 1)), rng.random((n, 1)))}
     assert honest_aiqs(one, n, rng=rng)["only"] == pytest.approx(aiqs(one)["only"])
 
 
@@ -126,15 +126,15 @@ def test_the_order_of_rows_is_a_matter_of_the_halvings_only():
     rng = np.random.default_rng(3)
     cost, quality = np.tile([1.0, 4.0], (400, 1)), rng.random((400, 2)) * [0.8, 1.0]
     turned = rng.permutation(400)
-    first = honest_aiqs({"s": mean_points(cost, quality)}, 400, rng=np.random.default_rng(1))
-    again = honest_aiqs({"s": mean_points(cost, quality[turned])}, 400, rng=np.random.default_rng(1))
+    first = honest_aiqs({"s": Means(cost, quality)}, 400, rng=np.random.default_rng(1))
+    again = honest_aiqs({"s": Means(cost, quality[turned])}, 400, rng=np.random.default_rng(1))
     assert first["s"] == pytest.approx(again["s"], abs=1e-3)
 
 
 def test_resamples_vary_as_the_mean_of_coins_does():
     """One policy, 400 coins: the standard deviation is .025, whatever the halvings are."""
     coins = (np.arange(400) % 2).astype(float)[:, None]
-    system = {"s": mean_points(np.ones((400, 1)), coins)}
+    system = {"s": Means(np.ones((400, 1)), coins)}
     _, samples = bootstrap_honest_aiq(system, 400, rng=np.random.default_rng(0), draws=2000)
     assert samples["s"].std() == pytest.approx(0.025, rel=0.25)
 
@@ -142,7 +142,7 @@ def test_resamples_vary_as_the_mean_of_coins_does():
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("cost", [0.0, 1.0])
 def test_degenerate_rows(n, cost):
-    systems = {"s": mean_points(np.full((n, 2), cost), np.tile([0.25, 0.5], (n, 1)))}
+    systems = {"s": Means(np.full((n, 2), cost), np.tile([0.25, 0.5], (n, 1)))}
     whole, samples = bootstrap_honest_aiq(systems, n, rng=np.random.default_rng(0), draws=5)
     assert whole["s"] == pytest.approx(0.5) and samples["s"].tolist() == pytest.approx([0.5] * 5)
 

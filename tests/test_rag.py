@@ -18,7 +18,7 @@ from rb_support.report import panels, rag_figures
 from rb_support.routers import RidgeRouter, model_points
 from rb_support.simulate import simulate_rag
 from rb_support.sources import load_search_qa
-from rb_support.stats import mean_points
+from rb_support.stats import Means
 from rb_support.studies import rag, two_stage
 from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.predictive import ZERO, ZERO_TRAINED, Comparison, compare_predictions
@@ -128,7 +128,7 @@ def test_a_lucky_policy_is_chosen_and_then_paid_for():
     """Of 200 blind policies the best looks better than the model; on the other half it is not."""
     rng = np.random.default_rng(5)
     outcomes = _table(rng.integers(0, 2, (120, 1)).astype(float), [1.0])
-    luck = mean_points(np.ones((120, 200)), rng.integers(0, 2, (120, 200)).astype(float))
+    luck = Means(np.ones((120, 200)), rng.integers(0, 2, (120, 200)).astype(float))
     comparison = Comparison(outcomes, {ZERO: model_points(outcomes), "lucky": luck})
     lead = leads_over_best_model(comparison, ["lucky"], rng=rng)["lucky"]
     assert luck(None)[:, 1].max() - outcomes.quality.mean() > 0.1

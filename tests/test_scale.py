@@ -31,13 +31,13 @@ from rb_support.routers import (
     nearest,
 )
 from rb_support.stats import (
+    Means,
     Steps,
     Turns,
     aiqs,
     bootstrap_aiq,
     bootstrap_weights,
     honest_draws,
-    mean_points,
     streamed_weights,
     turns,
 )
@@ -119,7 +119,7 @@ def test_streamed_resamples_are_the_resamples(n, draws, seed):
 
 def test_memory_of_a_bootstrap_does_not_grow_with_its_draws():
     n, rng = 20_000, np.random.default_rng(0)
-    system = {"s": mean_points(rng.random((n, 2)), rng.random((n, 2)))}
+    system = {"s": Means(rng.random((n, 2)), rng.random((n, 2)))}
     peaks = []
     for draws in (5, 100):
         tracemalloc.start()

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rb_support.app.words import in_words, say
-from rb_support.construct.records import texts_of
+from rb_support.cache import packaged_table
 
 if TYPE_CHECKING:
     from rb_support.deploy import DeployedRouter
 
 UNUSABLE, USAGE = 1, 2
-_SAID = texts_of("route.toml", "rb_support.app")
+_SAID = packaged_table("app/route.toml")
 
 Kind = Literal["ridge", "knn", "mlp", "sw", "factorization"]
 Folder = Annotated[Path, typer.Argument(help="Folder that `fit` saved.")]

@@ -27,6 +27,7 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from rb_support.cache import packaged_table
 from rb_support.construct.plan import estimate, estimate_prompt
 from rb_support.construct.records import (
     OPENAI_COMPATIBLE,
@@ -35,7 +36,6 @@ from rb_support.construct.records import (
     Model,
     Parameters,
     TryAgain,
-    texts_of,
 )
 from rb_support.visible import visible
 
@@ -44,7 +44,7 @@ _SHORTEST_KEY = 8
 MOST_TOKENS = 10_000_000
 """No model reads or writes more at once; a count above it cannot be."""
 _END = object()
-_SAID = texts_of("providers.toml")
+_SAID = packaged_table("construct/providers.toml")
 """What providers say and how."""
 _STATUSES, _NOT_SENT = _SAID["statuses"], _SAID["not_sent"]
 

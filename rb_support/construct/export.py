@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jinja2 import Template
 
+from rb_support.cache import packaged
 from rb_support.catalog import dataset_of_task
 from rb_support.construct.grading import grades_of, samples, summary, unscored
 from rb_support.construct.loopback import JUDGE, MODELS
@@ -157,7 +157,7 @@ def card(
     asked = samples(store, queries)
     answers = grades_of(store, asked, parameters)
     models = by_model(store, asked, parameters=parameters)
-    template = (files("rb_support.construct") / "card.md.jinja").read_text(encoding="utf-8")
+    template = packaged("construct/card.md.jinja")
     return Template(template, trim_blocks=True, keep_trailing_newline=True).render(
         title=title,
         timings=timings,

@@ -22,8 +22,9 @@ from typing import Any, NamedTuple, TypeVar
 import pandas as pd
 
 from rb_support.answers import final_answer, final_part, one_told, same_number, without_thoughts
+from rb_support.cache import packaged_table
 from rb_support.construct.rag import MAKING
-from rb_support.construct.records import ConstructError, Key, Model, Parameters, Query, key_of, texts_of
+from rb_support.construct.records import ConstructError, Key, Model, Parameters, Query, key_of
 from rb_support.construct.refusals import behaviour, tally
 from rb_support.construct.run import run
 from rb_support.construct.store import Store
@@ -37,7 +38,10 @@ SINGLE, PAIR = "judge-score", "judge-pair"
 SCALE = 10
 """Best score that a judge can give; the worst is 1. Divided by it, as the published scores 0.1 to 1 are."""
 
-_PROMPTS, _FORMS = texts_of("prompts.toml")["judge"], texts_of("prompts.toml")["verdict"]
+_PROMPTS, _FORMS = (
+    packaged_table("construct/prompts.toml")["judge"],
+    packaged_table("construct/prompts.toml")["verdict"],
+)
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
 T = TypeVar("T")
 _JUDGED = "judge:"

@@ -24,14 +24,15 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from rb_support.cache import packaged_table
 from rb_support.construct.plan import BYTES_PER_TOKEN, estimate, estimate_prompt
-from rb_support.construct.records import Messages, Model, Query, texts_of
+from rb_support.construct.records import Messages, Model, Query
 
 PATH = "/v1/chat/completions"
 _QUALITY = re.compile(r"\[draft quality (\d+)/10\]")
 """Mark at the end of an open answer."""
 
-_SAYS = texts_of("phrases.toml")["simulated"]
+_SAYS = packaged_table("construct/phrases.toml")["simulated"]
 
 
 @dataclass(frozen=True)

@@ -34,16 +34,16 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from rb_support.cache import packaged_table
 from rb_support.construct.records import (
     OPENAI_COMPATIBLE,
     ConstructError,
     Model,
     ModelCardError,
     read_toml,
-    texts_of,
 )
 
-_CARD = texts_of("cards.toml")
+_CARD = packaged_table("construct/cards.toml")
 _KEY_FIELD, _KEY_TEXT = re.compile(_CARD["key_field"], re.IGNORECASE), re.compile(_CARD["key_text"])
 _TYPES = {field.name: str(field.type).removeprefix("Maybe") for field in fields(Model)}
 

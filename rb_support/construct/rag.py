@@ -15,13 +15,14 @@ from datetime import date
 import pandas as pd
 
 from rb_support.answers import without_thoughts
-from rb_support.construct.records import ConstructError, Query, texts_of
+from rb_support.cache import packaged_table
+from rb_support.construct.records import ConstructError, Query
 from rb_support.construct.tasks import Row, Task
 
 MAKING = "make-rag"
 """Begins the tasks of queries that ask for a question; these are no samples of a table."""
 
-_PROMPTS = texts_of("prompts.toml")["question"]
+_PROMPTS = packaged_table("construct/prompts.toml")["question"]
 _YEAR = 365.25
 
 
@@ -152,4 +153,4 @@ def rag_task(
 
 def demo_documents() -> list[Document]:
     """Six short dated texts on invented towns, two of each kind, to make retrieval questions from."""
-    return [Document(**entry) for entry in texts_of("phrases.toml")["document"]]
+    return [Document(**entry) for entry in packaged_table("construct/phrases.toml")["document"]]

@@ -8,7 +8,6 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -252,11 +251,6 @@ def key_of(model: Model | str, query: Query, turn: int, parameters: Parameters) 
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     name = model if isinstance(model, str) else model.name
     return Key(name, query.sample_id, turn, hashlib.sha256(text.encode()).hexdigest()[:32])
-
-
-def texts_of(name: str, package: str = "rb_support.construct") -> dict[str, Any]:
-    """Content of one of a package's own TOML files, such as "prompts.toml"."""
-    return tomllib.loads((files(package) / name).read_text(encoding="utf-8"))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from rb_support.answers import final_answer, without_thoughts
+from rb_support.cache import packaged_table
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MMLU, WINOGRANDE
-from rb_support.construct.records import texts_of
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.cells import strings
 from rb_support.outcomes.wide import ANSWER
 
-_FORMS = texts_of("phrases.toml")["refusal"]
+_FORMS = packaged_table("construct/phrases.toml")["refusal"]
 _REFUSAL = re.compile(_FORMS["lead"] + f"(?:{'|'.join(_FORMS['openings'])})")
 _SURE = 8
 """Letters that a single word needs to be told as the opening of a refusal."""

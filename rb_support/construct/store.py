@@ -28,6 +28,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
+from rb_support.cache import packaged_table
 from rb_support.construct.records import (
     Answer,
     Key,
@@ -36,7 +37,6 @@ from rb_support.construct.records import (
     Query,
     StoreBusyError,
     StoreError,
-    texts_of,
 )
 
 if sys.platform == "linux":
@@ -56,7 +56,7 @@ FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'""
 _STATE = """SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master), page_size
 FROM pragma_application_id, pragma_user_version, pragma_page_size"""
 _MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
-_SCHEMA = f"BEGIN IMMEDIATE; {texts_of('schema.toml')['tables']} {_MARKS} COMMIT;"
+_SCHEMA = f"BEGIN IMMEDIATE; {packaged_table('construct/schema.toml')['tables']} {_MARKS} COMMIT;"
 
 
 _DESCRIPTORS: dict[tuple[int, int], list[int]] = {}

@@ -53,10 +53,11 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from rb_support.answers import final_number
+from rb_support.cache import packaged_table
 from rb_support.catalog import DATASETS, dataset_of_task
-from rb_support.construct.records import ConstructError, Query, read_toml, texts_of
+from rb_support.construct.records import ConstructError, Query, read_toml
 
-_INTRO = texts_of("prompts.toml")["intro"]
+_INTRO = packaged_table("construct/prompts.toml")["intro"]
 METRICS = tuple(_INTRO)
 _STOP = {"letter": ("\nQuestion:",), "number": ("\nQuestion:",), "judge": ()}
 """Where a model begins to invent the next question, by metric."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
+from rb_support.cache import packaged_table
 from rb_support.frontier import exceeds
 
 Array = NDArray[np.float64]
@@ -21,7 +20,7 @@ LEVEL = 0.01
 AXES = 16
 """Directions of the embeddings that are kept."""
 
-_SAID = tomllib.loads((files("rb_support.deploy") / "words.toml").read_text(encoding="utf-8"))["drift"]
+_SAID = packaged_table("deploy/words.toml")["drift"]
 _MOST, _DRAWS = 1000, 999
 
 

@@ -39,9 +39,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from rb_support.cache import packaged_table
 from rb_support.construct.client import Connection
 from rb_support.construct.plan import worst_usd
-from rb_support.construct.records import CallError, Model, Parameters, TryAgain, texts_of
+from rb_support.construct.records import CallError, Model, Parameters, TryAgain
 from rb_support.construct.run import SLACK, Budget, BudgetReached
 from rb_support.deploy.ledger import Ledger, ServeError
 from rb_support.deploy.router import DeployedRouter
@@ -54,7 +55,7 @@ _ROUTER = re.compile(r"router(?:-(0\.\d{1,3}|1(?:\.0{1,3})?))?")
 """Few goals can be named, as each is calibrated once and kept."""
 _BATCH = 64
 _CALLERS_FAULT = {400, 413, 415, 422}
-_SENT_ON = frozenset(texts_of("requests.toml", "rb_support.deploy")["sent_on"])
+_SENT_ON = frozenset(packaged_table("deploy/requests.toml")["sent_on"])
 
 
 class _Metrics:

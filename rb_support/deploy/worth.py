@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rb_support.cache import packaged_table
 from rb_support.frontier import hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.routers import dealt_out, knows_nothing, lambda_path, model_points
@@ -18,7 +17,7 @@ from rb_support.stats import System, bootstrap_honest_aiq, honest_aiqs, simultan
 Array = NDArray[np.float64]
 Finding = Literal["leads", "no lead shown", "behind zero", "knows nothing"]
 
-_SAID = tomllib.loads((files("rb_support.deploy") / "words.toml").read_text(encoding="utf-8"))["worth"]
+_SAID = packaged_table("deploy/words.toml")["worth"]
 _PLACEBOS = 24
 _DRAWS = 500
 

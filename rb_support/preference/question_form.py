@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 
 import numpy as np
 import pandas as pd
+
+from rb_support.cache import packaged_table
 
 _CHOICE = re.compile(r"\n[A-J][.)] ")
 _ANSWER = "Answer:"
 _DIGIT, _OPERATOR = re.compile(r"\d"), re.compile(r"[=+*/^<>]")
 _QUANTITY = re.compile(r"[\W\d]*\d[\W\d]*\w{0,6}")
-_FILE = resources.files("rb_support.preference").joinpath("question_form.toml")
-_PATTERNS: Mapping[str, Mapping[str, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+_PATTERNS: Mapping[str, Mapping[str, str]] = packaged_table("preference/question_form.toml")
 
 
 def question_form(prompts: Sequence[str]) -> pd.DataFrame:

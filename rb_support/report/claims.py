@@ -11,13 +11,12 @@ A table's name is the key under which the notebook hands over its evidence:
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 
 from pydantic import BaseModel, ConfigDict
 
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Kind
 from rb_support.report.store import ReportError
 from rb_support.verdicts import Estimate, Evidence, Fact, Rule, Verdict, decide
@@ -75,10 +74,11 @@ class Claim(BaseModel):
 @cache
 def claims_of(notebook: str) -> Mapping[str, Claim]:
     """Claims of a notebook by key, in the order of its file; none if it has no file."""
-    file = resources.files("rb_support").joinpath("published", "claims", f"{notebook}.toml")
-    if not file.is_file():
+    try:
+        rows = packaged_table(f"published/claims/{notebook}.toml")
+    except FileNotFoundError:
         return {}
-    return {key: Claim(**row) for key, row in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+    return {key: Claim(**row) for key, row in rows.items()}
 
 
 def check(

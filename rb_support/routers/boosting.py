@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from rb_support.outcomes import PartialOutcomes
 from rb_support.routers.decision import training_vectors
 from rb_support.routers.directions import Directions
 from rb_support.routers.evidence import fold_errors, knows_something, least
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 Array = NDArray[np.float64]
 
@@ -88,6 +91,9 @@ class BoostingRouter:
         return found
 
     def _grown(self, X: Array, scores: Array, trees: int) -> HistGradientBoostingRegressor:
+        # half a second, which few who come by need
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
         shape = dict(max_leaf_nodes=self.leaves, learning_rate=self.rate, max_bins=self.bins)
         trained = HistGradientBoostingRegressor(max_iter=trees, early_stopping=False, **shape)
         answered = ~np.isnan(scores)

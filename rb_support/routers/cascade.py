@@ -18,7 +18,7 @@ from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers.decision import checked_table
-from rb_support.stats import System, mean_points
+from rb_support.stats import Means, System
 
 Array = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class Cascade:
 
     def system(self, budgets: ArrayLike, error_rate: float = 0.0) -> System:
         """Points over the budgets, (len(budgets), 2), as a function of query weights."""
-        return mean_points(*self.per_query(budgets, error_rate))
+        return Means(*self.per_query(budgets, error_rate))
 
     def simulate(
         self, budgets: ArrayLike, error_rates: ArrayLike, *, rng: np.random.Generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rb_support.frontier import hull_indices
 from rb_support.outcomes import Outcomes
-from rb_support.stats import System, mean_points
+from rb_support.stats import Means, System
 
 
 def model_points(outcomes: Outcomes) -> System:
@@ -12,7 +12,7 @@ def model_points(outcomes: Outcomes) -> System:
 
     Its hull is the paper's zero router, which picks its models with the evaluated rows in hand.
     """
-    return mean_points(outcomes.cost, outcomes.quality)
+    return Means(outcomes.cost, outcomes.quality)
 
 
 class ZeroRouter:
@@ -30,4 +30,4 @@ class ZeroRouter:
 
     def on(self, test: Outcomes) -> System:
         """What the chosen models do on other rows: query weights -> (k, 2) points."""
-        return mean_points(test.cost[:, self.columns], test.quality[:, self.columns])
+        return Means(test.cost[:, self.columns], test.quality[:, self.columns])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rb_support import catalog, paper
-from rb_support.cache import packaged
+from rb_support.cache import packaged, packaged_table
 from rb_support.outcomes import Origin
 
 Floats = NDArray[np.float64]
@@ -67,7 +66,7 @@ def vocabulary() -> dict[str, Any]:
 @cache
 def texts() -> dict[str, dict[str, tuple[str, ...]]]:
     """Notes of simulated tables, and words of chat, from `texts.toml`."""
-    parts = tomllib.loads(packaged("simulate/data/texts.toml"))
+    parts = packaged_table("simulate/data/texts.toml")
     return {part: {name: tuple(lines) for name, lines in found.items()} for part, found in parts.items()}
 
 

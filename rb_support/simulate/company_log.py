@@ -8,7 +8,6 @@ all models, so that they fail on the same prompts.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from string import Formatter
@@ -19,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from rb_support.cache import packaged
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Origin, Outcomes
 
 Array = NDArray[np.float64]
@@ -32,7 +31,7 @@ _SPREAD = 0.35
 
 @cache
 def _assumed() -> dict[str, Any]:
-    return tomllib.loads(packaged("simulate/data/company_log.toml"))
+    return packaged_table("simulate/data/company_log.toml")
 
 
 def company_log(n: int = 2_000, *, seed: int = 0) -> Outcomes:

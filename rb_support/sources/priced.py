@@ -6,7 +6,6 @@ there is left out, and the origin's notes say so.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from rb_support.cache import packaged
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Outcomes, PartialOutcomes, TableError
 from rb_support.outcomes.wide import of_model
 from rb_support.sources import judged
@@ -26,7 +25,7 @@ ZEROEVAL, ARENA_BENCH = "zeroeval-gsm", "arena-bench"
 
 def price_list() -> dict[str, Any]:
     """All of `list_prices.toml`: what is assumed, the sources of prices, and prices by table and model."""
-    return tomllib.loads(packaged("sources/list_prices.toml"))
+    return packaged_table("sources/list_prices.toml")
 
 
 def _assumed() -> dict[str, Any]:

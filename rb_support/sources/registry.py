@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from rb_support.cache import packaged
+from rb_support.cache import packaged_table
 from rb_support.sources.errors import UnknownSourceError
 
 _ROUNDING = 0.01
@@ -75,7 +74,7 @@ class Registry(UserDict[str, Source]):
     @cached_property
     def data(self) -> dict[str, Source]:  # type: ignore[override]
         """What `UserDict` looks into."""
-        listed = tomllib.loads(packaged("sources/registry.toml"))
+        listed = packaged_table("sources/registry.toml")
         return {name: _source(name, table) for name, table in listed.items()}
 
     def __missing__(self, name: str) -> Source:

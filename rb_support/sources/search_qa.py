@@ -7,7 +7,6 @@ from `search_prices.toml`, which says what of it is assumed.
 from __future__ import annotations
 
 import ast
-import tomllib
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rb_support.cache import packaged
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Outcomes, TableError
 from rb_support.outcomes.wide import ANSWER
 from rb_support.sources.files import Located
@@ -43,7 +42,7 @@ def base_model(system: str) -> str:
 
 def prices() -> dict[str, dict[str, Any]]:
     """Prices by model as they stand in `search_prices.toml`; "assumed" holds the assumptions."""
-    return tomllib.loads(packaged("sources/search_prices.toml"))
+    return packaged_table("sources/search_prices.toml")
 
 
 def search_qa(located: Located) -> Outcomes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
+from rb_support.cache import packaged_table
 from rb_support.catalog import GSM8K, HELLASWAG, MMLU
 from rb_support.embed import embed_queries
 from rb_support.load import load_outcomes
@@ -65,8 +64,7 @@ def _simulated(dataset: str) -> BoardTable:
     )
 
 
-_FILE = resources.files("rb_support.studies").joinpath("board_tables.toml")
-_TABLES = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+_TABLES = packaged_table("studies/board_tables.toml")
 
 REAL: Mapping[str, BoardTable] = MappingProxyType(
     {name: _published(**about) for name, about in _TABLES.items()}

@@ -6,17 +6,16 @@ The candidates, how they are chosen among, and which questions are kept apart st
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.outcomes.splits import hold_out, same_text
 from rb_support.pairs import apgr, bootstrap_pairs, random_apgr_spread, threshold_sweep
@@ -68,8 +67,7 @@ class Plan(BaseModel):
 @cache
 def fixed_plan() -> Plan:
     """The plan of `label_candidates.toml`."""
-    file = resources.files("rb_support.studies").joinpath("label_candidates.toml")
-    return Plan(**tomllib.loads(file.read_text(encoding="utf-8")))
+    return Plan(**packaged_table("studies/label_candidates.toml"))
 
 
 def parts(pairs: PairScores, X: pd.DataFrame, plan: Plan | None = None) -> tuple[Labelled, Labelled] | None:

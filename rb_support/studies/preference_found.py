@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 
 import pandas as pd
 
+from rb_support.cache import packaged_table
 from rb_support.frontier import exceeds
 from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import WinModel
@@ -20,8 +19,7 @@ from rb_support.studies.preference_study import Router
 @cache
 def sentences(kind: str = "shown") -> dict[str, str]:
     """Sentences of `preference_told.toml` to be filled: those "shown" in notebook 06, or "notes" of items."""
-    file = resources.files("rb_support.studies").joinpath("preference_told.toml")
-    return dict(tomllib.loads(file.read_text(encoding="utf-8"))[kind])
+    return dict(packaged_table("studies/preference_told.toml")[kind])
 
 
 def tier_gaps(tiers: pd.DataFrame) -> pd.DataFrame:

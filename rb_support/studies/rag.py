@@ -14,7 +14,7 @@ from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, PredictiveRouter, budget_grid
 from rb_support.routers.chains import Chain
 from rb_support.sources.search_qa import GRADE, SEARCHED, base_model, prices
-from rb_support.stats import System, mean_points
+from rb_support.stats import Means, System
 from rb_support.studies.predictive import Comparison, compare, cross_validated, held_out, prompt_folds
 from rb_support.verdicts import Fact
 
@@ -184,7 +184,7 @@ def _chosen_by_fold(
         ]
         taken = np.searchsorted(rises, steps, side="right")
         cost[held], quality[held] = (np.hstack([pair[side] for pair in each])[:, taken] for side in (0, 1))
-    return mean_points(cost, quality)
+    return Means(cost, quality)
 
 
 def _slopes(chains: list[Chain]) -> Array:

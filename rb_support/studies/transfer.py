@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from importlib import resources
+from io import StringIO
 from itertools import permutations
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
+from rb_support.cache import packaged
 from rb_support.catalog import GSM8K, MMLU, canonical, short_name
 from rb_support.load import Scale
 from rb_support.outcomes import Origin, PairScores
@@ -189,8 +190,7 @@ def other_pairs(experiment: Experiment, tables: Mapping[str, ModelScores]) -> di
 
 def listed_pairs() -> pd.DataFrame:
     """Other pairs of published and simulated data: data, benchmark, name, strong, weak."""
-    with resources.files("rb_support.studies").joinpath("other_pairs.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+    return pd.read_csv(StringIO(packaged("studies/other_pairs.csv")))
 
 
 @dataclass(frozen=True, eq=False)

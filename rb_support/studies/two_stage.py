@@ -14,7 +14,7 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval import BM25, documents, found, questions
 from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
 from rb_support.simulate.costs import CHARACTERS_PER_TOKEN, dollars
-from rb_support.stats import System, mean_points
+from rb_support.stats import Means, System
 from rb_support.studies.predictive import ZERO, ZERO_TRAINED, Comparison, compare_predictions
 from rb_support.verdicts import Estimate, exact
 
@@ -189,7 +189,7 @@ def in_sequence(predicted: ArrayLike, cost: ArrayLike, retrievers: int, test: Ou
         generator = np.stack([path.choices(wtp) for path in second])[retriever, rows]
         chosen.append(retriever * costs.shape[1] + generator)
     calls = np.column_stack(chosen)
-    return mean_points(test.cost[rows[:, None], calls], test.quality[rows[:, None], calls])
+    return Means(test.cost[rows[:, None], calls], test.quality[rows[:, None], calls])
 
 
 def compare_steps(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 
 import pandas as pd
 
+from rb_support.cache import packaged_table
 from rb_support.visible import markdown
 
 MOST = 3
@@ -73,6 +72,5 @@ def notes(notebook: str, **said: str) -> dict[str, str]:
     notebook : its number.
     said : of the run, for the braces in `notes.toml`.
     """
-    file = resources.files("rb_support.studies").joinpath("notes.toml")
-    told = tomllib.loads(file.read_text(encoding="utf-8"))[notebook]
+    told = packaged_table("studies/notes.toml")[notebook]
     return {item: note.format(**said) for item, note in told.items()}

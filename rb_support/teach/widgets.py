@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import resources
 from inspect import signature
 from io import BytesIO
 from typing import Any
@@ -13,6 +12,7 @@ import matplotlib.pyplot as plt
 from IPython.display import SVG, display
 from matplotlib.figure import Figure
 
+from rb_support.cache import packaged
 from rb_support.outcomes import Origin
 from rb_support.report import sign
 
@@ -102,5 +102,4 @@ def picture(name: str) -> SVG:
     ----------
     name : number of the notebook, such as "03".
     """
-    file = resources.files("rb_support").joinpath("teach", "pictures", f"{name}.svg")
-    return SVG(data=file.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+    return SVG(data=packaged(f"teach/pictures/{name}.svg"))  # type: ignore[no-untyped-call]
