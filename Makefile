@@ -61,7 +61,7 @@ reproduce: $(READY) ## Run every notebook and leave figures/<data>/ with its gal
 refresh: $(READY) ## Execute the notebooks in place, so that their committed outputs are fresh
 	$(BIN)/python -m rb_support refresh $(ARGS)
 
-leaderboard: $(READY) ## Compare all routers on the real tables at hand, ten seeds each (half an hour; goes on where it stopped)
+leaderboard: $(READY) ## Compare all routers on the real tables at hand, ten seeds each (ten to thirty minutes; goes on where it stopped)
 	@$(call install,'.[sweep]')
 	$(BIN)/python -m rb_support sweep --board --table real --seeds 10 --workers $(JOBS)
 	$(BIN)/python -m rb_support reproduce --data real --only 09 --set seeds=10 --force

@@ -187,20 +187,28 @@ class _Progress:
 
 
 def _told(rows: pd.DataFrame) -> str:
-    """Mean lead over the zero router, a line a router and a column a table; and the errors."""
+    """Mean leads over the zero router, a table for each embedding, labels and share of them; and the errors."""
+    several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
+    parts = rows.groupby(several, sort=False) if several else [((), rows)]
+    lines = ["mean lead over the zero router, in units of quality"]
+    for values, part in parts:
+        heading = ", ".join(f"{name} {value}" for name, value in zip(several, values, strict=True))
+        lines += [f"\n{heading}" if heading else "", _leads(part)]
+    failed = rows[rows["error"] != ""].groupby(["router", "error"]).size().reset_index(name="fits")
+    lines += [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
+    return "\n".join(filter(None, lines))
+
+
+def _leads(rows: pd.DataFrame) -> str:
+    """A line a router and a column a table, and how many fits failed."""
     from tabulate import tabulate
 
-    several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
-    column = rows[["table", *several]].astype(str).agg(", ".join, axis=1)
     sound = rows["error"] == ""
-    leads = rows[sound].pivot_table(index="router", columns=column[sound], values="lead", aggfunc="mean")
+    leads = rows[sound].pivot_table(index="router", columns="table", values="lead", aggfunc="mean")
     leads = leads.reindex(rows["router"].unique()).map("{:+.4f}".format, na_action="ignore")
     leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
-    failed = rows[~sound].groupby(["router", "error"]).size().reset_index(name="fits")
-    lines = [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
     shown = leads.fillna("").reset_index().to_dict("records")
-    table = tabulate(shown, headers="keys", disable_numparse=True)
-    return "\n".join(["mean lead over the zero router, in units of quality", table, *lines])
+    return tabulate(shown, headers="keys", disable_numparse=True)
 
 
 def _tables(names: Sequence[str]) -> list[str]:
