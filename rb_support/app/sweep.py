@@ -187,7 +187,7 @@ class _Progress:
 
 
 def _told(rows: pd.DataFrame) -> str:
-    """Mean leads over the zero router, a table for each embedding, labels and share of them; and the errors."""
+    """Mean leads over the zero router, a table for each embedding, labels and share; then the errors."""
     several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
     parts = rows.groupby(several, sort=False) if several else [((), rows)]
     lines = ["mean lead over the zero router, in units of quality"]
