@@ -18,7 +18,7 @@ import pandas as pd
 from rb_support.studies.cluster import connected, cores
 from rb_support.studies.sweep import Store, on, product
 
-TURNS, SEEDS = 3, 12
+TURNS, SEEDS = 3, 40
 TABLE, ROUTERS = "simulated-hellaswag", ("knn", "ridge", "placebo")
 
 

@@ -64,6 +64,7 @@ def connected(
     settings = {
         "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536", **ONE_THREAD},
         "distributed.scheduler.allowed-failures": 10,
+        "distributed.worker.profile.enabled": dashboard,  # a hundred looks a second that only it shows
         "distributed.comm.timeouts.connect": f"{PATIENCE}s",
     }
     with ExitStack() as held:
