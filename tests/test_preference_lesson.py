@@ -12,6 +12,7 @@ from conftest import ROOT
 from scipy.optimize import minimize
 from test_notebooks_teach import COUNTED, REFERENCES, literals
 
+from rb_support.cache import packaged_table
 from rb_support.embed import unit
 from rb_support.outcomes import Battles, Origin, PairScores
 from rb_support.preference.battle_sets import gold_battles
@@ -343,9 +344,8 @@ def test_no_sentence_has_a_number_typed_in():
     source = (ROOT / "rb_support" / "studies" / "preference_told.py").read_text()
     tree = ast.parse(source)
     docs = {ast.get_docstring(node, clean=False) for node in [tree, *tree.body] if hasattr(node, "body")}
-    sentences = [
-        part for text in preference_found.sentences().values() for part, *_ in Formatter().parse(text)
-    ]
+    texts = packaged_table("studies/words.toml")["preference_told"].values()
+    sentences = [part for text in texts for part, *_ in Formatter().parse(text)]
     for part in [*literals(source), *sentences]:
         assert part in docs or not COUNTED.search(REFERENCES.sub(" ", part)), part
 

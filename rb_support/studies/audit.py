@@ -26,16 +26,14 @@ from rb_support.sources import load_pairs
 from rb_support.stats import interval
 from rb_support.studies.preference_study import METRICS, RANDOM, ROUTERS, WinRates, by_table, listed
 from rb_support.studies.transfer import testable
+from rb_support.studies.wording import notes
 from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
 DRAWS = 100_000
 """Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
 
-TABLE_NOTE = (
-    "p: two-sided, over random orders of the same queries; holm: corrected for all numbers of a table."
-)
-FIGURE_NOTE = "Grey: 95% of random orders. Printed numbers with real data; with other data our own routers."
+TABLE_NOTE, FIGURE_NOTE = (notes("07b")[item] for item in ("own-audit-table", "own-audit"))
 """What goes with the records of the audit."""
 
 SW, FACTORIZATION, BERT, CAUSAL = ROUTERS

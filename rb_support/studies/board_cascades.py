@@ -22,13 +22,14 @@ from rb_support.studies.fits import MODELS, TRAINED, Asked, blocks, resamples
 from rb_support.studies.leaderboard import LEADS, NONE
 from rb_support.studies.predictive import held_out
 from rb_support.studies.two_way import means
-from rb_support.studies.wording import listed
+from rb_support.studies.wording import ending, listed, says
 
 Array = NDArray[np.float64]
 
 ERRORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Shares of the answers on which the judge errs; the last one knows nothing."""
 BLIND = 0.5
+_say = says("board_cascades")
 
 
 def cascade_leads(
@@ -94,10 +95,7 @@ def said(leads: pd.DataFrame, board: pd.DataFrame) -> str:
     tables, tried = leads["table"].nunique(), list(dict.fromkeys(leads["judge_error"]))
     leading = leads[leads["finding"] == LEADS].groupby("judge_error")["table"].nunique()
     shown = {rate: int(leading.get(rate, 0)) or "none" for rate in tried}
-    counts = [f"{shown[rate]} where it errs on {rate:.0%}" for rate in tried if rate < BLIND]
-    control = f", and on {shown[BLIND]} with one who tosses a coin" if BLIND in shown else ""
+    counts = listed(_say("count", tables=shown[rate], rate=rate) for rate in tried if rate < BLIND)
+    control = _say("control", tables=shown[BLIND]) if BLIND in shown else ""
     starred = board.loc[board["finding"] == LEADS, "table"].nunique() or "none"
-    return (
-        f"Of {tables} table{'s' * (tables != 1)}, a cascade is shown to lead on {listed(counts)} of the "
-        f"answers{control}. A router that reads only the prompt leads on {starred}."
-    )
+    return _say("told", tables=tables, s=ending(tables), counts=counts, control=control, starred=starred)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rb_support.embed import BUNDLED, LENGTH, TFIDF
 from rb_support.outcomes import Kind, Origin, Outcomes
+from rb_support.preference.battle_sets import join_origins
 from rb_support.sources import SourceError
 from rb_support.studies import wording
 from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand, with_vectors
@@ -41,10 +42,7 @@ SHARES = (0.125, 0.25, 0.5)
 """Shares of the training labels that are tried, beside all of them."""
 
 
-SEEN = (
-    "Settings of logistic, boosting, knn-guarded, clusters, result-vectors and carrot-ridge were fixed after "
-    "looks at splits 0 to 4 of some of these tables."
-)
+SEEN = wording.says("board_run")("seen")
 """What a reader of the board of real tables has to know."""
 
 
@@ -99,10 +97,7 @@ def tables(data: str = "simulated", *, scale: str = "quick", seed: int = 0) -> T
 def joined(origins: Iterable[Origin]) -> Origin:
     """Origin of several tables of one kind, beside one another."""
     parts = list(origins)
-    names = dict.fromkeys(part.name for part in parts)
-    files = dict.fromkeys(file for part in parts for file in part.files)
-    notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return Origin(parts[0].kind, "; ".join(names), tuple(files), tuple(notes))
+    return replace(join_origins(parts), name="; ".join(dict.fromkeys(part.name for part in parts)))
 
 
 def beside(

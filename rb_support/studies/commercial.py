@@ -14,11 +14,12 @@ from rb_support.pairs.metrics import first_crossings
 from rb_support.sources import load_judgments
 from rb_support.stats import simultaneous
 from rb_support.studies.preference_study import CAUSAL, FACTORIZATION, WinRates, listed
+from rb_support.studies.wording import notes
 from rb_support.verdicts import Evidence
 
 Array = NDArray[np.float64]
 
-NOTE = "Points route to gpt-4-turbo-2024-04-09, on the curves' questions."
+NOTE = notes("07b")["rl-fig2"]
 """What goes with Figure 2's record where it has points."""
 
 

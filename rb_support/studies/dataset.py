@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,20 @@ import numpy as np
 import pandas as pd
 
 from rb_support import paper
+from rb_support.cache import packaged
 from rb_support.catalog import DATASETS, MBPP, MT_BENCH, RAG
 from rb_support.load import ROWS
 from rb_support.outcomes import Outcomes
 from rb_support.outcomes.cells import strings
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.outcomes.wide import ANSWER
+from rb_support.studies.wording import says
 from rb_support.verdicts import Estimate, Fact
 
 if TYPE_CHECKING:
     from rb_support.construct.records import Model
 
+_say = says("dataset")
 _JUDGED = (MBPP, MT_BENCH, RAG)
 
 
@@ -59,17 +63,15 @@ def published_counts(outcomes: Outcomes) -> dict[str, Fact]:
     said = paper.routerbench_headline().set_index("quantity")["value"]
     models, subjects = len(paper.model_means()), datasets_of(outcomes)["published_tasks"]
     samples, public = ROWS["full"] * models, set(paper.task_rows()["dataset"]) & set(DATASETS)
-    lacking = ", ".join(sorted(set(DATASETS) - public))
-    settles = "python -m rb_support data fetch routerbench-rag would show whether it is the rest"
-    answers = f"the public table holds {ROWS['full']:,} x {models} = {samples:,}; the other "
-    answers += f"{said['samples'] - samples:,.0f} are as many as the prompts of {lacking}: {settles}"
-    here = f"{len(public)} of the {len(DATASETS)} have public rows; {lacking} has none: {settles}"
-    counted = f"{subjects.max()} subjects of MMLU and {len(DATASETS) - 1} other datasets: {subjects.sum()}"
+    table = {"rows": ROWS["full"], "models": models, "samples": samples, "others": said["samples"] - samples}
+    gone = {"lacking": ", ".join(sorted(set(DATASETS) - public)), "settles": _say("settles")}
+    here = {"public": len(public), "datasets": len(DATASETS)}
+    named = {"subjects": subjects.max(), "others": len(DATASETS) - 1, "tasks": subjects.sum()}
     return {
-        "samples": Fact(bool(samples == said["samples"]), answers),
-        "models": Fact(bool(models == said["models"]), f"{models}; the section's own list names 9"),
-        "datasets": Fact(bool(len(public) == said["datasets"]), here),
-        "tasks": Fact(bool(subjects.sum() == said["tasks"]), counted),
+        "samples": Fact(bool(samples == said["samples"]), _say("samples", **table, **gone)),
+        "models": Fact(bool(models == said["models"]), _say("models", models=models)),
+        "datasets": Fact(bool(len(public) == said["datasets"]), _say("datasets", **here, **gone)),
+        "tasks": Fact(bool(subjects.sum() == said["tasks"]), _say("tasks", **named)),
     }
 
 
@@ -197,17 +199,9 @@ def one_record(outcomes: Outcomes, *, sample: int, model: str, width: int = 60) 
     text, right = row.get(model + ANSWER, ""), row.get("true_label", "")
     answer = " ".join(strings(text)) if isinstance(text, str) else ""
     score, usd = f"{outcomes.quality[sample, at]:g}", f"{outcomes.cost[sample, at]:.3g}"
-    attributes = [
-        ("sample_id", "sub-task, split and index", row["sample_id"]),
-        ("model_name (wide: the columns' names)", "the model that answered", model),
-        ("eval_name", "source of the sample", row["task"]),
-        ("prompt", "what was asked", row["prompt"]),
-        ("model_response (wide: <model>|model_response)", "what the model answered", answer),
-        ("performance (wide: <model>)", "score in [0, 1]", score),
-        ("cost (wide: <model>|total_cost)", "USD of this answer", usd),
-        ("true_label", "right answer; the published files leave it out", right),
-    ]
-    table = pd.DataFrame(attributes, columns=["column", "meaning", "example"])
+    examples = [row["sample_id"], model, row["task"], row["prompt"], answer, score, usd, right]
+    attributes = pd.read_csv(StringIO(packaged("studies/record_attributes.csv")))
+    table = attributes.assign(example=examples)
     table.insert(0, "attribute", table["column"].str.split().str[0])
     flat = [" ".join(example.split()) for example in table["example"]]
     short = [text if len(text) <= width else f"{text[:width].rstrip()} …" for text in flat]

@@ -30,7 +30,7 @@ from rb_support.studies.board_tables import REAL, SIMULATED
 from rb_support.studies.fits import Asked
 from rb_support.studies.lineup import NULL
 from rb_support.studies.two_way import Cells, joined
-from rb_support.studies.wording import each, listed
+from rb_support.studies.wording import each, ending, listed, says
 from rb_support.verdicts import Estimate, Evidence, Fact
 
 Array = NDArray[np.float64]
@@ -55,6 +55,7 @@ _COLUMNS += ["shuffled", "shuffled_high", "shuffled_leads", "rank", "rank_low", 
 _GAP_COLUMNS = ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]
 _SETTING_COLUMNS = ["kind", *_CELL, "what", "value", "number", "seeds"]
 _SETTING_COLUMNS += ["lead", "difference", "low", "high", "finding"]
+_say = says("leaderboard")
 Group = tuple[str, pd.DataFrame]
 """Rows of a table and a router by seed, after "" or why they give no numbers."""
 
@@ -261,14 +262,9 @@ def largest_share_said(shares: pd.DataFrame) -> str:
     """The largest share of a `gap` table, in Markdown; simulated tables are left out if there are others."""
     known = _shared(shares)
     if known.empty:
-        return f"On {_kind_words(shares)} tables no router has a share of the gap to the oracle."
+        return _say("no_shares", kind=_kind_words(shares))
     best = known.iloc[int(known["share"].argmax())]
-    if not best["share"] > 0:
-        return "No router gains anything over the best single model in the mean."
-    return (
-        f"The largest share of the gap to the oracle is {best['share']:.1%} [{best['low']:.1%}, "
-        f"{best['high']:.1%}], of {best['router']} on {best['table']}."
-    )
+    return _say("largest_share" if best["share"] > 0 else "no_gain", best=best)
 
 
 def _shared(shares: pd.DataFrame) -> pd.DataFrame:
@@ -282,27 +278,20 @@ def gap_said(shares: pd.DataFrame) -> str:
 
     Simulated tables are left out if there are others.
     """
-    known, kind = _shared(shares), _kind_words(shares)
+    known, largest = _shared(shares), largest_share_said(shares)
     if known.empty:
-        return largest_share_said(shares)
-    tables = known["table"].nunique()
+        return largest
     on = [str(name) for name, part in known.groupby("table", sort=False) if part["recovers"].any()]
     most = known.iloc[int(known["high"].argmax())]
-    told = (
-        f"More than {RECOVERED:.1%} of the gap to the oracle, with a lower bound above zero, is recovered on "
-        f"{_of(len(on), tables)} {kind} table{'s' * (tables != 1)}{f': {listed(on)}' if on else ''}. "
-        f"{largest_share_said(shares)}"
-    )
+    tables, where = known["table"].nunique(), f": {listed(on)}" if on else ""
+    counts = {"done": _of(len(on), tables), "kind": _kind_words(shares), "s": ending(tables)}
+    told = _say("recovered", aim=RECOVERED, where=where, largest=largest, **counts)
     if len(on) >= TABLES:
         return told
     if most["high"] <= RECOVERED:
-        return f"{told} No interval reaches {RECOVERED:.1%}: these routers do not recover as much."
+        return f"{told} {_say('out_of_reach', aim=RECOVERED)}"
     times = (known["prompts"] / known["n"]).groupby(known["table"], sort=False).median().dropna()
-    return (
-        f"{told} These rows do not allow more to be said: intervals go up to {most['high']:.1%} "
-        f"({most['router']} on {most['table']}). As wide as the median router's is, telling a recovered "
-        f"{RECOVERED:.1%} from nothing takes so many times the prompts there are: {each(times, 1)}."
-    )
+    return f"{told} {_say('open', most=most, aim=RECOVERED, times=each(times, 1))}"
 
 
 def settings(rows: pd.DataFrame) -> pd.DataFrame:
@@ -329,15 +318,11 @@ def settings_said(changes: pd.DataFrame) -> str:
     rows = changes[changes["table"] == EVERY] if several else changes
     told = rows.dropna(subset=["difference", "low"])
     if told.empty:
-        return "No setting could be compared with what stands on the board."
-    better, worse = (int((told["finding"] == word).sum()) for word in ("better", "worse"))
+        return _say("no_changes")
+    shown = {word: (told["finding"] == word).sum() or "none" for word in ("better", "worse")}
     most = told.iloc[int(told["difference"].abs().argmax())]
-    return (
-        f"Of {len(told)} changes{', in the mean over tables,' if several else ''} {better or 'none'} are "
-        f"shown to be better than what stands on the board, {worse or 'none'} to be worse. The largest is "
-        f"{most['difference']:+.4f} [{most['low']:+.4f}, {most['high']:+.4f}], of {most['router']} with "
-        f"{most['what']} = {most['value']}."
-    )
+    mean = ", in the mean over tables," if several else ""
+    return _say("changes", changes=len(told), mean=mean, most=most, **shown)
 
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
@@ -419,36 +404,32 @@ def allows(found: pd.DataFrame) -> str:
     rows, kind = counted(found), _kind_words(found)
     told = rows.dropna(subset="lead")
     if told.empty:
-        return "No router could be judged on any table, so that this board allows nothing to be said."
+        return _say("nothing_judged")
     learnt = told[~told["is_null"]]
     sentences = [_leads_said(learnt, kind), _nulls_said(told), *_order_said(found), _resolution_said(learnt)]
     if failed := sorted(set(rows.loc[rows["lead"].isna(), "router"])):
-        sentences.append(f"Without numbers on some table: {listed(failed)}.")
+        sentences.append(_say("failed", routers=listed(failed)))
     apart = found[(found["kind"] == "simulated") & ~found["is_null"]].dropna(subset="lead")
     if len(apart) and kind != "simulated":
         led = int((apart["finding"] == LEADS).sum())
-        sentences.append(
-            f"On simulated tables {_of(led, len(apart))} cells lead, which tells how they were made, not how "
-            "routers do."
-        )
+        sentences.append(_say("simulated", led=_of(led, len(apart))))
     return " ".join(filter(None, sentences))
 
 
 def _leads_said(learnt: pd.DataFrame, kind: str) -> str:
     """How many cells lead."""
     if learnt.empty:
-        return "Only routers that know nothing were judged."
-    cells, tables = len(learnt), learnt["table"].nunique()
+        return _say("none_learnt")
     leading, behind = (learnt[learnt["finding"] == state] for state in (LEADS, BEHIND))
-    size = f"{learnt['router'].nunique()} routers on {tables} {kind} table{'s' * (tables != 1)}"
-    after = f" {_of(len(behind), cells)} cells are shown to lie behind it." if len(behind) else ""
+    routers, tables = learnt["router"].nunique(), learnt["table"].nunique()
+    size = _say("size", routers=routers, tables=tables, kind=kind, s=ending(tables))
+    after = _say("behind", behind=_of(len(behind), len(learnt))) if len(behind) else ""
     if leading.empty:
-        return f"**No router is shown to lead over the zero router**, of {size}.{after}"
-    named = listed(f"{router} on {table}" for table, router in leading[_CELL].head(4).itertuples(index=False))
+        return _say("no_lead", size=size, after=after)
+    cells = listed(f"{router} on {table}" for table, router in leading[_CELL].head(4).itertuples(index=False))
     more = f", and {len(leading) - 4} more" if len(leading) > 4 else ""
-    return (
-        f"**{_of(len(leading), cells)} cells lead over the zero router** ({named}{more}), of {size}.{after}"
-    )
+    led = _of(len(leading), len(learnt))
+    return _say("leads", led=led, cells=cells, more=more, size=size, after=after)
 
 
 def _nulls_said(rows: pd.DataFrame) -> str:
@@ -470,36 +451,28 @@ def _order_said(found: pd.DataFrame) -> Iterator[str]:
     (_, first), (_, second), *_ = every.table.iterrows()
     tables, routers = int(first["tables"]), len(every.table)
     alike = second["mean_rank"] - first["mean_rank"] < every.critical
+    sizes = {"tables": tables, "s": ending(tables), "routers": routers, "critical": every.critical}
+    yield _say("order", first=first, second=second, can="cannot" if alike else "can", **sizes)
     own = counted(found)
     surely = int((own.loc[own["router"] == first["router"], "rank_high"] == 1).sum())
-    yield (
-        f"By mean rank {first['router']} is first ({first['mean_rank']:.1f}) and {second['router']} second "
-        f"({second['mean_rank']:.1f}); they **{'cannot' if alike else 'can'} be told apart**: on {tables} "
-        f"table{'s' * (tables != 1)} mean ranks of {routers} routers must differ by {every.critical:.1f}."
-    )
-    yield f"By its leads {first['router']} is shown to be the only first on {_of(surely, tables)}."
+    yield _say("only_first", router=first["router"], tables=_of(surely, tables))
     if np.isfinite(every.p):
-        yield (
-            f"That all are alike the Friedman test {'rejects' if every.p < 0.05 else 'does not reject'} (p = "
-            f"{every.p:.2g}); {_of(int(first['alike']), routers - 1)} others cannot be told from the first."
-        )
-    if every.table["is_null"].any():
-        place = int(every.table["is_null"].to_numpy().argmax())
-        below = int((~every.table["is_null"].iloc[place:]).sum())
-        name = every.table["router"].iloc[place]
-        yield f"{name}, which knows nothing, has place {place + 1}, with {below} that learn below it."
+        rejects = "rejects" if every.p < 0.05 else "does not reject"
+        yield _say("friedman", rejects=rejects, p=every.p, alike=_of(int(first["alike"]), routers - 1))
+    null = every.table["is_null"]
+    if null.any():
+        place = int(null.to_numpy().argmax())
+        name, below = every.table["router"].iloc[place], (~null.iloc[place:]).sum()
+        yield _say("null_place", router=name, place=place + 1, below=below)
 
 
 def _resolution_said(learnt: pd.DataFrame) -> str:
     """The smallest lead that intervals of such width could have shown."""
     some = learnt[(learnt["finding"] != SAME) & (learnt["high"] > learnt["low"])]
     if some.empty:
-        return "No resampling varies these rows, so that their intervals tell nothing."
+        return _say("no_width")
     half = ((some["high"] - some["low"]) / 2).groupby(some["table"], sort=False).median()
-    return (
-        f"Half an interval is {each(half, 3)} (the median router's): smaller leads could not have been "
-        "shown, so that where none is shown there may be one."
-    )
+    return _say("width", half=each(half, 3))
 
 
 def evidence(
@@ -556,9 +529,7 @@ def _first_second(found: pd.DataFrame, differences: Mapping[tuple[str, str], Est
         return Fact(None, "fewer than two routers")
     first, second = every.table["router"].iloc[:2]
     apart, lead = float(every.table["mean_rank"].diff().iloc[1]), differences[first, second]
-    words = (
-        f"mean lead {lead.words('+.4f')}, mean rank {-apart:+.1f} where {every.critical:.1f} would be seen"
-    )
+    words = _say("first_second", lead=lead.words("+.4f"), apart=-apart, critical=every.critical)
     return Fact(bool(apart < every.critical and lead.low <= 0 <= lead.high), words)
 
 
@@ -592,10 +563,7 @@ def _gap_fact(shares: pd.DataFrame) -> Fact:
         rows.loc[which, "table"].nunique() for which in (rows["recovers"], rows["high"] > RECOVERED)
     )
     best = rows.sort_values("share", ascending=False, kind="stable").drop_duplicates("table")
-    told = [
-        f"{row['router']} {row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}] on {row['table']}"
-        for _, row in best.iterrows()
-    ]
+    told = [_say("share", row=row) for _, row in best.iterrows()]
     holds = True if done >= TABLES else None if open_ >= TABLES else False
     return Fact(holds, f"on {_of(done, rows['table'].nunique())} tables; {listed(told)}")
 

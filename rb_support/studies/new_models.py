@@ -31,14 +31,12 @@ from rb_support.routers.prompt_clusters import profiles
 from rb_support.sources import ModelScores
 from rb_support.studies.preference_study import listed
 from rb_support.studies.transfer import WIDEST_CHANCE
+from rb_support.studies.wording import notes
 from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
 
-NOTE = (
-    "Intervals are of the mean over models. A share of the full gain stands only where that is above luck. "
-    "APGR, not AIQ: most tables have no cost a query; no policy is chosen on the rows judged on."
-)
+NOTE = notes("07a")["own-new-model"]
 """What goes with the record of the figure."""
 
 BUDGETS = (10, 25, 50, 100)

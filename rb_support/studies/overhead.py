@@ -18,18 +18,13 @@ from rb_support import embed, paper
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
 from rb_support.preference.training_sets import Experiment
+from rb_support.studies import wording
 from rb_support.studies.preference_study import SW, Router
 from rb_support.studies.transfer import Routed, Tables
 from rb_support.verdicts import Evidence, Fact, exact
 
-NOTE = (
-    "Clock times of the machine that made this table: they differ from run to run and cannot be reproduced."
-)
-BESIDE = {
-    "what": "requests per second, {}",
-    "source": "RouteLLM Table 7",
-    "why": "another machine, smaller networks, SW ranking solved for many queries at once",
-}
+NOTE = wording.notes("07b")["rl-tab7"]
+BESIDE = wording.beside("rl-tab7")
 """What goes with Table 7's record, and with our speeds beside the paper's."""
 
 Array = NDArray[np.float64]

@@ -31,7 +31,7 @@ from rb_support.studies.predictive import (
     compare_predictions,
     estimates,
 )
-from rb_support.studies.wording import listed, notes
+from rb_support.studies.wording import listed, notes, says
 from rb_support.verdicts import Evidence, Fact
 from rb_support.visible import markdown
 
@@ -49,6 +49,7 @@ _ENDS = ("", "_low", "_high")
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
+_say = says("own_outcomes")
 NOTES = notes("08")
 """What is noted in the records of notebook 08's items."""
 
@@ -107,14 +108,8 @@ def verdict(rows: pd.DataFrame, kind: str) -> str:
     """What an AIQ table says of one of its routers and of all, in a sentence or two."""
     trained = rows[rows["router"] != ZERO].set_index("router")
     leads = trained.index[trained["finding"] == "leads"].tolist()
-    row = trained.loc[kind]
-    told = f"{kind}: honest lead {row['honest_minus_zero']:+.4f} [{row['honest_low']:+.4f}, "
-    told += f"{row['honest_high']:+.4f}] over the blind mixture, placebos up to {row['placebo_high']:+.4f} "
-    told += f"(n = {row['n']:,}): {row['finding']}."
-    if not leads:
-        why = "none is shown to do better than a mixture that reads nothing"
-        return f"{told}\nNo router is worth it here: {why}."
-    return f"{told}\nShown to lead the blind mixture: {', '.join(leads)}."
+    told = _say("verdict", kind=kind, row=trained.loc[kind])
+    return f"{told}\n{_say('leading', leads=', '.join(leads)) if leads else _say('none_leads')}"
 
 
 def model_values(
@@ -211,24 +206,22 @@ def most_needed(values: pd.DataFrame) -> str:
 def needs(values: pd.DataFrame) -> str:
     """Which models a mixture and a router need, in Markdown; `values` is of `model_values`."""
     if "router" not in values:
-        return f"With {markdown(most_needed(values))} alone there is nothing to choose."
+        return _say("alone", model=markdown(most_needed(values)))
+    most = {"mixture": values["mixture"].max(), "router": values["router"].max()}
     mixed = str(values["model"].iloc[int(values["mixture"].argmax())])
-    told = f"A blind mixture loses most without {markdown(mixed)} ({values['mixture'].max():+.3f}), "
-    told += f"the router without {markdown(most_needed(values))} ({values['router'].max():+.3f}). "
+    names = {"mixed": markdown(mixed), "routed": markdown(most_needed(values))}
     only = values["model"][(values["router_low"] > 0) & (values["mixture_low"] <= 0)]
-    told += f"Shown to be needed by the router, and not by a mixture: {listed(map(markdown, only))}. "
     gone = values["model"][values["finding"] == "can go"]
-    return told + f"What can go: {listed(map(markdown, gone))}."
+    lists = {"only": listed(map(markdown, only)), "gone": listed(map(markdown, gone))}
+    return _say("needs", **most, **names, **lists)
 
 
 def goals_told(rows: pd.DataFrame) -> str:
     """What each setting of `settings_table` is to give, in Markdown."""
-    told = []
-    for row in rows.fillna({"of_best": 1.0}).to_dict("records"):
-        missed = "" if row["reached"] else " (these rows do not reach the goal)"
-        given = f"{row['usd_per_month']:,.0f} USD a month at {row['of_best']:.1%} of the best model's quality"
-        told.append(f"{markdown(row['goal'])}: {given}{missed}")
-    return "; ".join(told)
+    return "; ".join(
+        _say("goal", goal=markdown(row["goal"]), row=row, missed="" if row["reached"] else _say("missed"))
+        for row in rows.fillna({"of_best": 1.0}).to_dict("records")
+    )
 
 
 def spare(values: pd.DataFrame) -> Fact:
@@ -356,9 +349,9 @@ def deployed(
     try:
         fitted = deploy.fit(table, kind, seed=seed)
     except TableError as error:
-        return None, f"No router can be fitted and saved here: {error}."
+        return None, _say("unfitted", error=error)
     router = replace(fitted, goal=deploy.Goal(quality=goal), setting=setting)
-    return router, f"{kind}, set to {router.goal}. By the rows that it keeps apart, alone: {router.worth}."
+    return router, _say("deployed", kind=kind, goal=router.goal, worth=router.worth)
 
 
 def drifts(router: deploy.DeployedRouter, table: PartialOutcomes, *, seed: int = 0) -> str:

@@ -20,6 +20,7 @@ from rb_support.outcomes import Outcomes
 from rb_support.routers import dealt_out, lambda_path, mean_cost, model_points
 from rb_support.stats import Rows, bootstrap_weights, halves, interval, simultaneous
 from rb_support.studies.best_model import best_model
+from rb_support.studies.wording import says
 from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]
@@ -35,7 +36,7 @@ OVER_BEST = "saved by the router over the best model"
 MIXED_OVER_BEST = "saved by the mixture over the best model"
 OVER_EQUAL = "saved by the router over a mixture as good"
 LUCK, RUNS = "the same, 97.5% of placebos", "running the router, assumed"
-
+_say = says("own_savings")
 
 FORMATS = {"usd_per_month": ",.2f", "low": ",.2f", "high": ",.2f"}
 FORMATS |= dict.fromkeys(("quality", "quality_low", "quality_high"), ".3f")
@@ -181,30 +182,25 @@ class Savings:
 
     def sentence(self) -> str:
         """What may be told to who pays, and no more than that."""
+        best, proven = self.of(BEST, "quality"), self.proven
 
         def money(what: str) -> str:
             value, low, high = (dollars(self.of(what, column)) for column in ("usd_per_month", "low", "high"))
-            return f"{value} USD a month (95% interval {low} to {high})"
+            return _say("money", value=value, low=low, high=high)
 
         def level(what: str) -> str:
-            best = self.of(BEST, "quality")
-            return f"{self.of(what, 'quality') / best:.0%} of its quality" if best else "the same quality"
+            return _say("level", part=self.of(what, "quality") / best) if best else "the same quality"
 
-        told = "Simulated data: on" if self.kind == "simulated" else "On"
-        told += f" {self.queries:,} prompts a month, always asking {self.best} costs {money(BEST)}. "
-        per_1000 = 1000 * self.of(OVER_EQUAL) / self.queries
-        if self.proven[OVER_BEST] and self.proven[OVER_EQUAL]:
-            told += f"A router saves {money(OVER_BEST)} at {level(ROUTED)}. Of this {money(OVER_EQUAL)} is "
-            told += "earned by reading the prompts: the cheapest fixed mixture of models as good costs so "
-            told += "much more. That is gone if running the router costs "
-            told += f"{per_1000:.3g} USD per 1,000 prompts. "
+        on = "Simulated data: on" if self.kind == "simulated" else "On"
+        told = [_say("bill", on=on, queries=self.queries, best=self.best, bill=money(BEST))]
+        bills = {"saved": money(OVER_BEST), "level": level(ROUTED), "earned": money(OVER_EQUAL)}
+        if proven[OVER_BEST] and proven[OVER_EQUAL]:
+            told.append(_say("saves", per_1000=1000 * self.of(OVER_EQUAL) / self.queries, **bills))
         else:
-            told += "No saving can be claimed for a router that reads the prompts: over a fixed mixture of "
-            told += f"models as good it is {money(OVER_EQUAL)}. "
-        if self.proven[MIXED_OVER_BEST] and not self.proven[OVER_EQUAL]:
-            told += f"A fixed mixture, with no router at all, saves {money(MIXED_OVER_BEST)} "
-            told += f"at {level(MIXED)}. "
-        return told + f"Measured on {self.rows:,} prompts, each judged by a router that had not seen it."
+            told.append(_say("nothing_saved", **bills))
+        if proven[MIXED_OVER_BEST] and not proven[OVER_EQUAL]:
+            told.append(_say("mixture", saved=money(MIXED_OVER_BEST), level=level(MIXED)))
+        return " ".join([*told, _say("measured", rows=self.rows)])
 
 
 def savings(
@@ -320,27 +316,24 @@ def more_prompts(saved: Savings, width: pd.DataFrame) -> str:
     """How many labelled prompts would tell the saving over a mixture as good more sharply, in a sentence."""
     now, value = width.loc[width["measured"], "half_width"].iloc[-1:], saved.estimate(OVER_EQUAL).value
     if not len(now) or not np.isfinite(now.iloc[0]) or not now.iloc[0] or not value:
-        return "These rows are too few, or too much alike, to say how many more would help."
+        return _say("too_few")
     half = float(now.iloc[0])
-    told = f"On {saved.rows:,} prompts the saving over a mixture as good is {dollars(value)} USD a month, "
-    told += f"give or take {dollars(half)}; on four times as many about {dollars(half / 2)}. "
-    if value > max(saved.of(LUCK), 0.0):  # else no number is known to lift it above what luck reaches
-        proven = saved.proven[OVER_EQUAL]
-        wanted = saved.rows * max((half / (value / 5 if proven else value)) ** 2, 1.0)
-        told += f"To {'know it to a fifth' if proven else 'tell it from nothing'} takes about "
-        told += f"{float(f'{wanted:.2g}'):,.0f} prompts, if it stays as it is."
-    return told
+    known = _say("known", rows=saved.rows, value=dollars(value), half=dollars(half), less=dollars(half / 2))
+    if not value > max(saved.of(LUCK), 0.0):  # no number is known to lift it above what luck reaches
+        return known
+    proven = saved.proven[OVER_EQUAL]
+    wanted = saved.rows * max((half / (value / 5 if proven else value)) ** 2, 1.0)
+    aim = "know it to a fifth" if proven else "tell it from nothing"
+    return f"{known} {_say('more', aim=aim, prompts=float(f'{wanted:.2g}'))}"
 
 
 def running(saved: Savings, seconds: float) -> str:
     """What this machine needs for a prompt beside what the table takes, in a sentence."""
-    usd = saved.queries * seconds * USD_PER_HOUR / 3600
-    told = f"Here a prompt's embedding takes {1000 * seconds:.0f} ms, at {USD_PER_HOUR:.2f} USD an hour "
-    told += f"{dollars(usd)} USD a month; the table takes {1000 * SECONDS:.0f} ms, "
-    told += f"{dollars(saved.of(RUNS))} USD"
-    if saved.of(OVER_EQUAL) <= 0:
-        return f"{told}."
-    return f"{told}, {saved.of(RUNS) / saved.of(OVER_EQUAL):.2%} of the saving over a mixture as good."
+    here, there = saved.queries * seconds * USD_PER_HOUR / 3600, saved.of(RUNS)
+    took = {"ms": 1000 * seconds, "usd": dollars(here), "hourly": USD_PER_HOUR}
+    told = _say("running", **took, assumed_ms=1000 * SECONDS, assumed_usd=dollars(there))
+    share = _say("share", share=there / saved.of(OVER_EQUAL)) if saved.of(OVER_EQUAL) > 0 else ""
+    return f"{told}{share}."
 
 
 def stacked(learnt: pd.DataFrame, width: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers import free_abstention, lambda_path, oracle
 from rb_support.sources import load_routerbench
 from rb_support.stats import System, bootstrap_weights, interval
+from rb_support.studies import wording
 from rb_support.verdicts import Estimate
 
 MISTRAL = "mistralai/mistral-7b-chat"
@@ -291,17 +292,8 @@ def points_by_dataset(outcomes: Outcomes) -> pd.DataFrame:
 
 def why_means_differ(outcomes: Outcomes) -> str:
     """Why this table's means differ from those of the published 0-shot file; nothing on an own table."""
-    if outcomes.origin.kind == "simulated":
-        return (
-            "The simulation is calibrated to the published means at full size; smaller tables hold more of "
-            "the small datasets than the published file does."
-        )
-    if outcomes.origin.kind == "own":
-        return ""
-    return (
-        "The published means are over all 36,497 rows of the 0-shot file; this table is "
-        f"{outcomes.origin.name} with {len(outcomes):,} rows of {', '.join(outcomes.datasets)}."
-    )
+    table = {"table": outcomes.origin.name, "rows": len(outcomes), "datasets": ", ".join(outcomes.datasets)}
+    return wording.says("pilot")(outcomes.origin.kind, **table)
 
 
 def notes(whole: Outcomes, tasks: Outcomes) -> dict[str, str]:
@@ -312,16 +304,10 @@ def notes(whole: Outcomes, tasks: Outcomes) -> dict[str, str]:
     whole : the table over which means are taken.
     tasks : the one that is looked at dataset by dataset.
     """
-    why, counts = why_means_differ(whole), tasks.frame["dataset"].value_counts()
-    corners, n = len(oracle_points(whole)), f"n = {len(whole):,}"
-    below = "Below the calls: quality of the oracle, by luck alone, and with guesses taken off. "
-    return {
-        "rb-tab-models": why,
-        "rb-fig3": f"The oracle's frontier has {corners} vertices (on {whole.origin.name}, {n}).",
-        "rb-fig6": "n: " + ", ".join(f"{name} {counts[name]:,}" for name in tasks.datasets),
-        "rb-tab-oracle": below + why,
-        "own-price": f"Shares are of the best single model's. At face value, then cross-fitted; 95%; {n}.",
-    }
+    counts, table = tasks.frame["dataset"].value_counts(), {"table": whole.origin.name, "n": len(whole)}
+    sizes = ", ".join(f"{name} {counts[name]:,}" for name in tasks.datasets)
+    corners, why = len(oracle_points(whole)), why_means_differ(whole)
+    return wording.notes("02", **table, sizes=sizes, corners=corners, why=why)
 
 
 def task_means(outcomes: Outcomes) -> pd.DataFrame:

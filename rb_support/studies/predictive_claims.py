@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rb_support.catalog import ARC, GSM8K, HELLASWAG, MBPP, MMLU, WINOGRANDE
+from rb_support.studies import wording
 from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.predictive import PLACEBO, ZERO, ZERO_TRAINED, Comparison, estimates
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
@@ -68,20 +69,7 @@ def notes(draws: int, splits: int) -> dict[str, str]:
     ----------
     draws, splits : of the notebook.
     """
-    placebo = "grey: the placebo's."
-    return {
-        "rb-fig4": f"Star: oracle. Last row: minus the zero router, with 95% bands; {placebo}",
-        "own-aiq-forest": "Hollow: AIQ as the paper has it. Full: honest AIQ, simultaneous 95%. "
-        "Grey: 97.5% of placebos.",
-        "rb-tab-aiq": f"95% intervals of {draws} resamples, simultaneous for leads; "
-        f"honest_splits: mean of {splits} splits.",
-        "own-few-rows": f"{splits} times 5-fold cross-validation; 95% intervals for all rows at once.",
-        "rb-fig8": f"Routers trained on all other datasets. Star: oracle. Last row: minus zero; {placebo}",
-        "own-reach": "Shares are of the best single model's, at face value and cross-fitted; "
-        "95% of 200 resamples.",
-        "own-predictability": "On test rows, means over datasets; the CSV has each. A constant has an AUC "
-        "of 0.5 and an R2 of 0 at most; shuffled: KNN with training vectors dealt out at random.",
-    }
+    return wording.notes("03", draws=draws, splits=splits)
 
 
 def _over_best(

@@ -19,8 +19,8 @@ from rb_support.preference.battle_sets import nearest
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
 from rb_support.stats import bootstrap_weights, interval
+from rb_support.studies import wording
 from rb_support.studies.preference_controls import LENGTH
-from rb_support.studies.preference_found import sentences
 from rb_support.studies.preference_study import ROUTERS, Judged, WinRates, judge, listed, on_tables, resampled
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
@@ -268,7 +268,7 @@ def notes(
     benchmark, queries, training = below
     values = {"augmented": " and on ".join(augmented), "first": " and on ".join(trainings[:2])}
     values |= {"below": f"{benchmark}, n = {queries:,}; routers trained on {training}", "goes": goes.words}
-    return {item: note.format(**values) for item, note in sentences("notes").items()}
+    return wording.notes("06", **values)
 
 
 def tier_table(battles: Battles) -> pd.DataFrame:

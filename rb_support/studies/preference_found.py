@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 import pandas as pd
 
-from rb_support.cache import packaged_table
 from rb_support.frontier import exceeds
 from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import WinModel
 from rb_support.studies.ceilings import ceilings
 from rb_support.studies.preference_controls import LENGTH
 from rb_support.studies.preference_study import Router
-
-
-@cache
-def sentences(kind: str = "shown") -> dict[str, str]:
-    """Sentences of `preference_told.toml` to be filled: those "shown" in notebook 06, or "notes" of items."""
-    return dict(packaged_table("studies/preference_told.toml")[kind])
 
 
 def tier_gaps(tiers: pd.DataFrame) -> pd.DataFrame:

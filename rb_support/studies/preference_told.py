@@ -1,13 +1,12 @@
 """What there is to see in notebook 06, in sentences that are filled from the run.
 
 Every sentence that depends on numbers is chosen by them, so that it is right on simulated, real and own rows.
-The sentences stand in `preference_told.toml`.
+The sentences stand in `words.toml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,19 +16,16 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.tiers import ELO
 from rb_support.stats import interval
 from rb_support.studies import labels
-from rb_support.studies.preference_found import apart, outside, sentences, tier_gaps, trained_how_far
+from rb_support.studies.preference_found import apart, outside, tier_gaps, trained_how_far
 from rb_support.studies.preference_query import Neighbourhood
 from rb_support.studies.preference_study import FACTORIZATION, SW
+from rb_support.studies.wording import says
 from rb_support.verdicts import Fact
 
 _FAR = 0.1  # of win rates; within less than that they are about the same
 _ROSE = 0.001  # nats; a loss that ends higher than its least by less has not risen
+_say = says("preference_told")
 NO_GAP = "Both models score the same: there is no gap to recover."
-
-
-def _say(key: str, **values: Any) -> str:
-    """A sentence of `preference_told.toml`, filled."""
-    return sentences()[key].format(**values)
 
 
 def battles(counts: pd.DataFrame) -> str:

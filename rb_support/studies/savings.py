@@ -14,6 +14,7 @@ from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import average_price, cpt_name, mixed_price, share_at, threshold_for
 from rb_support.preference.training_sets import Experiment
 from rb_support.stats import simultaneous
+from rb_support.studies import wording
 from rb_support.studies.preference_study import WinRates, by_table, judge, listed, on_tables
 from rb_support.verdicts import Evidence, exact
 
@@ -27,12 +28,8 @@ FORMATS = {
 }
 """How a reader is shown the columns of `savings`."""
 
-PRICE_NOTE = "USD per million tokens, 95 tokens in and 264 out. Mixtral's price is the same both ways."
-BESIDE = {
-    "what": "cost saving {}",
-    "source": "RouteLLM Table 6",
-    "why": "other routers and training data; the paper divides a drawn random share",
-}
+PRICE_NOTE = wording.notes("07b")["rl-tabD"]
+BESIDE = wording.beside("rl-tab6")
 """What goes with the record of Appendix D's prices, and with our savings beside Table 6's."""
 
 Prices = Mapping[str, tuple[float, float]]

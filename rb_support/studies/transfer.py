@@ -30,7 +30,7 @@ from rb_support.pairs.metrics import columns, first_crossings, has_gap, summed, 
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
 from rb_support.stats import simultaneous
-from rb_support.studies import preference_study
+from rb_support.studies import preference_study, wording
 from rb_support.studies.preference_study import METRICS, RANDOM, Router, WinRates, benchmark_of, on_tables
 from rb_support.studies.savings import savings
 from rb_support.verdicts import Evidence, Fact
@@ -46,17 +46,8 @@ WIDEST_CHANCE = 0.125
 TOO_SMALL = "gap too small"
 """What stands in place of APGR where chance is wider than that."""
 
-NOTE = (
-    "The paper's judgments of these pairs are not published; others' are used. Its own Table 4 stands below."
-)
-MAP_NOTE = (
-    "Grey: 95% band of a router that knows nothing. Pairs share models and queries, so dots move together."
-)
-BESIDE = {
-    "what": "APGR {}",
-    "source": "RouteLLM Tables 1 and 3",
-    "why": "other training data, smaller encoders; simulated rows are no evidence",
-}
+NOTE, MAP_NOTE = (wording.notes("07a")[item] for item in ("rl-tab4", "own-transfer"))
+BESIDE = wording.beside("rl-tab4")
 """What goes with the records of Table 4 and of the map, and with our APGR beside the paper's."""
 
 MOST_PAIRS = 300

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from rb_support.cache import packaged_table
 from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval import BM25, documents, found, questions
 from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
@@ -43,12 +44,8 @@ class Generator:
     misled: float
 
 
-GENERATORS: tuple[Generator, ...] = (
-    Generator("gpt-4-1106-preview", "2023-04-30", 0.92, 0.96, 0.005, 0.2),
-    Generator("gpt-3.5-turbo-1106", "2021-09-30", 0.82, 0.92, 0.012, 0.35),
-    Generator("mistralai/mixtral-8x7b-chat", "2022-12-31", 0.74, 0.88, 0.015, 0.4),
-    Generator("mistralai/mistral-7b-chat", "2022-12-31", 0.52, 0.76, 0.030, 0.6),
-)
+_MADE = packaged_table("studies/two_stage.toml")
+GENERATORS = tuple(Generator(**one) for one in _MADE["generators"])
 
 PASSAGES: Mapping[str, int] = {"No search": 0, "BM25 top 1": 1, "BM25 top 5": 5}
 """The retrievers: name -> passages that are put into the prompt."""
@@ -57,13 +54,6 @@ _GUESS = 0.02
 _INSTRUCTION_TOKENS, _ANSWER_TOKENS = 40, 30
 _TOGETHER = 0.5
 """Share of an answer's luck that belongs to the question: models fail on the same ones."""
-
-_NOTES = (
-    "Real: the search. Every question is put to a BM25 index of the documents, and whether a generator "
-    "sees the right passage is what that search returned; passages are paid for by their length.",
-    "Assumed: what generators know, how well they read, where their training ends, 30 tokens an answer.",
-    "Invented: the documents, and so the facts asked for.",
-)
 
 
 def pair_name(retriever: str, model: str) -> str:
@@ -110,7 +100,9 @@ def simulate_two_stage(
     frame = frame.assign(**{f"found_{k}": found(ranked[:, :k], wanted) for k in PASSAGES.values() if k})
     frame = frame.assign(**{f"score_{i + 1}": best for i, best in enumerate(-np.sort(-scores).T[:3])})
     models = tuple(pair_name(retriever, each.model) for retriever in PASSAGES for each in generators)
-    origin = Origin("simulated", f"real search, simulated answers (own documents, seed {seed})", (), _NOTES)
+    origin = Origin(
+        "simulated", f"real search, simulated answers (own documents, seed {seed})", (), tuple(_MADE["notes"])
+    )
     return Outcomes(frame, np.hstack(quality).astype(float), np.hstack(cost), models, origin)
 
 

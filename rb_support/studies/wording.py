@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -64,7 +64,22 @@ def where(holds: Mapping[str, bool] | pd.Series[bool]) -> str:
     return f"on {listed(on)}, not on {listed(off)}"
 
 
-def notes(notebook: str, **said: str) -> dict[str, str]:
+def ending(count: int) -> str:
+    """What a noun ends with that stands for so many things.
+
+    >>> "table" + ending(1), "table" + ending(2)
+    ('table', 'tables')
+    """
+    return "" if count == 1 else "s"
+
+
+def says(module: str) -> Callable[..., str]:
+    """What fills the sentences of a module in `words.toml`, called with a sentence's key and its numbers."""
+    sentences = packaged_table("studies/words.toml")[module]
+    return lambda key, /, **numbers: sentences[key].format(**numbers)
+
+
+def notes(notebook: str, **said: object) -> dict[str, str]:
     """Notes for the records of a notebook's items, by their ids.
 
     Parameters
@@ -74,3 +89,8 @@ def notes(notebook: str, **said: str) -> dict[str, str]:
     """
     told = packaged_table("studies/notes.toml")[notebook]
     return {item: note.format(**said) for item, note in told.items()}
+
+
+def beside(item: str) -> dict[str, str]:
+    """What is told of our numbers beside the paper's in an item: what, source, why they differ."""
+    return dict(packaged_table("studies/notes.toml")["beside"][item])
