@@ -21,10 +21,11 @@ from rb_support import paper
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, random_apgr_spread, random_curves, threshold_sweep
 from rb_support.pairs.metrics import first_crossings
-from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH
+from rb_support.preference.training_sets import JUDGE, MT_BENCH
 from rb_support.sources import load_pairs
 from rb_support.stats import interval
-from rb_support.studies.preference_study import METRICS, RANDOM, ROUTERS, WinRates, by_table, listed
+from rb_support.studies.preference_claims import gathered
+from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table, listed
 from rb_support.studies.transfer import testable
 from rb_support.studies.wording import notes
 from rb_support.verdicts import Estimate, Evidence, Fact
@@ -36,7 +37,6 @@ DRAWS = 100_000
 TABLE_NOTE, FIGURE_NOTE = (notes("07b")[item] for item in ("own-audit-table", "own-audit"))
 """What goes with the records of the audit."""
 
-SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 _TARGETS = {"cpt50": 0.5, "cpt80": 0.8}
 _COLUMNS = ["table", "training", "router", *METRICS]
 _LEVEL = 0.95
@@ -347,18 +347,17 @@ def evidence(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
     known : chance by table.
     random : as `random_rows` gives it.
     """
-    votes, judged, gold = ARENA, f"{ARENA} + {JUDGE}", f"{ARENA} + {GOLD}"
     pairs = differences(numbers, known).dropna(subset="noise")
     swapped = {"router": "other_router", "training": "other_training"}
     swapped |= {there: here for here, there in swapped.items()}
     both_ways = pd.concat([pairs, pairs.rename(columns=swapped).assign(difference=-pairs["difference"])])
 
-    def areas(table: str, training: str, *routers: str) -> list[Estimate]:
+    def areas(table: str, ends: str, *routers: str) -> list[Estimate]:
         if table not in known:
             return []
         mine = numbers[numbers["table"] == table]
         reach = norm.ppf(1 - 0.025 / len(mine)) * known[table].spread
-        rows = mine[(mine["training"] == training) & mine["router"].isin(routers or mine["router"])]
+        rows = mine[mine["training"].str.endswith(ends) & mine["router"].isin(routers or mine["router"])]
         intervals = rows[["apgr"]].to_numpy() + np.array([0.0, -reach, reach])
         return listed(intervals, rows["router"], [known[table].n] * len(rows))
 
@@ -366,32 +365,20 @@ def evidence(numbers: pd.DataFrame, known: Mapping[str, Chance], random: pd.Data
         intervals = np.outer(rows["all_noise"], [0, -1, 1]) + rows[["difference"]].to_numpy()
         return listed(intervals, names, [known[table].n for table in rows["table"]])
 
-    def more_labels(table: str) -> list[Estimate]:
+    def gain(table: str, _: str) -> list[Estimate]:
         rows = augmentation(pairs[pairs["table"] == table])
         return gains(rows, rows["router"])
 
-    def best(table: str, training: str, router: str) -> list[Estimate]:
-        wanted = {"table": table, "training": training, "other_training": training, "other_router": router}
-        rows = both_ways[(both_ways[[*wanted]] == pd.Series(wanted)).all(axis=1)]
+    def best(table: str, ends: str, router: str) -> list[Estimate]:
+        alike = both_ways[both_ways["training"] == both_ways["other_training"]]
+        mine = alike[(alike["table"] == table) & (alike["other_router"] == router)]
+        rows = mine[mine["training"].str.endswith(ends)]
         return gains(rows, "over " + rows["router"])
 
+    found = gathered("printed", {"areas": areas, "gain": gain, "best": best})
     llama = [name for name in known if name.startswith("Llama")]
     whole = random[(random["metric"] == "apgr") & (random["table"] == MT_BENCH)].to_dict("records")
-    found: dict[str, Evidence] = {
-        "printed-votes-mtbench": areas(MT_BENCH, votes, SW, FACTORIZATION),
-        "printed-votes-mtbench-classifiers": areas(MT_BENCH, votes, BERT, CAUSAL),
-        "printed-votes-mmlu": areas("MMLU", votes),
-        "printed-votes-gsm8k": areas("GSM8K", votes),
-        "printed-judge-mtbench": areas(MT_BENCH, judged),
-        "printed-gold-mmlu": areas("MMLU", gold),
-        "printed-judge-gsm8k": areas("GSM8K", judged),
-        "printed-gain-mtbench": more_labels(MT_BENCH),
-        "printed-gain-mmlu": more_labels("MMLU"),
-        "printed-gain-gsm8k": more_labels("GSM8K"),
-        "printed-best-mtbench": best(MT_BENCH, judged, FACTORIZATION),
-        "printed-best-gsm8k": best("GSM8K", judged, CAUSAL),
-        "printed-table4-llama": areas(llama[0], judged) if llama else [],
-    }
+    found["printed-table4-llama"] = areas(llama[0], JUDGE) if llama else []
     if whole and known.get(MT_BENCH):
         row = whole[0]
         words = f"printed ±{row['printed_half']:.2f}, one random order ±{row['one_order']:.2f}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from rb_support.outcomes import Battles, PairScores
+from rb_support.outcomes import Battles
 from rb_support.outcomes.splits import same_text
 from rb_support.preference.battle_sets import gold_battles, join, relabel
 from rb_support.preference.sw import SWRanking
@@ -26,16 +26,14 @@ def categories(rates: Iterable[WinRates], training: str, benchmark: str) -> pd.D
     A row per router and category, the widest gap first: router, category, queries, gap (mean of the strong
     model's score minus the weak one's) and win_rate; none if no router is of that set and benchmark.
     """
-    frames = [pd.DataFrame(columns=["router", "category", "queries", "gap", "win_rate"])]
-    for one in rates:
-        if (one.training, one.table) == (training, benchmark):
-            told = {"gap": one.pairs.strong - one.pairs.weak, "win_rate": one.rate}
-            frame = pd.DataFrame({"category": one.pairs.frame["task"].to_numpy(), **told})
-            means = frame.groupby("category").agg(
-                queries=("gap", "size"), gap=("gap", "mean"), win_rate=("win_rate", "mean")
-            )
-            ordered = means.sort_values("gap", ascending=False, kind="stable").reset_index()
-            frames.append(ordered.assign(router=one.router)[frames[0].columns])
+    columns = ["router", "category", "queries", "gap", "win_rate"]
+    frames = [pd.DataFrame(columns=columns)]
+    for one in [one for one in rates if (one.training, one.table) == (training, benchmark)]:
+        told = {"gap": one.pairs.strong - one.pairs.weak, "win_rate": one.rate}
+        tasks = pd.DataFrame(told).groupby(one.pairs.frame["task"].to_numpy())
+        means = tasks.mean().assign(queries=tasks.size()).rename_axis("category")
+        ordered = means.sort_values("gap", ascending=False, kind="stable").reset_index()
+        frames.append(ordered.assign(router=one.router)[columns])
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
@@ -95,11 +93,13 @@ def mixes(
     if len(distinct) < 2:
         return {}
     first = (np.random.default_rng(seed).permutation(len(distinct)) % 2 == 0)[codes]
+    names = {pairs.strong_model: "strong", pairs.weak_model: "weak"}
     asked, found = X.loc[pairs.frame["prompt"]].to_numpy(), {}
     for share in shares:
         rate = np.zeros(len(pairs))
         for half in (first, ~first):
-            battles = _weighed(base, _own(pairs.take(~half)), share)
+            own = relabel(gold_battles(pairs.take(~half)), names)
+            battles = _weighed(base, own, share)
             told = SWRanking().fit(battles, X.loc[battles.frame["prompt"]].to_numpy()).win_rate(asked)
             rate[half] = (told - told.mean())[half]
         found[share] = WinRates(training, f"SW ranking, {share:.0%} own", benchmark, pairs, rate)
@@ -108,17 +108,11 @@ def mixes(
 
 def mix_table(mixed: Mapping[float, WinRates]) -> pd.DataFrame:
     """Own share, rank correlation of category win rate and gap, and APGR of `mixes`, by rising share."""
-    columns = ["own_share", "rank_correlation", "apgr"]
     rows = []
     for share in sorted(mixed):
-        one = mixed[share]
-        found = orders([one], one.training, one.table)
+        found = orders([mixed[share]], mixed[share].training, mixed[share].table)
         rows.append((share, *found[["rank_correlation", "apgr"]].iloc[0]))
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _own(pairs: PairScores) -> Battles:
-    return relabel(gold_battles(pairs), {pairs.strong_model: "strong", pairs.weak_model: "weak"})
+    return pd.DataFrame(rows, columns=["own_share", "rank_correlation", "apgr"])
 
 
 def _weighed(base: Battles, own: Battles, share: float) -> Battles:

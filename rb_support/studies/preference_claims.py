@@ -5,7 +5,8 @@ Statements, levels and margins stand in `rb_support/published/claims/06_preferen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -13,20 +14,21 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from rb_support import paper
+from rb_support.cache import packaged
 from rb_support.catalog import GSM8K, MMLU, canonical
 from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.battle_sets import nearest
 from rb_support.preference.tiers import assign_tiers, bradley_terry
-from rb_support.preference.training_sets import ALPACA, ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
+from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
 from rb_support.stats import bootstrap_weights, interval
 from rb_support.studies import wording
 from rb_support.studies.preference_controls import LENGTH
-from rb_support.studies.preference_study import ROUTERS, Judged, WinRates, judge, listed, on_tables, resampled
+from rb_support.studies.preference_found import tiers_apart
+from rb_support.studies.preference_study import Judged, WinRates, judge, listed, on_tables, resampled
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
 
 Array = NDArray[np.float64]
 Floors = Mapping[tuple[str, str], float]
-SW, FACTORIZATION, BERT, CAUSAL = ROUTERS
 
 _NEVER = {"apgr": np.nan, "cpt50": 1.0}
 """What a metric is where its target is never reached: CPT needs all calls then."""
@@ -67,38 +69,22 @@ def evidence(
     def calls(benchmark: str, ends: str, *routers: str) -> list[Estimate]:
         return _estimates(of(benchmark, ends, *routers), "cpt50")
 
-    def best(benchmark: str, router: str) -> Evidence:
-        here = of(benchmark, JUDGE)
+    def best(benchmark: str, ends: str, router: str) -> Evidence:
+        here = of(benchmark, ends)
         return differences((a, b) for a in here for b in here if a.router == router != b.router)
 
     def gain(benchmark: str, ends: str) -> Evidence:
         old, new = of(benchmark, ARENA), of(benchmark, ends)
         return differences((b, a) for a in old for b in new if a.router == b.router)
 
-    golden = f"{ARENA} + {GOLD}"
+    found = gathered("lesson", {"areas": areas, "calls": calls, "best": best, "gain": gain})
     rules = [one for one in on_tables(judged, [GSM8K]) if one.router == LENGTH]
     trained = [one for one in on_tables(judged, [GSM8K]) if one.training]
-    found = {
-        "mt-votes": areas(MT_BENCH, ARENA, SW, FACTORIZATION),
-        "mt-votes-classifiers": areas(MT_BENCH, ARENA, BERT, CAUSAL),
-        "mt-votes-half": calls(MT_BENCH, ARENA, FACTORIZATION),
-        "mmlu-votes": areas(MMLU, ARENA),
-        "gsm8k-votes": areas(GSM8K, ARENA),
-        "mt-judge": areas(MT_BENCH, JUDGE),
-        "mmlu-gold": areas(MMLU, golden),
-        "gsm8k-judge": areas(GSM8K, JUDGE),
-        "mt-judge-gain": gain(MT_BENCH, JUDGE),
-        "mmlu-gold-gain": gain(MMLU, golden),
-        "gsm8k-judge-gain": gain(GSM8K, JUDGE),
-        "mt-judge-best": best(MT_BENCH, FACTORIZATION),
-        "gsm8k-judge-best": best(GSM8K, CAUSAL),
-        "gsm8k-judge-fewer": calls(GSM8K, JUDGE, CAUSAL),
-        "mmlu-gold-fewer": calls(MMLU, golden),
+    found |= {
         "mt-judge-75": [
             Estimate(1 - 2 * each.value, 1 - 2 * each.high, 1 - 2 * each.low, each.name, each.n)
             for each in calls(MT_BENCH, JUDGE)
         ],
-        "alpaca-below": areas(MT_BENCH, ALPACA, SW, FACTORIZATION),
         "length-gsm8k": differences((one, rule) for rule in rules for one in trained),
     }
     levels = {"mt-level": MT_BENCH, "mmlu-level": MMLU, "gsm8k-level": GSM8K}
@@ -106,16 +92,33 @@ def evidence(
     return found | {key: half_way(pairs, rng, draws) for key, pairs in here.items()}
 
 
+def gathered(column: str, ways: Mapping[str, Callable[..., Evidence]]) -> dict[str, Evidence]:
+    """Evidence for the statements on Tables 1 to 3 that `routellm_claims.csv` lists.
+
+    Parameters
+    ----------
+    column : with the claims' keys: "lesson" of notebook 06, on our routers, "printed" of 07b, on the paper's.
+    ways : what a statement is about -> what gathers it, from a benchmark, the ending of a training set's name
+        and, unless all routers count, their names.
+    """
+    rows = pd.read_csv(StringIO(packaged("studies/routellm_claims.csv")), keep_default_na=False)
+    found = {}
+    for row in rows[rows[column] != ""].to_dict("records"):
+        routers = filter(None, row["routers"].split(";"))
+        found[row[column]] = ways[row["what"]](row["benchmark"], row["training"], *routers)
+    return found
+
+
 def _estimates(judged: Sequence[Judged], metric: str, floors: Floors | None = None) -> list[Estimate]:
     """APGR or CPT(50%) of several routers on one benchmark, with intervals that hold together.
 
     APGR: none without a gap. CPT(50%): 1 where half of the gap is never recovered.
     """
-    names = [f"{one.router}, {one.training}, {one.table}" for one in judged]
-    values = [float(np.nan_to_num(one.metrics[metric], nan=_NEVER[metric])) for one in judged]
-    samples = [np.nan_to_num(one.samples[metric], nan=_NEVER[metric]) for one in judged]
-    reached = [(floors or {}).get((one.table, one.router), -np.inf) for one in judged]
-    return resampled(names, values, samples, [len(one.pairs) for one in judged], reached)
+    rows = []
+    for one in judged:
+        both = (np.nan_to_num(each[metric], nan=_NEVER[metric]) for each in (one.metrics, one.samples))
+        rows.append((f"{one.router}, {one.training}, {one.table}", *both, len(one.pairs)))
+    return resampled(rows, [(floors or {}).get((one.table, one.router), -np.inf) for one in judged])
 
 
 def differences(pairs: Iterable[tuple[Judged, Judged]]) -> list[Estimate]:
@@ -125,14 +128,13 @@ def differences(pairs: Iterable[tuple[Judged, Judged]]) -> list[Estimate]:
     ----------
     pairs : routers on one benchmark; intervals of all pairs hold together.
     """
-    two = list(pairs)
-    names = []
-    for new, old in two:
+    rows = []
+    for new, old in pairs:
         other = f" less {old.router}" if new.router != old.router else ""
-        names.append(new.router + (other if old.training else f", {new.training}"))
-    values = [new.metrics["apgr"] - old.metrics["apgr"] for new, old in two]
-    samples = [new.samples["apgr"] - old.samples["apgr"] for new, old in two]
-    return resampled(names, values, samples, [min(len(new.pairs), len(old.pairs)) for new, old in two])
+        name = new.router + (other if old.training else f", {new.training}")
+        lead, samples = new.metrics["apgr"] - old.metrics["apgr"], new.samples["apgr"] - old.samples["apgr"]
+        rows.append((name, lead, samples, min(len(new.pairs), len(old.pairs))))
+    return resampled(rows)
 
 
 def half_way(pairs: PairScores, rng: np.random.Generator, draws: int) -> Estimate:
@@ -171,17 +173,14 @@ def similarities(
     table = pd.DataFrame(rows, columns=["benchmark", "training", "similarity"])
     votes = {name: values for (name, training), values in near.items() if training == ARENA}
     drawn = {name: bootstrap_weights(len(v), draws, rng) @ v / len(v) for name, v in votes.items()}
-    others = [name for name in (MMLU, GSM8K) if {name, MT_BENCH} <= votes.keys()]
-    nearer = resampled(
-        [f"MT Bench less {name}" for name in others],
-        [mean[MT_BENCH, ARENA] - mean[name, ARENA] for name in others],
-        [drawn[MT_BENCH] - drawn[name] for name in others],
-        [min(len(votes[MT_BENCH]), len(votes[name])) for name in others],
-    )
+    nearer = []
+    for name in [name for name in (MMLU, GSM8K) if {name, MT_BENCH} <= votes.keys()]:
+        more, samples = mean[MT_BENCH, ARENA] - mean[name, ARENA], drawn[MT_BENCH] - drawn[name]
+        nearer.append((f"MT Bench less {name}", more, samples, min(len(votes[MT_BENCH]), len(votes[name]))))
     labels = {name: f"{ARENA} + {label}" for name, label in ((MT_BENCH, JUDGE), (MMLU, GOLD), (GSM8K, JUDGE))}
     both = [(name, label) for name, label in labels.items() if (name, label) in mean]
     grown = [exact(mean[name, label] - mean[name, ARENA], name) for name, label in both]
-    return table, {"mt-nearest": nearer, "augmented-nearer": grown}
+    return table, {"mt-nearest": resampled(nearer), "augmented-nearer": grown}
 
 
 def goes_with(table5: pd.DataFrame, theirs: float) -> Fact:
@@ -293,17 +292,12 @@ def tier_table(battles: Battles) -> pd.DataFrame:
 
 def same_tiers(table: pd.DataFrame) -> Fact | None:
     """Whether models fall into the published tiers, by `tier_table`; None with fewer than ten of them."""
-    apart = _tiers_apart(table)
+    apart = tiers_apart(table)
     if len(apart) < 10:
         return None
     same, near = int((apart == 0).sum()), int((apart <= 1).sum())
     words = f"{same} of {len(apart)} models in the same tier, {near} at most one apart"
     return Fact(bool((apart <= 1).mean() > 0.9), words)
-
-
-def _tiers_apart(table: pd.DataFrame) -> pd.Series[int]:
-    """How many tiers lie between ours and the paper's, of the models that have both."""
-    return (table["tier"] - table["paper_tier"]).abs().dropna()
 
 
 def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, str, str]:
@@ -313,7 +307,7 @@ def in_same_tier(table: pd.DataFrame, votes: Battles) -> tuple[str, str, int, st
     ----------
     table : as `tier_table` gives it of these votes.
     """
-    apart = _tiers_apart(table)
+    apart = tiers_apart(table)
     same, source = f"{(apart == 0).sum()} of {len(apart)}", "RouteLLM App. A"
     return "models in the paper's tier", same, len(apart), source, f"ratings come from {votes.origin.name}"
 

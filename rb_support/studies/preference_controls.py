@@ -217,20 +217,14 @@ def floors(null: Iterable[WinRates], rates: Iterable[WinRates]) -> dict[tuple[st
                 continue
             mine = here.loc[here["router"] == one.router, "n"]
             alike = here.loc[here["n"].isin(mine), "apgr"]
-            luck = [
-                0.5 + float(norm.ppf(0.975)) * spread,
-                *([np.quantile(alike, 0.975)] if len(alike) else []),
-            ]
-            found[table, one.router] = float(max(luck))
+            luck = [0.5 + float(norm.ppf(0.975)) * spread]
+            luck += [float(np.quantile(alike, 0.975))] if len(alike) else []
+            found[table, one.router] = max(luck)
     return found
 
 
 def held_out_battles(
-    experiment: Experiment,
-    candidates: Mapping[str, Router],
-    X: pd.DataFrame,
-    *,
-    seed: int = 0,
+    experiment: Experiment, candidates: Mapping[str, Router], X: pd.DataFrame, *, seed: int = 0
 ) -> pd.DataFrame:
     """What routers say of a fifth of the battles, held out of their training (RouteLLM sec. 5: of 5,000).
 
@@ -288,8 +282,7 @@ def log_losses(battles: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
     for training, part in battles.groupby("training", sort=False):
         routers = list(dict.fromkeys(part["router"]))
         losses = {name: _losses(part[part["router"] == name]) for name in routers}
-        (first, *_) = routers
-        codes, distinct = pd.factorize(part.loc[part["router"] == first, "prompt"])
+        codes, distinct = pd.factorize(part.loc[part["router"] == routers[0], "prompt"])
         size = np.bincount(codes)
         drawn = bootstrap_weights(len(distinct), draws, rng)
         gains = {name: base - own for name, (own, base) in losses.items()}
@@ -299,8 +292,7 @@ def log_losses(battles: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
         ends = simultaneous(values, samples, level)
         for name, value, (low, high) in zip(routers, values, ends, strict=True):
             own, base = losses[name]
-            head = (training, name, len(own), len(distinct))
-            rows.append((*head, base.mean(), own.mean(), value, low, high))
+            rows.append((training, name, len(own), len(distinct), base.mean(), own.mean(), value, low, high))
     columns = ["training", "router", "battles", "prompts", "base_loss", "loss", "gain", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -323,10 +315,7 @@ def reliability(battles: pd.DataFrame) -> pd.DataFrame:
         rank = part["predicted"].rank(method="min").to_numpy()  # equal predictions share a bin
         bins = max(1, min(_BINS, len(part) // _FEWEST))
         of = ((rank - 1) * bins / len(part)).astype(int)
-        means = part.groupby(of)[["predicted", "won"]].mean()
-        sizes = part.groupby(of).size()
-        rows += [
-            (training, router, number + 1, int(sizes[number]), *means.loc[number].tolist())
-            for number in means.index
-        ]
+        means = dict.fromkeys(("predicted", "won"), "mean")
+        told = part.assign(battles=1).groupby(of).agg({"battles": "sum", **means})
+        rows += [(training, router, place + 1, *row) for place, *row in told.itertuples()]
     return pd.DataFrame(rows, columns=["training", "router", "bin", "battles", "predicted", "won"])

@@ -32,6 +32,11 @@ def tier_gaps(tiers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**columns, "cut": tier[:-1] != tier[1:], "place": middle})
 
 
+def tiers_apart(tiers: pd.DataFrame) -> pd.Series[int]:
+    """How many tiers lie between ours and the paper's, of the models of a `tier_table` that have both."""
+    return (tiers["tier"] - tiers["paper_tier"]).abs().dropna()
+
+
 def apart(tiers: pd.DataFrame, model: str) -> tuple[float, float, bool] | None:
     """How a model stands to the best of the others: both ratings, and whether it stands well apart.
 
@@ -92,12 +97,10 @@ def trained_how_far(losses: pd.DataFrame) -> pd.DataFrame:
     """
     known = losses.dropna(subset="validation")
     runs = known.groupby(["training", "router", "member"], sort=False)
-    ends = runs.agg(
-        first=("validation", "first"),
-        kept=("validation", "min"),
-        last=("validation", "last"),
-        train=("train", "last"),
-    )
+    looks = {
+        name: ("validation", look) for name, look in (("first", "first"), ("kept", "min"), ("last", "last"))
+    }
+    ends = runs.agg(**looks, train=("train", "last"))
     return ends.groupby(level=[0, 1], sort=False).mean().reset_index()
 
 

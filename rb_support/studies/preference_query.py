@@ -65,15 +65,18 @@ class Neighbourhood:
         """(q,) whether the strong model is called: the win rate is at least the threshold."""
         return ~exceeds(alpha, self.win_rates(gamma))
 
+    def turned(self, gammas: Sequence[float], alpha: float) -> NDArray[np.bool_]:
+        """(q,) whether the decision at a threshold hangs on gamma."""
+        calls = np.array([self.calls_strong(gamma, alpha) for gamma in gammas])
+        return np.asarray(calls.any(axis=0) & ~calls.all(axis=0))
+
     def contested(self, gammas: Sequence[float], alpha: float) -> list[int]:
         """Queries whose decision at a threshold hangs on gamma, those first whose win rate moves most.
 
         The first query, where there is none.
         """
-        rates = np.array([self.win_rates(gamma) for gamma in gammas])
-        calls = np.array([self.calls_strong(gamma, alpha) for gamma in gammas])
-        turned = np.flatnonzero(calls.any(axis=0) & ~calls.all(axis=0))
-        moves = np.ptp(rates, axis=0)[turned].round(9)
+        turned = np.flatnonzero(self.turned(gammas, alpha))
+        moves = np.ptp([self.win_rates(gamma) for gamma in gammas], axis=0)[turned].round(9)
         return turned[np.argsort(-moves, kind="stable")].tolist() or [0]
 
 

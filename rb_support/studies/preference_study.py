@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -120,11 +121,7 @@ def by_table(rates: Iterable[Told]) -> dict[str, list[Told]]:
 
 
 def embed_prompts(
-    experiment: Experiment,
-    model: str = BUNDLED,
-    *,
-    further: Iterable[PairScores] = (),
-    progress: bool = True,
+    experiment: Experiment, model: str = BUNDLED, *, further: Iterable[PairScores] = (), progress: bool = True
 ) -> pd.DataFrame:
     """Embed every prompt of an experiment once.
 
@@ -162,10 +159,7 @@ def distinct_prompts(tables: Iterable[Battles | PairScores]) -> list[str]:
 
 
 def trained(
-    experiment: Experiment,
-    candidates: Mapping[str, Router],
-    X: pd.DataFrame,
-    trainings: Iterable[str],
+    experiment: Experiment, candidates: Mapping[str, Router], X: pd.DataFrame, trainings: Iterable[str]
 ) -> dict[tuple[str, str], Router]:
     """Routers by training set and name; what took training is kept in the cache for the next call.
 
@@ -275,26 +269,21 @@ class Judged(WinRates):
 
 
 def judge(
-    rates: Sequence[WinRates],
-    *,
-    rng: np.random.Generator,
-    draws: int,
-    targets: Sequence[float] = (0.5, 0.8),
+    rates: Sequence[WinRates], *, rng: np.random.Generator, draws: int, targets: Sequence[float] = (0.5, 0.8)
 ) -> list[Judged]:
     """`bootstrap_pairs` of routers; those on the same queries of a table see the same resamples."""
     found: dict[int, Judged] = {}
-    for competing in by_table(rates).values():
-        groups: dict[tuple[str, ...], list[WinRates]] = {}
-        for one in competing:
-            groups.setdefault(tuple(one.pairs.frame["sample_id"]), []).append(one)
-        for alike in groups.values():
-            pairs, told = alike[0].pairs, {str(number): one.rate for number, one in enumerate(alike)}
-            table, samples = bootstrap_pairs(
-                told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
-            )
-            for one, values, sample in zip(alike, table.to_numpy().tolist(), samples.values(), strict=True):
-                metrics = dict(zip(table.columns, values, strict=True))
-                found[id(one)] = Judged(**vars(one), metrics=metrics, samples=sample)
+    groups: dict[tuple[str, ...], list[WinRates]] = {}
+    for one in chain.from_iterable(by_table(rates).values()):
+        groups.setdefault((one.table, *one.pairs.frame["sample_id"]), []).append(one)
+    for alike in groups.values():
+        pairs, told = alike[0].pairs, {str(number): one.rate for number, one in enumerate(alike)}
+        table, samples = bootstrap_pairs(
+            told, pairs.strong, pairs.weak, rng=rng, draws=draws, targets=targets
+        )
+        for one, values, sample in zip(alike, table.to_numpy().tolist(), samples.values(), strict=True):
+            metrics = dict(zip(table.columns, values, strict=True))
+            found[id(one)] = Judged(**vars(one), metrics=metrics, samples=sample)
     return [found[id(one)] for one in rates]
 
 
@@ -324,28 +313,27 @@ def results(
     which stand first): benchmark, training, router, queries, then each of apgr, cpt50, cpt80 with its `_low`
     and `_high`, improvement, and with floors `shuffled`. A CPT that is never reached is NaN.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for benchmark, judged in by_table(rates).items():
         pairs = max((one.pairs for one in judged), key=len)
         random = random_metrics(pairs.strong, pairs.weak, rng=rng, draws=draws)
         known = [np.nan] * len(_COLUMNS) if random is None else random.loc[list(METRICS)].to_numpy().ravel()
-        head = {"benchmark": benchmark, "training": "", "router": RANDOM, "queries": len(pairs)}
-        rows.append({**head, **dict(zip(_COLUMNS, known, strict=True))})
+        rows.append((benchmark, "", RANDOM, len(pairs), *known, np.nan))
         told = judge(sorted(judged, key=lambda one: one.training != ""), rng=rng, draws=draws)
         learnt = [one for one in told if one.training]
         ends = together([one.metrics["apgr"] for one in learnt], [one.samples["apgr"] for one in learnt])
         simultaneously = dict(zip(map(id, learnt), ends, strict=True))
         for one in told:
-            head = {"benchmark": benchmark, "training": one.training, "router": one.router}
             spans = {metric: _interval(one.samples[metric]) for metric in METRICS}
             spans["apgr"] = simultaneously.get(id(one), spans["apgr"])
-            found = {**head, "queries": len(one.pairs)}
-            for metric, (low, high) in spans.items():
-                found |= {metric: one.metrics[metric], f"{metric}_low": low, f"{metric}_high": high}
-            rows.append({**found, "shuffled": (floors or {}).get((benchmark, one.router), np.nan)})
-    table = pd.DataFrame(rows).assign(improvement=lambda t: t["apgr"] / 0.5 - 1)
-    columns = ["benchmark", "training", "router", "queries", *_COLUMNS, "improvement"]
-    return table[[*columns, "shuffled"] if floors is not None else columns]
+            numbers = [number for metric in METRICS for number in (one.metrics[metric], *spans[metric])]
+            floor = (floors or {}).get((benchmark, one.router), np.nan)
+            rows.append((benchmark, one.training, one.router, len(one.pairs), *numbers, floor))
+    columns = ["benchmark", "training", "router", "queries", *_COLUMNS]
+    table = pd.DataFrame(rows, columns=[*columns, "shuffled"]).assign(
+        improvement=lambda t: t["apgr"] / 0.5 - 1
+    )
+    return table[[*columns, "improvement", *(["shuffled"] if floors is not None else [])]]
 
 
 def _interval(samples: pd.Series[float]) -> Sequence[float]:
@@ -371,21 +359,19 @@ def together(values: Sequence[float], samples: Sequence[ArrayLike]) -> list[list
 
 
 def resampled(
-    names: Sequence[str],
-    values: Sequence[float],
-    samples: Sequence[ArrayLike],
-    sizes: Sequence[int],
-    floors: Sequence[float] | None = None,
+    rows: Iterable[tuple[str, float, ArrayLike, int]], floors: Sequence[float] | None = None
 ) -> list[Estimate]:
     """Estimates of k numbers whose intervals hold together; none if one is not known.
 
     Parameters
     ----------
-    names, values, samples, sizes : (k,) of each its name, value, (draws,) resamples and queries.
+    rows : of each its name, value, (draws,) resamples and queries.
     floors : (k,) what knowing nothing reaches.
     """
-    if np.isnan(values).any() or not len(values):
+    known = list(rows)
+    if not known or np.isnan([value for _, value, *_ in known]).any():
         return []
+    names, values, samples, sizes = zip(*known, strict=True)
     return listed(np.column_stack([values, together(values, samples)]), names, sizes, floors)
 
 
@@ -432,10 +418,8 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
 
 def _paper_training(training: str) -> str:
     """What the paper calls a training set of the same augmentation."""
-    for ending, name in _AUGMENTED.items():
-        if training.endswith(ending):
-            return name
-    return "arena" if training else ""
+    known = (name for ending, name in _AUGMENTED.items() if training.endswith(ending))
+    return next(known, "arena" if training else "")
 
 
 def side_by_side(table: pd.DataFrame, metric: str = "apgr", spec: str = ".3f") -> pd.DataFrame:

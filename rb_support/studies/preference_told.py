@@ -16,7 +16,7 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.tiers import ELO
 from rb_support.stats import interval
 from rb_support.studies import labels
-from rb_support.studies.preference_found import apart, outside, tier_gaps, trained_how_far
+from rb_support.studies.preference_found import apart, outside, tier_gaps, tiers_apart, trained_how_far
 from rb_support.studies.preference_query import Neighbourhood
 from rb_support.studies.preference_study import FACTORIZATION, SW
 from rb_support.studies.wording import says
@@ -53,17 +53,15 @@ def ratings(tiers: pd.DataFrame, votes: Battles, strong: str, *, papers: bool) -
     papers : whether the paper's tiers belong beside these rows.
     """
     top = apart(tiers, strong)
-    if top is None:
-        said = [_say("unrated", strong=strong)]
-    else:
-        key = "well_apart" if top[2] else "not_apart"
-        said = [_say(key, rating=top[0], other=top[1], strong=strong)]
+    rating, other, well = top or (np.nan, np.nan, False)
+    key = "unrated" if top is None else "well_apart" if well else "not_apart"
+    said = [_say(key, rating=rating, other=other, strong=strong)]
     fought = float(votes.frame[["model_a", "model_b"]].stack().value_counts().median())
     error, gaps = 2 * ELO / np.sqrt(fought), tier_gaps(tiers)
     cuts = gaps.loc[gaps["cut"], "gap"]
     tail = _say("borders", narrow=(cuts < error).sum(), cuts=len(cuts)) if len(cuts) else _say("one_tier")
     said.append(_say("uncertain", fought=fought, error=error) + tail)
-    distance = (tiers["tier"] - tiers["paper_tier"]).abs().dropna()
+    distance = tiers_apart(tiers)
     if papers and len(cuts) and len(distance):
         same, near = (distance == 0).sum(), (distance <= 1).sum()
         said.append(_say("same_tiers", same=same, models=len(distance), near=near))
@@ -92,8 +90,7 @@ def one_query(near: Neighbourhood, query: int, gammas: Sequence[float]) -> str:
     gammas : rising; the second is the paper's.
     """
     (_, usual, sharp), alpha = gammas, near.base
-    calls = np.array([near.calls_strong(gamma, alpha) for gamma in gammas])
-    turned = np.asarray(calls.any(axis=0) & ~calls.all(axis=0))
+    turned = near.turned(gammas, alpha)
     return _say(
         "one_query",
         battles=len(near.share),

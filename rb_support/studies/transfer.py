@@ -284,10 +284,9 @@ def pair_table(pairs: Pairs) -> pd.DataFrame:
     """
     rows = []
     for name, pair in pairs.items():
-        chance = random_apgr_spread(pair.strong, pair.weak) or np.nan
-        rows.append(
-            (name, len(pair), pair.strong.mean(), pair.weak.mean(), _gap(pair.strong, pair.weak), chance)
-        )
+        two = pair.strong, pair.weak
+        chance = random_apgr_spread(*two) or np.nan
+        rows.append((name, len(pair), *(scores.mean() for scores in two), _gap(*two), chance))
     return pd.DataFrame(rows, columns=["pair", "queries", "strong", "weak", "gap", "chance"])
 
 
@@ -601,10 +600,8 @@ def evidence(
         return found
     told = preference_study.judge(judged, rng=rng, draws=draws)
     above = preference_study.resampled(
-        [f"{one.router}, {one.table}" for one in told],
-        [one.metrics["apgr"] for one in told],
-        [one.samples["apgr"] for one in told],
-        [len(one.rate) for one in told],
+        (f"{one.router}, {one.table}", one.metrics["apgr"], one.samples["apgr"], len(one.rate))
+        for one in told
     )
     alike = preference_study.listed(shift[["difference", "low", "high"]], shift["pair"], shift["queries"])
     calls_only = dict.fromkeys(others, (1.0, 0.0))
