@@ -14,7 +14,7 @@ from rb_support.studies.pilot import (
     NOBODY,
     best_models,
     comparable_by_dataset,
-    comparable_cost_ratios,
+    cost_ratios,
     evidence,
     model_table,
     notes,
@@ -117,12 +117,10 @@ def test_comparable_pairs_by_dataset(table):
     assert "published means" in comparable_by_dataset(simulate_outcomes(200), 0.1).index
 
 
-def test_comparable_cost_ratios():
-    points = [[1, 0.5], [3, 0.52], [9, 0.9], [2, 0.89]]
-    found = comparable_cost_ratios(points, ("p", "q", "r", "s"), 0.05)
-    assert found[["cheaper", "dearer"]].to_numpy().tolist() == [["p", "q"], ["s", "r"]]
-    assert found["cost_ratio"].tolist() == [3, 4.5]
-    assert found["quality_difference"].tolist() == pytest.approx([0.02, 0.01])
+def test_cost_ratios():
+    comparable, ratios = cost_ratios([1, 3, 9, 2], [0.5, 0.52, 0.9, 0.89], 0.05)
+    assert np.flatnonzero(comparable).tolist() == [0, 5], "the first two, and the last two"
+    assert ratios.tolist() == [3, 0, 0, 0, 0, 4.5]
 
 
 def test_share_of_pairs_from_two_to_five(table):

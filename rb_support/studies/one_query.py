@@ -90,21 +90,10 @@ def think(train: Outcomes, test: Outcomes, X: pd.DataFrame, row: int, k: int) ->
     nearest = np.argsort(-similarity, kind="stable")
     weight = neighbour_weights(similarity[None, nearest], k)[0]
     counted = nearest[weight > 0]
-    neighbours = pd.DataFrame(
-        {
-            "question": [questions[i] for i in counted],
-            "similarity": similarity[counted],
-            "weight": weight[weight > 0],
-        }
-    )
-    return Thought(
-        questions[len(train) + row],
-        test.models,
-        mean_cost(train),
-        neighbours,
-        train.quality[counted],
-        test.quality[row],
-    )
+    near = {"similarity": similarity[counted], "weight": weight[weight > 0]}
+    neighbours = pd.DataFrame({"question": [questions[i] for i in counted], **near})
+    question, scores = questions[len(train) + row], train.quality[counted]
+    return Thought(question, test.models, mean_cost(train), neighbours, scores, test.quality[row])
 
 
 def lambdas(path: LambdaPath, *more: float) -> list[float]:

@@ -24,13 +24,7 @@ from rb_support.sources import load_routerbench
 from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
 from rb_support.studies.best_model import best_model
 from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, OutOfFold, Savings, routed_rows
-from rb_support.studies.predictive import (
-    PLACEBO,
-    ZERO,
-    Comparison,
-    compare_predictions,
-    estimates,
-)
+from rb_support.studies.predictive import PLACEBO, ZERO, Comparison, compare_predictions, estimates
 from rb_support.studies.wording import listed, notes, says
 from rb_support.verdicts import Evidence, Fact
 from rb_support.visible import markdown
@@ -270,8 +264,8 @@ def settings_table(chosen: Mapping[str, deploy.Setting], table: Outcomes, querie
     rows, best = [], float(table.points()[:, 1].max())
     for goal, setting in chosen.items():
         row: dict[str, object] = {"goal": goal, "reached": setting.reached}
-        for end, usd in zip(_ENDS, setting.usd_per_query, strict=True):
-            row[f"usd_per_month{end}"] = queries * usd
+        monthly = zip(_ENDS, setting.usd_per_query, strict=True)
+        row |= {f"usd_per_month{end}": queries * usd for end, usd in monthly}
         row |= {f"quality{end}": value for end, value in zip(_ENDS, setting.quality, strict=True)}
         shares = sorted(zip(setting.calls, table.models, strict=True), key=lambda each: -each[0])
         calls = ", ".join(f"{share:.0%} {model}" for share, model in shares if share >= 0.005)

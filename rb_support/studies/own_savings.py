@@ -139,7 +139,6 @@ class Savings:
         97.5% of routers of the same spread without knowledge save at most. `RUNS`: what running it costs.
     best : the best model.
     goal, queries, rows : the goal, queries a month, rows.
-    reached : share of halves of the rows on which the router reaches the goal.
     kind : of data.
     """
 
@@ -148,7 +147,6 @@ class Savings:
     goal: float
     queries: int
     rows: int
-    reached: float
     kind: str
 
     def of(self, what: str, column: str = "usd_per_month") -> float:
@@ -232,7 +230,7 @@ def savings(
         equal = usd_to_match(points, given[1]), given[1]
         return np.array([points[best_model(points)], share @ mixed, equal, given])
 
-    routed, reached = routed_rows(router, goal, turns)
+    routed, _ = routed_rows(router, goal, turns)
     whole = priced(routed, np.ones(n))
     drawn = np.array([priced(routed, weights) for weights in bootstrap_weights(n, draws, rng).astype(float)])
     lucky = []
@@ -248,17 +246,9 @@ def savings(
     rows = pd.DataFrame({"what": [OVER_BEST, MIXED_OVER_BEST, OVER_EQUAL], "usd_per_month": saved})
     rows[["low", "high"]] = simultaneous(saved, queries * _saved(drawn))
     known = {"what": [LUCK, RUNS], "usd_per_month": [np.quantile(lucky, 0.975), queries * RUNNING]}
-    return Savings(
-        table=pd.concat([bought, rows, pd.DataFrame(known)], ignore_index=True)[
-            ["what", "usd_per_month", "low", "high", "quality", "quality_low", "quality_high"]
-        ],
-        best=table.models[best_model(table.points())],
-        goal=goal,
-        queries=queries,
-        rows=n,
-        reached=reached,
-        kind=table.origin.kind,
-    )
+    columns = ["what", "usd_per_month", "low", "high", "quality", "quality_low", "quality_high"]
+    found = pd.concat([bought, rows, pd.DataFrame(known)], ignore_index=True)[columns]
+    return Savings(found, table.models[best_model(table.points())], goal, queries, n, table.origin.kind)
 
 
 def bills(router: OutOfFold, goal: float, turns: tuple[Rows, Rows]) -> dict[str, float]:

@@ -19,12 +19,14 @@ from rb_support.stats import System, bootstrap_weights, interval
 from rb_support.studies import wording
 from rb_support.verdicts import Estimate
 
+Array = NDArray[np.float64]
+
 MISTRAL = "mistralai/mistral-7b-chat"
 NOBODY = "no_model_correct"
 """How the published files write that every model scored 0."""
 
 
-def oracle_rows(outcomes: Outcomes) -> NDArray[np.float64]:
+def oracle_rows(outcomes: Outcomes) -> Array:
     """Cost (USD) and quality of the oracle on every query, (n, 2)."""
     rows, chosen = np.arange(len(outcomes)), oracle(outcomes.quality, outcomes.cost)
     return np.column_stack([outcomes.cost[rows, chosen], outcomes.quality[rows, chosen]])
@@ -137,7 +139,7 @@ def oracle_system(outcomes: Outcomes) -> System:
     return lambda_path(outcomes.quality, outcomes.cost).on(outcomes.quality, outcomes.cost)
 
 
-def oracle_points(outcomes: Outcomes) -> NDArray[np.float64]:
+def oracle_points(outcomes: Outcomes) -> Array:
     """What the oracle reaches at every budget: the hull (k, 2) of its exact path over lambda.
 
     No router does better at any mean cost.
@@ -162,27 +164,24 @@ def oracle_shares(outcomes: Outcomes) -> pd.DataFrame:
     return pd.DataFrame(shares).reindex(names).fillna(0.0)
 
 
-def comparable_cost_ratios(points: ArrayLike, models: tuple[str, ...], tolerance: float) -> pd.DataFrame:
+def cost_ratios(cost: ArrayLike, quality: ArrayLike, tolerance: float) -> tuple[NDArray[np.bool_], Array]:
     """How many times dearer one of two models of like quality is.
 
     Parameters
     ----------
-    points : (m, 2) mean cost (USD per query) and mean quality.
-    models : m names.
+    cost, quality : (..., m) each model's mean cost (USD per query) and mean quality.
     tolerance : largest difference of mean quality to count as comparable.
 
     Returns
     -------
-    A row per pair: cheaper, dearer, quality_difference (dearer minus cheaper), cost_ratio (>= 1).
+    comparable, ratio : (..., m (m - 1) / 2) of every two models, whether they are of like quality and neither
+        is free, and how many times dearer the dearer one is (0 where they are not comparable).
     """
-    cost, quality = np.asarray(points, dtype=float).T
-    a, b = np.triu_indices(len(models), 1)
-    low, high = np.where(cost[a] <= cost[b], [a, b], [b, a])
-    comparable = (np.abs(quality[a] - quality[b]) <= tolerance) & (cost[low] > 0)
-    low, high, names = low[comparable], high[comparable], np.array(models, dtype=object)
-    gap, ratio = quality[high] - quality[low], cost[high] / cost[low]
-    pairs = {"cheaper": names[low], "dearer": names[high], "quality_difference": gap, "cost_ratio": ratio}
-    return pd.DataFrame(pairs)
+    a, b = np.triu_indices(np.shape(cost)[-1], 1)
+    paid, scored = (np.asarray(each, dtype=float) for each in (cost, quality))
+    cheaper, dearer = (choose(paid[..., a], paid[..., b]) for choose in (np.minimum, np.maximum))
+    comparable = (np.abs(scored[..., a] - scored[..., b]) <= tolerance) & (cheaper > 0)
+    return comparable, np.divide(dearer, cheaper, out=np.zeros(cheaper.shape), where=comparable)
 
 
 def comparable_by_dataset(outcomes: Outcomes, tolerance: float) -> pd.DataFrame:
@@ -197,8 +196,9 @@ def comparable_by_dataset(outcomes: Outcomes, tolerance: float) -> pd.DataFrame:
         parts["published means"] = paper.model_means()[["cost_usd_per_query", "score"]].dropna().to_numpy()
     listed = {}
     for name, points in parts.items():
-        names = tuple(map(str, range(len(points))))
-        ratio = comparable_cost_ratios(points, names, tolerance)["cost_ratio"]
+        cost, quality = points.T
+        comparable, ratios = cost_ratios(cost, quality, tolerance)
+        ratio = pd.Series(ratios[comparable])
         inside = ratio.between(2, 5).mean()
         listed[name] = {"pairs": len(ratio), "median ratio": ratio.median(), "from 2 to 5": inside}
     return pd.DataFrame(listed).T
@@ -214,19 +214,13 @@ def share_two_to_five(
 
     Parameters
     ----------
-    tolerance : see `comparable_cost_ratios`.
+    tolerance : see `cost_ratios`.
     rng, draws : of the bootstrap.
     """
     counted, ratios = np.zeros((2, draws + 1)), []
-    a, b = np.triu_indices(len(outcomes.models), 1)
     for part in map(outcomes.of, outcomes.datasets):
         shares = np.vstack([np.ones(len(part)), bootstrap_weights(len(part), draws, rng)]) / len(part)
-        cost, quality = shares @ part.cost, shares @ part.quality
-        cheaper = np.minimum(cost[:, a], cost[:, b])
-        comparable = (np.abs(quality[:, a] - quality[:, b]) <= tolerance) & (cheaper > 0)
-        ratio = np.divide(
-            np.maximum(cost[:, a], cost[:, b]), cheaper, out=np.zeros(cheaper.shape), where=comparable
-        )
+        comparable, ratio = cost_ratios(shares @ part.cost, shares @ part.quality, tolerance)
         counted += [comparable.sum(axis=1), ((ratio >= 2) & (ratio <= 5)).sum(axis=1)]
         ratios.append(ratio[0][comparable[0]])
     pairs, inside = counted

@@ -84,12 +84,8 @@ def _told(predicted: Array, quality: Array) -> pd.DataFrame:
 def auc(quality: ArrayLike, predicted: ArrayLike) -> float:
     """Area under the ROC curve of predictions (n,) for scores above one half; NaN if all or none are."""
     right = np.asarray(quality) > 0.5
-    # What differs by rounding only is a tie.
-    return (
-        float(roc_auc_score(right, np.asarray(predicted).round(12)))
-        if 0 < right.sum() < len(right)
-        else np.nan
-    )
+    told = np.asarray(predicted).round(12)  # what differs by rounding only is a tie
+    return float(roc_auc_score(right, told)) if 0 < right.sum() < len(right) else np.nan
 
 
 def r2(quality: ArrayLike, predicted: ArrayLike) -> float:

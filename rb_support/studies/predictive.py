@@ -96,6 +96,12 @@ class Comparison:
         """Cross-fitted AIQ of every system, the zero router treated alike (see `stats.honest_aiqs`)."""
         return honest_aiqs(self.systems, len(self.test), rng=rng)
 
+    def honest_leads(self, names: Iterable[str], *, rng: np.random.Generator) -> dict[str, float]:
+        """Honest AIQ of some systems above the better zero router's."""
+        areas = self.honest_aiq(rng=rng)
+        rival = max(areas[zero] for zero in self.zeros)
+        return {name: areas[name] - rival for name in names}
+
     def placebo_leads(self, name: str, *, rng: np.random.Generator, draws: int) -> Array:
         """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
         zeros = {zero: self.systems[zero] for zero in self.zeros}
@@ -457,7 +463,7 @@ def luck(
     Indexed by dataset: n, points (on a placebo's path), on_hull; aiq and honest, the mean lead over the zero
     router; aiq_above and honest_above, the share of placebos above it.
     """
-    rows = {}
+    rows, columns = {}, ("n", "points", "on_hull", "aiq", "honest", "aiq_above", "honest_above")
     for name, (train, test) in parts.items():
         leads, size = [], []
         for seed in rng.integers(2**32, size=draws):
@@ -468,10 +474,8 @@ def luck(
             leads.append([areas[PLACEBO] - areas[ZERO], paid.pop(PLACEBO) - max(paid.values())])
             size.append([len(points), len(hull(points))])
         over, above = np.mean(leads, axis=0), (np.array(leads) > 1e-12).mean(axis=0)
-        points, corners = np.mean(size, axis=0)
-        rows[name] = dict(n=len(test), points=points, on_hull=corners)
-        rows[name] |= dict(aiq=over[0], honest=over[1], aiq_above=above[0], honest_above=above[1])
-    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+        rows[name] = dict(zip(columns, (len(test), *np.mean(size, axis=0), *over, *above), strict=True))
+    return _indexed(rows, "dataset")
 
 
 def repeat_splits(
@@ -485,10 +489,9 @@ def repeat_splits(
     """
     rows = {}
     for seed in seeds:
-        comparison = compare(*held_out(outcomes, seed), X, routers)
-        values = comparison.honest_aiq(rng=np.random.default_rng(seed))
-        rows[seed] = _over_zero(values, [*routers, PLACEBO])
-    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed"))
+        parted = compare(*held_out(outcomes, seed), X, routers)
+        rows[seed] = parted.honest_leads([*routers, PLACEBO], rng=np.random.default_rng(seed))
+    return _indexed(rows, "seed")
 
 
 def shuffled_leads(
@@ -506,10 +509,9 @@ def shuffled_leads(
     """
     rows = {}
     for name, (train, test) in parts.items():
-        order = rng.permutation(len(train))
-        areas = compare(train, test, X, routers, order=order).honest_aiq(rng=rng)
-        rows[name] = _over_zero(areas, routers)
-    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+        shuffled = compare(train, test, X, routers, order=rng.permutation(len(train)))
+        rows[name] = shuffled.honest_leads(routers, rng=rng)
+    return _indexed(rows, "dataset")
 
 
 def leads_by_k(
@@ -525,15 +527,14 @@ def leads_by_k(
         known, asked = (X.loc[part.frame["sample_id"]].to_numpy() for part in (train, test))
         nearest = KNNRouter().fit(train, known).predict_many(asked, ks)
         every = {str(k): quality for k, quality in nearest.items()}
-        areas = compare_predictions(train, test, every).honest_aiq(rng=rng)
-        rows[name] = dict(zip(ks, _over_zero(areas, map(str, ks)).values(), strict=True))
-    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset"))
+        leads = compare_predictions(train, test, every).honest_leads(every, rng=rng)
+        rows[name] = dict(zip(nearest, leads.values(), strict=True))
+    return _indexed(rows, "dataset")
 
 
-def _over_zero(areas: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """Areas above the better of the two zero routers."""
-    zero = max(areas[ZERO], areas[ZERO_TRAINED])
-    return {name: areas[name] - zero for name in names}
+def _indexed(rows: dict[Any, dict[Any, float]], name: str) -> pd.DataFrame:
+    """Rows by what they are of, with that as the index."""
+    return _without_rounding(pd.DataFrame.from_dict(rows, orient="index").rename_axis(name))
 
 
 def lead_curves(
