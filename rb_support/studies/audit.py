@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import trapezoid
 from scipy.stats import norm, spearmanr, studentized_range
 
@@ -23,14 +23,13 @@ from rb_support.pairs import apgr, cpt, random_apgr_spread, random_curves, thres
 from rb_support.pairs.metrics import first_crossings
 from rb_support.preference.training_sets import JUDGE, MT_BENCH
 from rb_support.sources import load_pairs
-from rb_support.stats import interval
+from rb_support.stats import Array, interval
 from rb_support.studies.preference_claims import gathered
 from rb_support.studies.preference_study import METRICS, RANDOM, WinRates, by_table, listed
 from rb_support.studies.transfer import testable
 from rb_support.studies.wording import notes
 from rb_support.verdicts import Estimate, Evidence, Fact
 
-Array = NDArray[np.float64]
 DRAWS = 100_000
 """Random orders of a table's queries. A p-value is never below 2 / (DRAWS + 1)."""
 

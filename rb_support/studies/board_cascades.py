@@ -12,19 +12,16 @@ from itertools import takewhile
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rb_support.outcomes import Outcomes
 from rb_support.routers import ZeroRouter, model_points
-from rb_support.stats import honest_draws
+from rb_support.stats import Array, honest_draws
 from rb_support.studies.cascades import chosen_chains
 from rb_support.studies.fits import MODELS, TRAINED, Asked, blocks, resamples
 from rb_support.studies.leaderboard import LEADS, NONE
 from rb_support.studies.predictive import held_out
 from rb_support.studies.two_way import means
 from rb_support.studies.wording import ending, listed, says
-
-Array = NDArray[np.float64]
 
 ERRORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Shares of the answers on which the judge errs; the last one knows nothing."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rb_support.embed import BUNDLED, LENGTH, TFIDF
 from rb_support.outcomes import Kind, Origin, Outcomes
 from rb_support.preference.battle_sets import join_origins
 from rb_support.sources import SourceError
+from rb_support.stats import Array
 from rb_support.studies import wording
 from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand, with_vectors
 from rb_support.studies.fit_process import code
@@ -24,8 +24,6 @@ from rb_support.studies.leaderboard import LEADS, Overall
 from rb_support.studies.lineup import ROUTERS
 from rb_support.studies.predictive import cautions, held_out
 from rb_support.studies.sweep import TIMED, Store
-
-Array = NDArray[np.float64]
 
 OWN = "own"
 """Name of a table of a user's own on the board."""

@@ -6,18 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rb_support import paper
 from rb_support.pairs import threshold_sweep
 from rb_support.pairs.metrics import first_crossings
 from rb_support.sources import load_judgments
-from rb_support.stats import simultaneous
+from rb_support.stats import Array, simultaneous
 from rb_support.studies.preference_study import CAUSAL, FACTORIZATION, WinRates, listed
 from rb_support.studies.wording import notes
 from rb_support.verdicts import Evidence
-
-Array = NDArray[np.float64]
 
 NOTE = notes("07b")["rl-fig2"]
 """What goes with Figure 2's record where it has points."""

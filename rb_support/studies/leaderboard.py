@@ -25,7 +25,7 @@ from scipy import stats
 
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Kind
-from rb_support.stats import bootstrap_weights
+from rb_support.stats import Array, bootstrap_weights
 from rb_support.studies.board_tables import REAL, SIMULATED
 from rb_support.studies.fits import Asked
 from rb_support.studies.lineup import NULL
@@ -33,7 +33,6 @@ from rb_support.studies.two_way import Cells, joined
 from rb_support.studies.wording import each, ending, listed, says
 from rb_support.verdicts import Estimate, Evidence, Fact
 
-Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 RECOVERED = 0.144
@@ -56,8 +55,6 @@ _GAP_COLUMNS = ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "
 _SETTING_COLUMNS = ["kind", *_CELL, "what", "value", "number", "seeds"]
 _SETTING_COLUMNS += ["lead", "difference", "low", "high", "finding"]
 _say = says("leaderboard")
-Group = tuple[str, pd.DataFrame]
-"""Rows of a table and a router by seed, after "" or why they give no numbers."""
 
 
 def kind_of(table: str) -> Kind:
@@ -121,7 +118,8 @@ def _judged(rows: pd.DataFrame, what: Literal["lead", "share"]) -> tuple[pd.Data
     found["is_null"] = found["router"].isin(NULL)
     found[_MEANS] = splits[_MEANS].mean().to_numpy(dtype=float)
     found.loc[found["failed"] != "", _MEANS] = np.nan
-    cells = _cells(groups, _lead if what == "lead" else _share)
+    whole = [None if failed else part for failed, part in groups]
+    cells = _cells(whole, _lead if what == "lead" else _share)
     found[what] = cells.value
     found[["low", "high"]] = cells.intervals()
     return found, cells
@@ -331,18 +329,16 @@ def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     names: list[list[Any]] = []
     pairs: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for what, value, router, part in _varied(rows):
-        base = usual.get((part["table"].iloc[0], router))
-        if base is None:
-            continue
+        base = usual.get((part["table"].iloc[0], router), rows.head(0))
         part, base = (one.sort_values("seed") for one in (part, base[base["seed"].isin(part["seed"])]))
-        if not len(base) or list(base["seed"]) != list(part["seed"]) or _failure([base, part]):
+        if list(base["seed"]) != list(part["seed"]) or _failure([base, part]):
             continue
         names.append([part["table"].iloc[0], router, what, value, len(part)])
         pairs.append((part, base))
     found = pd.DataFrame(names, columns=[*_CELL, "what", "value", "seeds"])
     if found.empty:
         return found
-    changed, before = (_cells([("", pair[side]) for pair in pairs], _lead) for side in (0, 1))
+    changed, before = (_cells(each, _lead) for each in zip(*pairs, strict=True))
     apart = changed.minus(before)
     found["lead"] = changed.value
     means, cells = [], [apart]
@@ -497,7 +493,6 @@ def evidence(
     mean lead over the tables of `chosen` minus that of each other router that learns; none without it.
     """
     differences, told = _mean_differences(rows), counted(found).dropna(subset="lead")
-    others = {other: lead for (one, other), lead in differences.items() if one == chosen}
     learnt, null = told[~told["is_null"] & (told["finding"] != SAME)], told[told["is_null"]]
     order = learnt.assign(leads=learnt["finding"] == LEADS, may=learnt["high"] > 0)
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
@@ -510,7 +505,9 @@ def evidence(
         "null-leads": Fact(null_led + luck == 0 if len(null) + controls else None, words),
         "first-second": _first_second(found, differences),
         "gap": _gap_fact(shares),
-        "chosen-knn": [lead for other, lead in others.items() if other not in NULL],
+        "chosen-knn": [
+            lead for (one, other), lead in differences.items() if one == chosen and other not in NULL
+        ],
     }
 
 
@@ -616,8 +613,8 @@ def _standing(rows: pd.DataFrame, labels: str) -> pd.DataFrame:
     return rows[right & named & (rows["labels"] == labels)]
 
 
-def _groups(rows: pd.DataFrame) -> list[Group]:
-    """Rows of every table and router."""
+def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of every table and router by seed, after "" or why they give no numbers."""
     seeds = rows.groupby("table")["seed"].nunique().to_dict()
     groups = []
     for (table, _), part in rows.groupby(_CELL, sort=False):
@@ -638,22 +635,23 @@ def _failure(parts: Iterable[pd.DataFrame]) -> str:
 
 
 def _cells(
-    groups: Sequence[Group], read: Callable[[pd.DataFrame, Counts], tuple[float, Array, Array]]
+    groups: Sequence[pd.DataFrame | None],
+    read: Callable[[pd.DataFrame, Counts], tuple[float, Array, Array]],
 ) -> Cells:
-    """Cells of groups of rows; NaN of those that failed.
+    """Cells of groups of rows; NaN where there is None.
 
     Parameters
     ----------
     read : from a group's rows and (draws, splits) counts of its splits, the same for all groups of as many,
         to a cell's value, draws and splits.
     """
-    good = [part for failed, part in groups if not failed]
+    good = [part for part in groups if part is not None]
     draws = len(good[0]["lead_draws"].iloc[0]) if good else 1
     most = max((len(part) for part in good), default=1)
     shapes = (len(groups),), (draws, len(groups)), (len(groups), most)
     found = Cells(*(np.full(shape, np.nan) for shape in shapes))
-    for cell, (failed, part) in enumerate(groups):
-        if not failed:
+    for cell, part in enumerate(groups):
+        if part is not None:
             counts = bootstrap_weights(len(part), draws, np.random.default_rng([0, len(part)]))
             found.value[cell], found.draws[:, cell], found.splits[cell, : len(part)] = read(part, counts)
     return found

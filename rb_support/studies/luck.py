@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rb_support.catalog import ARC, DATASETS, HELLASWAG, MMLU, OTHER, WINOGRANDE
 from rb_support.frontier import exceeds
 from rb_support.outcomes import Outcomes
 from rb_support.routers import oracle
-from rb_support.stats import bootstrap_weights, interval
+from rb_support.stats import Array, bootstrap_weights, interval
 from rb_support.verdicts import Estimate, Evidence, exact
-
-Array = NDArray[np.float64]
 
 _GUESSED = {MMLU: 1 / 4, HELLASWAG: 1 / 4, ARC: 1 / 4, WINOGRANDE: 1 / 2}
 """Probability to guess a question right; the other datasets of the papers offer nothing to guess from."""

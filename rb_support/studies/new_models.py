@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.cluster import KMeans
 
@@ -29,12 +29,11 @@ from rb_support.preference.battle_sets import join_origins
 from rb_support.preference.training_sets import Experiment
 from rb_support.routers.prompt_clusters import profiles
 from rb_support.sources import ModelScores
+from rb_support.stats import Array
 from rb_support.studies.preference_study import listed
 from rb_support.studies.transfer import WIDEST_CHANCE
 from rb_support.studies.wording import notes
 from rb_support.verdicts import Estimate
-
-Array = NDArray[np.float64]
 
 NOTE = notes("07a")["own-new-model"]
 """What goes with the record of the figure."""

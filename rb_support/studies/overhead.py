@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rb_support import embed, paper
 from rb_support.embed import BUNDLED, Encode
 from rb_support.preference.text_model import quiet
 from rb_support.preference.training_sets import Experiment
+from rb_support.stats import Array
 from rb_support.studies import wording
 from rb_support.studies.preference_study import SW, Router
 from rb_support.studies.transfer import Routed, Tables
@@ -27,7 +27,6 @@ NOTE = wording.notes("07b")["rl-tab7"]
 BESIDE = wording.beside("rl-tab7")
 """What goes with Table 7's record, and with our speeds beside the paper's."""
 
-Array = NDArray[np.float64]
 Cost = TypeVar("Cost", float, "pd.Series[float]")
 
 SINGLE, BATCH, ENCODER = "one at a time", "in batches", "Encoder alone"
@@ -141,12 +140,10 @@ def measure(
         raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
     places = [row * len(texts) // singles for row in range(singles)]  # lengths as in the batch
     encoding, vectors = _timed(encode, texts, places, repeats)
-    seconds = {ENCODER: encoding}
+    seconds, reads = {ENCODER: encoding}, {"texts": (texts, 0.0), "vectors": (vectors, encoding)}
     for name, router in routers.items():
-        if router.reads == "texts":
-            seconds[name], _ = _timed(router.win_rate, texts, places, repeats)
-        else:
-            seconds[name] = encoding + _timed(router.win_rate, vectors, places, repeats)[0]
+        X, before = reads[router.reads]
+        seconds[name] = before + _timed(router.win_rate, X, places, repeats)[0]
     rows = []
     for name, (single, together) in seconds.items():
         for way, count, speed in ((SINGLE, singles, 1 / single), (BATCH, len(texts), len(texts) / together)):

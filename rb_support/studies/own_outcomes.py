@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rb_support import deploy
 from rb_support.deploy.calibration import calibrate
@@ -21,15 +20,13 @@ from rb_support.routers import lambda_path, model_points
 from rb_support.routers.evidence import folds
 from rb_support.simulate.company_log import company_log
 from rb_support.sources import load_routerbench
-from rb_support.stats import System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
+from rb_support.stats import Array, System, bootstrap_honest_aiq, bootstrap_weights, halves, simultaneous
 from rb_support.studies.best_model import best_model
 from rb_support.studies.own_savings import OVER_BEST, OVER_EQUAL, RUNS, OutOfFold, Savings, routed_rows
 from rb_support.studies.predictive import PLACEBO, ZERO, Comparison, compare_predictions, estimates
 from rb_support.studies.wording import listed, notes, says
 from rb_support.verdicts import Evidence, Fact
 from rb_support.visible import markdown
-
-Array = NDArray[np.float64]
 
 SIZES: Mapping[Scale, int] = {"quick": 2_000, "full": 10_000}
 """Simulated prompts per scale."""

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from rb_support.frontier import exceeds, hull, hull_indices
 from rb_support.outcomes import Outcomes
 from rb_support.routers import dealt_out, lambda_path, mean_cost, model_points
-from rb_support.stats import Rows, bootstrap_weights, halves, interval, simultaneous
+from rb_support.stats import Array, Rows, bootstrap_weights, halves, interval, simultaneous
 from rb_support.studies.best_model import best_model
 from rb_support.studies.wording import says
 from rb_support.verdicts import Estimate
-
-Array = NDArray[np.float64]
 
 PLACEBOS = 24
 SECONDS, USD_PER_HOUR = 0.05, 0.2

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 
 from rb_support.outcomes import Outcomes
 from rb_support.routers import PredictiveRouter, lambda_path
-from rb_support.stats import Steps, System
+from rb_support.stats import Array, Steps, System
 
 if TYPE_CHECKING:
     from distributed import Client
-
-Array = NDArray[np.float64]
 
 
 class Part(NamedTuple):

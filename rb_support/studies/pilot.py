@@ -15,11 +15,9 @@ from rb_support.outcomes import Outcomes
 from rb_support.outcomes.checks import refuse_unknown
 from rb_support.routers import free_abstention, lambda_path, oracle
 from rb_support.sources import load_routerbench
-from rb_support.stats import System, bootstrap_weights, interval
+from rb_support.stats import Array, System, bootstrap_weights, interval
 from rb_support.studies import wording
 from rb_support.verdicts import Estimate
-
-Array = NDArray[np.float64]
 
 MISTRAL = "mistralai/mistral-7b-chat"
 NOBODY = "no_model_correct"

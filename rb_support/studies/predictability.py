@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import r2_score, roc_auc_score
 
-from rb_support.outcomes import Outcomes
-from rb_support.routers import PredictiveRouter
-
-Array = NDArray[np.float64]
+from rb_support.stats import Array
+from rb_support.studies.predictive import Parts, Routers
 
 MEASURES = {"auc": "AUC", "r2": "R2", "r2_apart": "R2 apart"}
 """How well predictions tell outcomes, and the names that readers see."""
 
 
-def measured(
-    parts: Mapping[str, tuple[Outcomes, Outcomes]],
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
-    *,
-    seed: int,
-) -> pd.DataFrame:
+def measured(parts: Parts, X: pd.DataFrame, routers: Routers, *, seed: int) -> pd.DataFrame:
     """How well routers predict each model's quality on test rows, beside where nothing is to be learnt.
 
     Parameters

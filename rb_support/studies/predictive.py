@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from rb_support import stats
 from rb_support.catalog import GSM8K, HELLASWAG, MMLU
 from rb_support.frontier import Curve, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
@@ -27,20 +28,13 @@ from rb_support.routers import (
     predicted_cost,
 )
 from rb_support.sources import load_routerbench
-from rb_support.stats import (
-    System,
-    aiqs,
-    bootstrap_aiq,
-    bootstrap_honest_aiq,
-    bootstrap_weights,
-    honest_aiqs,
-    interval,
-    simultaneous,
-)
+from rb_support.stats import Array, System
 from rb_support.studies.pilot import oracle_rows
 from rb_support.verdicts import Estimate
 
-Array = NDArray[np.float64]
+Parts = Mapping[str, tuple[Outcomes, Outcomes]]
+"""Dataset -> training and test rows."""
+Routers = Mapping[str, PredictiveRouter]
 
 ZERO = "Zero router"
 ZERO_TRAINED = "Zero router (chosen on training rows)"
@@ -90,11 +84,11 @@ class Comparison:
 
     def aiq(self) -> dict[str, float]:
         """AIQ of every system on the cost domain that all share (RouterBench sec. 3.3)."""
-        return aiqs(self.systems)
+        return stats.aiqs(self.systems)
 
     def honest_aiq(self, *, rng: np.random.Generator) -> dict[str, float]:
         """Cross-fitted AIQ of every system, the zero router treated alike (see `stats.honest_aiqs`)."""
-        return honest_aiqs(self.systems, len(self.test), rng=rng)
+        return stats.honest_aiqs(self.systems, len(self.test), rng=rng)
 
     def honest_leads(self, names: Iterable[str], *, rng: np.random.Generator) -> dict[str, float]:
         """Honest AIQ of some systems above the better zero router's."""
@@ -106,7 +100,7 @@ class Comparison:
         """Honest AIQ above zero of what has a router's spread of predictions and no knowledge, (draws,)."""
         zeros = {zero: self.systems[zero] for zero in self.zeros}
         dealt = {f"{name}, draw {draw}": self.placebos[name](rng) for draw in range(draws)}
-        areas = honest_aiqs(zeros | dealt, len(self.test), rng=rng, halvings=8)
+        areas = stats.honest_aiqs(zeros | dealt, len(self.test), rng=rng, halvings=8)
         return np.array([areas[each] for each in dealt]) - max(areas[zero] for zero in zeros)
 
     def lead_curves(
@@ -135,7 +129,7 @@ class Comparison:
             return {name: heights[name] - heights[ZERO] for name in heights if name != ZERO}
 
         leads = above(chosen, None)
-        drawn = [above(chosen, weights) for weights in bootstrap_weights(len(self.test), draws, rng)]
+        drawn = [above(chosen, weights) for weights in stats.bootstrap_weights(len(self.test), draws, rng)]
         samples = {name: [each[name] for each in drawn] for name in leads}
         if PLACEBO in self.placebos:
             pairs = ({ZERO: chosen[ZERO], PLACEBO: self.placebos[PLACEBO](rng)} for _ in range(draws))
@@ -212,7 +206,7 @@ def aiq_table(
     leads = {"minus_zero": "minus_zero", "honest_minus_zero": "honest"}
     for side, (column, name) in enumerate(leads.items(), start=1):
         samples = np.hstack([each[side] for each in measured.values()])
-        table[[f"{name}_low", f"{name}_high"]] = simultaneous(table[column], samples)
+        table[[f"{name}_low", f"{name}_high"]] = stats.simultaneous(table[column], samples)
     table[list(FORMATS)] = _without_rounding(table[list(FORMATS)])
     return table.assign(finding=[_finding(row) for _, row in table.iterrows()])[COLUMNS]
 
@@ -224,15 +218,15 @@ def _measured(
     test, zeros, each = repeats[0].test, repeats[0].zeros, -(-draws // len(repeats))
     runs = [
         (
-            *bootstrap_aiq(one.systems, len(test), rng=rng, draws=each),
-            *bootstrap_honest_aiq(one.systems, len(test), rng=rng, draws=each),
+            *stats.bootstrap_aiq(one.systems, len(test), rng=rng, draws=each),
+            *stats.bootstrap_honest_aiq(one.systems, len(test), rng=rng, draws=each),
         )
         for one in repeats
     ]
     values, drawn, fair, paid = zip(*runs, strict=True)
     samples, priced = (pd.concat(some, ignore_index=True).iloc[:draws] for some in (drawn, paid))
     table = pd.DataFrame({"aiq": pd.DataFrame(values).mean(), "aiq_honest": pd.DataFrame(fair).mean()})
-    table[["aiq_low", "aiq_high"]] = [interval(samples[name]) for name in table.index]
+    table[["aiq_low", "aiq_high"]] = [stats.interval(samples[name]) for name in table.index]
     rival = max(zeros, key=lambda zero: table["aiq_honest"][zero])
     table["minus_zero"] = table["aiq"] - table["aiq"][ZERO]
     table["honest_minus_zero"] = table["aiq_honest"] - table["aiq_honest"][rival]
@@ -297,7 +291,7 @@ def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
         return outcomes, outcomes
 
 
-def cautions(parts: Mapping[str, tuple[Outcomes, Outcomes]]) -> str:
+def cautions(parts: Parts) -> str:
     """What keeps datasets, given by their training and test rows, from showing much, in sentences."""
     same = [name for name, (train, test) in parts.items() if train is test]
     few = [name for name, (_, test) in parts.items() if len(test) < FEW and name not in same]
@@ -327,7 +321,7 @@ def compare(
     train: Outcomes,
     test: Outcomes,
     X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
+    routers: Routers,
     *,
     order: NDArray[np.int64] | None = None,
 ) -> Comparison:
@@ -411,7 +405,7 @@ def prompt_folds(outcomes: Outcomes, folds: int, seed: int) -> Iterator[NDArray[
 
 
 def cross_validated(
-    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], *, folds: int = 5, seed: int
+    outcomes: Outcomes, X: pd.DataFrame, routers: Routers, *, folds: int = 5, seed: int
 ) -> Comparison:
     """`compare` where 30% of the rows would be too few: every query is judged, by routers of the other folds.
 
@@ -447,9 +441,7 @@ def cross_validated(
     return replace(found, systems=systems, placebos=placebos, constant=constant)
 
 
-def luck(
-    parts: Mapping[str, tuple[Outcomes, Outcomes]], *, rng: np.random.Generator, draws: int = 10
-) -> pd.DataFrame:
+def luck(parts: Parts, *, rng: np.random.Generator, draws: int = 10) -> pd.DataFrame:
     """What a router that knows nothing gains on each dataset, by both measures.
 
     Parameters
@@ -470,7 +462,7 @@ def luck(
             blind = PlaceboRouter(seed=int(seed)).fit(train, np.zeros((len(train), 1)))
             path = compare_predictions(train, test, {PLACEBO: blind.predict(test.quality)})
             areas, points = path.aiq(), path.points(PLACEBO)
-            paid = honest_aiqs(path.systems, len(test), rng=rng, halvings=8)
+            paid = stats.honest_aiqs(path.systems, len(test), rng=rng, halvings=8)
             leads.append([areas[PLACEBO] - areas[ZERO], paid.pop(PLACEBO) - max(paid.values())])
             size.append([len(points), len(hull(points))])
         over, above = np.mean(leads, axis=0), (np.array(leads) > 1e-12).mean(axis=0)
@@ -479,7 +471,7 @@ def luck(
 
 
 def repeat_splits(
-    outcomes: Outcomes, X: pd.DataFrame, routers: Mapping[str, PredictiveRouter], seeds: Iterable[int]
+    outcomes: Outcomes, X: pd.DataFrame, routers: Routers, seeds: Iterable[int]
 ) -> pd.DataFrame:
     """Honest AIQ above the better zero router on several 70/30 splits, a split being one draw.
 
@@ -495,11 +487,7 @@ def repeat_splits(
 
 
 def shuffled_leads(
-    parts: Mapping[str, tuple[Outcomes, Outcomes]],
-    X: pd.DataFrame,
-    routers: Mapping[str, PredictiveRouter],
-    *,
-    rng: np.random.Generator,
+    parts: Parts, X: pd.DataFrame, routers: Routers, *, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Honest AIQ above the better zero router where nothing is to be learnt: training vectors are shuffled.
 
@@ -514,13 +502,7 @@ def shuffled_leads(
     return _indexed(rows, "dataset")
 
 
-def leads_by_k(
-    parts: Mapping[str, tuple[Outcomes, Outcomes]],
-    X: pd.DataFrame,
-    ks: Sequence[int],
-    *,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
+def leads_by_k(parts: Parts, X: pd.DataFrame, ks: Sequence[int], *, rng: np.random.Generator) -> pd.DataFrame:
     """Honest AIQ above the better zero router of KNN by its number of neighbours: a row per dataset."""
     rows = {}
     for name, (train, test) in parts.items():

@@ -77,12 +77,8 @@ def _over_best(
 ) -> list[Estimate]:
     """Cross-fitted leads over the best single model at its cost."""
     level = 1 - 0.05 / len(comparisons)
-    leads = {
-        name: leads_over_best_model(one, papers, rng=rng, draws=200, level=level)
-        for name, one in comparisons.items()
-    }
     return [
         replace(each, name=f"{router} on {name}")
-        for name, found in leads.items()
-        for router, each in found.items()
+        for name, one in comparisons.items()
+        for router, each in leads_over_best_model(one, papers, rng=rng, draws=200, level=level).items()
     ]

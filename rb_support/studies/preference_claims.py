@@ -10,7 +10,6 @@ from io import StringIO
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from rb_support import paper
@@ -20,15 +19,12 @@ from rb_support.outcomes import Battles, PairScores
 from rb_support.preference.battle_sets import nearest
 from rb_support.preference.tiers import assign_tiers, bradley_terry
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, TIERS, Experiment
-from rb_support.stats import bootstrap_weights, interval
+from rb_support.stats import Array, bootstrap_weights, interval
 from rb_support.studies import wording
 from rb_support.studies.preference_controls import LENGTH
 from rb_support.studies.preference_found import tiers_apart
-from rb_support.studies.preference_study import Judged, WinRates, judge, listed, on_tables, resampled
+from rb_support.studies.preference_study import Floors, Judged, WinRates, judge, listed, on_tables, resampled
 from rb_support.verdicts import Estimate, Evidence, Fact, exact
-
-Array = NDArray[np.float64]
-Floors = Mapping[tuple[str, str], float]
 
 _NEVER = {"apgr": np.nan, "cpt50": 1.0}
 """What a metric is where its target is never reached: CPT needs all calls then."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -23,19 +22,10 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.preference.battle_sets import decontaminate, hold_out
 from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import inside, oriented
-from rb_support.stats import bootstrap_weights, simultaneous
+from rb_support.stats import Array, bootstrap_weights, simultaneous
+from rb_support.studies import preference_study
 from rb_support.studies.labels import area
-from rb_support.studies.preference_study import (
-    Router,
-    WinRates,
-    by_table,
-    rates_of,
-    subsample,
-    trained,
-    win_rates,
-)
-
-Array = NDArray[np.float64]
+from rb_support.studies.preference_study import Router, WinRates, by_table, subsample
 
 LENGTH, RIDGE = "Prompt length", "Ridge on the benchmark"
 MEANS, ORACLE = "Category means", "Oracle order"
@@ -184,8 +174,8 @@ def shuffled(
         asked = {name: router for name, router in candidates.items() if run < runs.get(name, 1)}
         for texts, sets in ((False, list(dealt)), (True, list(dealt)[:1])):
             mine = {name: router for name, router in asked.items() if (router.reads == "texts") is texts}
-            routers = trained(replace(experiment, training=dealt), mine, X, sets)
-            rates += win_rates(routers, tables, X, most_texts=most_texts)
+            routers = preference_study.trained(replace(experiment, training=dealt), mine, X, sets)
+            rates += preference_study.win_rates(routers, tables, X, most_texts=most_texts)
     return rates
 
 
@@ -254,9 +244,9 @@ def held_out_battles(
         base = float(oriented(known, "strong", "weak")[1].mean())
         prompts = held.frame["prompt"].iloc[rows].tolist()
         rest = replace(experiment, training={training: parts[0]})
-        for (_, name), router in trained(rest, candidates, X, [training]).items():
+        for (_, name), router in preference_study.trained(rest, candidates, X, [training]).items():
             head = {"training": training, "router": name, "prompt": prompts}
-            told = rates_of(router, prompts, X)
+            told = preference_study.rates_of(router, prompts, X)
             frames.append(pd.DataFrame({**head, "predicted": told, "won": won, "base": base}))
     return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 

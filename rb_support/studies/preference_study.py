@@ -26,10 +26,9 @@ from rb_support.preference.sw import SWRanking
 from rb_support.preference.text_model import TextModel
 from rb_support.preference.training_sets import ALPACA, GOLD, JUDGE, Experiment, Naming
 from rb_support.preference.win_model import WinModel, fitted, kept_rates
-from rb_support.stats import interval, simultaneous
+from rb_support.stats import Array, interval, simultaneous
 from rb_support.verdicts import Estimate
 
-Array = NDArray[np.float64]
 RANDOM = "Random"
 ROUTERS = SW, FACTORIZATION, BERT, CAUSAL = "SW ranking", "Matrix factorization", "BERT", "Causal LM"
 GRID = 101
@@ -37,6 +36,9 @@ GRID = 101
 
 QUESTIONS: dict[Scale, int] = {"quick": 1000, "full": 0}
 """Most queries of a benchmark that routers which read texts are judged on; 0 for all: a CPU reads slowly."""
+
+Floors = Mapping[tuple[str, str], float]
+"""(benchmark, router) -> APGR that knowing nothing reaches."""
 
 METRICS = ("apgr", "cpt50", "cpt80")
 _AUGMENTED = {ALPACA: "none", GOLD: "arena + gold", JUDGE: "arena + judge"}
@@ -288,11 +290,7 @@ def judge(
 
 
 def results(
-    rates: Iterable[WinRates],
-    *,
-    rng: np.random.Generator,
-    draws: int = 500,
-    floors: Mapping[tuple[str, str], float] | None = None,
+    rates: Iterable[WinRates], *, rng: np.random.Generator, draws: int = 500, floors: Floors | None = None
 ) -> pd.DataFrame:
     """RouteLLM's Tables 1 to 3: CPT(50%), CPT(80%), APGR and improvement over random, with 95% intervals.
 

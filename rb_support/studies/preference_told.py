@@ -322,9 +322,7 @@ def findings(
     return _say(
         "findings",
         tops=tops or "none, as there is no gap",
-        trained=stands["trained"].sum(),
-        above=stands["above"].sum(),
-        below=stands["below"].sum(),
+        **stands[["trained", "above", "below"]].sum(),
         better=exceeds(losses["low"], 0, 1).sum(),
         models=len(losses),
         hears="tells queries apart" if high - low > _FAR else "hears everybody",

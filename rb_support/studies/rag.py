@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +14,16 @@ from rb_support.outcomes import Outcomes
 from rb_support.routers import Cascade, PredictiveRouter, budget_grid
 from rb_support.routers.chains import Chain
 from rb_support.sources.search_qa import GRADE, SEARCHED, base_model, prices
-from rb_support.stats import Means, System
-from rb_support.studies.predictive import Comparison, compare, cross_validated, held_out, prompt_folds
+from rb_support.stats import Array, Means, System
+from rb_support.studies.predictive import (
+    Comparison,
+    Routers,
+    compare,
+    cross_validated,
+    held_out,
+    prompt_folds,
+)
 from rb_support.verdicts import Fact
-
-Array = NDArray[np.float64]
 
 
 def systems_table(outcomes: Outcomes) -> pd.DataFrame:
@@ -126,13 +131,7 @@ def leading(table: pd.DataFrame, names: Iterable[str]) -> str:
 
 
 def compare_kinds(
-    outcomes: Outcomes,
-    X: pd.DataFrame,
-    candidates: Mapping[str, PredictiveRouter],
-    error_rate: float,
-    *,
-    folds: int = 1,
-    seed: int,
+    outcomes: Outcomes, X: pd.DataFrame, candidates: Routers, error_rate: float, *, folds: int = 1, seed: int
 ) -> Comparison:
     """Predictive routers and cascades on the same questions.
 
@@ -160,10 +159,9 @@ def compare_kinds(
         (held, routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate)))
         for held, train in parts
     ]
+    by_cost = Cascade.on(found.test).system(budget_grid(found.test.cost), error_rate)
     added = {
-        f"Cascade by cost, error {error_rate:g}": Cascade.on(found.test).system(
-            budget_grid(found.test.cost), error_rate
-        ),
+        f"Cascade by cost, error {error_rate:g}": by_cost,
         f"Cascade chosen, error {error_rate:g}": _chosen_by_fold(found.test, best, error_rate),
     }
     return replace(found, systems={**found.systems, **added})

@@ -6,19 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rb_support import paper
 from rb_support.catalog import GSM8K
 from rb_support.outcomes import Outcomes, PairScores
 from rb_support.pairs import average_price, cpt_name, mixed_price, share_at, threshold_for
 from rb_support.preference.training_sets import Experiment
-from rb_support.stats import simultaneous
+from rb_support.stats import Array, simultaneous
 from rb_support.studies import wording
 from rb_support.studies.preference_study import WinRates, by_table, judge, listed, on_tables
 from rb_support.verdicts import Evidence, exact
 
-Array = NDArray[np.float64]
 _MILLION = 1_000_000
 
 _RATIOS = [f"saving{kind}{end}" for kind in ("", "_full") for end in ("", "_low", "_high")]

@@ -16,7 +16,7 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
@@ -29,13 +29,12 @@ from rb_support.pairs import random_apgr_spread
 from rb_support.pairs.metrics import columns, first_crossings, has_gap, summed, sweep_order
 from rb_support.preference.training_sets import ARENA, GOLD, JUDGE, MT_BENCH, Experiment
 from rb_support.sources import ModelScores, load_graded, load_pairs, mtbench_scores
-from rb_support.stats import simultaneous
+from rb_support.stats import Array, simultaneous
 from rb_support.studies import preference_study, wording
 from rb_support.studies.preference_study import METRICS, RANDOM, Router, WinRates, benchmark_of, on_tables
 from rb_support.studies.savings import savings
 from rb_support.verdicts import Evidence, Fact
 
-Array = NDArray[np.float64]
 Pairs = Mapping[str, PairScores]
 """Name of a pair -> what its two models scored; of one benchmark, or of several."""
 

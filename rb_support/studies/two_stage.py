@@ -15,11 +15,9 @@ from rb_support.outcomes import Origin, Outcomes
 from rb_support.retrieval import BM25, documents, found, questions
 from rb_support.routers import PredictiveRouter, lambda_path, mean_cost
 from rb_support.simulate.costs import CHARACTERS_PER_TOKEN, dollars
-from rb_support.stats import Means, System
+from rb_support.stats import Array, Means, System
 from rb_support.studies.predictive import ZERO, ZERO_TRAINED, Comparison, compare_predictions
 from rb_support.verdicts import Estimate, exact
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

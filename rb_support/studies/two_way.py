@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from rb_support.stats import bootstrap_weights, simultaneous
+from rb_support.stats import Array, bootstrap_weights, simultaneous
 from rb_support.studies.fits import BLOCKS
-
-Array = NDArray[np.float64]
 
 
 class Cells(NamedTuple):
