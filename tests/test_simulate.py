@@ -30,7 +30,7 @@ from rb_support.simulate.arena import CHAT
 from rb_support.simulate.latent import scores
 from rb_support.simulate.tables import _allocate
 from rb_support.studies import transfer
-from rb_support.studies.ceilings import ceilings
+from rb_support.studies.preference_found import ceilings
 
 GPT4 = "gpt-4-1106-preview"
 REAL = {"arc_challenge": catalog.ARC, "mbpp": catalog.MBPP, "winograde": catalog.WINOGRANDE}

@@ -80,8 +80,7 @@ def tables(data: str = "simulated", *, scale: str = "quick", seed: int = 0) -> T
     if data not in ("simulated", "real"):
         table = load_table(data)
         return Tables({OWN: table}, (cautions({OWN: held_out(table, seed)}),), table.origin)
-    here = real_at_hand()
-    names, left_out = (tuple(SIMULATED), ()) if data == "simulated" else here
+    names, left_out = (tuple(SIMULATED), ()) if data == "simulated" else real_at_hand()
     if not names:
         raise SourceError("no real table is at hand:\n" + "\n".join(left_out))
     found = {name: load_table(name) for name in names}

@@ -225,12 +225,14 @@ def leave_one_out(
         lines, lines_test, predicted = whole.lines(at), whole.lines(at_test), whole.known(at_test)
         partners = {new: _partners(scores, new) for new in range(len(table.models))}
         partners = {new: found for new, found in partners.items() if found}
+        budgets = [budget for budget in BUDGETS if budget < len(at)]
+        asked_for = [*product(budgets, range(draws)), (len(at), 0)]  # all labels can be drawn in one way only
         for new, others in partners.items():
             name, strength = trial.best(new)
             (along, prior), (there, _) = (whole.but(name, part[name], new) for part in (lines, lines_test))
             average = np.delete(predicted, new, axis=1).mean(axis=1)
             told = {(FEW, 0, 0): average, (FULL, len(at), 0): predicted[:, new]}
-            for labels, draw in _label_draws(len(at), draws):
+            for labels, draw in asked_for:
                 asked = rng.permutation(len(at))[:labels]
                 level, weights = placed(along[asked], table.scores[taken][asked, new], prior, strength)
                 told[FEW if labels < len(at) else ALL, labels, draw] = level + there @ weights
@@ -242,11 +244,6 @@ def leave_one_out(
             rows += [(split, new, PLACEBO, len(at), draw, gain) for draw, gain in enumerate(gains)]
     found = pd.DataFrame(rows, columns=["split", "model", "way", "labels", "draw", "gain"])
     return found.assign(model=[table.models[new] for new in found["model"]])
-
-
-def _label_draws(n: int, draws: int) -> list[tuple[int, int]]:
-    """Number of labels and draw: several draws of each budget, and all n labels once."""
-    return [*product([budget for budget in BUDGETS if budget < n], range(draws)), (n, 0)]
 
 
 def _partners(scores: Array, new: int) -> list[int]:

@@ -140,7 +140,7 @@ def measure(
         raise ValueError(f"{singles} prompts are to be routed one at a time, but there are {len(texts)}")
     places = [row * len(texts) // singles for row in range(singles)]  # lengths as in the batch
     encoding, vectors = _timed(encode, texts, places, repeats)
-    seconds, reads = {ENCODER: encoding}, {"texts": (texts, 0.0), "vectors": (vectors, encoding)}
+    seconds, reads = {ENCODER: encoding}, {"texts": (texts, np.zeros(2)), "vectors": (vectors, encoding)}
     for name, router in routers.items():
         X, before = reads[router.reads]
         seconds[name] = before + _timed(router.win_rate, X, places, repeats)[0]

@@ -137,8 +137,8 @@ class Comparison:
             leads[PLACEBO] = np.median(samples[PLACEBO], axis=0)
         frames = {}
         for name, each in samples.items():
-            ends = dict(zip(("low", "high"), np.quantile(each, [0.025, 0.975], axis=0), strict=True))
-            frame = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], **ends})
+            low, high = np.quantile(each, [0.025, 0.975], axis=0)
+            frame = pd.DataFrame({"usd_per_query": costs, "lead": leads[name], "low": low, "high": high})
             frames[name] = _without_rounding(frame)
         return stacked(frames, "router")
 
@@ -216,14 +216,9 @@ def _measured(
 ) -> tuple[pd.DataFrame, Array, Array]:
     """Rows of an AIQ table without the intervals of differences, and samples of both differences."""
     test, zeros, each = repeats[0].test, repeats[0].zeros, -(-draws // len(repeats))
-    runs = [
-        (
-            *stats.bootstrap_aiq(one.systems, len(test), rng=rng, draws=each),
-            *stats.bootstrap_honest_aiq(one.systems, len(test), rng=rng, draws=each),
-        )
-        for one in repeats
-    ]
-    values, drawn, fair, paid = zip(*runs, strict=True)
+    measures = stats.bootstrap_aiq, stats.bootstrap_honest_aiq
+    runs = [[measure(one.systems, len(test), rng=rng, draws=each) for measure in measures] for one in repeats]
+    (values, drawn), (fair, paid) = (zip(*run, strict=True) for run in zip(*runs, strict=True))
     samples, priced = (pd.concat(some, ignore_index=True).iloc[:draws] for some in (drawn, paid))
     table = pd.DataFrame({"aiq": pd.DataFrame(values).mean(), "aiq_honest": pd.DataFrame(fair).mean()})
     table[["aiq_low", "aiq_high"]] = [stats.interval(samples[name]) for name in table.index]

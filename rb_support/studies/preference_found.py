@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from rb_support.frontier import exceeds
+from rb_support.outcomes import Outcomes, PairScores
 from rb_support.preference.training_sets import Experiment
 from rb_support.preference.win_model import WinModel
-from rb_support.studies.ceilings import ceilings
+from rb_support.simulate import told_quality
+from rb_support.studies.labels import area
 from rb_support.studies.preference_controls import LENGTH
 from rb_support.studies.preference_study import Router
 
@@ -130,6 +132,36 @@ def standing(found: pd.DataFrame) -> pd.DataFrame:
         rows.append((name, len(learnt), above, below, best, top["apgr"], float(length.iloc[0])))
     columns = ["benchmark", "trained", "above", "below", "best", "apgr", "length"]
     return pd.DataFrame(rows, columns=columns).set_index("benchmark")
+
+
+def ceilings(outcomes: Outcomes, benchmarks: Mapping[str, PairScores], *, seed: int) -> dict[str, float]:
+    """APGR of ordering queries by the lead that the simulation expects, given what their prompts reveal.
+
+    No router can know more of a query than its topic and the level of its wording, so beyond this lies
+    luck. With few queries luck is large, and the number may pass 1.
+
+    Parameters
+    ----------
+    outcomes : whole table of `rb_support.simulate.simulate_outcomes` that the benchmarks' rows are from.
+    benchmarks : name -> queries with two models' scores, all rows of a dataset or some.
+    seed : that the table was made with.
+
+    Returns
+    -------
+    Name -> APGR; NaN without a gap.
+
+    Raises
+    ------
+    ValueError
+        As `rb_support.simulate.told_quality`.
+    """
+    told = pd.DataFrame(told_quality(outcomes, seed=seed), outcomes.frame["sample_id"], outcomes.models)
+    found = {}
+    for name, pair in benchmarks.items():
+        mine = told.loc[pair.frame["sample_id"]]
+        lead = mine[pair.strong_model] - mine[pair.weak_model]
+        found[name] = area(lead.to_numpy(dtype=float), pair)
+    return found
 
 
 def revealed(experiment: Experiment, *, seed: int) -> dict[str, float]:

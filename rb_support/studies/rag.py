@@ -39,10 +39,14 @@ def systems_table(outcomes: Outcomes) -> pd.DataFrame:
         table.columns = pd.Index(["correct", "incorrect", "not_attempted"])
         table["searched"] = [frame[model + SEARCHED].mean() for model in outcomes.models]
     else:
-        kind = frame.get("time_sensitive", frame["dataset"])
-        kind = kind.replace({True: "news", False: "lasting facts"})
-        table = pd.DataFrame(outcomes.quality, columns=outcomes.models).groupby(kind.to_numpy()).mean().T
+        scores = pd.DataFrame(outcomes.quality, columns=outcomes.models)
+        table = scores.groupby(_kinds(frame).to_numpy()).mean().T
     return table.assign(usd_per_1000=usd).sort_values("usd_per_1000", kind="stable").rename_axis("system")
+
+
+def _kinds(frame: pd.DataFrame) -> pd.Series[str]:
+    """Kind of every question: news or lasting facts where that is known, else its dataset."""
+    return frame.get("time_sensitive", frame["dataset"]).replace({True: "news", False: "lasting facts"})
 
 
 def at_fee(outcomes: Outcomes, usd: float) -> Outcomes:
@@ -118,10 +122,9 @@ def search_choice(
     does = np.isin(outcomes.models, list(fees))
     best = [int(np.argmax(np.where(kind, train.quality.mean(axis=0), -1))) for kind in (~does, does)]
     memory, search = (outcomes.models[j] for j in best)
-    kind = test.frame.get("time_sensitive", test.frame["dataset"])
-    named = kind.replace({True: "news", False: "lasting facts"}).to_numpy(dtype=str)
+    kind = _kinds(test.frame).to_numpy(dtype=str)
     more = float(np.diff(train.cost.mean(axis=0)[best])[0]) - fees[search]
-    return SearchChoice(memory, search, predicted[:, best[1]] - predicted[:, best[0]], named, more)
+    return SearchChoice(memory, search, predicted[:, best[1]] - predicted[:, best[0]], kind, more)
 
 
 def leading(table: pd.DataFrame, names: Iterable[str]) -> str:
@@ -176,10 +179,8 @@ def _chosen_by_fold(
     cost, quality = np.zeros((2, len(outcomes), len(steps)))
     for (held, chains), rises in zip(chosen, slopes, strict=True):
         part = outcomes.take(held)
-        each = [
-            Cascade(part.quality, part.cost, order=chain.order).per_query([np.inf], error_rate)
-            for chain in chains
-        ]
+        cascades = (Cascade(part.quality, part.cost, order=chain.order) for chain in chains)
+        each = [cascade.per_query([np.inf], error_rate) for cascade in cascades]
         taken = np.searchsorted(rises, steps, side="right")
         cost[held], quality[held] = (np.hstack([pair[side] for pair in each])[:, taken] for side in (0, 1))
     return Means(cost, quality)
