@@ -70,7 +70,7 @@ def test_a_whole_board_asks_for_every_fit_once():
 
 
 def test_the_other_embedding_is_one_that_the_tables_bear(mine):
-    assert board_run.other_than("tfidf") == "minilm"
+    assert board_run.other_than("tfidf", []) == "minilm"
     assert board_run.other_than("minilm", [mine[0]]) == "tfidf"
     one = mine[0].take(np.arange(len(mine[0])) == 0)
     assert board_run.other_than("minilm", [mine[0], one]) == "length"

@@ -137,15 +137,15 @@ def by_split_and_sample(rows: pd.DataFrame) -> tuple[list[str], Array]:
     return routers, leads
 
 
-def whole(tables: Iterable[str], seeds: Iterable[int], embedding: str = BUNDLED) -> list[Asked]:
+def whole(tables: Iterable[str], seeds: Iterable[int]) -> list[Asked]:
     """All fits of a board: every router with true and with shuffled labels, and `other_settings`."""
     names, splits = list(tables), list(seeds)
     every = product(names, ("true", "shuffled"), ROUTERS, splits)
-    board = [Asked(table, router, seed, embedding, labels) for table, labels, router, seed in every]
-    return board + other_settings(names, splits, embedding, other_than(embedding))
+    board = [Asked(table, router, seed, BUNDLED, labels) for table, labels, router, seed in every]
+    return board + other_settings(names, splits, BUNDLED, TFIDF)
 
 
-def other_than(embedding: str, tables: Iterable[Outcomes] = ()) -> str:
+def other_than(embedding: str, tables: Iterable[Outcomes]) -> str:
     """The embedding that is tried beside a board's own: TF-IDF, where every table has several prompts."""
     if embedding == TFIDF:
         return BUNDLED

@@ -25,12 +25,12 @@ class BoardTable(NamedTuple):
     Attributes
     ----------
     load : makes it.
-    source : whose files it is made of, None if of nothing but a seed.
+    source : whose files it is made of, "" if of nothing but a seed.
     row, quality, cost : what a row is, and what its scores and its costs are.
     """
 
     load: Callable[[], Outcomes]
-    source: str | None
+    source: str
     row: str
     quality: str
     cost: str
@@ -57,7 +57,7 @@ def _published(source: str, dataset: str = "", **words: str) -> BoardTable:
 def _simulated(dataset: str) -> BoardTable:
     return BoardTable(
         lambda: load_outcomes().of(dataset),
-        None,
+        "",
         f"a made question that stands for one of {dataset}; no model was asked",
         "1 or 0, drawn so that each model is right as often as RouterBench says",
         "drawn, at RouterBench's prices",
@@ -114,7 +114,7 @@ def name_of(given: str) -> str:
 
 def real_at_hand() -> AtHand:
     """Which real tables can be loaded, told by the sizes of their files; nothing is read."""
-    here = [name for name, table in REAL.items() if _is_here(table.source)]
+    here = [name for name, table in REAL.items() if at_hand(table.source) == len(SOURCES[table.source].files)]
     left_out = (
         f"{name} is left out, as its data is not here: get it with `python -m rb_support data fetch "
         f"{table.source}`."
@@ -122,10 +122,6 @@ def real_at_hand() -> AtHand:
         if name not in here
     )
     return AtHand(tuple(here), tuple(left_out))
-
-
-def _is_here(source: str | None) -> bool:
-    return source is None or at_hand(source) == len(SOURCES[source].files)
 
 
 def described(name: str, table: Outcomes) -> str:

@@ -356,10 +356,10 @@ def _settings(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _varied(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
     """Setting, its value, router and rows of every table on which it differs from the default in that."""
-    usual = _usual(rows)
+    embedding, share = _usual(rows)
     true = rows[rows["labels"] == "true"]
     named = true["router"].str.contains("(", regex=False)
-    other, less = true["embedding"] != usual["embedding"], true["share"] != usual["share"]
+    other, less = true["embedding"] != embedding, true["share"] != share
     for places, what in ((other & ~less & ~named, "embedding"), (less & ~other & ~named, "share")):
         for (_, router, value), part in true[places].groupby([*_CELL, what], sort=False):
             yield what, f"{value:g}" if what == "share" else value, router, part
@@ -514,9 +514,8 @@ def evidence(
 def _estimate(row: pd.Series[Any]) -> Estimate:
     """A board's row as what a statement is held against."""
     floor = float(np.nanmax([row["placebo_high"], row["shuffled_high"]]))
-    return Estimate(
-        row["lead"], row["low"], row["high"], f"{row['router']} on {row['table']}", row["n"], floor
-    )
+    name = f"{row['router']} on {row['table']}"
+    return Estimate(row["lead"], row["low"], row["high"], name, row["n"], floor)
 
 
 def _first_second(found: pd.DataFrame, differences: Mapping[tuple[str, str], Estimate]) -> Fact:
@@ -594,11 +593,11 @@ def _kinds(rows: pd.DataFrame) -> list[tuple[Kind, pd.DataFrame]]:
     return [(kind, whole[kinds == kind]) for kind in order if (kinds == kind).any()]
 
 
-def _usual(rows: pd.DataFrame) -> dict[str, Any]:
+def _usual(rows: pd.DataFrame) -> tuple[Any, Any]:
     """Embedding and share of the fits that stand on the board: `Asked`'s, or the first and most there are."""
     known = rows["embedding"]
     usual = Asked.embedding if (known == Asked.embedding).any() else known.iloc[0]
-    return {"embedding": usual, "share": rows["share"].max()}
+    return usual, rows["share"].max()
 
 
 def _standing(rows: pd.DataFrame, labels: str) -> pd.DataFrame:
@@ -606,10 +605,10 @@ def _standing(rows: pd.DataFrame, labels: str) -> pd.DataFrame:
 
     Of a router whose usual settings were not asked for, those with others stand.
     """
-    usual = _usual(rows)
+    embedding, share = _usual(rows)
     own = rows["router"].str.split("(").str[0]
     named = rows["router"].isin(set(own)) | ~own.isin(set(rows["router"]))
-    right = (rows["embedding"] == usual["embedding"]) & (rows["share"] == usual["share"])
+    right = (rows["embedding"] == embedding) & (rows["share"] == share)
     return rows[right & named & (rows["labels"] == labels)]
 
 
@@ -635,8 +634,7 @@ def _failure(parts: Iterable[pd.DataFrame]) -> str:
 
 
 def _cells(
-    groups: Sequence[pd.DataFrame | None],
-    read: Callable[[pd.DataFrame, Counts], tuple[float, Array, Array]],
+    groups: Sequence[pd.DataFrame | None], read: Callable[[pd.DataFrame, Counts], tuple[float, Array, Array]]
 ) -> Cells:
     """Cells of groups of rows; NaN where there is None.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,13 +149,8 @@ def model_values(
         samples = drawn[["None"]].to_numpy() - drawn[[str(j) for j in looked]].to_numpy()
         values[name], values[[f"{name}_low", f"{name}_high"]] = lost, simultaneous(lost, samples)
     turns = halves(n, rng)
-
-    def spent(without: Sequence[int]) -> tuple[Array, float]:
-        rows, reached = routed_rows(router, goal, turns, without)
-        return queries * rows[:, 0], reached
-
-    every, (whole, _) = [spent([j]) for j in looked], spent([])
-    extra = np.column_stack([rows - whole for rows, _ in every])
+    whole, *every = [routed_rows(router, goal, turns, gone) for gone in ([], *([j] for j in looked))]
+    extra = np.column_stack([queries * rows[:, 0] - queries * whole[0][:, 0] for rows, _ in every])
     values["extra_usd"], samples = extra.mean(axis=0), weights @ extra / n
     values[["extra_usd_low", "extra_usd_high"]] = simultaneous(values["extra_usd"], samples)
     values["keeps_goal"] = [reached for _, reached in every]

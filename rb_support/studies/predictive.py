@@ -120,12 +120,12 @@ class Comparison:
         router, usd_per_query, lead, low, high: of a router, its lead and pointwise 95% interval; of the
         placebo, the median of its draws and the range of the middle 95% of them.
         """
-        low, high = shared_domain(*(self.points(name) for name in self.systems))
-        costs = low + (high - low) * np.linspace(0, 1, steps) ** 2
+        least, most = shared_domain(*(self.points(name) for name in self.systems))
+        costs = least + (most - least) * np.linspace(0, 1, steps) ** 2
         chosen = {name: self.systems[name] for name in [ZERO, *routers]}
 
         def above(systems: Mapping[str, System], weights: ArrayLike | None) -> dict[str, Array]:
-            heights = {name: Curve(system(weights)).at(costs, low) for name, system in systems.items()}
+            heights = {name: Curve(system(weights)).at(costs, least) for name, system in systems.items()}
             return {name: heights[name] - heights[ZERO] for name in heights if name != ZERO}
 
         leads = above(chosen, None)

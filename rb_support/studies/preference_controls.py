@@ -305,7 +305,7 @@ def reliability(battles: pd.DataFrame) -> pd.DataFrame:
         rank = part["predicted"].rank(method="min").to_numpy()  # equal predictions share a bin
         bins = max(1, min(_BINS, len(part) // _FEWEST))
         of = ((rank - 1) * bins / len(part)).astype(int)
-        means = dict.fromkeys(("predicted", "won"), "mean")
-        told = part.assign(battles=1).groupby(of).agg({"battles": "sum", **means})
-        rows += [(training, router, place + 1, *row) for place, *row in told.itertuples()]
+        means = part.groupby(of)[["predicted", "won"]].mean()
+        means.insert(0, "battles", part.groupby(of).size())
+        rows += [(training, router, place + 1, *row) for place, *row in means.itertuples()]
     return pd.DataFrame(rows, columns=["training", "router", "bin", "battles", "predicted", "won"])
