@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from rb_support.__main__ import app
 from rb_support.app import sweep as command
 from rb_support.routers import KNNRouter
-from rb_support.studies import lineup, sweep
+from rb_support.studies import board_run, lineup, sweep
 from rb_support.studies.board_tables import load_material
 from rb_support.studies.cluster import ClusterError, connected
 from rb_support.studies.fit_process import Budget, FitProcess, Job, WorkerError, code, row_of
@@ -234,6 +234,40 @@ def test_another_text_of_ones_own_router_is_another_router(tmp_path: Path, mater
     assert flat["constant"].all() and not steep["constant"].any()
 
 
+def test_what_lies_beside_ones_own_router_belongs_to_it(tmp_path: Path, material: Material) -> None:
+    """Whether it is imported at the top or in a function; and what the router imports not, does not."""
+    path, store = tmp_path / "mine.py", Store(tmp_path)
+    path.write_text(
+        ROUTERS + "\n\ndef leaning():\n    from deep.down import weight\n    return Mean(weight)\n"
+    )
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "__init__.py").touch()
+    (tmp_path / "deep" / "down.py").write_text("from shift import weight\n")
+    constant, digests = [], []
+    for weight in (0.0, -9.0, 0.0):
+        (tmp_path / "shift.py").write_text(f"weight = {weight}\n")
+        (tmp_path / "other.py").write_text(f"weight = {weight} + {len(digests)}\n")
+        digests.append(lineup.own_digest(f"{path}:leaning"))
+        row = sweep.here([Asked("made", f"{path}:leaning", 0)], {("made", "minilm"): material}, store)
+        constant.append(bool(row["constant"].all()))
+    assert constant == [True, False, True] and digests[0] == digests[2] != digests[1]
+    assert lineup.own_digest("knn(k=3)") == "" == lineup.own_digest("/elsewhere/mine.py:Mean")
+
+
+def test_a_fit_that_failed_is_tried_again(tmp_path: Path, material: Material) -> None:
+    path, lies, store = tmp_path / "mine.py", tmp_path / "weight.txt", Store(tmp_path)
+    reading = f"    return Mean(float(open({str(lies)!r}).read()))\n"
+    path.write_text(f"{ROUTERS}\n\ndef told():\n{reading}")
+    wanted, given = [Asked("made", f"{path}:told", 0)], {("made", "minilm"): material}
+    [missing] = sweep.here(wanted, given, store)["error"]
+    assert "told cannot be made: FileNotFoundError" in missing and not [*tmp_path.rglob("*.parquet")]
+    lies.write_text("0")
+    assert (
+        sweep.here(wanted, given, store)["error"].tolist() == [""]
+        and len([*tmp_path.rglob("*.parquet")]) == 1
+    )
+
+
 # A process that fits
 
 
@@ -250,7 +284,7 @@ def test_a_router_that_takes_too_much_ends_itself_alone(
 ) -> None:
     seconds = 0.5 if name == "Sleeps" else 120
     row = process.row(job(folder, material, own(folder, name)), Budget(seconds, 1_200_000_000))
-    assert row["error"] == error and row["over"]
+    assert row["error"] == error and row.get("over", False) == (name != "Exits")
     after = process.row(job(folder, material, "knn(k=3)"), Budget())
     alone = row_of(asked(folder, "knn(k=3)")[0], material)
     assert after["error"] == "" and after["lead"] == alone["lead"]
@@ -323,6 +357,17 @@ def test_a_fit_over_its_budget_is_kept_for_this_budget_alone(
     assert before == {path: path.stat().st_mtime_ns for path in store.folder.iterdir()}
     rows = sweep.on(client, wanted, store, budget=Budget(2.5))
     assert "over the budget of 2.5 seconds" in [rows_of(row)["error"] for row in rows.values()]
+
+
+def test_what_took_more_than_a_budget_is_no_result_within_it(
+    client: Any, folder: Path, tmp_path: Path
+) -> None:
+    wanted, store = asked(folder, own(folder, "Naps"), seeds=1), Store(tmp_path)
+    [free] = sweep.on(client, wanted, store).values()
+    [held] = sweep.on(client, wanted, store, budget=Budget(0.3)).values()
+    [wide] = sweep.on(client, wanted, store, budget=Budget(60)).values()
+    assert rows_of(held)["error"] == "over the budget of 0.3 seconds"
+    assert rows_of(free)["error"] == "" and wide.equals(free)
 
 
 def test_a_worker_that_sees_no_files_is_sent_the_table(
@@ -410,14 +455,29 @@ def test_workers_keep_to_one_thread(client: Any) -> None:
         (["--share", "2"], 2, "at most 1"),
         (["--memory", "much"], 2, "such as 500MB or 2GB"),
         (["--table", "nowhere.csv"], 2, "nor one of real, simulated"),
-        (["--grid", "k=1"], 2, "goes with --notebook"),
+        (["--seeds", "0"], 2, "names none"),
+        (["--seeds", "3..1"], 2, "names none"),
+        (["--grid", "k=1"], 2, "--grid goes with --notebook"),
+        (["--data", "mine.csv", "--scale", "full"], 2, "--data, --scale goes with --notebook"),
+        (
+            ["--notebook", "00", "--router", "knn", "--seconds", "1"],
+            2,
+            "--router, --seconds does not go with",
+        ),
+        (["--board", "--labels", "true"], 2, "--labels does not go with --board"),
+        (["--router", "MINE:Needs"], 2, "mine.py:Needs cannot be made: TypeError"),
         (["--workers", "0"], 2, "workers"),
         (["--scheduler", "nonsense://x"], 3, "no scheduler answers"),
     ],
 )
 def test_wrong_options_are_said(options: list[str], code: int, message: str, folder: Path) -> None:
+    options = [option.replace("MINE", str(folder / "mine.py")) for option in options]
     result = runner.invoke(app, ["sweep", *options])
     assert result.exit_code == code and message in result.output
+
+
+def test_help_has_the_line_that_installs_what_is_needed() -> None:
+    assert "pip install 'rb-support[sweep]'" in runner.invoke(app, ["sweep", "--help"]).output
 
 
 def test_an_unusable_table_is_said(folder: Path) -> None:
@@ -454,6 +514,24 @@ def test_the_command_leaves_files_and_a_table_and_plain_lines(
     assert len(pd.read_parquet(tmp_path / "timings.parquet")) == 6
     two = digests(sweep.on(client, asked(folder, *names), Store(tmp_path / "two")), tmp_path / "2")
     assert two == (tmp_path / "results.parquet").read_bytes()  # by one worker or by two
+
+
+def test_ones_own_router_stands_on_the_board(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_run, "ROUTERS", ["placebo", "knn(k=3)"])
+    monkeypatch.setattr(board_run, "BUNDLED", "tfidf")
+    monkeypatch.setattr(board_run, "other_settings", lambda *_: [])
+    options = ["--router", own(folder, "Mean"), "--router", own(folder, "Raises"), "--seeds", "3"]
+    options += ["--table", str(folder / "made.csv"), "--workers", "1", "--out", str(tmp_path)]
+    result = runner.invoke(app, ["sweep", "--board", *options])
+    assert result.exit_code == 0, result.output
+    board = pd.read_csv(tmp_path / "board.csv").set_index("router")
+    mine = board.loc[own(folder, "Mean")]
+    assert np.isfinite(mine[["lead", "low", "high", "rank", "shuffled"]].astype(float)).all()
+    assert np.isnan(board.loc[own(folder, "Raises"), "lead"])
+    assert f"{mine['lead']:+.4f}" in result.output and "lead over the zero router" in result.output
+    assert "KeyError: 'no such thing as <object object at 0x>' (6 fits)" in result.output
 
 
 def test_ctrl_c_ends_it_with_130_and_keeps_what_was_done(folder: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 UNUSABLE, USAGE, LOST, INTERRUPTED = 1, 2, 3, 130
 LINES = 20
 """Lines of progress that are left where there is no terminal."""
+_OF_NOTEBOOKS = ("grid", "data", "scale")
+_OF_FITS = (
+    *("table", "router", "seeds", "embedding", "labels", "share"),
+    *("board", "seconds", "memory", "dashboard"),
+)
+_OF_THE_BOARD = ("embedding", "labels", "share")
 
 
 def sweep(
+    context: typer.Context,
     table: Annotated[
         list[str] | None,
         typer.Option(help="A name, real, simulated, or an outcome table's path; repeatable. Default real."),
@@ -42,14 +49,18 @@ def sweep(
         list[str] | None, typer.Option(help="Text encoder of the prompts; repeatable. Default minilm.")
     ] = None,
     labels: Annotated[
-        str, typer.Option(help="true, shuffled (a control: nothing can be learnt), or both.")
+        str, typer.Option(help="true, shuffled (a control: nothing can be learnt), or true,shuffled.")
     ] = "true",
     share: Annotated[
         list[float] | None, typer.Option(help="Of the training rows to learn from; repeatable. Default 1.")
     ] = None,
     board: Annotated[
         bool,
-        typer.Option("--board", help="All fits that notebook 09 shows: shuffled labels and settings too."),
+        typer.Option(
+            "--board",
+            help="The leaderboard: all that notebook 09 shows, shuffled labels and settings too, and "
+            "each --router beside them.",
+        ),
     ] = False,
     notebook: Annotated[
         str | None, typer.Option(metavar="NN", help="Sweep this notebook instead of routers.")
@@ -74,49 +85,63 @@ def sweep(
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve dask's dashboard meanwhile.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of results; default build/sweep, of notebooks build/sweeps."),
+        typer.Option(
+            help="Folder of results; default build/sweep, of a board build/board, of notebooks build/sweeps."
+        ),
     ] = None,
 ) -> None:
-    """Fit routers on tables, a row for each split, on all cores or on a cluster; or sweep a notebook.
+    r"""Fit routers on tables, a row for each split, on all cores or on a cluster; or sweep a notebook.
 
     Rows: every router x table x seed x embedding x labels x share. Each is kept in the cache the moment it
     is there, so that the same command goes on where it was cut off, and so does one that asks for more. At
-    the end results.parquet has a row a fit, and timings.parquet its seconds and memory. A router that fails,
-    or takes more than --seconds or --memory, is a row with its error; the others go on.
+    the end results.parquet has a row a fit, timings.parquet its seconds and memory, and board.csv of a
+    board a row per table and router. A router that fails, or takes more than --seconds or --memory, is a row
+    with its error; the others go on.
 
-    Needs the extra: pip install 'rb-support[sweep]'.
+    Needs the extra: pip install 'rb-support\[sweep]'.
 
     Exit codes: 0 all rows are there, those with errors too; 1 a table cannot be used, or a notebook failed;
     2 a wrong option; 3 the cluster cannot be used or was lost, ask again to go on; 130 interrupted.
     """
     try:
         with _in_words():
+            _refuse(context, _OF_NOTEBOOKS if notebook is None else _OF_FITS, notebook is None)
             if notebook is not None:
                 where = {"scheduler": scheduler, "workers": workers, "out": out}
                 _notebooks(notebook, grid or (), data=data, scale=scale, **where)
                 return
-            if grid:
-                raise ValueError("--grid goes with --notebook")
             from rb_support.studies import board_run, lineup
             from rb_support.studies.fit_process import Budget
             from rb_support.studies.sweep import product
 
             tables, splits, kinds = _tables(table or ["real"]), _seeds(seeds), _labels(labels)
-            if board and (router or embedding or share):
-                raise ValueError("--board says itself which routers, embeddings and shares")
-            budget, names = Budget(seconds, _bytes(memory)), router or list(lineup.ROUTERS)
-            for name in names:
+            budget, named = Budget(seconds, _bytes(memory)), router or []
+            for name in named:
                 lineup.made(name)(0)
             if bad := [each for each in share or () if not 0 < each <= 1]:
                 raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
-            asked = product(tables, names, splits, embedding or ["minilm"], kinds, share or [1.0])
-            asked = board_run.whole(tables, splits) if board else asked
-            _fits(asked, budget, out or Path("build/sweep"), scheduler, workers, dashboard)
+            if board:
+                asked, told = board_run.whole(tables, splits, named), _board
+            else:
+                names, told = named or list(lineup.ROUTERS), _told
+                asked = product(tables, names, splits, embedding or ["minilm"], kinds, share or [1.0])
+            out = out or Path("build", "board" if board else "sweep")
+            _fits(asked, budget, out, told, scheduler, workers, dashboard)
     except KeyboardInterrupt as error:
         say(
             "Interrupted: every row that was done is kept, and the same command goes on from there.", err=True
         )
         raise typer.Exit(INTERRUPTED) from error
+
+
+def _refuse(context: typer.Context, names: Sequence[str], fits: bool) -> None:
+    """Say of options that go with the other kind of sweep, or that a board sets itself, that they do."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if strange := [f"--{name}" for name in given if name in names]:
+        raise ValueError(f"{', '.join(strange)} {'goes with' if fits else 'does not go with'} --notebook")
+    if "board" in given and (strange := [f"--{name}" for name in given if name in _OF_THE_BOARD]):
+        raise ValueError(f"{', '.join(strange)} does not go with --board, which has them all")
 
 
 def _notebooks(notebook: str, grid: Sequence[str], **options: Any) -> None:
@@ -135,6 +160,7 @@ def _fits(
     asked: Sequence[Asked],
     budget: Budget,
     out: Path,
+    told: Callable[[pd.DataFrame, Path], str],
     scheduler: str | None,
     workers: int | None,
     dashboard: bool,
@@ -154,7 +180,7 @@ def _fits(
         with _Progress(len(set(asked))) as progress:
             rows = on(client, asked, store, budget=budget, tell=progress.tell)
     found = merge(rows, out)
-    say(_told(found))
+    say(told(found, out))
     say(f"{len(rows):,} fits: {out / 'results.parquet'}, their times: {out / 'timings.parquet'}")
 
 
@@ -186,7 +212,30 @@ class _Progress:
             say(f"{self.done:,} of {self.total:,} fits{errors}, {spent:.0f} s", err=True)
 
 
-def _told(rows: pd.DataFrame) -> str:
+def _board(rows: pd.DataFrame, out: Path) -> str:
+    """The board in a line a router, all of it in board.csv; what it allows to be said; then the errors."""
+    import pandas as pd
+
+    from rb_support.cache import written_whole
+    from rb_support.studies import leaderboard
+
+    board = leaderboard.board(rows)
+    with written_whole(out / "board.csv") as path:
+        board.to_csv(path, index=False)
+    ranks = leaderboard.overall(board).table.set_index("router")["mean_rank"].map("{:.1f}".format)
+    leads, by_router = board["finding"] == leaderboard.LEADS, board.groupby("router")["lead"]
+    columns = {
+        "mean rank": ranks,
+        "mean lead": by_router.mean().map("{:+.4f}".format, na_action="ignore"),
+        "leads on": leads.groupby(board["router"]).sum().map(str),
+        "of tables": by_router.count().map(str),
+    }
+    order = dict.fromkeys([*ranks.index, *board["router"]])
+    lines = pd.DataFrame(columns).reindex(list(order)).fillna("").rename_axis("router")
+    return "\n\n".join([_table(lines), leaderboard.allows(board), *_errors(rows)])
+
+
+def _told(rows: pd.DataFrame, out: Path) -> str:
     """Mean leads over the zero router, a table for each embedding, labels and share; then the errors."""
     several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
     parts = rows.groupby(several, sort=False) if several else [((), rows)]
@@ -194,21 +243,29 @@ def _told(rows: pd.DataFrame) -> str:
     for values, part in parts:
         heading = ", ".join(f"{name} {value}" for name, value in zip(several, values, strict=True))
         lines += [f"\n{heading}" if heading else "", _leads(part)]
+    return "\n".join(filter(None, [*lines, *_errors(rows)]))
+
+
+def _errors(rows: pd.DataFrame) -> list[str]:
+    """A line a router and an error."""
     failed = rows[rows["error"] != ""].groupby(["router", "error"]).size().reset_index(name="fits")
-    lines += [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
-    return "\n".join(filter(None, lines))
+    return [f"{name}: {error} ({fits} fits)" for name, error, fits in failed.itertuples(index=False)]
 
 
 def _leads(rows: pd.DataFrame) -> str:
     """A line a router and a column a table, and how many fits failed."""
-    from tabulate import tabulate
-
     sound = rows["error"] == ""
     leads = rows[sound].pivot_table(index="router", columns="table", values="lead", aggfunc="mean")
     leads = leads.reindex(rows["router"].unique()).map("{:+.4f}".format, na_action="ignore")
     leads["errors"] = (~sound).groupby(rows["router"]).sum().map("{:,}".format)
-    shown = leads.fillna("").reset_index().to_dict("records")
-    return tabulate(shown, headers="keys", disable_numparse=True)
+    return _table(leads.fillna(""))
+
+
+def _table(words: pd.DataFrame) -> str:
+    """Words in columns, after what they are of."""
+    from tabulate import tabulate
+
+    return tabulate(words.reset_index().to_dict("records"), headers="keys", disable_numparse=True)
 
 
 def _tables(names: Sequence[str]) -> list[str]:
@@ -226,14 +283,15 @@ def _tables(names: Sequence[str]) -> list[str]:
 
 def _seeds(text: str) -> list[int]:
     """Seeds of "10", "0..9" or "3,5"."""
-    if re.fullmatch(r"\d+", text):
-        return list(range(int(text)))
-    found: list[int] = []
-    for part in text.split(","):
+    many = re.fullmatch(r"\d+", text)
+    found = list(range(int(text))) if many else []
+    for part in [] if many else text.split(","):
         ends = re.fullmatch(r"\s*(\d+)(?:\.\.(\d+))?\s*", part)
         if ends is None:
             raise ValueError(f"--seeds {text} is neither how many, 10, nor which, 0..9 or 3,5")
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    if not found:
+        raise ValueError(f"--seeds {text} names none: how many, 10, or which, 0..9 or 3,5")
     return list(dict.fromkeys(found))
 
 

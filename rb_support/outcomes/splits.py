@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from rb_support.outcomes.checks import TableError
+
+if TYPE_CHECKING:
+    from rb_support.outcomes.table import Outcomes
 
 Mask = NDArray[np.bool_]
 
@@ -42,6 +48,14 @@ def hold_out(texts: ArrayLike, n: int, rng: np.random.Generator, *, fill: bool =
         elif not fill:
             break
     return np.asarray(chosen[code])
+
+
+def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
+    """70/30 split; all rows on both sides where equal prompts leave nothing to hold out."""
+    try:
+        return outcomes.split(seed=seed)
+    except TableError:
+        return outcomes, outcomes
 
 
 def train_mask(frame: pd.DataFrame, train_share: float, seed: int | np.random.Generator) -> Mask:

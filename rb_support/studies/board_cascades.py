@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.splits import held_out
 from rb_support.routers import ZeroRouter, model_points
 from rb_support.stats import Array, honest_draws
 from rb_support.studies.cascades import chosen_chains
 from rb_support.studies.fits import MODELS, TRAINED, Asked, blocks, resamples
 from rb_support.studies.leaderboard import LEADS, NONE
-from rb_support.studies.predictive import held_out
 from rb_support.studies.two_way import means
 from rb_support.studies.wording import ending, listed, says
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rb_support.embed import BUNDLED, LENGTH, TFIDF
 from rb_support.outcomes import Kind, Origin, Outcomes
+from rb_support.outcomes.splits import held_out
 from rb_support.preference.battle_sets import join_origins
 from rb_support.sources import SourceError
 from rb_support.stats import Array
@@ -22,7 +23,7 @@ from rb_support.studies.fit_process import code
 from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, measure
 from rb_support.studies.leaderboard import LEADS, Overall
 from rb_support.studies.lineup import ROUTERS
-from rb_support.studies.predictive import cautions, held_out
+from rb_support.studies.predictive import cautions
 from rb_support.studies.sweep import TIMED, Store
 
 OWN = "own"
@@ -137,10 +138,10 @@ def by_split_and_sample(rows: pd.DataFrame) -> tuple[list[str], Array]:
     return routers, leads
 
 
-def whole(tables: Iterable[str], seeds: Iterable[int]) -> list[Asked]:
-    """All fits of a board: every router with true and with shuffled labels, and `other_settings`."""
+def whole(tables: Iterable[str], seeds: Iterable[int], others: Iterable[str] = ()) -> list[Asked]:
+    """All fits of a board: every router, own ones too, with true and shuffled labels; `other_settings`."""
     names, splits = list(tables), list(seeds)
-    every = product(names, ("true", "shuffled"), ROUTERS, splits)
+    every = product(names, ("true", "shuffled"), dict.fromkeys([*ROUTERS, *others]), splits)
     board = [Asked(table, router, seed, BUNDLED, labels) for table, labels, router, seed in every]
     return board + other_settings(names, splits, BUNDLED, TFIDF)
 

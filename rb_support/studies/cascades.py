@@ -13,6 +13,7 @@ from rb_support import routers
 from rb_support.catalog import GSM8K, MBPP, MMLU, MT_BENCH, OTHER
 from rb_support.frontier import Curve, exceeds
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.splits import held_out
 from rb_support.routers import (
     Cascade,
     budget_grid,
@@ -32,7 +33,7 @@ from rb_support.stats import (
 )
 from rb_support.studies.best_model import leads_over_best_model
 from rb_support.studies.pilot import oracle_rows
-from rb_support.studies.predictive import ZERO, Comparison, estimates, held_out
+from rb_support.studies.predictive import ZERO, Comparison, estimates
 from rb_support.verdicts import Estimate
 
 Array = NDArray[np.float64]

@@ -30,7 +30,7 @@ from rb_support.studies.fits import Asked, Material, measure
 Row = dict[str, Any]
 
 CODE = (
-    "outcomes", "preference", "routers", "deploy/battle_routers.py", "frontier.py", "stats.py",
+    "outcomes", "preference", "routers", "deploy/battle_routers.py", "embed.py", "frontier.py", "stats.py",
     "studies/best_model.py", "studies/fits.py", "studies/lineup.py",
 )  # fmt: skip
 """Files that make rows out of a table and vectors."""
@@ -181,7 +181,7 @@ class FitProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def row(self, job: Job, budget: Budget, sent: Material | None = None) -> Row:
-        """A row as `row_of` makes it; of a fit over its budget, or that ends the process, error and "over".
+        """A row as `row_of` makes it; of a fit that ends the process, or is "over" its budget, the error.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class FitProcess:
             except (EOFError, BrokenPipeError):
                 how = self._ended()
         if begun:
-            return _over(job, f"its process ended under it, {TRIES} times ({how})")
+            return {**asdict(job.asked), "error": f"its process ended under it, {TRIES} times ({how})"}
         raise WorkerError(f"a process that fits does not start here ({how})")
 
     def stop(self) -> None:
@@ -252,18 +252,13 @@ class FitProcess:
                 memory = psutil.Process(self._process.pid).memory_info().rss
                 if over := budget.over(time.monotonic() - start, memory):
                     self.stop()
-                    return _over(job, over)
+                    return {**asdict(job.asked), "error": over, "over": True}
 
     def _next(self, seconds: float | None) -> Any:
         said = self._answers.get(timeout=seconds)
         if isinstance(said, Exception):
             raise EOFError from said
         return said
-
-
-def _over(job: Job, error: str) -> Row:
-    """Row of a fit that its process did not outlive."""
-    return {**asdict(job.asked), "over": True, "error": error}
 
 
 def answer() -> None:

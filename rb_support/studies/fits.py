@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rb_support.frontier import Part
 from rb_support.outcomes import Outcomes
-from rb_support.outcomes.splits import same_text
+from rb_support.outcomes.splits import held_out, same_text
 from rb_support.routers import (
     PredictiveRouter,
     ZeroRouter,
@@ -32,7 +32,6 @@ from rb_support.routers import (
 )
 from rb_support.stats import System, Turns, aiqs, bootstrap_weights, halves, honest_draws, joined
 from rb_support.studies.best_model import BEST, best_model, cheapest_reaching
-from rb_support.studies.predictive import held_out
 
 Array = NDArray[np.float64]
 Labels = Literal["true", "shuffled"]
@@ -184,7 +183,7 @@ def _reached(router: System, models: System, parts: Turns) -> dict[str, float]:
 
 
 def split(asked: Asked, given: Material) -> tuple[Outcomes, Outcomes, Array, Array, NDArray[np.intp]]:
-    """Training and test rows (see `predictive.held_out`), their vectors, and the block of every test row."""
+    """Training and test rows (see `held_out`), their vectors, and the block of every test row."""
     ids = given.table.frame["sample_id"]
     train, test = held_out(given.table, asked.seed)
     place = pd.Series(np.arange(len(ids)), index=ids)

@@ -8,7 +8,9 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
+from modulefinder import ModuleFinder
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType, ModuleType
@@ -90,7 +92,7 @@ def made(name: str, text: str | None = None) -> Made:
     base, settings = _parsed(name)
     maker: Callable[..., Any]
     if own := _OWN.fullmatch(base):
-        maker = _inside(own["path"], own["inside"], text or str(own_text(name)))
+        maker = _inside(own["path"], own["inside"], text or str(own_text(name)), own_digest(name))
     elif base in ROUTERS:
         there = ROUTERS[base]
         maker = resolve_name(there) if isinstance(there, str) else there
@@ -121,6 +123,29 @@ def own_text(name: str) -> str | None:
         raise RouterError(f"{own['path']} cannot be read ({error})") from error
 
 
+def own_digest(name: str) -> str:
+    """Digest of the file that an own router is in and of the modules beside it that it imports.
+
+    "" for one of `ROUTERS`, and where the file is not on this machine.
+    """
+    own = _OWN.fullmatch(_parsed(name)[0])
+    if own is None or not Path(own["path"]).is_file():
+        return ""
+    told = hashlib.sha256()
+    for path in _own_files(Path(own["path"]).resolve()):
+        told.update(hashlib.sha256(path.read_bytes()).digest())
+    return told.hexdigest()
+
+
+def _own_files(path: Path) -> list[Path]:
+    """A file, and all modules beside it that it imports, wherever in its text it does."""
+    finder = ModuleFinder([str(path.parent)])
+    with suppress(SyntaxError):  # which running it tells, with its place
+        finder.run_script(str(path))
+    files = {getattr(module, "__file__", None) for module in finder.modules.values()}
+    return [path, *sorted({Path(file) for file in files if file} - {path})]
+
+
 def _parsed(name: str) -> tuple[str, dict[str, Any]]:
     """Name and settings of "knn(k=10)"."""
     parts = _NAME.fullmatch(name.strip())
@@ -137,8 +162,13 @@ def _parsed(name: str) -> tuple[str, dict[str, Any]]:
 
 
 @lru_cache
-def _module(path: str, text: str) -> ModuleType:
-    """Module made of a file's text, which may import what lies beside it."""
+def _module(path: str, text: str, sha256: str) -> ModuleType:
+    """Module made of a file's text; what it imports from beside it is imported anew for another digest."""
+    if sha256:
+        beside_it = set(map(str, _own_files(Path(path).resolve())))
+        for known, module in list(sys.modules.items()):
+            if getattr(module, "__file__", None) in beside_it:
+                del sys.modules[known]
     name = f"{Path(path).stem}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     module = sys.modules[name] = ModuleType(name)  # dataclasses look themselves up there
     module.__file__ = path
@@ -152,9 +182,9 @@ def _module(path: str, text: str) -> ModuleType:
     return module
 
 
-def _inside(path: str, name: str, text: str) -> Callable[..., Any]:
+def _inside(path: str, name: str, text: str, sha256: str) -> Callable[..., Any]:
     """A class or function of a file."""
-    module = _module(path, text)
+    module = _module(path, text, sha256)
     found = getattr(module, name, None)
     if not callable(found):
         its_own = module.__name__
@@ -164,7 +194,10 @@ def _inside(path: str, name: str, text: str) -> Callable[..., Any]:
 
 
 def _make(name: str, maker: Callable[..., Any], seeded: bool, settings: dict[str, Any], seed: int) -> Any:
-    router = maker(**({"seed": seed} if seeded else {}), **settings)
+    try:
+        router = maker(**({"seed": seed} if seeded else {}), **settings)
+    except Exception as error:
+        raise RouterError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
     if lacking := [each for each in ("fit", "predict") if not callable(getattr(router, each, None))]:
         wanted = "fit(train, X) and predict(X) -> (n, m) quality"
         raise RouterError(f"{name} has no {' and no '.join(lacking)}; a router has {wanted}")

@@ -14,7 +14,7 @@ from rb_support import stats
 from rb_support.catalog import GSM8K, HELLASWAG, MMLU
 from rb_support.frontier import Curve, hull, shared_domain
 from rb_support.outcomes import Outcomes, TableError
-from rb_support.outcomes.splits import same_text
+from rb_support.outcomes.splits import held_out, same_text
 from rb_support.routers import (
     KNNRouter,
     PlaceboRouter,
@@ -276,14 +276,6 @@ def leads_view(table: pd.DataFrame) -> pd.DataFrame:
 def _without_rounding(table: pd.DataFrame) -> pd.DataFrame:
     """Where two systems are one, summing in another order leaves -1e-16; adding 0 turns -0.0 into 0."""
     return table.round(12) + 0.0
-
-
-def held_out(outcomes: Outcomes, seed: int) -> tuple[Outcomes, Outcomes]:
-    """70/30 split; all rows on both sides where equal prompts leave nothing to hold out."""
-    try:
-        return outcomes.split(seed=seed)
-    except TableError:
-        return outcomes, outcomes
 
 
 def cautions(parts: Parts) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rb_support import paper, routers
 from rb_support.outcomes import Outcomes
+from rb_support.outcomes.splits import held_out
 from rb_support.routers import Cascade, PredictiveRouter, budget_grid
 from rb_support.routers.chains import Chain
 from rb_support.sources.search_qa import GRADE, SEARCHED, base_model, prices
@@ -20,7 +21,6 @@ from rb_support.studies.predictive import (
     Routers,
     compare,
     cross_validated,
-    held_out,
     prompt_folds,
 )
 from rb_support.verdicts import Fact

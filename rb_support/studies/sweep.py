@@ -6,7 +6,6 @@ and its results have the same bytes as those of one that was not, on however man
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import tempfile
@@ -123,7 +122,8 @@ def here(asked: Iterable[Asked], materials: Mapping[tuple[str, str], Material], 
 
     Returns
     -------
-    A row a fit: what was asked, error, "" unless the router failed, and the numbers of `fits.measure`.
+    A row a fit: what was asked, error, "" unless the router failed, and the numbers of `fits.measure`. A
+    router that failed is tried again the next time.
 
     Raises
     ------
@@ -138,7 +138,8 @@ def here(asked: Iterable[Asked], materials: Mapping[tuple[str, str], Material], 
         if found is None:
             made = row_of(each, materials[each.table, each.embedding], job.text)
             found = as_table({**made, "worker": "here"})
-            store.write(key, found)
+            if not made["error"]:
+                store.write(key, found)
         rows[each] = found
     return pa.concat_tables([rows[each] for each in wanted]).select([*ASKED, *FOUND]).to_pandas()
 
@@ -156,8 +157,9 @@ def on(
     Tables are loaded, and their prompts embedded, here first, so that no two workers embed the same; workers
     load them by name from the cache and from their files, or are sent them where they do not see those.
     A fit runs in a process of its worker: one that ends it, or takes more than its budget, is a row with an
-    error, as is one that raises. Over-budget rows are kept for this budget alone. A worker that dies is
-    dask's to replace; a fit that is lost with a worker time and again is a row with an error, not kept.
+    error, as is one that raises. Rows of fits over their budget are kept for this budget alone, other errors
+    not at all: what they came from may be gone when the fit is asked for again. A worker that dies is
+    dask's to replace; a fit that is lost with a worker time and again is a row with an error.
 
     Parameters
     ----------
@@ -182,15 +184,17 @@ def on(
     jobs = _jobs(wanted, {pair: board_tables.load_material(*pair).sha256 for pair in pairs})
     rows: dict[Asked, pa.Table] = {}
     for each, (key, _) in jobs.items():
-        found = store.read(key) or store.read(_within(key, budget))
+        found = store.read(key)
+        if found is None or _over(found, budget):
+            found = store.read(_within(key, budget))
         if found is not None:
             rows[each] = found
             tell(found.to_pylist()[0])
     missing = {each: job for each, job in jobs.items() if each not in rows}
     for each, row in _made_by(client, missing, budget):
-        key, over, kept = jobs[each][0], row.pop("over", False), row.pop("kept", True)
+        key, over = jobs[each][0], row.pop("over", False)
         rows[each] = as_table(row)
-        if kept:
+        if over or not row["error"]:
             store.write(_within(key, budget) if over else key, rows[each])
         tell(row)
     return rows
@@ -225,14 +229,21 @@ def as_table(row: Row) -> pa.Table:
 
 def _jobs(asked: Sequence[Asked], digests: Keys) -> dict[Asked, tuple[str, Job]]:
     """Key of every fit, and what a worker is sent of it."""
-    texts = {name: lineup.own_text(name) for name in {each.router for each in asked}}
+    names = {each.router for each in asked}
+    texts = {name: lineup.own_text(name) for name in names}
+    own = {name: lineup.own_digest(name) for name in names}
     jobs = {}
     for each in asked:
         text, sha256 = texts[each.router], digests[each.table, each.embedding]
-        own = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
         source = str(Path(each.table).resolve()) if Path(each.table).is_file() else each.table
-        jobs[each] = key_of(each, sha256, code() + own), Job(each, sha256, source, code(), text)
+        jobs[each] = key_of(each, sha256, code() + own[each.router]), Job(each, sha256, source, code(), text)
     return jobs
+
+
+def _over(row: pa.Table, budget: Budget) -> bool:
+    """Whether a fit that went well took more than it may take now."""
+    [found] = row.select(["seconds", "memory"]).to_pylist()
+    return bool(budget.over(found["seconds"], found["memory"]))
 
 
 def _within(key: str, budget: Budget) -> str:
@@ -266,8 +277,7 @@ def _made_by(
             try:
                 yield each, future.result()
             except KilledWorker:
-                told = "its worker died under it time and again"
-                yield each, {**asdict(each), "error": told, "kept": False}
+                yield each, {**asdict(each), "error": "its worker died under it time and again"}
             except WorkerError as error:
                 raise ClusterError(str(error)) from error
             except (CancelledError, FutureCancelledError, OSError) as error:
