@@ -249,7 +249,8 @@ def test_nothing_of_the_papers_is_said_of_own_rows(tmp_path: Path) -> None:
     told = {}
     for origin in (OWN, Origin("simulated", "made")):
         report = Report("02_x", origin, folder=tmp_path)
-        kept = report.save_table(frame, "rl-tab6", note=note, versus=versus, formats=formats)
+        kept = report.save_table(frame, "rl-tab6", formats=formats)
+        report.annotate("rl-tab6", note=note, versus=versus)
         record = pd.read_json(tmp_path / origin.kind / "rl-tab6.json", typ="series")
         claims = report.claims(found, statements)[["where", "ours"]].to_numpy().tolist()
         words = [record[name] for name in ("title", "paper", "section", "note")]
