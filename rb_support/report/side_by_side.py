@@ -241,14 +241,13 @@ class _Item:
 
 def _joined(runs: Sequence[Run], tables: Sequence[pd.DataFrame], key: list[str]) -> pd.DataFrame:
     """Tables of text side by side: columns of the key, "column", and a column a run; empty where absent."""
-    sides = []
-    for run, table in zip(runs, tables, strict=True):
-        values = table.drop(columns=key)
-        rows, columns = values.shape
-        places: list[Any] = [*(table[name].repeat(columns) for name in key), np.tile(values.columns, rows)]
-        index = pd.MultiIndex.from_arrays(places, names=[*key, "column"])
-        sides.append(pd.Series(values.to_numpy(dtype=object).ravel(), index, name=run.label))
+    sides = [_stacked(table.set_index(key), run.label) for run, table in zip(runs, tables, strict=True)]
     return pd.concat(sides, axis="columns", sort=False).fillna("").reset_index(allow_duplicates=True)
+
+
+def _stacked(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A table of text as a row a cell, by its index and "column"."""
+    return table.rename_axis("column", axis="columns").stack(future_stack=True).rename(name)
 
 
 def _parted(table: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]] | None:
@@ -289,16 +288,11 @@ def _is_text(cells: pd.Series[str]) -> bool:
 
 def _long(item: str, part: str, labels: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
     """A table of text, a row a cell."""
-    rows, columns = table.shape
-    cells = pd.Series(table.to_numpy(dtype=object).ravel(), dtype=str)
-    value = pd.to_numeric(cells, errors="coerce").astype(float)
-    places = {
-        "row": np.repeat(np.arange(1, rows + 1), columns),
-        "label": np.repeat(np.array(labels, dtype=object), columns),
-        "column": np.tile(np.array(table.columns, dtype=object), rows),
-    }
-    words = {"value": value, "text": cells.where(value.isna(), "")}
-    return pd.DataFrame({"item": item, "part": part, **places, **words})
+    places = [np.arange(1, len(table) + 1), np.array(labels, dtype=object)]
+    cells = _stacked(table.set_axis(pd.MultiIndex.from_arrays(places, names=["row", "label"])), "text")
+    told = cells.reset_index()
+    value = pd.to_numeric(told["text"], errors="coerce").astype(float)
+    return told.assign(item=item, part=part, value=value, text=told["text"].where(value.isna(), ""))
 
 
 def _items(sweep: Sweep) -> list[_Item]:
