@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -155,11 +155,8 @@ class Table:
 
     def pages(self, item: str, caption: str) -> dict[str, bytes]:
         """Markdown, LaTeX and HTML with a caption, by file name ending."""
-        values = {"item": item, "caption": caption, "numeric": self.numeric}
-        values |= {
-            "headers": [paper.column(str(name)) for name in self.words],
-            "rows": self.words.to_numpy().tolist(),
-        }
+        headers, rows = [paper.column(str(name)) for name in self.words], self.words.to_numpy().tolist()
+        values = dict(item=item, caption=caption, numeric=self.numeric, headers=headers, rows=rows)
         pages = {".md": f"{self!r}\n\n*{caption}*\n"}
         pages |= {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
         return {ending: page.encode() for ending, page in pages.items()}
@@ -192,9 +189,7 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     unknown = sorted(name for name in specs if name not in flat and not PAPER_COLUMN.fullmatch(name))
     if unknown:
         raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
-    words = flat.astype(object).apply(
-        lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
-    )
+    words = flat.astype(object).apply(lambda column: column.map(partial(cell, spec=specs.get(column.name))))
     numeric = {name: pd.api.types.is_numeric_dtype(dtype) for name, dtype in flat.dtypes.items()}
     for name in flat.columns:
         low, high = _bounds(name)
