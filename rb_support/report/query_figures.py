@@ -72,8 +72,7 @@ def _plot_scores(ax: Axes, scores: Points, weight: Points) -> None:
     ax.set_ylim(rows - 0.5, -0.5)
     ax.tick_params(length=0)
     ax.grid(False)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def plot_choice(
@@ -99,7 +98,7 @@ def plot_choice(
     above, below = fig.subplots(2, 1, sharex=True)
     points, chosen = np.column_stack([one.cost, one.predicted]), one.choice(willingness_to_pay)
     cost, quality = points[chosen]
-    plot_curve(above, points, "hull", router="KNN", until=points[:, 0].max())
+    plot_curve(above, points, "KNN", until=points[:, 0].max())
     plot_models(above, points, one.models, size=22)
     low, high = above.get_ylim()
     places = np.asarray(curve, dtype=float)
