@@ -145,8 +145,8 @@ class Report:
         """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns what to show.
 
         Parameters are those of `save_figure`, and `formats` gives a format specification per column
-        (`{"share": ".1%"}`) for all but the CSV; without one, floats show four significant digits. A `view` is
-        what a reader is shown in place of the columns of the CSV.
+        (`{"share": ".1%"}`) for all but the CSV; without one, floats show four significant digits. A `view`
+        is what a reader is shown in place of the columns of the CSV.
 
         Raises
         ------

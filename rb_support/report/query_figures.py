@@ -61,10 +61,8 @@ def _opening(text: str, limit: int) -> str:
 
 def _plot_scores(ax: Axes, scores: Points, weight: Points) -> None:
     """A grid of scores in [0, 1], rows as strong as they count."""
-    ax.imshow(
-        scores, cmap=_SCORES, vmin=0, vmax=1, aspect="auto", interpolation="nearest",
-        alpha=np.broadcast_to(weight[:, None], scores.shape),
-    )  # fmt: skip
+    strength = np.broadcast_to(weight[:, None], scores.shape)
+    ax.imshow(scores, _SCORES, vmin=0, vmax=1, alpha=strength, aspect="auto", interpolation="nearest")
     rows, columns = scores.shape
     ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=2)
     ax.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=0.8)

@@ -41,12 +41,8 @@ _FORMULA = re.compile(r"[=+@-](?!$|[\d.,]+(?:e[+-]?\d+)?%?$)", re.IGNORECASE)
 _DENSE = 1000  # points of one artist from which on it may become a picture in an SVG or PDF file
 PAPER_COLUMN = re.compile(r"(paper|published)(_.*)?")
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
-_LATEX = str.maketrans(
-    {
-        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "\n": " "},
-    }
-)
+_LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"}
+_LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "\n": " "}
 
 
 def data_line(origin: Origin) -> str:
@@ -268,7 +264,8 @@ def fill_template(name: str, **values: Any) -> str:
 def _template(name: str) -> Template:
     folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
+    pages.globals |= {"colors": KIND_COLOR, "arxiv": paper.ARXIV, "column": paper.column, "number": cell}
+    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(str.maketrans(_LATEX))
     return pages.get_template(f"{name}.jinja")
 
 

@@ -17,12 +17,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from rb_support.cache import write_atomically, written_whole
-from rb_support.paper import ITEMS, column, repeats
+from rb_support.paper import ITEMS, repeats
 from rb_support.report import render, store
 from rb_support.report.freshness import TIMED_CLAIM
 from rb_support.report.gallery import read_claims, read_records
 from rb_support.report.store import ReportError
-from rb_support.report.style import KIND_COLOR
 from rb_support.visible import visible
 
 SWEEP, STATE, ERROR, TIMING = "sweep.json", "state.json", "error.txt", "timing.json"
@@ -247,7 +246,7 @@ def _joined(runs: Sequence[Run], tables: Sequence[pd.DataFrame], key: list[str])
 
 def _stacked(table: pd.DataFrame, name: str) -> pd.Series[Any]:
     """A table of text as a row a cell, by its index and "column"."""
-    return table.rename_axis("column", axis="columns").stack(future_stack=True).rename(name)
+    return pd.Series(table.rename_axis("column", axis="columns").stack(future_stack=True), name=name)
 
 
 def _parted(table: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]] | None:
@@ -371,14 +370,12 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
     page = render.fill_template(
         "side_by_side.html",
         sweep=sweep,
-        color=KIND_COLOR[sweep.kind],
-        colors=KIND_COLOR,
+        kind=sweep.kind,
         grid={name: dict.fromkeys(run.values[name] for run in runs) for name in runs[0].values},
         items=items,
         told={item.id: item.told() for item in items},
         verdicts=verdicts,
         labels={id: list(map(str, table)) for id, table in beside.items()},
-        column=column,
         link=lambda path: path.relative_to(sweep.folder).as_posix(),
     )
     return visible(page, keep="\n\t")
