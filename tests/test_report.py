@@ -36,20 +36,19 @@ from rb_support.report import (
     cost_axis,
     gallery,
     mathematics_figure,
-    model_legend,
-    model_style,
     oracle_figure,
     panels,
     plot_call_performance,
     plot_curve,
     plot_models,
-    router_style,
     shown,
 )
 from rb_support.report.gallery import read_manifest, rebuild, rebuild_all
+from rb_support.report.plots import model_legend
 from rb_support.report.provenance import code_digest
 from rb_support.report.render import plain, render_csv
 from rb_support.report.store import MAX_BYTES, figures_root
+from rb_support.report.style import model_style, router_style
 from rb_support.simulate import simulate_outcomes
 from rb_support.verdicts import Estimate, Fact
 

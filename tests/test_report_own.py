@@ -39,17 +39,15 @@ from rb_support.report import (
     mathematics_figure,
     oracle_figure,
     panels,
-    plot_cascades,
-    plot_comparison,
     plot_curve,
     plot_models,
-    router_style,
     shown,
 )
 from rb_support.report import text as report_text
+from rb_support.report.figures import plot_cascades, plot_comparison
 from rb_support.report.preference_figures import commercial_figure, routers_figure, transfer_figure
 from rb_support.report.render import render_csv, show_alike
-from rb_support.report.style import model_styles
+from rb_support.report.style import model_styles, router_style
 from rb_support.routers import KNNRouter, cascade_name, model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies.predictive import ZERO, Comparison, aiq_table, compare, lead_curves

@@ -73,21 +73,19 @@ def leads_figure(leads: pd.DataFrame, board: pd.DataFrame) -> Figure:
     board : of `leaderboard.board`, of the same tables.
     """
     best = board.groupby("table")["lead"].max()
-    parts = parts_of(leads, "table")
-    fig, axes = panels_of(parts, ncols=4, height=1.7)
-    for table, (ax,) in axes.items():
-        rows, color = parts[table], GREEN
+    fig, axes = panels_of(parts_of(leads, "table"), ncols=4, height=1.7)
+    for table, rows, ax in axes:
         ax.axhline(0, **DASHED)
         router = ax.axhline(best[table], color=VERMILLION, linestyle=":", linewidth=1.2, label="best router")
-        ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-        ax.plot(rows["judge_error"], rows["lead"], color=color, linewidth=1)
+        ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=GREEN, alpha=0.2, linewidth=0)
+        ax.plot(rows["judge_error"], rows["lead"], color=GREEN, linewidth=1)
         for leading, mine in rows.groupby(rows["finding"] == LEADS):
-            face = color if leading else "white"
-            ax.plot(mine["judge_error"], mine["lead"], "o", color=color, markerfacecolor=face, markersize=4)
+            face = GREEN if leading else "white"
+            ax.plot(mine["judge_error"], mine["lead"], "o", color=GREEN, markerfacecolor=face, markersize=4)
         ax.set_title(part_title(table, rows["n"].iloc[0], 20), fontsize=7.5)
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.tick_params(labelsize=7)
     ax.legend(handles=[router], fontsize=7, loc="upper right")
-    fig.supxlabel("answers on which the judge errs", fontsize=8)
-    fig.supylabel("honest lead", fontsize=8)
+    fig.supxlabel("answers on which the judge errs")
+    fig.supylabel("honest lead")
     return fig

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from rb_support.cache import packaged_table
 from rb_support.construct.records import Query
 from rb_support.construct.tasks import Task
 from rb_support.outcomes import Outcomes
@@ -43,27 +45,18 @@ def live_steps(
     -------
     A row per box, for `construction_figure`.
     """
-    turns = sum(len(query.turns) for query in queries)
-    areas, (cost, quality) = comparison.aiq(), comparison.oracle
-    models, answers, refusals = graded["model"].nunique(), graded["answers"].sum(), graded["refusals"].sum()
+    turns, models = sum(len(query.turns) for query in queries), graded["model"].nunique()
     exact = graded["task"].isin([task.name for task in asked if task.metric != "judge"])
-    matched, name = graded.loc[exact, "answers"].sum(), router.split(" ")[0]
-    grades = f"{matched} matched\n{answers - matched} judged\n{refusals} refusals"
-    steps = [
-        ("Construction", "Datasets", f"{len({task.dataset for task in asked})} datasets\n{len(asked)} tasks"),
-        ("Construction", "Prompts", f"{len(queries)} queries\n5-shot and 0-shot\n{turns} turns"),
-        ("Construction", "Models", f"{models} models\n{models * turns} calls"),
-        ("Construction", "Store", f"{answers} answers\ntokens, dollars,\nseconds"),
-        ("Construction", "Grades", grades),
-        ("Construction", "Outcome table", f"{len(live)} x {len(live.models)}\nquality and cost"),
-        ("Routing", "Split", f"{len(train)} rows to learn\n{len(comparison.test)} to test"),
-        ("Routing", "Router", f"{name} predicts the\nquality $P_j$ of\n{len(live.models)} models"),
-        ("Routing", "Decision", "largest\n$\\lambda P_j - cost_j$"),
-        ("Routing", "Curve", "mean cost and\nquality at every\n$\\lambda$, its hull"),
-        ("Routing", "AIQ", f"{name} {areas[router]:.2f}\nzero {areas[ZERO]:.2f}"),
-        ("Routing", "Oracle", f"quality {quality:.2f}\nat ${cost:.4f}"),
-    ]
-    return pd.DataFrame(steps, columns=["stage", "step", "counts"])
+    answers, matched = graded["answers"].sum(), graded.loc[exact, "answers"].sum()
+    areas, (cost, quality) = comparison.aiq(), comparison.oracle
+    told: dict[str, Any] = {"datasets": len({task.dataset for task in asked}), "tasks": len(asked)}
+    told |= {"queries": len(queries), "turns": turns, "asked": models, "calls": models * turns}
+    told |= {"answers": answers, "matched": matched, "judged": answers - matched}
+    told |= {"refusals": graded["refusals"].sum(), "rows": len(live), "models": len(live.models)}
+    told |= {"learnt": len(train), "tested": len(comparison.test), "router": router.split(" ")[0]}
+    told |= {"aiq": areas[router], "zero": areas[ZERO], "quality": quality, "cost": cost}
+    steps = pd.DataFrame(packaged_table("report/live_steps.toml")["steps"])
+    return steps.assign(counts=[words.format(**told) for words in steps["counts"]])
 
 
 def construction_figure(steps: pd.DataFrame) -> Figure:

@@ -183,19 +183,20 @@ def comparison_figure(
         return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
     deep = 3 if len(comparisons) <= 4 else 2
-    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=deep, height=1.9)
-    for place, (dataset, (linear, *log, lead)) in enumerate(axes.items()):
+    parts = {name: comparison.test for name, comparison in comparisons.items()}
+    fig, axes = panels_of(parts, most=9, deep=deep, height=1.9)
+    for place, (dataset, test, linear, *log, lead) in enumerate(axes):
         plot_comparison(linear, comparisons[dataset], names, dataset)
         for ax in log:
             plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
             ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
         _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
-        cost_axis(lead, comparisons[dataset].test.cost_unit)
+        cost_axis(lead, test.cost_unit)
         lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
         for ax in (linear, *log):
             ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
         lead.set_ylabel("" if place % 3 else "minus zero")
-    model_legend(fig, next(iter(comparisons.values())).test.models, curves=fig.axes)
+    model_legend(fig, next(iter(parts.values())).models, curves=fig.axes)
     return fig
 
 
@@ -231,8 +232,7 @@ def forest_figure(table: pd.DataFrame) -> Figure:
     if not parts:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     fig, axes = panels_of(parts, most=9, height=0.8 + 0.2 * max(len(part) for part in parts.values()))
-    for place, (name, (ax,)) in enumerate(axes.items()):
-        part = parts[name]
+    for place, (name, part, ax) in enumerate(axes):
         _plot_forest(ax, part)
         ax.set(title=part_title(name, part["n"].iloc[0]), xlabel="AIQ minus the zero router's")
         if place % 3:
@@ -321,8 +321,7 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
         return sentence_figure("The table has no rows.")
     ncols = 4 if len(parts) == 4 or len(parts) > 6 else 3
     fig, axes = panels_of(parts, ncols, most=8, deep=2, height=2.4 if len(parts) <= 3 else 1.8)
-    for place, (name, pair) in enumerate(axes.items()):
-        part = parts[name]
+    for place, (name, part, *pair) in enumerate(axes):
         for ax, log in zip(pair, (False, True), strict=True):
             plot_curve(ax, part.points(), ZERO, until=part.points()[:, 0].max())
             _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 24)
@@ -331,8 +330,8 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
                 ax.set_xlabel("")
         pair[0].set_title(part_title(name, len(part)), fontsize=8)
         pair[1].set_title("the same, log cost", fontsize=7, fontweight="normal")
-    fig.supylabel("mean quality", fontsize=8)
-    model_legend(fig, outcomes.models, curves=next(iter(axes.values()))[0])
+    fig.supylabel("mean quality")
+    model_legend(fig, outcomes.models, curves=fig.axes[0])
     return fig
 
 
@@ -358,13 +357,13 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
         return sentence_figure("No dataset has rows enough to compare cascades on.")
     parts = {name: comparison.test for name, comparison in comparisons.items()}
     fig, axes = panels_of(parts, most=9, deep=2, height=2.7 if len(parts) <= 3 else 2.0)
-    for place, (dataset, (above, below)) in enumerate(axes.items()):
+    for place, (dataset, test, above, below) in enumerate(axes):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
         simulated = rows["router"] == rows["error_rate"].map(cascade_name)
         rates = dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy())
         few = {name: rate for place, (name, rate) in enumerate(rates.items()) if place < 2 or place % 2 == 0}
         plot_cascades(above, comparisons[dataset], few)
-        above.set_title(part_title(dataset, len(parts[dataset])))
+        above.set_title(part_title(dataset, len(test)))
         _plot_leads(below, rows[simulated], rows[~simulated])
         if place % 3 == 0:
             above.set_ylabel("mean quality")

@@ -15,7 +15,6 @@ from rb_support.outcomes import Kind
 from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
 from rb_support.report.render import fill_template, inline_table
-from rb_support.visible import visible
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict", "needs"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
@@ -163,7 +162,7 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]], *,
     kind = "own" if folder.parent.name == "own" else folder.name
     claims = [{**claim, "place": str(place)} for place, claim in enumerate(claims, start=1)]
     others = {"simulated": ["real"], "real": ["simulated"]}.get(kind, [])
-    page = fill_template(
+    return fill_template(
         "gallery.html",
         kind=kind,
         strangers=[record for record in records if record["data"]["kind"] != kind],
@@ -173,7 +172,6 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]], *,
         others=[other for other in others if (folder.with_name(other) / "manifest.json").is_file()],
         claims=claims,
     )
-    return visible(page, keep="\n\t")
 
 
 def claims_about(record: Record, claims: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -117,8 +117,7 @@ def savings_figure(saved: Savings) -> Figure:
     right.set_title("What is saved", fontsize=8.5)
     model_legend(fig, curves=right, ncol=3)
     for ax, most in ((left, 3.5), (right, 2.5)):
-        ax.set_ylim(most, -0.5)
-        ax.set_xlabel("USD a month")
+        ax.set(ylim=(most, -0.5), xlabel="USD a month")
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.xaxis.set_major_formatter(_PLAIN)
     return fig

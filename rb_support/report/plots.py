@@ -13,13 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    FixedLocator,
-    LogFormatterSciNotation,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-)
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
@@ -42,7 +36,7 @@ HONEST = ("honest_minus_zero", "honest_low", "honest_high")
 
 
 def panels(
-    n: int, ncols: int = 3, *, width: float = 7.0, height: float = 2.2, **options: Any
+    n: int, ncols: int = 3, *, deep: int = 1, width: float = 7.0, height: float = 2.2, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Figure with `n` panels in rows of `ncols`; places left over in the last row are hidden.
 
@@ -50,40 +44,43 @@ def panels(
     ----------
     n : number of panels.
     ncols : panels per row, at most.
+    deep : axes in each panel, one below the other.
     width : inches of the whole figure.
     height : inches of one row.
     options : passed to `matplotlib.pyplot.subplots`, such as `sharey=True`.
 
     Returns
     -------
-    The figure and its `n` axes, row by row.
+    The figure and its `n * deep` axes, panel by panel, row by row.
     """
     if mpl.rcParams["text.parse_math"]:  # the project's style is not on yet
         use_style()
     ncols = min(n, ncols)
-    rows = -(-n // ncols)
+    rows = deep * -(-n // ncols)
     options |= {"figsize": (width, height * rows), "squeeze": False, "FigureClass": LegibleFigure}
     fig, grid = plt.subplots(rows, ncols, **options)
-    axes = list(grid.ravel())
-    for unused in axes[n:]:
+    columns = grid.reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
+    for unused in columns[n:].ravel():
         unused.set_visible(False)
-    return fig, axes[:n]
+    return fig, columns[:n].ravel().tolist()
 
 
 def panels_of(
-    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: float
-) -> tuple[Figure, dict[str, list[Axes]]]:
-    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest."""
+    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: Any
+) -> tuple[Figure, list[tuple[Any, ...]]]:
+    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest.
+
+    Returns
+    -------
+    The figure, and for each part that is shown its name, the part, and its axes from top to bottom.
+    """
     largest = sorted(parts, key=lambda name: -len(parts[name]))[:most]
     names = [name for name in parts if name in largest]
-    ncols = min(len(names), ncols)
-    fig, axes = panels(deep * ncols * -(-len(names) // ncols), ncols, **options)
-    columns = np.array(axes).reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
-    for unused in columns[len(names) :].ravel():
-        unused.set_visible(False)
+    fig, axes = panels(len(names), ncols, deep=deep, **options)
     if len(names) < len(parts):
         fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
-    return fig, dict(zip(names, columns.tolist(), strict=False))
+    columns = np.reshape(axes, (-1, deep))
+    return fig, [(name, parts[name], *column) for name, column in zip(names, columns, strict=True)]
 
 
 def parts_of(table: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
@@ -251,7 +248,7 @@ def log_axis(ax: Axes, label: str = "") -> None:
         ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
         ticks = np.array(_LogTicks().tick_values(smallest, max(highest, 1.01 * smallest)))
         ticks = ticks[(ticks >= 2 * smallest) & (ticks <= highest)]
-        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[:: -(-len(ticks) // 2) or 1]]))
+        ax.set_xticks([0, *ticks[:: -(-len(ticks) // 2) or 1]])
         ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     else:
         if lowest <= highest < 1.001 * lowest:  # one cost, give or take rounding

@@ -219,11 +219,11 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
         return sentence_figure("There is no pair of models with a gap between them.")
     rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
     fig, axes = panels_of(parts, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
-    for name, (ax,) in axes.items():
-        _plot_pairs(ax, parts[name].dropna(subset="apgr"), rings)
-        ax.set_title(f"{short(name, 24)}\n{len(parts[name])} pairs, n = {parts[name]['n'].iloc[0]:,}")
+    for name, part, ax in axes:
+        _plot_pairs(ax, part.dropna(subset="apgr"), rings)
+        ax.set_title(f"{short(name, 24)}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
     fig.axes[0].set_ylabel(f"APGR of {router}")
-    fig.supxlabel("gap between the models' mean scores", fontsize=8)
+    fig.supxlabel("gap between the models' mean scores")
     model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
@@ -266,14 +266,12 @@ def audit_figure(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
     looks = dict(zip(dict.fromkeys(known["training"]), _TRAINING_LOOKS, strict=False))
     wide = 2.2 + 1.6 * min(len(parts), 4)
     fig, axes = panels_of(parts, 4, width=wide, height=2.4, sharex=True, sharey=True)
-    for name, (ax,) in axes.items():
-        part = parts[name]
+    for name, part, ax in axes:
         _plot_audited(ax, part, routers, looks)
         noise = differences.loc[differences["table"] == name, "noise"]
         if len(noise):
             ax.hlines(-0.75, 0.5, 0.5 + noise.iloc[0], color=BLACK, linewidth=2.5)
-        ax.set_title(f"{fill(short(name, 40), 20)}\n(n = {part['queries'].iloc[0]:,})")
-        ax.set_xlabel("APGR")
+        ax.set(title=f"{fill(short(name), 20)}\n(n = {part['queries'].iloc[0]:,})", xlabel="APGR")
     first = fig.axes[0]
     first.set_yticks(range(len(routers)), routers)
     first.set_ylim(len(routers) - 0.5, -1.1)
@@ -313,9 +311,8 @@ def new_model_figure(table: pd.DataFrame) -> Figure:
     if not parts:
         return sentence_figure("No table has enough rows and models to take one of them for a new one.")
     fig, axes = panels_of(parts, 4, width=2.2 + 1.5 * min(len(parts), 4), height=2.6, sharey=True)
-    for name, (ax,) in axes.items():
-        part, places = parts[name], np.arange(len(parts[name]))
-        known, luck = part[["full", "placebo"]].iloc[0]
+    for name, part, ax in axes:
+        places, (known, luck) = np.arange(len(part)), part[["full", "placebo"]].iloc[0]
         ax.axhspan(-luck, luck, color=GREY, **BAND)
         ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
         ax.axhline(known, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
@@ -325,7 +322,7 @@ def new_model_figure(table: pd.DataFrame) -> Figure:
         ax.set_title(f"{short(name, 24)}\n({part['models'].iloc[0]} models)")
     fig.axes[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
     fig.axes[0].set_ylabel("APGR above 0.5")
-    fig.supxlabel("labelled queries of the new model", fontsize=8)
+    fig.supxlabel("labelled queries of the new model")
     model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
@@ -354,7 +351,7 @@ def routers_figure(curves: pd.DataFrame, trainings: Sequence[str]) -> Figure:
             ax.set_title(short(router, 24), fontsize=8)
         if router == routers[0]:
             ax.set_ylabel(f"{short(name, 18)}\nPGR - share", fontsize=8)
-    fig.supxlabel("calls to the strong model (%)", fontsize=8)
+    fig.supxlabel("calls to the strong model (%)")
     model_legend(fig, curves=axes, ncol=3)
     return fig
 
@@ -381,12 +378,11 @@ def calibration_figure(bins: pd.DataFrame) -> Figure:
     bins : as `preference_controls.reliability` gives them. A calibrated router lies on the diagonal; one that
         has learnt nothing is a flat line, or a point.
     """
-    names = list(dict.fromkeys(bins["training"]))
-    if not names:
+    parts = parts_of(bins, "training")
+    if not parts:
         return sentence_figure("Too few battles between the classes to hold some out.")
-    fig, axes = panels(len(names), 2, width=6.4 if len(names) > 1 else 4.2, height=2.6)
-    for ax, name in zip(axes, names, strict=True):
-        part = bins[bins["training"] == name]
+    fig, axes = panels_of(parts, 2, width=6.4 if len(parts) > 1 else 4.2, height=2.6)
+    for name, part, ax in axes:
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="calibrated")
         for router, rows in part.groupby("router", sort=False):
             look = router_style(str(router))
@@ -396,9 +392,9 @@ def calibration_figure(bins: pd.DataFrame) -> Figure:
         ends = part[["predicted", "won"]].to_numpy()
         low, high = max(0.0, ends.min() - 0.05), min(1.0, ends.max() + 0.05)
         ax.set(xlim=(low, high), ylim=(low, high))
-    fig.supxlabel("predicted win rate of the strong class", fontsize=8)
-    fig.supylabel("share of held-out wins", fontsize=8)
-    model_legend(fig, curves=axes, ncol=3)
+    fig.supxlabel("predicted win rate of the strong class")
+    fig.supylabel("share of held-out wins")
+    model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
 
@@ -410,16 +406,16 @@ def categories_figure(table: pd.DataFrame, *, unit: str) -> Figure:
     table : as `category_study.categories` gives them.
     unit : of the gap, such as "points of 10".
     """
-    routers = list(dict.fromkeys(table["router"]))
-    if not routers:
+    parts = parts_of(table, "router")
+    if not parts:
         return sentence_figure("No router of this training set was judged here.")
-    fig, axes = panels(len(routers), 2, width=6.4 if len(routers) > 1 else 4.2, height=2.5)
-    for ax, router in zip(axes, routers, strict=True):
-        plot_categories(ax, table[table["router"] == router])
+    fig, axes = panels_of(parts, 2, width=6.4 if len(parts) > 1 else 4.2, height=2.5)
+    for router, part, ax in axes:
+        plot_categories(ax, part)
         ax.set(xlabel="", ylabel="")
-        ax.set_title(short(str(router), 24), fontsize=8)
-    fig.supxlabel(f"gap between the models ({unit})", fontsize=8)
-    fig.supylabel("predicted win rate", fontsize=8)
+        ax.set_title(short(router, 24), fontsize=8)
+    fig.supxlabel(f"gap between the models ({unit})")
+    fig.supylabel("predicted win rate")
     return fig
 
 
@@ -485,11 +481,9 @@ def plot_query(fig: Figure | SubFigure, near: pd.DataFrame, rates: Array, rate: 
     alpha : threshold from which on the strong model is called.
     """
     bars, line = fig.subplots(2, 1, height_ratios=[3, 2])
-    for label, color, rows in (
-        ("strong won", BLUE, near["won"] > 0.5),
-        ("tie", GREY, near["won"] == 0.5),
-        ("weak won", ORANGE, near["won"] < 0.5),
-    ):
+    winner = np.sign(near["won"] - 0.5)
+    for label, color, side in (("strong won", BLUE, 1), ("tie", GREY, 0), ("weak won", ORANGE, -1)):
+        rows = winner == side
         bars.bar(np.flatnonzero(rows), 100 * near.loc[rows, "weight"], color=color, width=0.8)
         bars.plot([], [], "s", color=color, label=label)
     weighed = f"nearest {len(near)}: {near['weight'].sum():.1%} of the weight"
@@ -513,8 +507,8 @@ def training_figure(losses: pd.DataFrame) -> Figure:
     if not parts:
         return sentence_figure("No win model was trained.")
     fig, axes = panels_of(parts, width=8.0 if len(parts) > 1 else 5.0, height=2.2)
-    for name, (ax,) in axes.items():
-        for _, run in parts[name].groupby("member"):
+    for name, part, ax in axes:
+        for _, run in part.groupby("member"):
             ax.plot(run["step"], run["train"], **DASHED, label="training")
             ax.plot(run["step"], run["validation"], color=BLUE, linewidth=1, label="held out")
             kept = run[run["kept"]]

@@ -66,8 +66,7 @@ def _plot_scores(ax: Axes, scores: Points, weight: Points) -> None:
     rows, columns = scores.shape
     ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=2)
     ax.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=0.8)
-    ax.set_xlim(-0.5, columns - 0.5)
-    ax.set_ylim(rows - 0.5, -0.5)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.tick_params(length=0)
     ax.grid(False)
     ax.spines[:].set_visible(False)

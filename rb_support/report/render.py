@@ -256,8 +256,8 @@ def cell(value: Any, spec: str | None = None) -> str:
 
 
 def fill_template(name: str, **values: Any) -> str:
-    """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
-    return _template(name).render(**values).rstrip("\n") + "\n"
+    """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks, and visible."""
+    return visible(_template(name).render(**values).rstrip("\n") + "\n", keep="\n\t")
 
 
 @cache

@@ -22,7 +22,6 @@ from rb_support.report import render, store
 from rb_support.report.freshness import TIMED_CLAIM
 from rb_support.report.gallery import read_claims, read_records
 from rb_support.report.store import ReportError
-from rb_support.visible import visible
 
 SWEEP, STATE, ERROR, TIMING = "sweep.json", "state.json", "error.txt", "timing.json"
 COLUMNS = ["item", "part", "row", "label", "column", "value", "text"]
@@ -367,7 +366,7 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
     if _CLAIMS in beside:
         table = beside[_CLAIMS]
         verdicts = _parted(table[table["column"] == "verdict"].drop(columns="where"))
-    page = render.fill_template(
+    return render.fill_template(
         "side_by_side.html",
         sweep=sweep,
         kind=sweep.kind,
@@ -378,4 +377,3 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
         labels={id: list(map(str, table)) for id, table in beside.items()},
         link=lambda path: path.relative_to(sweep.folder).as_posix(),
     )
-    return visible(page, keep="\n\t")
