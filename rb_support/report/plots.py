@@ -79,7 +79,7 @@ def panels_of(
     fig, axes = panels(len(names), ncols, deep=deep, **options)
     if len(names) < len(parts):
         fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
-    columns = np.reshape(axes, (-1, deep))
+    columns = np.array(axes).reshape(-1, deep)
     return fig, [(name, parts[name], *column) for name, column in zip(names, columns, strict=True)]
 
 

@@ -342,8 +342,9 @@ def routers_figure(curves: pd.DataFrame, trainings: Sequence[str]) -> Figure:
         return sentence_figure("No benchmark has a curve to show.")
     looks = training_styles(trainings)
     names, routers = (list(dict.fromkeys(curves[column])) for column in ("benchmark", "router"))
-    size = {"width": min(7.2, 1.2 + 2.0 * len(routers)), "height": 1.75 if len(names) > 1 else 2.3}
-    fig, axes = panels(len(names) * len(routers), len(routers), sharex=True, sharey="row", **size)
+    across, high = len(routers), 1.75 if len(names) > 1 else 2.3
+    wide = min(7.2, 1.2 + 2.0 * across)
+    fig, axes = panels(len(names) * across, across, width=wide, height=high, sharex=True, sharey="row")
     for ax, (name, router) in zip(axes, product(names, routers), strict=True):
         part = curves[(curves["benchmark"] == name) & (curves["router"] == router)]
         _plot_excess(ax, part, looks)
