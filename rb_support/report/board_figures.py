@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from rb_support.report.plots import panels, reach, sentence_figure, write_beside
+from rb_support.report.plots import panels, panels_of, parts_of, reach, sentence_figure, write_beside
 from rb_support.report.style import BLACK, DASHED, GREY, VERMILLION, Style, model_styles
 from rb_support.report.text import short
 from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall, counted
@@ -203,12 +203,11 @@ def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figur
     if changes.empty:
         return sentence_figure("No fit with another embedding, other settings or fewer labels was asked for.")
     changes = counted(changes)
-    looks, whats = router_looks([*routers, *changes["router"]]), list(dict.fromkeys(changes["what"]))
+    looks = router_looks([*routers, *changes["router"]])
     named = changes[changes["number"].isna()].groupby("what")[["router", "value"]]
     most = max((len(part.drop_duplicates()) for _, part in named), default=0)
-    fig, axes = panels(len(whats), 3, height=max(2.6, 0.9 + 0.14 * most))
-    for ax, what in zip(axes, whats, strict=True):
-        rows = changes[changes["what"] == what]
+    fig, axes = panels_of(parts_of(changes, "what"), height=max(2.6, 0.9 + 0.14 * most))
+    for what, rows, ax in axes:
         if rows["number"].isna().any():
             _plot_named(ax, rows, looks)
         else:
