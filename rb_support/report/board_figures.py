@@ -242,7 +242,7 @@ def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, sha
     ticks = np.unique(rows["number"])
     ax.set_xscale("log")
     ax.set_xticks(ticks)
-    ax.xaxis.minorticks_off()
+    ax.minorticks_off()
     ax.xaxis.set_major_formatter(PercentFormatter(1) if share else "{x:g}")
     ax.tick_params(axis="x", labelsize=7, rotation=45 if len(ticks) > 4 else 0)
     ax.set_ylabel("change of the lead", fontsize=7.5)

@@ -152,7 +152,7 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
             ax.set_xscale("log")
             ax.set_xticks(np.unique(sizes)[::2])
             ax.xaxis.set_major_formatter("{x:,.0f}")
-            ax.xaxis.minorticks_off()
+            ax.minorticks_off()
             ax.yaxis.set_major_formatter(_PLAIN)
     return fig
 
