@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from rb_support.report.plots import panels, panels_of, parts_of, reach, sentence_figure, write_beside
-from rb_support.report.style import BLACK, DASHED, GREY, VERMILLION, Style, model_styles
+from rb_support.report.plots import DASHED, panels, panels_of, parts_of, reach, sentence_figure, write_beside
+from rb_support.report.style import BLACK, GREY, VERMILLION, Style, model_styles
 from rb_support.report.text import short
 from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall, counted
 from rb_support.studies.lineup import NULL

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from rb_support.catalog import short_name
 from rb_support.report.figures import plot_cascades
-from rb_support.report.plots import panels_of, part_title, parts_of
-from rb_support.report.style import BLACK, DASHED, GREEN, GREY, VERMILLION, Style
+from rb_support.report.plots import DASHED, panels_of, part_title, parts_of
+from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION, Style
 from rb_support.report.text import short
 from rb_support.routers import Cascade, model_points
 from rb_support.studies.leaderboard import LEADS

@@ -15,7 +15,10 @@ from numpy.typing import ArrayLike
 from rb_support.frontier import Curve, Points, aiq, hull, hull_indices, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
+    BAND,
+    DASHED,
     HONEST,
+    PLACEBO_MARK,
     cost_axis,
     finite,
     label_ends,
@@ -32,14 +35,11 @@ from rb_support.report.plots import (
 )
 from rb_support.report.render import cell
 from rb_support.report.style import (
-    BAND,
     BLACK,
     BLUE,
-    DASHED,
     GREEN,
     GREY,
     ORANGE,
-    PLACEBO_MARK,
     PURPLE,
     VERMILLION,
     Style,

@@ -13,6 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
+    BAND,
+    DASHED,
+    PLACEBO_MARK,
     cost_axis,
     model_legend,
     panels,
@@ -22,19 +25,7 @@ from rb_support.report.plots import (
     reach,
     say,
 )
-from rb_support.report.style import (
-    BAND,
-    BLACK,
-    BLUE,
-    DASHED,
-    GREEN,
-    GREY,
-    ORANGE,
-    PLACEBO_MARK,
-    VERMILLION,
-    Style,
-    router_style,
-)
+from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, Style, router_style
 from rb_support.report.text import short
 from rb_support.studies.own_savings import BEST, EQUAL, LUCK, MIXED, OVER_EQUAL, ROUTED, Savings
 from rb_support.studies.predictive import PLACEBO, ZERO

@@ -19,7 +19,7 @@ from scipy.optimize import isotonic_regression
 
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
 from rb_support.frontier import Points, hull, hull_indices
-from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
+from rb_support.report.style import GREY, Style, distinct, model_styles, router_style, use_style
 from rb_support.report.text import LegibleFigure, short
 
 _UNITS = {
@@ -33,6 +33,12 @@ MOST_NAMES = 24
 """No legend names more models."""
 HONEST = ("honest_minus_zero", "honest_low", "honest_high")
 """Columns of an AIQ table: a router's honest lead over the zero router, and the ends of its interval."""
+BAND = Style(alpha=0.25, linewidth=0)
+"""A filled interval, or where luck lies."""
+DASHED = Style(color=GREY, linestyle="--", linewidth=1)
+"""A line to compare with, such as the zero router's."""
+PLACEBO_MARK = Style(color=GREY, linestyle="none", marker="|", markersize=8, markeredgewidth=3, alpha=0.6)
+"""In a legend: up to where placebos reach."""
 
 
 def panels(

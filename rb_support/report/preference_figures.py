@@ -18,6 +18,8 @@ from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, pgr, random_apgr_spread, random_scores, threshold_sweep
 from rb_support.pairs.metrics import rounding
 from rb_support.report.plots import (
+    BAND,
+    DASHED,
     label_ends,
     log_axis,
     model_legend,
@@ -31,10 +33,8 @@ from rb_support.report.plots import (
 )
 from rb_support.report.render import cell
 from rb_support.report.style import (
-    BAND,
     BLACK,
     BLUE,
-    DASHED,
     GREEN,
     GREY,
     ORANGE,

@@ -21,13 +21,6 @@ Style = dict[str, Any]
 BLACK, GREY, ORANGE, SKY, GREEN = "#000000", "#7A7A7A", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
-BAND = Style(alpha=0.25, linewidth=0)
-"""A filled interval, or where luck lies."""
-DASHED = Style(color=GREY, linestyle="--", linewidth=1)
-"""A line to compare with, such as the zero router's."""
-PLACEBO_MARK = Style(color=GREY, linestyle="none", marker="|", markersize=8, markeredgewidth=3, alpha=0.6)
-"""In a legend: up to where placebos reach."""
-
 KIND_COLOR = {"simulated": VERMILLION, "real": GREEN, "own": BLUE}
 """Colour of the line that says on every figure what data it shows."""
 
