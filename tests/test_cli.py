@@ -169,7 +169,8 @@ def worked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         cells = pd.DataFrame(
             {"router": ["zero", "oracle"], "usd_per_query": [0.1, 0.2], "quality": [0.3, 0.4]}
         )
-        report.save_table(cells, "rb-tab-aiq", versus=[Versus("AIQ", 0.71, 0.763, "digest")])
+        report.save_table(cells, "rb-tab-aiq")
+        report.annotate("rb-tab-aiq", versus=[Versus("AIQ", 0.71, 0.763, "digest")])
         report.save_table(cells, "rb-fig3")  # a curve as `compare` reads it
         wins = Claim(statement="KNN beats zero", where="sec. 5.3", rule="is so")
         report.claims({"wins": Fact(True, "0.71 > 0.70")}, {"wins": wins})
@@ -266,7 +267,8 @@ def test_a_strangers_text_is_shown_as_text(repository: Path, monkeypatch: pytest
     evil = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\u202e"
     origin = Origin("own", evil, ((f"{evil}.csv", "ab" * 32),))
     report = Report("01_good", origin, folder=repository / "figures")
-    report.save_table(pd.DataFrame({"model": [evil], evil: [1.0]}), "own-x", title=evil, note=evil)
+    report.save_table(pd.DataFrame({"model": [evil], evil: [1.0]}), "own-x", title=evil)
+    report.annotate("own-x", note=evil)
     report.claims({"a": Fact(True, evil)}, {"a": Claim(statement=evil, where=evil, rule="is so", needs=evil)})
     [page] = (repository / "figures" / "own").glob("*/index.html")
     text = page.read_text()

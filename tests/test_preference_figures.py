@@ -5,12 +5,8 @@ import pandas as pd
 import pytest
 
 from rb_support.outcomes import PairScores
-from rb_support.report.preference_figures import (
-    _TRAININGS,
-    calibration_figure,
-    categories_figure,
-    routers_figure,
-)
+from rb_support.report.preference_figures import calibration_figure, categories_figure, routers_figure
+from rb_support.report.style import training_styles
 from rb_support.studies.preference_study import WinRates, curve_table
 
 SETS = ["D_arena", "D_arena + D_judge"]
@@ -50,7 +46,7 @@ def test_a_training_set_has_one_look_whatever_else_is_drawn():
     table = curve_table(rates())
     fig = routers_figure(table[table["training"] == SETS[1]], SETS)
     (line,) = [line for line in fig.axes[0].get_lines() if line.get_label() == SETS[1]]
-    assert line.get_color() == _TRAININGS[1]["color"]
+    assert line.get_color() == training_styles(SETS)[SETS[1]]["color"]
 
 
 def test_without_a_gap_a_sentence_stands_there():

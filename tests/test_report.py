@@ -36,20 +36,19 @@ from rb_support.report import (
     cost_axis,
     gallery,
     mathematics_figure,
-    model_legend,
-    model_style,
     oracle_figure,
     panels,
     plot_call_performance,
     plot_curve,
     plot_models,
-    router_style,
     shown,
 )
 from rb_support.report.gallery import read_manifest, rebuild, rebuild_all
+from rb_support.report.plots import model_legend
 from rb_support.report.provenance import code_digest
 from rb_support.report.render import plain, render_csv
 from rb_support.report.store import MAX_BYTES, figures_root
+from rb_support.report.style import model_style, router_style
 from rb_support.simulate import simulate_outcomes
 from rb_support.verdicts import Estimate, Fact
 
@@ -78,8 +77,10 @@ def small_figure() -> Figure:
 
 def save_all(folder: Path) -> None:
     made = report(folder)
-    made.save_figure(small_figure(), "rb-fig4", data=TABLE, note="seen")
-    made.save_table(TABLE, "rb-tab-aiq", versus=[Versus("AIQ, zero", 0.71, 0.763, "digest", "other rows")])
+    made.save_figure(small_figure(), "rb-fig4", data=TABLE)
+    made.annotate("rb-fig4", note="seen")
+    made.save_table(TABLE, "rb-tab-aiq")
+    made.annotate("rb-tab-aiq", versus=[Versus("AIQ, zero", 0.71, 0.763, "digest", "other rows")])
     made.claims({"a": Fact(True, "0.71 > 0.70")}, {"a": STATEMENT})
 
 
@@ -321,10 +322,11 @@ def test_gallery_shows_all_and_needs_nothing_from_elsewhere(saved: Path) -> None
 def test_one_reason_for_all_differences_is_said_once(tmp_path: Path) -> None:
     made = report(tmp_path)
     pairs = [Versus("A", 1.0, why="same"), Versus("B", 2.0, why="same")]
-    made.save_table(TABLE, "rb-tab-aiq", versus=pairs)
+    made.save_table(TABLE, "rb-tab-aiq")
+    made.annotate("rb-tab-aiq", versus=pairs)
     page = (tmp_path / "simulated" / "index.html").read_text()
     assert page.count("same") == 1 and "Why they differ: same" in page
-    made.save_table(TABLE, "rb-tab-aiq", versus=[*pairs, Versus("C", 3.0, why="other")])
+    made.annotate("rb-tab-aiq", versus=[*pairs, Versus("C", 3.0, why="other")])
     assert (tmp_path / "simulated" / "index.html").read_text().count("<td>same</td>") == 2
 
 
@@ -342,7 +344,9 @@ def test_gallery_is_rebuilt_from_what_lies_on_disk(tmp_path: Path) -> None:
 
 def test_markup_in_words_is_not_markup_in_the_gallery(tmp_path: Path) -> None:
     cells = pd.DataFrame({"<b>": ["<script>alert(1)</script>"]})
-    report(tmp_path).save_table(cells, "own-x", title="<i>T</i>", note="<script>2</script>")
+    made = report(tmp_path)
+    made.save_table(cells, "own-x", title="<i>T</i>")
+    made.annotate("own-x", note="<script>2</script>")
     page = (tmp_path / "simulated" / "index.html").read_text()
     assert "<script>" not in page and "<i>" not in page and "<b>" not in page
 
@@ -412,7 +416,9 @@ def test_clock_times_change_neither_manifest_nor_gallery(tmp_path: Path) -> None
     for speed in (10.0, 20.0):
         versus = [Versus("requests per second", speed, 2.9, "Table 7")]
         table = pd.DataFrame({"router": ["zero"], "requests_per_second": [speed]})
-        report(tmp_path).save_table(table, "rl-tab7", versus=versus)
+        made = report(tmp_path)
+        made.save_table(table, "rl-tab7")
+        made.annotate("rl-tab7", versus=versus)
         seen.append([(folder / name).read_bytes() for name in ("manifest.json", "index.html")])
     assert seen[0] == seen[1] and f"{speed:g}" in (folder / "rl-tab7.csv").read_text()
 
@@ -562,7 +568,8 @@ def test_notes_and_pairs_are_added_to_a_saved_item(tmp_path: Path) -> None:
     report = Report("02_x", SIMULATED, folder=tmp_path)
     with pytest.raises(ReportError, match="has not been saved"):
         report.annotate("rb-tab-models", note="n = 3.")
-    report.save_table(pd.DataFrame({"model": ["a"]}), "rb-tab-models", note="Before.")
+    report.save_table(pd.DataFrame({"model": ["a"]}), "rb-tab-models")
+    report.annotate("rb-tab-models", note="Before.")
     report.annotate("rb-tab-models", versus=[Versus("quality", 0.5, 0.6, "Table 2")])
     record = json.loads((tmp_path / "simulated" / "rb-tab-models.json").read_text())
     assert record["note"] == "Before." and record["versus"][0]["paper"] == 0.6

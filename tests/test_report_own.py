@@ -39,17 +39,15 @@ from rb_support.report import (
     mathematics_figure,
     oracle_figure,
     panels,
-    plot_cascades,
-    plot_comparison,
     plot_curve,
     plot_models,
-    router_style,
     shown,
 )
 from rb_support.report import text as report_text
+from rb_support.report.figures import plot_cascades, plot_comparison
 from rb_support.report.preference_figures import commercial_figure, routers_figure, transfer_figure
 from rb_support.report.render import render_csv, show_alike
-from rb_support.report.style import model_styles
+from rb_support.report.style import model_styles, router_style
 from rb_support.routers import KNNRouter, cascade_name, model_points
 from rb_support.simulate import simulate_outcomes
 from rb_support.studies.predictive import ZERO, Comparison, aiq_table, compare, lead_curves
@@ -249,7 +247,8 @@ def test_nothing_of_the_papers_is_said_of_own_rows(tmp_path: Path) -> None:
     told = {}
     for origin in (OWN, Origin("simulated", "made")):
         report = Report("02_x", origin, folder=tmp_path)
-        kept = report.save_table(frame, "rl-tab6", note=note, versus=versus, formats=formats)
+        kept = report.save_table(frame, "rl-tab6", formats=formats)
+        report.annotate("rl-tab6", note=note, versus=versus)
         record = pd.read_json(tmp_path / origin.kind / "rl-tab6.json", typ="series")
         claims = report.claims(found, statements)[["where", "ours"]].to_numpy().tolist()
         words = [record[name] for name in ("title", "paper", "section", "note")]

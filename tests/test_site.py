@@ -251,7 +251,7 @@ def test_items_and_statements_can_be_linked_to(items):
 
 
 def test_an_item_saved_under_a_name_that_code_does_not_tell_can_be_linked_to(items):
-    source = 'for n in (1, 2):\n    report.save_table(t, f"rl-tab{n}", versus=v)'
+    source = 'for n in (1, 2):\n    report.save_table(t, f"rl-tab{n}", formats=f)'
     assert {"rl-tab1", "rl-tab2"} <= set(chapters.saved(source, by_name(items)))
     shown = chapters.chapter(made_chapter(source="report.save_table(table, id)"), by_name(items), ["rl-tab3"])
     assert '<span id="rl-tab3"></span>' in [cell["source"] for cell in shown["cells"]]

@@ -22,6 +22,8 @@ SEEN_BY = {
 TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
+SHAPES = ({"o", "p", "h", "8"}, {"s", "D", "d"}, {"^", "v", ">", "<"}, {"P", "X"}, {(4, 1, 0)})
+"""Markers by shape: small in print, those of one shape look alike and need colours of unlike lightness."""
 WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
@@ -47,7 +49,7 @@ def lightness(a: str, b: str) -> float:
 
 
 def shape(look: style.Style) -> int:
-    return next(i for i, markers in enumerate(style.SHAPES) if look["marker"] in markers)
+    return next(i for i, markers in enumerate(SHAPES) if look["marker"] in markers)
 
 
 def test_lab_is_lab() -> None:

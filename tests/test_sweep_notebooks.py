@@ -51,7 +51,8 @@ from rb_support.report import Report, Versus
 open("../ran", "a").write(f"{k} ")
 report = Report("03_made", Origin("simulated", "made rows"), {"k": k}, seed)
 aiq = pd.DataFrame({"router": [f"knn (k={k})", "zero"], "aiq": [0.5 + k / 1000, 0.5], "n": [k, 10]})
-report.save_table(aiq, "rb-tab-aiq", versus=[Versus("AIQ of knn", 0.5, 0.7, "Table 2")])
+report.save_table(aiq, "rb-tab-aiq")
+report.annotate("rb-tab-aiq", versus=[Versus("AIQ of knn", 0.5, 0.7, "Table 2")])
 report.save_table(aiq[["aiq"]], "own-x", title="<script>alert(1)</script>")
 report.save_table(aiq.drop(columns="n").assign(aiq=0.1), "rl-tab7")
 if k == 13:

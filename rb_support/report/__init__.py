@@ -9,16 +9,14 @@ from rb_support.report.figures import (
     forest_figure,
     mathematics_figure,
     oracle_figure,
-    plot_cascades,
-    plot_comparison,
     plot_hull,
     plot_without,
 )
-from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.plots import cost_axis, panels, plot_curve, plot_models
 from rb_support.report.preference_figures import labels_figure, plot_call_performance
 from rb_support.report.render import shown, sign
 from rb_support.report.store import ReportError
-from rb_support.report.style import model_style, router_style, use_style
+from rb_support.report.style import use_style
 
 __all__ = [
     "Claim",
@@ -33,18 +31,13 @@ __all__ = [
     "dataset_figure",
     "labels_figure",
     "mathematics_figure",
-    "model_legend",
-    "model_style",
     "oracle_figure",
     "panels",
     "plot_call_performance",
-    "plot_cascades",
-    "plot_comparison",
     "plot_curve",
     "plot_hull",
     "plot_models",
     "plot_without",
-    "router_style",
     "shown",
     "sign",
     "use_style",

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from rb_support.report.plots import panels, sentence_figure
+from rb_support.report.plots import DASHED, panels, panels_of, parts_of, reach, sentence_figure, write_beside
 from rb_support.report.style import BLACK, GREY, VERMILLION, Style, model_styles
 from rb_support.report.text import short
 from rb_support.studies.leaderboard import BEHIND, EVERY, LEADS, RECOVERED, SAME, Overall, counted
@@ -168,9 +168,9 @@ def leads_figure(found: pd.DataFrame, table: str) -> Figure:
         ax.plot(row["shuffled"], place, "x", color=BLACK, markersize=4.5, zorder=3)
         words = f"{row['rank']:.0f} [{row['rank_low']:.0f}, {row['rank_high']:.0f}]"
         words += {LEADS: "  leads", SAME: "  = zero", BEHIND: "  behind"}.get(str(row["finding"]), "")
-        _write_beside(ax, place, words)
-    _write_beside(ax, -0.9, "rank", GREY)
-    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+        write_beside(ax, place, words, fontsize=7)
+    write_beside(ax, -0.9, "rank", color=GREY, fontsize=7)
+    ax.axvline(0, **DASHED)
     ax.set_yticks(range(len(rows)), [short(name, 24) for name in rows["router"]], fontsize=7.5)
     ax.set(xlabel=_LEAD, ylim=(len(rows) - 0.5, -0.7))
     seeds = int(rows["seeds"].max())
@@ -189,12 +189,6 @@ def leads_figure(found: pd.DataFrame, table: str) -> Figure:
     return fig
 
 
-def _write_beside(ax: Axes, y: float, words: str, color: str = BLACK) -> None:
-    """Words on the right of a panel."""
-    across = ax.get_yaxis_transform()
-    ax.annotate(words, (1.01, y), xycoords=across, va="center", fontsize=7, color=color)
-
-
 def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
     """What embedding, number of neighbours and share of labels change: differences to the board's fits.
 
@@ -209,12 +203,11 @@ def settings_figure(changes: pd.DataFrame, routers: Iterable[str] = ()) -> Figur
     if changes.empty:
         return sentence_figure("No fit with another embedding, other settings or fewer labels was asked for.")
     changes = counted(changes)
-    looks, whats = router_looks([*routers, *changes["router"]]), list(dict.fromkeys(changes["what"]))
+    looks = router_looks([*routers, *changes["router"]])
     named = changes[changes["number"].isna()].groupby("what")[["router", "value"]]
     most = max((len(part.drop_duplicates()) for _, part in named), default=0)
-    fig, axes = panels(len(whats), 3, height=max(2.6, 0.9 + 0.14 * most))
-    for ax, what in zip(axes, whats, strict=True):
-        rows = changes[changes["what"] == what]
+    fig, axes = panels_of(parts_of(changes, "what"), height=max(2.6, 0.9 + 0.14 * most))
+    for what, rows, ax in axes:
         if rows["number"].isna().any():
             _plot_named(ax, rows, looks)
         else:
@@ -236,22 +229,21 @@ def _pooled(rows: pd.DataFrame) -> pd.DataFrame:
 def _plot_numbered(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style], *, share: bool) -> None:
     """Difference against a number, on a logarithm."""
     names = list(dict.fromkeys(rows["router"]))
-    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.axhline(0, **DASHED)
     for place, name in enumerate(names):
         mine, look = rows[rows["router"] == name], looks[name]
         each, mean = mine[mine["table"] != EVERY], _pooled(mine).sort_values("number")
         aside = min(1.05, 1.25 ** (1 / len(names))) ** (place - (len(names) - 1) / 2)
         ax.plot(each["number"] * aside, each["difference"], ".", color=look["color"], markersize=3, alpha=0.5)
         if len(names) <= _BARS:
-            reach = [mean["difference"] - mean["low"], mean["high"] - mean["difference"]]
-            at, color = mean["number"] * aside, look["color"]
-            ax.errorbar(at, mean["difference"], yerr=reach, fmt="none", color=color, elinewidth=1)
+            bar = Style(yerr=reach(mean, "difference"), fmt="none", color=look["color"], elinewidth=1)
+            ax.errorbar(mean["number"] * aside, mean["difference"], **bar)
         ax.plot(mean["number"] * aside, mean["difference"], markersize=4.5, linewidth=1, **look)
     ticks = np.unique(rows["number"])
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(PercentFormatter(1) if share else StrMethodFormatter("{x:g}"))
+    ax.set_xticks(ticks)
+    ax.minorticks_off()
+    ax.xaxis.set_major_formatter(PercentFormatter(1) if share else "{x:g}")
     ax.tick_params(axis="x", labelsize=7, rotation=45 if len(ticks) > 4 else 0)
     ax.set_ylabel("change of the lead", fontsize=7.5)
 
@@ -266,7 +258,7 @@ def _plot_named(ax: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> None:
         ax.plot(each["difference"], [place] * len(each), ".", color=look["color"], markersize=3, alpha=0.5)
         ax.plot([mean["low"], mean["high"]], [place] * 2, color=look["color"], linewidth=1)
         ax.plot(mean["difference"], place, linestyle="none", markersize=4.5, **look)
-    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.axvline(0, **DASHED)
     labels = [f"{short(name, 16)}, {value}" if several else short(name, 20) for name, value in lines]
     ax.set_yticks(range(len(lines)), labels, fontsize=7)
     ax.set_ylim(len(lines) - 0.5, -0.5)
@@ -312,19 +304,16 @@ def gap_figure(shares: pd.DataFrame, routers: Iterable[str] = ()) -> Figure:
             ticks[y] = short(row["router"], 22)
             y += 1
         label = f"{short(table, 24)}\nn = {rows['n'].iloc[0]:,}"
-        _write_beside(ax, y - 1 - (len(rows) - 1) / 2, label)
+        write_beside(ax, y - 1 - (len(rows) - 1) / 2, label, fontsize=7)
         y += 0.5
         ax.axhline(y - 0.75, color="#E4E4E4", linewidth=0.8)
-    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.axvline(0, **DASHED)
     ax.axvline(RECOVERED, color=VERMILLION, linestyle=":", linewidth=1.2)
     paper = f" {RECOVERED:.1%}, arXiv 2608.08265"
     ax.text(RECOVERED, -0.7, paper, color=VERMILLION, fontsize=7, va="bottom")
     ax.set_yticks(list(ticks), list(ticks.values()), fontsize=7)
-    ax.set(
-        xlim=(-_WIDEST, _WIDEST),
-        ylim=(y - 0.7, -0.7),
-        xlabel="share of the gap between best single model and oracle",
-    )
+    ax.set_xlabel("share of the gap between best single model and oracle")
+    ax.set(xlim=(-_WIDEST, _WIDEST), ylim=(y - 0.7, -0.7))
     ax.grid(visible=False, axis="y")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return fig

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from rb_support.catalog import short_name
 from rb_support.report.figures import plot_cascades
-from rb_support.report.plots import panels_of
+from rb_support.report.plots import DASHED, panels_of, part_title, parts_of
 from rb_support.report.style import BLACK, GREEN, GREY, VERMILLION, Style
 from rb_support.report.text import short
 from rb_support.routers import Cascade, model_points
@@ -28,18 +28,11 @@ def draw_walk(fig: Figure | SubFigure, steps: pd.DataFrame, unit: str) -> None:
     """
     ax, places = fig.subplots(), np.arange(len(steps))
     right = steps["right"].to_numpy(dtype=bool)
-    for answers, color, word in ((right, GREEN, "right"), (~right, VERMILLION, "wrong")):
-        hatch = "" if word == "right" else "///"
+    for answers, color, hatch, word in ((right, GREEN, "", "right"), (~right, VERMILLION, "///", "wrong")):
         look = Style(color=color, hatch=hatch, edgecolor="white", label=f"returned: {word}")
         ax.bar(places[answers], steps["ends"][answers], **look)
-    ax.step(
-        np.append(places, len(steps)) - 0.5,
-        [*steps["asked"], steps["asked"].iloc[-1]],
-        where="post",
-        color=BLACK,
-        linewidth=1,
-        label="asked",
-    )
+    edges, path = np.arange(len(steps) + 1) - 0.5, [*steps["asked"], steps["asked"].iloc[-1]]
+    ax.step(edges, path, where="post", color=BLACK, linewidth=1, label="asked")
     ax.set_xticks(places, [short(short_name(name), 14) for name in steps["model"]], rotation=90, fontsize=6)
     ax.set(ylim=(0, 1.3), yticks=[0, 0.5, 1], ylabel="probability")
     ends, quality, asked, usd = steps[["ends", "quality", "asked", "usd"]].to_numpy(dtype=float).T
@@ -80,21 +73,19 @@ def leads_figure(leads: pd.DataFrame, board: pd.DataFrame) -> Figure:
     board : of `leaderboard.board`, of the same tables.
     """
     best = board.groupby("table")["lead"].max()
-    parts = {str(table): rows for table, rows in leads.groupby("table", sort=False)}
-    fig, axes = panels_of(parts, ncols=4, height=1.7)
-    for table, (ax,) in axes.items():
-        rows, color = parts[table], GREEN
-        ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    fig, axes = panels_of(parts_of(leads, "table"), ncols=4, height=1.7)
+    for table, rows, ax in axes:
+        ax.axhline(0, **DASHED)
         router = ax.axhline(best[table], color=VERMILLION, linestyle=":", linewidth=1.2, label="best router")
-        ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0)
-        ax.plot(rows["judge_error"], rows["lead"], color=color, linewidth=1)
+        ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=GREEN, alpha=0.2, linewidth=0)
+        ax.plot(rows["judge_error"], rows["lead"], color=GREEN, linewidth=1)
         for leading, mine in rows.groupby(rows["finding"] == LEADS):
-            face = color if leading else "white"
-            ax.plot(mine["judge_error"], mine["lead"], "o", color=color, markerfacecolor=face, markersize=4)
-        ax.set_title(f"{short(table, 20)} (n = {rows['n'].iloc[0]:,})", fontsize=7.5)
+            face = GREEN if leading else "white"
+            ax.plot(mine["judge_error"], mine["lead"], "o", color=GREEN, markerfacecolor=face, markersize=4)
+        ax.set_title(part_title(table, rows["n"].iloc[0], 20), fontsize=7.5)
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.tick_params(labelsize=7)
     ax.legend(handles=[router], fontsize=7, loc="upper right")
-    fig.supxlabel("answers on which the judge errs", fontsize=8)
-    fig.supylabel("honest lead", fontsize=8)
+    fig.supxlabel("answers on which the judge errs")
+    fig.supylabel("honest lead")
     return fig

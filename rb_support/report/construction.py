@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from rb_support.cache import packaged_table
 from rb_support.construct.records import Query
 from rb_support.construct.tasks import Task
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import panels
-from rb_support.report.style import BLUE, GREEN, GREY, ORANGE
+from rb_support.report.style import BLUE, GREEN, GREY, ORANGE, Style
 from rb_support.studies.predictive import ZERO, Comparison
 
 _COLORS = (BLUE, GREEN, ORANGE)
@@ -44,30 +45,18 @@ def live_steps(
     -------
     A row per box, for `construction_figure`.
     """
-    turns = sum(len(query.turns) for query in queries)
-    areas, (cost, quality) = comparison.aiq(), comparison.oracle
-    models, answers = graded["model"].nunique(), graded["answers"].sum()
+    turns, models = sum(len(query.turns) for query in queries), graded["model"].nunique()
     exact = graded["task"].isin([task.name for task in asked if task.metric != "judge"])
-    matched, name = graded.loc[exact, "answers"].sum(), router.split(" ")[0]
-    steps = [
-        ("Construction", "Datasets", f"{len({task.dataset for task in asked})} datasets\n{len(asked)} tasks"),
-        ("Construction", "Prompts", f"{len(queries)} queries\n5-shot and 0-shot\n{turns} turns"),
-        ("Construction", "Models", f"{models} models\n{models * turns} calls"),
-        ("Construction", "Store", f"{answers} answers\ntokens, dollars,\nseconds"),
-        (
-            "Construction",
-            "Grades",
-            f"{matched} matched\n{answers - matched} judged\n{graded['refusals'].sum()} refusals",
-        ),
-        ("Construction", "Outcome table", f"{len(live)} x {len(live.models)}\nquality and cost"),
-        ("Routing", "Split", f"{len(train)} rows to learn\n{len(comparison.test)} to test"),
-        ("Routing", "Router", f"{name} predicts the\nquality $P_j$ of\n{len(live.models)} models"),
-        ("Routing", "Decision", "largest\n$\\lambda P_j - cost_j$"),
-        ("Routing", "Curve", "mean cost and\nquality at every\n$\\lambda$, its hull"),
-        ("Routing", "AIQ", f"{name} {areas[router]:.2f}\nzero {areas[ZERO]:.2f}"),
-        ("Routing", "Oracle", f"quality {quality:.2f}\nat ${cost:.4f}"),
-    ]
-    return pd.DataFrame(steps, columns=["stage", "step", "counts"])
+    answers, matched = graded["answers"].sum(), graded.loc[exact, "answers"].sum()
+    areas, (cost, quality) = comparison.aiq(), comparison.oracle
+    told: dict[str, Any] = {"datasets": len({task.dataset for task in asked}), "tasks": len(asked)}
+    told |= {"queries": len(queries), "turns": turns, "asked": models, "calls": models * turns}
+    told |= {"answers": answers, "matched": matched, "judged": answers - matched}
+    told |= {"refusals": graded["refusals"].sum(), "rows": len(live), "models": len(live.models)}
+    told |= {"learnt": len(train), "tested": len(comparison.test), "router": router.split(" ")[0]}
+    told |= {"aiq": areas[router], "zero": areas[ZERO], "quality": quality, "cost": cost}
+    steps = pd.DataFrame(packaged_table("report/live_steps.toml")["steps"])
+    return steps.assign(counts=[words.format(**told) for words in steps["counts"]])
 
 
 def construction_figure(steps: pd.DataFrame) -> Figure:
@@ -106,14 +95,11 @@ def _draw_lane(ax: Axes, steps: pd.DataFrame, y: float, stage: str, color: str) 
 
 
 def _draw_box(ax: Axes, x: float, y: float, step: str, counts: str, color: str) -> None:
-    corner, pad = (x, y - _HEIGHT / 2), "round,pad=0,rounding_size=0.06"
-    tint: dict[str, Any] = {"facecolor": color, "alpha": 0.12, "edgecolor": "none"}
-    line: dict[str, Any] = {"facecolor": "none", "edgecolor": color, "linewidth": 1}
-    for filled in (tint, line):
-        ax.add_patch(FancyBboxPatch(corner, _WIDTH, _HEIGHT, boxstyle=pad, **filled))
-    middle = x + _WIDTH / 2
+    corner, middle = (x, y - _HEIGHT / 2), x + _WIDTH / 2
+    look = Style(boxstyle="round,pad=0,rounding_size=0.06", facecolor=(color, 0.12), edgecolor=color)
+    ax.add_patch(FancyBboxPatch(corner, _WIDTH, _HEIGHT, linewidth=1, **look))
     ax.text(middle, y + 0.22, step, ha="center", va="center", fontweight="bold", fontsize=7)
-    lines: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6, "linespacing": 1.25}
+    lines = Style(ha="center", va="top", fontsize=6, linespacing=1.25)
     ax.text(middle, y + 0.11, counts, parse_math=True, **lines)  # a stage's counts may hold a formula
 
 

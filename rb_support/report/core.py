@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rb_support.cache import digest
 from rb_support.outcomes import Origin
 from rb_support.paper import ITEMS, Item
 from rb_support.report import gallery, provenance, render, store
@@ -111,15 +111,7 @@ class Report:
         """Folder of this report's items: `<folder>/<kind of data>`, or `<folder>/own/<table>`."""
         return Path(self.folder or store.figures_root()) / store.folder_of(self.asked or self.origin)
 
-    def save_figure(
-        self,
-        fig: Figure,
-        id: str,
-        *,
-        data: pd.DataFrame,
-        note: str = "",
-        title: str | None = None,
-    ) -> None:
+    def save_figure(self, fig: Figure, id: str, *, data: pd.DataFrame, title: str | None = None) -> None:
         """Write a figure as PNG, SVG and PDF, the numbers it shows as CSV, and its record as JSON.
 
         The line that says what data it shows is added below the figure, so it is also on the notebook's copy.
@@ -129,7 +121,6 @@ class Report:
         fig : the finished figure.
         id : paper item, a key of `rb_support.paper.ITEMS`; any other needs a `title`.
         data : the plotted numbers, one row per point.
-        note : a sentence for the record and the gallery.
         title : title of an item that is not of the papers, or instead of the paper's own.
 
         Raises
@@ -140,24 +131,22 @@ class Report:
         item = self._item(id, title)
         pages = render.finished(fig, id, self.origin, store.MAX_BYTES if self._own else None)
         pages |= {".csv": render.render_csv(self._without_paper(data))}
-        self._write("figure", item, pages, note, alt=described(fig))
+        self._write("figure", item, pages, described(fig))
 
     def save_table(
         self,
         frame: pd.DataFrame,
         id: str,
         *,
-        note: str = "",
-        versus: Sequence[Versus] = (),
         title: str | None = None,
         formats: Mapping[str, str] | None = None,
         view: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Write a table as CSV, Markdown, LaTeX and HTML, and its record as JSON; returns what to show.
 
-        Parameters are those of `save_figure`; `versus` sets our numbers beside the paper's, and `formats`
-        gives a format specification per column (`{"share": ".1%"}`) for all but the CSV; without one, floats
-        show four significant digits. A `view` is what a reader is shown in place of the columns of the CSV.
+        Parameters are those of `save_figure`, and `formats` gives a format specification per column
+        (`{"share": ".1%"}`) for all but the CSV; without one, floats show four significant digits. A `view`
+        is what a reader is shown in place of the columns of the CSV.
 
         Raises
         ------
@@ -169,7 +158,7 @@ class Report:
         seen = kept if view is None else self._without_paper(view)
         formats = {self._in_unit(column): how for column, how in (formats or {}).items()}
         pages = render.shown(seen, formats).pages(id, caption)
-        self._write("table", item, {".csv": render.render_csv(kept), **pages}, note, versus)
+        self._write("table", item, {".csv": render.render_csv(kept), **pages})
         return seen
 
     def annotate(self, id: str, *, note: str = "", versus: Sequence[Versus] = ()) -> None:
@@ -178,7 +167,8 @@ class Report:
         Parameters
         ----------
         id : the item.
-        note, versus : as in `save_table`; what is not given stays as it was saved.
+        note : a sentence for the record and the gallery.
+        versus : our numbers beside the paper's. What is not given stays as it was.
 
         Raises
         ------
@@ -188,11 +178,11 @@ class Report:
         record = store.read_json(self.directory / f"{id}.json", gallery.Saved)
         if record is None:
             raise ReportError(f"{id!r} has not been saved: annotate it after save_figure or save_table")
-        note, versus = self._fit_for_own(note, versus)
+        if self._own:  # nothing that speaks of the papers
+            note, versus = ". ".join(part for part in note.split(". ") if not _PAPERS.search(part)), ()
         record["note"] = note or record["note"]
         record["versus"] = [provenance.portable(asdict(pair)) for pair in versus] or record["versus"]
         self._put({f"{id}.json": store.dump_json(record)})
-        gallery.rebuild(self.directory, self.notebook)
 
     def claims(
         self, evidence: Mapping[str, Evidence | None], statements: Mapping[str, Claim] | None = None
@@ -222,21 +212,11 @@ class Report:
         records = [row | {"ours": said(row["ours"])} for row in rows]
         content = store.dump_json({"notebook": self.notebook, "claims": records})
         self._put({f"claims/{self.notebook}.json": content})
-        gallery.rebuild(self.directory, self.notebook)
         return pd.DataFrame(records, columns=gallery.CLAIM_COLUMNS)
 
-    def _write(
-        self,
-        form: str,
-        item: Item,
-        contents: dict[str, bytes],
-        note: str,
-        versus: Sequence[Versus] = (),
-        alt: str = "",
-    ) -> None:
-        note, versus = self._fit_for_own(note, versus)
+    def _write(self, form: str, item: Item, contents: Mapping[str, bytes], alt: str = "") -> None:
+        """Write the files of an item, by their endings, and its record."""
         files = {f"{item.id}{ending}": content for ending, content in contents.items()}
-        self._put(files)
         record = {
             **{"id": item.id, "form": form, "title": item.title},
             **{"paper": item.paper, "item": item.item, "section": item.section},
@@ -244,23 +224,16 @@ class Report:
             "parameters": provenance.portable(self.parameters),
             "seed": self.seed,
             "data": provenance.describe_data(self.origin),
-            "note": note,
-            "alt": alt,
-            "versus": [provenance.portable(asdict(pair)) for pair in versus],
-            "files": {name: digest(self.directory / name) for name in files},
+            **{"note": "", "alt": alt, "versus": []},  # see `annotate`
+            "files": {name: sha256(content).hexdigest() for name, content in files.items()},
         }
-        self._put({f"{item.id}.json": store.dump_json(record)})
-        gallery.rebuild(self.directory, self.notebook)
-
-    def _fit_for_own(self, note: str, versus: Sequence[Versus]) -> tuple[str, Sequence[Versus]]:
-        """Note and pairs, without what speaks of the papers where the rows are a user's."""
-        if not self._own:
-            return note, versus
-        return ". ".join(part for part in note.split(". ") if not _PAPERS.search(part)), ()
+        self._put(files | {f"{item.id}.json": store.dump_json(record)})
 
     def _put(self, contents: Mapping[str, bytes]) -> None:
+        """Write files, note them down, and show them in the gallery."""
         store.write(self.directory, contents)
         store.note_written(self.directory / name for name in contents)
+        gallery.rebuild(self.directory, self.notebook)
 
     @property
     def _own(self) -> bool:

@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike
 from rb_support.frontier import Curve, Points, aiq, hull, hull_indices, shared_domain
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
+    BAND,
+    DASHED,
+    HONEST,
+    PLACEBO_MARK,
     cost_axis,
     finite,
     label_ends,
@@ -22,8 +26,10 @@ from rb_support.report.plots import (
     panels,
     panels_of,
     part_title,
+    parts_of,
     plot_curve,
     plot_models,
+    reach,
     say,
     sentence_figure,
 )
@@ -36,6 +42,7 @@ from rb_support.report.style import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    Style,
     distinct,
     error_color,
     router_style,
@@ -130,8 +137,7 @@ def plot_hull(ax: Axes, points: ArrayLike, domain: tuple[float, float]) -> None:
     inside = np.isin(np.arange(len(places)), kept)
     cost, quality = places.T
     ax.scatter(cost, quality, s=34, facecolor=np.where(inside, BLACK, "white"), edgecolor=BLACK, zorder=2)
-    for letter, point in zip(ascii_uppercase, places.tolist(), strict=False):
-        ax.annotate(letter, point, (5, -11), textcoords="offset points")
+    _letter(ax, places)
     names = "".join(ascii_uppercase[row] for row in kept)
     ax.set_title(f"hull {names}, AIQ {aiq(places, *domain):.3f}", fontsize=8.5)
     ax.set(xlabel="cost", ylabel="quality", xlim=(domain[0] - 0.3, domain[1] + 0.3), ylim=(0, 1.05))
@@ -153,9 +159,9 @@ def plot_comparison(
     """
     _, until = shared_domain(*(comparison.points(name) for name in comparison.systems))
     for name in [ZERO, *routers]:
-        plot_curve(ax, comparison.points(name), name, router=name, until=until)
+        plot_curve(ax, comparison.points(name), name, until=until)
     _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
-    ax.set_title(part_title(title, comparison.test))
+    ax.set_title(part_title(title, len(comparison.test)))
     cost_axis(ax, comparison.test.cost_unit, log=log)
 
 
@@ -177,20 +183,20 @@ def comparison_figure(
         return sentence_figure("No dataset has rows enough to compare routers on.")
     names = list(routers)
     deep = 3 if len(comparisons) <= 4 else 2
-    fig, axes = panels_of({name: c.test for name, c in comparisons.items()}, most=9, deep=deep, height=1.9)
-    for place, (dataset, (linear, *log, lead)) in enumerate(axes.items()):
+    parts = {name: comparison.test for name, comparison in comparisons.items()}
+    fig, axes = panels_of(parts, most=9, deep=deep, height=1.9)
+    for place, (dataset, test, linear, *log, lead) in enumerate(axes):
         plot_comparison(linear, comparisons[dataset], names, dataset)
         for ax in log:
             plot_comparison(ax, comparisons[dataset], names, dataset, log=True)
             ax.set_title("the same, log cost", fontsize=7, fontweight="normal")
         _plot_lead_curves(lead, leads[leads["dataset"] == dataset], names)
-        cost_axis(lead, comparisons[dataset].test.cost_unit)
+        cost_axis(lead, test.cost_unit)
         lead.set_title("minus zero, linear cost", fontsize=7, fontweight="normal")
         for ax in (linear, *log):
             ax.set(xlabel="", ylabel="" if place % 3 else "mean quality")
         lead.set_ylabel("" if place % 3 else "minus zero")
-    drawn = [ax for top, *_, bottom in axes.values() for ax in (top, bottom)]
-    model_legend(fig, next(iter(comparisons.values())).test.models, curves=drawn)
+    model_legend(fig, next(iter(parts.values())).models, curves=fig.axes)
     return fig
 
 
@@ -222,43 +228,33 @@ def forest_figure(table: pd.DataFrame) -> Figure:
     ----------
     table : of `predictive.aiq_table`.
     """
-    rows = table[table["router"] != ZERO]
-    parts = {str(name): part for name, part in rows.groupby("dataset", sort=False)}
+    parts = parts_of(table[table["router"] != ZERO], "dataset")
     if not parts:
         return sentence_figure("No dataset has rows enough to compare routers on.")
     fig, axes = panels_of(parts, most=9, height=0.8 + 0.2 * max(len(part) for part in parts.values()))
-    for place, (name, (ax,)) in enumerate(axes.items()):
-        part = parts[name]
+    for place, (name, part, ax) in enumerate(axes):
         _plot_forest(ax, part)
-        ax.set_title(f"{short(name, 24)} (n = {part['n'].iloc[0]:,})")
+        ax.set(title=part_title(name, part["n"].iloc[0]), xlabel="AIQ minus the zero router's")
         if place % 3:
             ax.tick_params(labelleft=False)
-        ax.set_xlabel("AIQ minus the zero router's")
-    first, *_ = axes.values()
-    fig.legend(*first[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
 
 def _plot_forest(ax: Axes, rows: pd.DataFrame) -> None:
+    hollow = Style(markersize=5, markerfacecolor="none")
     for place, (_, row) in enumerate(rows.iterrows()):
-        color = router_style(row["router"])["color"]
+        look = Style(color=router_style(row["router"])["color"])
         if np.isfinite(row["placebo_high"]):
             ends = [place - 0.35, place + 0.35]
             ax.plot([row["placebo_high"]] * 2, ends, color=GREY, linewidth=3, alpha=0.6)
-        bar = [
-            [row["honest_minus_zero"] - row["honest_low"]],
-            [row["honest_high"] - row["honest_minus_zero"]],
-        ]
-        ax.errorbar(
-            row["honest_minus_zero"], place, xerr=bar, fmt="o", color=color, markersize=4, linewidth=1
-        )
-        ax.plot(row["minus_zero"], place, "o", color=color, markersize=5, markerfacecolor="none")
-    ax.plot([], [], "o", color="black", markersize=5, markerfacecolor="none", label="AIQ as the paper has it")
+        bar = reach(row, *HONEST)
+        ax.errorbar(row[HONEST[0]], place, xerr=bar, fmt="o", markersize=4, linewidth=1, **look)
+        ax.plot(row["minus_zero"], place, "o", **hollow, **look)
+    ax.plot([], [], "o", color="black", label="AIQ as the paper has it", **hollow)
     ax.plot([], [], "o-", color="black", markersize=4, label="honest AIQ, 95% for all at once")
-    ax.plot(
-        [], [], "|", color=GREY, markersize=8, markeredgewidth=3, alpha=0.6, label="97.5% of its placebos"
-    )
-    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.plot([], [], label="97.5% of its placebos", **PLACEBO_MARK)
+    ax.axvline(0, **DASHED)
     names = [short(name.replace("chosen on training rows", "trained"), 24) for name in rows["router"]]
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -279,13 +275,12 @@ def oracle_figure(*tables: Outcomes) -> Figure:
         _, until = shared_domain(outcomes.points(), at_budgets)
         left, right = pair = axes[2 * number : 2 * number + 2]
         for ax in pair:
-            plot_curve(ax, at_budgets, "Oracle at every budget", router="oracle", until=until)
-            plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=until)
+            plot_curve(ax, at_budgets, "Oracle at every budget", until=until)
+            plot_curve(ax, outcomes.points(), ZERO, until=until)
             _plot_models_and_oracle(ax, outcomes, oracle, 34)
             cost_axis(ax, outcomes.cost_unit, log=ax is right)
-        left.set_title(
-            _named(outcomes) if len(shown) > 1 else part_title("All queries", outcomes), fontsize=8.5
-        )
+        name = outcomes.origin.name if len(shown) > 1 else "All queries"
+        left.set_title(part_title(name, len(outcomes), 34), fontsize=8.5)
         left.set_ylabel("mean quality")
         right.set_title("the same, log cost", fontsize=8.5, fontweight="normal")
     model_legend(fig, shown[0].models, curves=axes[0])
@@ -309,15 +304,11 @@ def plot_without(ax: Axes, outcomes: Outcomes, taken: str, without: pd.DataFrame
         ax.plot(*points[~stays].T, "x", color=GREY, zorder=3)
         ax.scatter(usd, quality, marker="*", s=110, facecolor="none", edgecolor=GREY, zorder=4)
     ax.scatter(cost_now, now, marker="*", s=110, color=BLACK, zorder=5)
-    ax.axhline(best, color=GREY, linestyle="--", linewidth=1, zorder=1)
+    ax.axhline(best, **DASHED, zorder=1)
     lost = f" ({now - quality:+.3f})" if taken in without.index else ""
     ax.set_title(f"oracle {now:.3f}{lost}, best model {best:.3f}", fontsize=8.5)
     ax.set(ylabel="mean quality", ylim=(min(points[:, 1].min(), best) - 0.05, 1.03))
     cost_axis(ax, outcomes.cost_unit, log=True)
-
-
-def _named(outcomes: Outcomes) -> str:
-    return f"{short(outcomes.origin.name, 34)} (n = {len(outcomes):,})"
 
 
 def dataset_figure(outcomes: Outcomes) -> Figure:
@@ -330,18 +321,17 @@ def dataset_figure(outcomes: Outcomes) -> Figure:
         return sentence_figure("The table has no rows.")
     ncols = 4 if len(parts) == 4 or len(parts) > 6 else 3
     fig, axes = panels_of(parts, ncols, most=8, deep=2, height=2.4 if len(parts) <= 3 else 1.8)
-    for place, (name, pair) in enumerate(axes.items()):
-        part = parts[name]
+    for place, (name, part, *pair) in enumerate(axes):
         for ax, log in zip(pair, (False, True), strict=True):
-            plot_curve(ax, part.points(), ZERO, router=ZERO, until=part.points()[:, 0].max())
+            plot_curve(ax, part.points(), ZERO, until=part.points()[:, 0].max())
             _plot_models_and_oracle(ax, part, oracle_rows(part).mean(axis=0), 24)
             cost_axis(ax, part.cost_unit, brief=True, log=log)
             if not log or place + ncols < len(axes):
                 ax.set_xlabel("")
-        pair[0].set_title(part_title(name, part), fontsize=8)
+        pair[0].set_title(part_title(name, len(part)), fontsize=8)
         pair[1].set_title("the same, log cost", fontsize=7, fontweight="normal")
-    fig.supylabel("mean quality", fontsize=8)
-    model_legend(fig, outcomes.models, curves=next(iter(axes.values()))[0])
+    fig.supylabel("mean quality")
+    model_legend(fig, outcomes.models, curves=fig.axes[0])
     return fig
 
 
@@ -367,18 +357,18 @@ def cascade_figure(comparisons: Mapping[str, Comparison], leads: pd.DataFrame) -
         return sentence_figure("No dataset has rows enough to compare cascades on.")
     parts = {name: comparison.test for name, comparison in comparisons.items()}
     fig, axes = panels_of(parts, most=9, deep=2, height=2.7 if len(parts) <= 3 else 2.0)
-    for place, (dataset, (above, below)) in enumerate(axes.items()):
+    for place, (dataset, test, above, below) in enumerate(axes):
         rows = leads[leads["dataset"] == dataset].dropna(subset="error_rate")
         simulated = rows["router"] == rows["error_rate"].map(cascade_name)
         rates = dict(rows.loc[simulated, ["router", "error_rate"]].to_numpy())
         few = {name: rate for place, (name, rate) in enumerate(rates.items()) if place < 2 or place % 2 == 0}
         plot_cascades(above, comparisons[dataset], few)
-        above.set_title(part_title(dataset, parts[dataset]))
+        above.set_title(part_title(dataset, len(test)))
         _plot_leads(below, rows[simulated], rows[~simulated])
         if place % 3 == 0:
             above.set_ylabel("mean quality")
             below.set_ylabel("AIQ minus zero's")
-    model_legend(fig, next(iter(parts.values())).models, curves=[ax for pair in axes.values() for ax in pair])
+    model_legend(fig, next(iter(parts.values())).models, curves=fig.axes)
     return fig
 
 
@@ -388,25 +378,17 @@ def plot_cascades(ax: Axes, comparison: Comparison, rates: Mapping[str, float]) 
     Lines go as far as AIQ integrates. A cascade that stops by the paper's rule too has a dashed line more.
     """
     _, until = shared_domain(*(comparison.points(name) for name in comparison.systems))
-    ends, oracle = {}, comparison.oracle
+    ends = {}
     for name, rate in rates.items():
-        color = error_color(rate)
-        for each, style in ((name, "-"), (paper_rule(name), _DASH)):
+        look = Style(color=error_color(rate), linewidth=1.2)
+        for each, dash in ((name, "-"), (paper_rule(name), _DASH)):
             if each in comparison.systems:
-                plot_curve(
-                    ax,
-                    comparison.points(each),
-                    f"_{each}",
-                    until=until,
-                    color=color,
-                    linestyle=style,
-                    linewidth=1.2,
-                )
-        ends[f"error {rate:g}"] = (comparison.points(name)[:, 1].max(), color)
-    plot_curve(ax, comparison.points(ZERO), ZERO, router=ZERO, until=until)
+                plot_curve(ax, comparison.points(each), f"_{each}", until=until, linestyle=dash, **look)
+        ends[f"error {rate:g}"] = (comparison.points(name)[:, 1].max(), look["color"])
+    plot_curve(ax, comparison.points(ZERO), ZERO, until=until)
     if any(paper_rule(name) in comparison.systems for name in rates):
         ax.plot([], [], color=GREY, linestyle=_DASH, linewidth=1.2, label="paper's stopping rule")
-    _plot_models_and_oracle(ax, comparison.test, oracle, 16)
+    _plot_models_and_oracle(ax, comparison.test, comparison.oracle, 16)
     cost_axis(ax, comparison.test.cost_unit, brief=True)
     label_ends(ax, ends)
 
@@ -416,32 +398,20 @@ def _plot_leads(ax: Axes, simulated: pd.DataFrame, measured: pd.DataFrame) -> No
     if simulated.empty:
         say(ax, "No cascade with a simulated judge is among the rows.")
         return
-    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    rate, colors = simulated["error_rate"], [error_color(rate) for rate in simulated["error_rate"]]
-    ax.fill_between(
-        rate, simulated["honest_low"], simulated["honest_high"], color=GREY, alpha=0.25, linewidth=0
-    )
-    ax.plot(rate, simulated["honest_minus_zero"], color=GREY, linewidth=1, label="honest AIQ")
-    ax.scatter(rate, simulated["honest_minus_zero"], c=colors, s=14, zorder=3)
-    ax.plot(
-        rate,
-        simulated["minus_zero"],
-        color=BLACK,
-        linestyle=":",
-        linewidth=1,
-        label="the paper's AIQ",
-    )
+    ax.axhline(0, **DASHED)
+    rate, (lead, low, high) = simulated["error_rate"], (simulated[name] for name in HONEST)
+    ax.fill_between(rate, low, high, color=GREY, **BAND)
+    ax.plot(rate, lead, color=GREY, linewidth=1, label="honest AIQ")
+    ax.scatter(rate, lead, c=[error_color(each) for each in rate], s=14, zorder=3)
+    dotted = Style(color=BLACK, linestyle=":", linewidth=1)
+    ax.plot(rate, simulated["minus_zero"], label="the paper's AIQ", **dotted)
     even, low, high = simulated[["break_even", "break_even_low", "break_even_high"]].iloc[0]
-    ax.axvspan(low, high, color=VERMILLION, alpha=0.25, linewidth=0)
+    ax.axvspan(low, high, color=VERMILLION, **BAND)
     ax.axvline(even, color=VERMILLION, linewidth=1)
-    ax.set_title(
-        f"break-even at error {cell(even, '.2f')}", fontsize=7, fontweight="normal", color=VERMILLION
-    )
+    words = f"break-even at error {cell(even, '.2f')}"
+    ax.set_title(words, fontsize=7, fontweight="normal", color=VERMILLION)
     for (_, row), marker, color in zip(measured.iterrows(), "sD", (ORANGE, BLUE), strict=False):
-        # A resampled domain may put a percentile on the far side of the estimate; a bar cannot be negative.
-        lead = row["honest_minus_zero"]
-        reach = np.maximum([[lead - row["honest_low"]], [row["honest_high"] - lead]], 0)
-        name = row["router"].removeprefix("Cascade, ")
-        ax.errorbar(row["error_rate"], lead, yerr=reach, fmt=marker, color=color, markersize=4, label=name)
+        look = Style(fmt=marker, color=color, markersize=4, label=row["router"].removeprefix("Cascade, "))
+        ax.errorbar(row["error_rate"], row[HONEST[0]], yerr=reach(row, *HONEST), **look)
     ax.set_xlabel("judge's error rate")
     ax.margins(y=0.15)

@@ -86,13 +86,10 @@ def _between(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Differ
         curves = (table[table[_QUALITY].notna()].dropna(axis=1, how="all") for table in (ours, theirs))
         found = list(_curves(item, *curves))
         ours, theirs = (table[table[_QUALITY].isna()].reset_index(drop=True) for table in (ours, theirs))
-    return found + _columns(item, ours, theirs)
-
-
-def _columns(item: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Difference]:
     if len(ours) != len(theirs):
-        return [Difference(item, "has another number of rows", len(ours), len(theirs))]
-    return [found for name in ours.columns if (found := _column(item, ours, theirs, name)) is not None]
+        return [*found, Difference(item, "has another number of rows", len(ours), len(theirs))]
+    moved = (_column(item, ours, theirs, name) for name in ours.columns)
+    return found + [difference for difference in moved if difference]
 
 
 def _column(item: str, ours: pd.DataFrame, theirs: pd.DataFrame, name: str) -> Difference | None:

@@ -12,11 +12,9 @@ from pydantic import BaseModel, Field
 
 from rb_support.cache import one_at_a_time
 from rb_support.outcomes import Kind
-from rb_support.paper import ARXIV, ITEMS, repeats
+from rb_support.paper import ITEMS, repeats
 from rb_support.report import provenance, store
-from rb_support.report.render import cell, fill_template, inline_table
-from rb_support.report.style import KIND_COLOR
-from rb_support.visible import visible
+from rb_support.report.render import fill_template, inline_table
 
 CLAIM_COLUMNS = ["claim", "where", "ours", "data", "verdict", "needs"]
 _INLINE_BYTES = 20_000  # longer tables are linked, so that the page stays light
@@ -163,37 +161,25 @@ def render(folder: Path, records: list[Record], claims: list[dict[str, str]], *,
     """The gallery page: one file that needs nothing but the files beside it; tables can be linked instead."""
     kind = "own" if folder.parent.name == "own" else folder.name
     claims = [{**claim, "place": str(place)} for place, claim in enumerate(claims, start=1)]
-    page = fill_template(
+    others = {"simulated": ["real"], "real": ["simulated"]}.get(kind, [])
+    return fill_template(
         "gallery.html",
-        number=cell,
         kind=kind,
-        color=KIND_COLOR.get(kind, "#444444"),
-        colors=KIND_COLOR,
         strangers=[record for record in records if record["data"]["kind"] != kind],
         records=[{**record, "versus": []} if _timed(record) else record for record in records],
         tables={record["id"]: _inline_table(folder, record) if tables else None for record in records},
         about={record["id"]: claims_about(record, claims) for record in records},
-        others=[name for name in ("simulated", "real") if name != kind and _shown_too(folder, name)],
-        arxiv=ARXIV,
+        others=[other for other in others if (folder.with_name(other) / "manifest.json").is_file()],
         claims=claims,
     )
-    return visible(page, keep="\n\t")
 
 
 def claims_about(record: Record, claims: list[dict[str, str]]) -> list[dict[str, str]]:
     """The claims of an item's notebook that name its figure, table or section as their place."""
     labels = set(_LABEL.findall(f"{record['item']} {record['section']}"))
-    return [
-        claim
-        for claim in claims
-        if (claim["notebook"] == record["notebook"] and record["paper"] in claim["where"])
-        and labels & set(_LABEL.findall(claim["where"]))
-    ]
-
-
-def _shown_too(folder: Path, other: str) -> bool:
-    """Whether the same items are shown beside this folder with other data."""
-    return folder.name in ("simulated", "real") and (folder.with_name(other) / "manifest.json").is_file()
+    near = (claim for claim in claims if claim["notebook"] == record["notebook"])
+    told = (claim for claim in near if record["paper"] in claim["where"])
+    return [claim for claim in told if labels & set(_LABEL.findall(claim["where"]))]
 
 
 def _inline_table(folder: Path, record: Record) -> Markup | None:

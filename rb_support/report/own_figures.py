@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from rb_support.deploy import Setting
 from rb_support.outcomes import Outcomes
 from rb_support.report.plots import (
+    BAND,
+    DASHED,
+    PLACEBO_MARK,
     cost_axis,
     model_legend,
     panels,
     part_title,
     plot_curve,
     plot_models,
+    reach,
     say,
 )
 from rb_support.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, Style, router_style
@@ -27,6 +31,7 @@ from rb_support.studies.own_savings import BEST, EQUAL, LUCK, MIXED, OVER_EQUAL,
 from rb_support.studies.predictive import PLACEBO, ZERO
 
 _MARKS = ("D", "s", "^", "v", "P")
+_PLAIN = "{x:,.6g}"
 
 
 def frontier_figure(outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[str, Setting]) -> Figure:
@@ -42,15 +47,15 @@ def frontier_figure(outcomes: Outcomes, curves: pd.DataFrame, settings: Mapping[
     for ax in axes:
         for name, rows in curves[curves["router"] != ZERO].groupby("router", sort=False):
             look, cost = router_style(str(name)), rows["usd_per_query"]
-            ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], alpha=0.25, linewidth=0)
+            ax.fill_between(cost, rows["low"], rows["high"], color=look["color"], **BAND)
             label = "Placebo, middle 95%" if name == PLACEBO else f"{name}, honest, 95%"
             ax.plot(cost, rows["quality"], label=label, zorder=2.5, **look)
-        plot_curve(ax, outcomes.points(), ZERO, router=ZERO, until=outcomes.points()[:, 0].max())
+        plot_curve(ax, outcomes.points(), ZERO, until=outcomes.points()[:, 0].max())
         plot_models(ax, outcomes.points(), outcomes.models)
         for marker, (goal, setting) in zip(_MARKS, settings.items(), strict=False):
             _plot_setting(ax, setting, goal, marker)
         cost_axis(ax, outcomes.cost_unit, log=ax is axes[1])
-    axes[0].set_title(part_title("Your models and router", outcomes), fontsize=8.5)
+    axes[0].set_title(part_title("Your models and router", len(outcomes)), fontsize=8.5)
     axes[1].set_title("the same, log cost", fontsize=8.5, fontweight="normal")
     axes[0].set_ylabel("mean quality")
     model_legend(fig, outcomes.models, curves=axes[0])
@@ -96,17 +101,16 @@ def savings_figure(saved: Savings) -> Figure:
             right.plot([saved.of(LUCK)] * 2, [place - 0.3, place + 0.3], **bar)
     labels = ["router over\nthe best model", "mixture over\nthe best model", "router over\na mixture as good"]
     right.set_yticks(range(3), labels)
-    right.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    right.axvline(0, **DASHED)
     right.plot([], [], "o-", color=GREEN, markersize=4, label="can be claimed")
     right.plot([], [], "o-", color=GREY, markersize=4, label="cannot")
-    right.plot([], [], "|", color=GREY, markersize=8, markeredgewidth=3, alpha=0.6, label="97.5% of placebos")
+    right.plot([], [], label="97.5% of placebos", **PLACEBO_MARK)
     right.set_title("What is saved", fontsize=8.5)
-    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncol=3)
+    model_legend(fig, curves=right, ncol=3)
     for ax, most in ((left, 3.5), (right, 2.5)):
-        ax.set_ylim(most, -0.5)
-        ax.set_xlabel("USD a month")
+        ax.set(ylim=(most, -0.5), xlabel="USD a month")
         ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+        ax.xaxis.set_major_formatter(_PLAIN)
     return fig
 
 
@@ -119,8 +123,8 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
     width : `own_savings.widths`.
     """
     fig, (left, right) = panels(2, 2, height=2.5)
-    reach = [learnt["lead"] - learnt["low"], learnt["high"] - learnt["lead"]]
-    left.errorbar(learnt["rows"], learnt["lead"], yerr=reach, fmt="o-", color=BLUE, markersize=4, linewidth=1)
+    look = Style(fmt="o-", color=BLUE, markersize=4, linewidth=1)
+    left.errorbar(learnt["rows"], learnt["lead"], yerr=reach(learnt, "lead"), **look)
     left.axhline(0, **router_style(ZERO), linewidth=1)
     left.set(title="The lead", xlabel="prompts learnt from", ylabel="honest AIQ minus the mixture's")
     measured, further = width[width["measured"]], width[~width["measured"]]
@@ -137,10 +141,10 @@ def more_prompts_figure(learnt: pd.DataFrame, width: pd.DataFrame) -> Figure:
         ax.title.set_fontsize(8.5)
         if len(ax.lines) > 1:
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(FixedLocator(np.unique(sizes)[::2].tolist()))
-            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+            ax.set_xticks(np.unique(sizes)[::2])
+            ax.xaxis.set_major_formatter("{x:,.0f}")
+            ax.minorticks_off()
+            ax.yaxis.set_major_formatter(_PLAIN)
     return fig
 
 
@@ -164,4 +168,4 @@ def draw_bills(fig: Figure | SubFigure, usd_per_query: Mapping[str, float], quer
     ax.set_yticks(range(3), ["the best model", "a mixture as good", "the router"])
     ax.set(xlim=(0, 1.1 * most), ylim=(2.5, -0.5), xlabel="USD a month")
     ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+    ax.xaxis.set_major_formatter(_PLAIN)

@@ -9,22 +9,17 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogFormatterSciNotation,
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-)
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
 from rb_support.catalog import MODELS, RAG_MODELS, short_name
 from rb_support.frontier import Points, hull, hull_indices
-from rb_support.report.style import GREY, distinct, model_styles, router_style, use_style
+from rb_support.report.style import GREY, Style, distinct, model_styles, router_style, use_style
 from rb_support.report.text import LegibleFigure, short
 
 _UNITS = {
@@ -36,10 +31,18 @@ NAMED = len(dict.fromkeys(MODELS + RAG_MODELS))
 """Of more models than the papers have, only those on a hull are named."""
 MOST_NAMES = 24
 """No legend names more models."""
+HONEST = ("honest_minus_zero", "honest_low", "honest_high")
+"""Columns of an AIQ table: a router's honest lead over the zero router, and the ends of its interval."""
+BAND = Style(alpha=0.25, linewidth=0)
+"""A filled interval, or where luck lies."""
+DASHED = Style(color=GREY, linestyle="--", linewidth=1)
+"""A line to compare with, such as the zero router's."""
+PLACEBO_MARK = Style(color=GREY, linestyle="none", marker="|", markersize=8, markeredgewidth=3, alpha=0.6)
+"""In a legend: up to where placebos reach."""
 
 
 def panels(
-    n: int, ncols: int = 3, *, width: float = 7.0, height: float = 2.2, **options: Any
+    n: int, ncols: int = 3, *, deep: int = 1, width: float = 7.0, height: float = 2.2, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Figure with `n` panels in rows of `ncols`; places left over in the last row are hidden.
 
@@ -47,45 +50,53 @@ def panels(
     ----------
     n : number of panels.
     ncols : panels per row, at most.
+    deep : axes in each panel, one below the other.
     width : inches of the whole figure.
     height : inches of one row.
     options : passed to `matplotlib.pyplot.subplots`, such as `sharey=True`.
 
     Returns
     -------
-    The figure and its `n` axes, row by row.
+    The figure and its `n * deep` axes, panel by panel, row by row.
     """
     if mpl.rcParams["text.parse_math"]:  # the project's style is not on yet
         use_style()
     ncols = min(n, ncols)
-    rows = -(-n // ncols)
+    rows = deep * -(-n // ncols)
     options |= {"figsize": (width, height * rows), "squeeze": False, "FigureClass": LegibleFigure}
     fig, grid = plt.subplots(rows, ncols, **options)
-    axes = list(grid.ravel())
-    for unused in axes[n:]:
+    columns = grid.reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
+    for unused in columns[n:].ravel():
         unused.set_visible(False)
-    return fig, axes[:n]
+    return fig, columns[:n].ravel().tolist()
 
 
 def panels_of(
-    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: float
-) -> tuple[Figure, dict[str, list[Axes]]]:
-    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest."""
+    parts: Mapping[str, Sized], ncols: int = 3, *, most: int = 15, deep: int = 1, **options: Any
+) -> tuple[Figure, list[tuple[Any, ...]]]:
+    """Figure with `deep` panels, one below the other, for each part; of many, for the `most` largest.
+
+    Returns
+    -------
+    The figure, and for each part that is shown its name, the part, and its axes from top to bottom.
+    """
     largest = sorted(parts, key=lambda name: -len(parts[name]))[:most]
     names = [name for name in parts if name in largest]
-    ncols = min(len(names), ncols)
-    fig, axes = panels(deep * ncols * -(-len(names) // ncols), ncols, **options)
-    columns = np.array(axes).reshape(-1, deep, ncols).swapaxes(1, 2).reshape(-1, deep)
-    for unused in columns[len(names) :].ravel():
-        unused.set_visible(False)
+    fig, axes = panels(len(names), ncols, deep=deep, **options)
     if len(names) < len(parts):
         fig.suptitle(f"The {len(names)} with the most rows, of {len(parts)}; the CSV has all", fontsize=8)
-    return fig, dict(zip(names, columns.tolist(), strict=False))
+    columns = np.array(axes).reshape(-1, deep)
+    return fig, [(name, parts[name], *column) for name, column in zip(names, columns, strict=True)]
 
 
-def part_title(name: str, rows: Sized) -> str:
-    """Title of one part's panel: its name, cut to fit, and how many rows it has."""
-    return f"{short(name, 24)} (n = {len(rows):,})"
+def parts_of(table: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+    """Rows of a table by what stands in one of its columns, in the table's order."""
+    return {str(name): part for name, part in table.groupby(column, sort=False)}
+
+
+def part_title(name: str, n: int, limit: int = 24) -> str:
+    """Title of one part's panel: its name, cut to `limit` letters, and how many rows it has."""
+    return f"{short(name, limit)} (n = {n:,})"
 
 
 def finite(points: ArrayLike) -> Points:
@@ -94,11 +105,22 @@ def finite(points: ArrayLike) -> Points:
     return places[np.isfinite(places).all(axis=1)]
 
 
+def reach(rows: Any, middle: str, low: str = "low", high: str = "high") -> Points:
+    """From the middle of each interval down and up to its ends, as `Axes.errorbar` takes it, shape (2, n).
+
+    Parameters
+    ----------
+    rows : a table, or one row of it.
+    middle, low, high : columns; an end on the far side of the middle is as far as the middle.
+    """
+    return np.maximum(np.reshape([rows[middle] - rows[low], rows[high] - rows[middle]], (2, -1)), 0)
+
+
 def say(ax: Axes, sentence: str) -> None:
     """Write a sentence where nothing can be drawn."""
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    words = ax.text(0.5, 0.5, fill(sentence, 36), ha="center", va="center", color=GREY, bbox=ground, zorder=6)
-    words.set_transform(ax.transAxes)
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes}
+    ax.text(0.5, 0.5, fill(sentence, 36), color=GREY, bbox=ground, zorder=6, **middle)
 
 
 def sentence_figure(sentence: str) -> Figure:
@@ -142,28 +164,19 @@ def plot_models(
         ax.scatter(cost, quality, s=size, zorder=3, **look)
 
 
-def plot_curve(
-    ax: Axes,
-    points: ArrayLike,
-    label: str,
-    *,
-    router: str | None = None,
-    until: float | None = None,
-    **line: Any,
-) -> None:
+def plot_curve(ax: Axes, points: ArrayLike, label: str, *, until: float | None = None, **line: Any) -> None:
     """Draw the non-decreasing convex hull (RouterBench sec. 3.2) of a router's points in the router's style.
 
     Parameters
     ----------
     points : shape (n, 2), cost (USD per query) and quality; one that is not finite is left out.
-    label : legend entry.
-    router : name whose style is taken; default: the label. Where a line of that style is on the axes
-        already, another dash or a marker tells them apart.
+    label : legend entry, whose style is taken. Where a line of that style is on the axes already, another
+        dash or a marker tells them apart.
     until : cost up to which the line goes on flat, such as the right end of the domain that AIQ is taken on.
     line : keyword arguments of `Axes.plot` that override the style.
     """
     places = finite(points)
-    style = distinct(ax, router_style(router or label) | line)
+    style = distinct(ax, router_style(label) | line)
     if len(places) == 0:
         ax.plot([], [], label=f"{label}: nothing to show", **style)
         return
@@ -184,24 +197,23 @@ def label_ends(ax: Axes, labels: Mapping[str, tuple[float, Any]], *, size: float
 
     Parameters
     ----------
-    labels : text -> height in data coordinates and colour. Call it when the panel's limits stand.
+    labels : text -> height in data coordinates and colour; of no finite height, it is left out. Call it when
+        the panel's limits stand.
     size : of the letters in points.
     """
-    low, high = ax.get_ylim()
-    gap = (high - low) * 1.25 * size / 72 / max(ax.get_window_extent().height / ax.figure.dpi, 0.1)
-    rising = sorted(labels.items(), key=lambda label: label[1][0])
-    heights = np.array([height for _, (height, _) in rising])
-    for _ in range(50):  # push neighbours apart until all have their place
-        close = np.diff(heights) < gap - 1e-9
-        if not close.any():
-            break
-        push = np.where(close, (gap - np.diff(heights)) / 2, 0)
-        heights[:-1] -= push
-        heights[1:] += push
+    known = {words: end for words, end in labels.items() if np.isfinite(end[0])}
+    rising = sorted(known.items(), key=lambda label: label[1][0])
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    gaps = np.ptp(ax.get_ylim()) * 1.25 * size / 72 / max(inches, 0.1) * np.arange(len(rising))
+    # Least moved in all, given the gaps between neighbours.
+    heights = isotonic_regression([height for _, (height, _) in rising] - gaps).x + gaps if rising else gaps
     for (words, (_, color)), height in zip(rising, heights, strict=True):
-        ax.annotate(
-            words, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", fontsize=size, color=color
-        )
+        write_beside(ax, height, words, color=color, fontsize=size)
+
+
+def write_beside(ax: Axes, height: float, words: str, **look: Any) -> None:
+    """Write words right of a panel, at a height in data coordinates."""
+    ax.annotate(words, (1.01, height), xycoords=ax.get_yaxis_transform(), va="center", **look)
 
 
 def cost_axis(ax: Axes, unit: str = "USD", *, brief: bool = False, log: bool = False) -> None:
@@ -224,7 +236,7 @@ def cost_axis(ax: Axes, unit: str = "USD", *, brief: bool = False, log: bool = F
         log_axis(ax, label)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{times * cost:.6g}"))
+    ax.xaxis.set_major_formatter(lambda cost, _: f"{times * cost:.6g}")
 
 
 def log_axis(ax: Axes, label: str = "") -> None:
@@ -242,7 +254,7 @@ def log_axis(ax: Axes, label: str = "") -> None:
         ax.set_xscale("symlog", linthresh=smallest, linscale=0.4)
         ticks = np.array(_LogTicks().tick_values(smallest, max(highest, 1.01 * smallest)))
         ticks = ticks[(ticks >= 2 * smallest) & (ticks <= highest)]
-        ax.xaxis.set_major_locator(FixedLocator([0, *ticks[:: -(-len(ticks) // 2) or 1]]))
+        ax.set_xticks([0, *ticks[:: -(-len(ticks) // 2) or 1]])
         ax.axvline(0, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     else:
         if lowest <= highest < 1.001 * lowest:  # one cost, give or take rounding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, product
 from textwrap import fill
 from typing import Any
 
@@ -17,7 +17,20 @@ from rb_support.frontier import exceeds
 from rb_support.outcomes import PairScores
 from rb_support.pairs import apgr, cpt, pgr, random_apgr_spread, random_scores, threshold_sweep
 from rb_support.pairs.metrics import rounding
-from rb_support.report.plots import log_axis, model_legend, panels, panels_of, say, sentence_figure
+from rb_support.report.plots import (
+    BAND,
+    DASHED,
+    label_ends,
+    log_axis,
+    model_legend,
+    panels,
+    panels_of,
+    part_title,
+    parts_of,
+    reach,
+    say,
+    sentence_figure,
+)
 from rb_support.report.render import cell
 from rb_support.report.style import (
     BLACK,
@@ -28,8 +41,10 @@ from rb_support.report.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    Style,
     distinct,
     router_style,
+    training_styles,
 )
 from rb_support.report.text import short
 
@@ -41,14 +56,6 @@ _LOWEST, _HIGHEST = -0.25, 1.25
 _RINGS = (BLACK, VERMILLION, GREEN, PURPLE, ORANGE)
 _TRAINING_LOOKS = (("o", BLUE), ("s", VERMILLION), ("^", GREEN), ("D", PURPLE))
 _COMMERCIAL = (("D", BLACK), ("s", ORANGE), ("^", GREEN), ("v", PURPLE))
-_TRAININGS: tuple[dict[str, Any], ...] = (
-    {"color": BLACK, "linestyle": "--"},
-    {"color": BLUE, "linestyle": "-"},
-    {"color": GREEN, "linestyle": "-"},
-    {"color": VERMILLION, "linestyle": ":", "linewidth": 1.8},
-    {"color": PURPLE, "linestyle": "-."},
-    {"color": ORANGE, "linestyle": "-."},
-)
 
 
 def plot_call_performance(ax: Axes, shares: ArrayLike, scores: ArrayLike, weak: float, strong: float) -> None:
@@ -90,40 +97,24 @@ def labels_figure(curve: pd.DataFrame, levels: Mapping[str, float], chance: floa
     fig, (ax,) = panels(1, width=6.4, height=3.8)
     ax.axhspan(0.5 - 1.96 * chance, 0.5 + 1.96 * chance, color=GREY, alpha=0.2, linewidth=0)
     summary = curve.groupby(["router", "labels"])["apgr"].agg(["mean", "std"])
-    ends = []
+    ends = {}
     for number, router in enumerate(dict.fromkeys(curve["router"])):
         rows = summary.loc[router]
         at = rows.index.to_numpy(dtype=float) * 1.03**number  # side by side, so that bars can be told apart
         color, line = _LABEL_COLORS[number % len(_LABEL_COLORS)], _LINES[number % len(_LINES)]
         ax.errorbar(at, rows["mean"], rows["std"].fillna(0), marker="o", markersize=3, color=color, ls=line)
-        ends.append((float(rows["mean"].iloc[-1]), f" {router}", color))
-    places = apart([end for end, *_ in ends], 0.045 * float(np.ptp(ax.get_ylim())))
-    for (_, name, color), y in zip(ends, places, strict=True):
-        if np.isfinite(y):
-            ax.text(1.01, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+        ends[f" {router}"] = (float(rows["mean"].iloc[-1]), color)
     for label, level in levels.items():
         ax.axhline(level, color=GREY, linestyle=":", linewidth=1)
         right = ax.get_yaxis_transform()
         ax.text(0.98, level, label, transform=right, ha="right", va="bottom", fontsize=7)
+    label_ends(ax, ends, size=7)
     ax.set_xscale("log")
-    ax.set_xticks(sorted(set(curve["labels"])), [f"{n:,}" for n in sorted(set(curve["labels"]))])
+    sizes = sorted(set(curve["labels"]))
+    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
     ax.minorticks_off()
-    ax.set_xlabel("golden labels")
-    ax.set_ylabel("APGR (mean and sd over draws)")
+    ax.set(xlabel="golden labels", ylabel="APGR (mean and sd over draws)")
     return fig
-
-
-def apart(places: Sequence[float], gap: float) -> list[float]:
-    """Places of labels moved upwards, in their order, until neighbours lie a gap apart; NaN stays.
-
-    >>> [round(place, 2) for place in apart([0.5, 0.7, 0.51], 0.1)]
-    [0.5, 0.7, 0.6]
-    """
-    moved, last = np.full(len(places), np.nan), -np.inf
-    for number in np.argsort(places):
-        if np.isfinite(places[number]):
-            moved[number] = last = max(places[number], last + gap)
-    return [float(place) for place in moved]
 
 
 def commercial_figure(
@@ -147,9 +138,8 @@ def commercial_figure(
     ax.fill_between(100 * shares, line - band, line + band, color=GREY, alpha=0.2, linewidth=0)
     ax.plot(100 * shares, line, label="Random (band: 95%)", **router_style("random"))
     for name, curve in curves.groupby("router", sort=False):
-        ax.plot(
-            100 * curve["share"], curve["score"], label=str(name), **distinct(ax, router_style(str(name)))
-        )
+        look = distinct(ax, router_style(str(name)))
+        ax.plot(100 * curve["share"], curve["score"], label=str(name), **look)
     points = commercial[["router", "strong_share", "score"]].itertuples(index=False, name=None)
     scored = "published judgments" if "score_clean" in commercial else "as printed"
     for (name, share, score), (marker, color) in zip(points, cycle(_COMMERCIAL)):
@@ -177,7 +167,7 @@ def plot_pair(ax: Axes, rate: ArrayLike, pair: PairScores, *, title: str) -> Non
         return say(ax, "There is no gap to recover.")
     band = 1.96 * deviation / (high - low)
     ax.fill_between(100 * shares, shares - band, shares + band, color=GREY, alpha=0.25, linewidth=0)
-    ax.plot([0, 100], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    ax.plot([0, 100], [0, 1], **DASHED)
     ax.plot(100 * shares, recovered, color=BLUE, linewidth=1.4)
     area = apgr(shares, scores, low, high)
     ax.set(ylim=(-0.5, 1.75), xlabel="calls to the strong model (%)", ylabel="gap recovered (PGR)")
@@ -202,17 +192,11 @@ def plot_cost(ax: Axes, shares: ArrayLike, recovered: ArrayLike, ratio: float) -
     for (name, bill), color in zip(bills.items(), (GREY, BLUE), strict=True):
         ax.plot(100 * parts, 100 * bill, color=color, label=name, linestyle="--" if color == GREY else "-")
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+    words: dict[str, Any] = {"fontsize": 7, "color": VERMILLION, "bbox": ground}
     for place in (50, 80):
         ours, chance = (bills[name][place] for name in ("router", "random"))
         ax.vlines(place, 100 * ours, 100 * chance, color=VERMILLION, linewidth=1.2)
-        ax.text(
-            place + 1.5,
-            50 * (ours + chance),
-            f"{chance / ours:.2f}x",
-            fontsize=7,
-            color=VERMILLION,
-            bbox=ground,
-        )
+        ax.text(place + 1.5, 50 * (ours + chance), f"{chance / ours:.2f}x", **words)
     ax.axhline(100 * weak, color=GREY, linewidth=0.8, linestyle=":")
     ax.set(ylim=(0, 105), xlabel="gap recovered (%)", ylabel="bill (% of the strong model's)")
     ax.legend(loc="upper left", fontsize=7)
@@ -230,37 +214,35 @@ def transfer_figure(frame: pd.DataFrame, *, router: str) -> Figure:
         mark, the name of a pair to point out (else empty).
     router : name for the label.
     """
-    parts = {str(name): part for name, part in frame.groupby("benchmark", sort=False)}
+    parts = parts_of(frame, "benchmark")
     if not parts:
         return sentence_figure("There is no pair of models with a gap between them.")
     rings = dict(zip(sorted({*frame["mark"]} - {""}), _RINGS, strict=False))
     fig, axes = panels_of(parts, width=7.0 if len(parts) > 1 else 4.6, height=3.5, sharey=True)
-    for name, (ax,) in axes.items():
-        _plot_pairs(ax, parts[name].dropna(subset="apgr"), rings)
-        ax.set_title(f"{short(name, 24)}\n{len(parts[name])} pairs, n = {parts[name]['n'].iloc[0]:,}")
-    drawn = [ax for (ax,) in axes.values()]
-    drawn[0].set_ylabel(f"APGR of {router}")
-    fig.supxlabel("gap between the models' mean scores", fontsize=8)
-    model_legend(fig, curves=drawn, ncol=3)
+    for name, part, ax in axes:
+        _plot_pairs(ax, part.dropna(subset="apgr"), rings)
+        ax.set_title(f"{short(name, 24)}\n{len(part)} pairs, n = {part['n'].iloc[0]:,}")
+    fig.axes[0].set_ylabel(f"APGR of {router}")
+    fig.supxlabel("gap between the models' mean scores")
+    model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
 
 def _plot_pairs(ax: Axes, part: pd.DataFrame, rings: Mapping[str, str]) -> None:
     low, high = (part[end].clip(_LOWEST, _HIGHEST) for end in ("chance_low", "chance_high"))
     ax.vlines(part["gap"], low, high, color=GREY, alpha=0.35, linewidth=1, label="chance, 95%")
-    ax.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
+    ax.axhline(0.5, **DASHED)
     for outside, face, label in ((True, BLUE, "outside chance"), (False, "white", "within chance")):
         shown = part[part["outside"] == outside]
-        dot: dict[str, Any] = {"s": 14, "color": face, "edgecolor": BLUE, "linewidth": 0.7}
+        dot = Style(s=14, color=face, edgecolor=BLUE, linewidth=0.7)
         inside = shown[shown["apgr"].between(_LOWEST, _HIGHEST)]
         ax.scatter(inside["gap"], inside["apgr"], label=label, **dot)
         for marker, beyond in (("v", shown["apgr"] < _LOWEST), ("^", shown["apgr"] > _HIGHEST)):
             edge = shown.loc[beyond, "apgr"].clip(_LOWEST, _HIGHEST)
             ax.scatter(shown.loc[beyond, "gap"], edge, marker=marker, **dot)
     for name, color in rings.items():
-        row = part[part["mark"] == name]
-        x, y = row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST)
-        ax.scatter(x, y, s=70, facecolor="none", edgecolor=color, linewidth=1.4, zorder=4, label=name)
+        row, ring = part[part["mark"] == name], Style(facecolor="none", edgecolor=color, linewidth=1.4)
+        ax.scatter(row["gap"], row["apgr"].clip(_LOWEST, _HIGHEST), s=70, zorder=4, label=name, **ring)
     log_axis(ax)
     ax.set_ylim(_LOWEST - 0.08, _HIGHEST + 0.08)
 
@@ -277,29 +259,25 @@ def audit_figure(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
     differences : as `rb_support.studies.audit.differences` gives it.
     """
     known = table[table["queries"] > 0]
-    parts = {str(name): part for name, part in known.groupby("table", sort=False)}
+    parts = parts_of(known, "table")
     if not parts:
         return sentence_figure("No table has numbers and scores to hold them against.")
     routers = list(dict.fromkeys(known["router"]))
     looks = dict(zip(dict.fromkeys(known["training"]), _TRAINING_LOOKS, strict=False))
     wide = 2.2 + 1.6 * min(len(parts), 4)
     fig, axes = panels_of(parts, 4, width=wide, height=2.4, sharex=True, sharey=True)
-    for name, (ax,) in axes.items():
-        part = parts[name]
+    for name, part, ax in axes:
         _plot_audited(ax, part, routers, looks)
         noise = differences.loc[differences["table"] == name, "noise"]
         if len(noise):
-            ax.plot(
-                [0.5, 0.5 + noise.iloc[0]], [-0.75] * 2, color=BLACK, linewidth=2.5, solid_capstyle="butt"
-            )
-        ax.set_title(f"{fill(short(name, 40), 20)}\n(n = {part['queries'].iloc[0]:,})")
-        ax.set_xlabel("APGR")
-    drawn = [ax for (ax,) in axes.values()]
-    drawn[0].set_yticks(range(len(routers)), routers)
-    drawn[0].set_ylim(len(routers) - 0.5, -1.1)
-    drawn[0].plot([], [], color=BLACK, linewidth=2.5, label="difference of two random orders, 95%")
-    drawn[0].scatter([], [], marker="o", c="white", edgecolor=BLACK, label="hollow: p > .05 after Holm")
-    model_legend(fig, curves=drawn, ncol=2)
+            ax.hlines(-0.75, 0.5, 0.5 + noise.iloc[0], color=BLACK, linewidth=2.5)
+        ax.set(title=f"{fill(short(name), 20)}\n(n = {part['queries'].iloc[0]:,})", xlabel="APGR")
+    first = fig.axes[0]
+    first.set_yticks(range(len(routers)), routers)
+    first.set_ylim(len(routers) - 0.5, -1.1)
+    first.plot([], [], color=BLACK, linewidth=2.5, label="difference of two random orders, 95%")
+    first.scatter([], [], marker="o", c="white", edgecolor=BLACK, label="hollow: p > .05 after Holm")
+    model_legend(fig, curves=fig.axes, ncol=2)
     return fig
 
 
@@ -307,7 +285,7 @@ def _plot_audited(
     ax: Axes, part: pd.DataFrame, routers: Sequence[str], looks: Mapping[str, tuple[str, str]]
 ) -> None:
     low, high = part[["apgr_low", "apgr_high"]].iloc[0]
-    ax.axvspan(low, high, color=GREY, alpha=0.25, linewidth=0, label="95% of random orders")
+    ax.axvspan(low, high, color=GREY, label="95% of random orders", **BAND)
     ax.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
     for router, rows in part.groupby("router", sort=False):
         ax.plot(rows["apgr"], [routers.index(str(router))] * len(rows), color=GREY, linewidth=0.7, zorder=2)
@@ -329,33 +307,23 @@ def new_model_figure(table: pd.DataFrame) -> Figure:
     ----------
     table : as `rb_support.studies.new_models.summary` gives it.
     """
-    parts = {str(name): part for name, part in table.groupby("table", sort=False)}
+    parts = parts_of(table, "table")
     if not parts:
         return sentence_figure("No table has enough rows and models to take one of them for a new one.")
     fig, axes = panels_of(parts, 4, width=2.2 + 1.5 * min(len(parts), 4), height=2.6, sharey=True)
-    for name, (ax,) in axes.items():
-        part, full = parts[name], parts[name]["full"].iloc[0]
-        places = np.arange(len(part))
-        ax.axhspan(-part["placebo"].iloc[0], part["placebo"].iloc[0], color=GREY, alpha=0.25, linewidth=0)
+    for name, part, ax in axes:
+        places, (known, luck) = np.arange(len(part)), part[["full", "placebo"]].iloc[0]
+        ax.axhspan(-luck, luck, color=GREY, **BAND)
         ax.axhline(0, color=GREY, linestyle=":", linewidth=1)
-        ax.axhline(full, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
-        reach = np.abs(part[["low", "high"]].to_numpy().T - part["gain"].to_numpy())
-        bars: dict[str, Any] = {
-            "color": BLUE,
-            "marker": "o",
-            "markersize": 4,
-            "capsize": 2,
-            "label": "new model's router",
-        }
-        ax.errorbar(places, part["gain"], np.nan_to_num(reach), **bars)
-        labels = ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]]
-        ax.set_xticks(places, labels)
+        ax.axhline(known, color=GREEN, linestyle="--", linewidth=1.2, label="regression with all labels")
+        dot = Style(color=BLUE, marker="o", markersize=4, capsize=2, label="new model's router")
+        ax.errorbar(places, part["gain"], np.nan_to_num(reach(part, "gain")), **dot)
+        ax.set_xticks(places, ["all" if np.isnan(count) else f"{count:.0f}" for count in part["labels"]])
         ax.set_title(f"{short(name, 24)}\n({part['models'].iloc[0]} models)")
-    drawn = [ax for (ax,) in axes.values()]
-    drawn[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
-    drawn[0].set_ylabel("APGR above 0.5")
-    fig.supxlabel("labelled queries of the new model", fontsize=8)
-    model_legend(fig, curves=drawn, ncol=3)
+    fig.axes[0].fill_between([], [], color=GREY, alpha=0.25, label="knowing nothing, 95%")
+    fig.axes[0].set_ylabel("APGR above 0.5")
+    fig.supxlabel("labelled queries of the new model")
+    model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
 
@@ -372,26 +340,24 @@ def routers_figure(curves: pd.DataFrame, trainings: Sequence[str]) -> Figure:
     """
     if curves.empty:
         return sentence_figure("No benchmark has a curve to show.")
-    looks = {name: _TRAININGS[i % len(_TRAININGS)] for i, name in enumerate(trainings)}
+    looks = training_styles(trainings)
     names, routers = (list(dict.fromkeys(curves[column])) for column in ("benchmark", "router"))
-    size = {"width": min(7.2, 1.2 + 2.0 * len(routers)), "height": 1.75 if len(names) > 1 else 2.3}
-    fig, axes = panels(len(names) * len(routers), len(routers), sharex=True, sharey="row", **size)
-    places = iter(axes)
-    for row, name in enumerate(names):
-        for column, router in enumerate(routers):
-            ax = next(places)
-            part = curves[(curves["benchmark"] == name) & (curves["router"] == router)]
-            _plot_excess(ax, part, looks)
-            if row == 0:
-                ax.set_title(short(router, 24), fontsize=8)
-            if column == 0:
-                ax.set_ylabel(f"{short(name, 18)}\nPGR - share", fontsize=8)
-    fig.supxlabel("calls to the strong model (%)", fontsize=8)
+    across, high = len(routers), 1.75 if len(names) > 1 else 2.3
+    wide = min(7.2, 1.2 + 2.0 * across)
+    fig, axes = panels(len(names) * across, across, width=wide, height=high, sharex=True, sharey="row")
+    for ax, (name, router) in zip(axes, product(names, routers), strict=True):
+        part = curves[(curves["benchmark"] == name) & (curves["router"] == router)]
+        _plot_excess(ax, part, looks)
+        if name == names[0]:
+            ax.set_title(short(router, 24), fontsize=8)
+        if router == routers[0]:
+            ax.set_ylabel(f"{short(name, 18)}\nPGR - share", fontsize=8)
+    fig.supxlabel("calls to the strong model (%)")
     model_legend(fig, curves=axes, ncol=3)
     return fig
 
 
-def _plot_excess(ax: Axes, curves: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]) -> None:
+def _plot_excess(ax: Axes, curves: pd.DataFrame, looks: Mapping[str, Style]) -> None:
     if curves.empty or curves["pgr"].isna().all():
         say(ax, "There is no gap to recover." if len(curves) else "No such router here.")
         return
@@ -400,8 +366,8 @@ def _plot_excess(ax: Axes, curves: pd.DataFrame, looks: Mapping[str, Mapping[str
     ax.fill_between(share, -chance, chance, color=GREY, alpha=0.2, linewidth=0, label="random, 95%")
     ax.axhline(0, color=GREY, linewidth=0.8)
     for training, rows in curves.groupby("training", sort=False):
-        look: dict[str, Any] = {"linewidth": 1.2, **looks[str(training)]}
-        ax.plot(100 * rows["share"], rows["pgr"] - rows["share"], label=short(str(training), 40), **look)
+        look = Style(linewidth=1.2) | looks[str(training)]
+        ax.plot(100 * rows["share"], rows["pgr"] - rows["share"], label=short(str(training)), **look)
     ax.text(0.97, 0.03, f"n = {band['queries'].iloc[0]:,}", transform=ax.transAxes, ha="right", fontsize=6)
 
 
@@ -413,24 +379,23 @@ def calibration_figure(bins: pd.DataFrame) -> Figure:
     bins : as `preference_controls.reliability` gives them. A calibrated router lies on the diagonal; one that
         has learnt nothing is a flat line, or a point.
     """
-    names = list(dict.fromkeys(bins["training"]))
-    if not names:
+    parts = parts_of(bins, "training")
+    if not parts:
         return sentence_figure("Too few battles between the classes to hold some out.")
-    fig, axes = panels(len(names), 2, width=6.4 if len(names) > 1 else 4.2, height=2.6)
-    for ax, name in zip(axes, names, strict=True):
-        part = bins[bins["training"] == name]
+    fig, axes = panels_of(parts, 2, width=6.4 if len(parts) > 1 else 4.2, height=2.6)
+    for name, part, ax in axes:
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="calibrated")
         for router, rows in part.groupby("router", sort=False):
             look = router_style(str(router))
             ax.plot(rows["predicted"], rows["won"], marker="o", markersize=3.5, label=str(router), **look)
         held = int(part.groupby("router")["battles"].sum().iloc[0])
-        ax.set_title(f"{short(name, 30)} (n = {held:,})", fontsize=8)
+        ax.set_title(part_title(name, held, 30), fontsize=8)
         ends = part[["predicted", "won"]].to_numpy()
         low, high = max(0.0, ends.min() - 0.05), min(1.0, ends.max() + 0.05)
         ax.set(xlim=(low, high), ylim=(low, high))
-    fig.supxlabel("predicted win rate of the strong class", fontsize=8)
-    fig.supylabel("share of held-out wins", fontsize=8)
-    model_legend(fig, curves=axes, ncol=3)
+    fig.supxlabel("predicted win rate of the strong class")
+    fig.supylabel("share of held-out wins")
+    model_legend(fig, curves=fig.axes, ncol=3)
     return fig
 
 
@@ -442,16 +407,16 @@ def categories_figure(table: pd.DataFrame, *, unit: str) -> Figure:
     table : as `category_study.categories` gives them.
     unit : of the gap, such as "points of 10".
     """
-    routers = list(dict.fromkeys(table["router"]))
-    if not routers:
+    parts = parts_of(table, "router")
+    if not parts:
         return sentence_figure("No router of this training set was judged here.")
-    fig, axes = panels(len(routers), 2, width=6.4 if len(routers) > 1 else 4.2, height=2.5)
-    for ax, router in zip(axes, routers, strict=True):
-        plot_categories(ax, table[table["router"] == router])
+    fig, axes = panels_of(parts, 2, width=6.4 if len(parts) > 1 else 4.2, height=2.5)
+    for router, part, ax in axes:
+        plot_categories(ax, part)
         ax.set(xlabel="", ylabel="")
-        ax.set_title(short(str(router), 24), fontsize=8)
-    fig.supxlabel(f"gap between the models ({unit})", fontsize=8)
-    fig.supylabel("predicted win rate", fontsize=8)
+        ax.set_title(short(router, 24), fontsize=8)
+    fig.supxlabel(f"gap between the models ({unit})")
+    fig.supylabel("predicted win rate")
     return fig
 
 
@@ -490,26 +455,19 @@ def tiers_figure(tiers: pd.DataFrame, gaps: pd.DataFrame, pair: Sequence[str]) -
     fig, (ax,) = panels(1, width=7.2, height=1.9)
     ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     ax.vlines(gaps.loc[gaps["cut"], "place"], -0.6, 0.6, color=GREY, linestyle="--", linewidth=0.8)
-    ax.scatter(
-        tiers["rating"], np.zeros(len(tiers)), s=22, color=SKY, edgecolor=BLUE, linewidth=0.6, zorder=2
-    )
+    dot = Style(color=SKY, edgecolor=BLUE, linewidth=0.6)
+    ax.scatter(tiers["rating"], np.zeros(len(tiers)), s=22, zorder=2, **dot)
     for tier, rows in tiers.groupby("tier"):
         ax.text(rows["rating"].mean(), -0.75, str(tier), ha="center", va="top", fontsize=7)
+    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7}
+    pointer = Style(ha="center", va="bottom", fontsize=7, arrowprops=line)
     for height, model, color in zip((1.3, 0.7), pair, (BLUE, VERMILLION), strict=True):
         for rating in tiers.loc[tiers["model"] == model, "rating"]:
             ax.scatter(rating, 0, s=60, color=color, zorder=3)
-            ax.annotate(short(str(model), 30), (rating, 0), (rating, height), color=color, **_POINTER)
+            ax.annotate(short(str(model), 30), (rating, 0), (rating, height), color=color, **pointer)
     ax.set(ylim=(-1.3, 1.9), yticks=[], xlabel="rating (Elo scale), and below the line the tiers")
     ax.spines["left"].set_visible(False)
     return fig
-
-
-_POINTER: dict[str, Any] = {
-    "ha": "center",
-    "va": "bottom",
-    "fontsize": 7,
-    "arrowprops": {"arrowstyle": "-", "color": GREY, "linewidth": 0.7},
-}
 
 
 def plot_query(fig: Figure | SubFigure, near: pd.DataFrame, rates: Array, rate: float, alpha: float) -> None:
@@ -524,24 +482,18 @@ def plot_query(fig: Figure | SubFigure, near: pd.DataFrame, rates: Array, rate: 
     alpha : threshold from which on the strong model is called.
     """
     bars, line = fig.subplots(2, 1, height_ratios=[3, 2])
-    for label, color, rows in (
-        ("strong won", BLUE, near["won"] > 0.5),
-        ("tie", GREY, near["won"] == 0.5),
-        ("weak won", ORANGE, near["won"] < 0.5),
-    ):
+    winner = np.sign(near["won"] - 0.5)
+    for label, color, side in (("strong won", BLUE, 1), ("tie", GREY, 0), ("weak won", ORANGE, -1)):
+        rows = winner == side
         bars.bar(np.flatnonzero(rows), 100 * near.loc[rows, "weight"], color=color, width=0.8)
         bars.plot([], [], "s", color=color, label=label)
-    bars.set(
-        xticks=[],
-        ylabel="weight (%)",
-        xlabel=f"nearest {len(near)}: {near['weight'].sum():.1%} of the weight",
-    )
+    weighed = f"nearest {len(near)}: {near['weight'].sum():.1%} of the weight"
+    bars.set(xticks=[], ylabel="weight (%)", xlabel=weighed)
     bars.legend(fontsize=6, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     line.hist(rates, bins=np.linspace(0, 1, 101).tolist(), color=SKY, alpha=0.6)
     line.axvline(alpha, color=BLACK, linestyle="--", linewidth=1)
-    strong = not exceeds(alpha, rate)
-    line.axvline(rate, color=BLUE if strong else ORANGE, linewidth=2)
-    model = "strong" if strong else "weak"
+    model, color = ("weak", ORANGE) if exceeds(alpha, rate) else ("strong", BLUE)
+    line.axvline(rate, color=color, linewidth=2)
     line.set(xlim=(0, 1), yticks=[], xlabel=f"win rate {rate:.3f}, threshold {alpha:.3f}: {model} model")
 
 
@@ -552,20 +504,19 @@ def training_figure(losses: pd.DataFrame) -> Figure:
     ----------
     losses : of one training set, as `rb_support.studies.preference_found.histories` gives them.
     """
-    parts = {str(name): part for name, part in losses.groupby("router", sort=False)}
+    parts = parts_of(losses, "router")
     if not parts:
         return sentence_figure("No win model was trained.")
     fig, axes = panels_of(parts, width=8.0 if len(parts) > 1 else 5.0, height=2.2)
-    for name, (ax,) in axes.items():
-        for _, run in parts[name].groupby("member"):
-            ax.plot(run["step"], run["train"], color=GREY, linestyle="--", linewidth=1, label="training")
+    for name, part, ax in axes:
+        for _, run in part.groupby("member"):
+            ax.plot(run["step"], run["train"], **DASHED, label="training")
             ax.plot(run["step"], run["validation"], color=BLUE, linewidth=1, label="held out")
             kept = run[run["kept"]]
             ax.plot(kept["step"], kept["validation"], "o", color=VERMILLION, markersize=4, label="kept")
         ax.set_title(short(name, 24), fontsize=8)
         ax.set_xlabel("steps of the optimizer")
-    drawn = [ax for (ax,) in axes.values()]
-    drawn[0].set_ylabel("loss (nats a battle)")
-    lines, names = drawn[0].get_legend_handles_labels()
-    drawn[-1].legend(lines[:3], names[:3], loc="center left", bbox_to_anchor=(1.01, 0.5))
+    fig.axes[0].set_ylabel("loss (nats a battle)")
+    lines, names = ax.get_legend_handles_labels()
+    ax.legend(lines[:3], names[:3], loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig

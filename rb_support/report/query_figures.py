@@ -61,19 +61,15 @@ def _opening(text: str, limit: int) -> str:
 
 def _plot_scores(ax: Axes, scores: Points, weight: Points) -> None:
     """A grid of scores in [0, 1], rows as strong as they count."""
-    ax.imshow(
-        scores, cmap=_SCORES, vmin=0, vmax=1, aspect="auto", interpolation="nearest",
-        alpha=np.broadcast_to(weight[:, None], scores.shape),
-    )  # fmt: skip
+    strength = np.broadcast_to(weight[:, None], scores.shape)
+    ax.imshow(scores, _SCORES, vmin=0, vmax=1, alpha=strength, aspect="auto", interpolation="nearest")
     rows, columns = scores.shape
     ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="white", linewidth=2)
     ax.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, color="white", linewidth=0.8)
-    ax.set_xlim(-0.5, columns - 0.5)
-    ax.set_ylim(rows - 0.5, -0.5)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.tick_params(length=0)
     ax.grid(False)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def plot_choice(
@@ -99,7 +95,7 @@ def plot_choice(
     above, below = fig.subplots(2, 1, sharex=True)
     points, chosen = np.column_stack([one.cost, one.predicted]), one.choice(willingness_to_pay)
     cost, quality = points[chosen]
-    plot_curve(above, points, "hull", router="KNN", until=points[:, 0].max())
+    plot_curve(above, points, "KNN", until=points[:, 0].max())
     plot_models(above, points, one.models, size=22)
     low, high = above.get_ylim()
     places = np.asarray(curve, dtype=float)

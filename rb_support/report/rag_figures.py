@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rb_support import catalog
 from rb_support.report.figures import plot_comparison
-from rb_support.report.plots import cost_axis, model_legend, panels, plot_curve, plot_models
+from rb_support.report.plots import HONEST, cost_axis, model_legend, panels, plot_curve, plot_models, reach
 from rb_support.report.style import BLUE, GREY, ORANGE, model_style, router_style
 from rb_support.studies.predictive import ZERO, Comparison
 from rb_support.studies.rag import SearchChoice
@@ -40,8 +40,7 @@ def draw_choice(ax: Axes, choice: SearchChoice, fee: float, wtp: float) -> None:
     fee : USD a search.
     wtp : USD that a unit of quality is worth.
     """
-    kinds = sorted(set(choice.kind))
-    line = choice.price(fee, wtp)
+    kinds, line = sorted(set(choice.kind)), choice.price(fee, wtp)
     bins = np.linspace(min(choice.gain.min(), -0.2), max(choice.gain.max(), 0.8), 25).tolist()
     parts = [choice.gain[choice.kind == kind] for kind in kinds]
     colors = [BLUE, ORANGE, GREY]
@@ -66,10 +65,8 @@ def news_figure(by_share: pd.DataFrame, names: Sequence[str], dashed: str) -> Fi
     for i, name in enumerate(names):
         rows, look = by_share.loc[name], router_style(name)
         look = look | ({"linestyle": "--"} if name == dashed else {})
-        y = rows["honest_minus_zero"].to_numpy()
-        ends = abs(rows[["honest_low", "honest_high"]].T.to_numpy() - y)
         x = rows.index.to_numpy(dtype=float) + 0.008 * i
-        ax.errorbar(x, y, ends, marker="o", capsize=2, label=name, **look)
+        ax.errorbar(x, rows[HONEST[0]], reach(rows, *HONEST), marker="o", capsize=2, label=name, **look)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set(xlabel="share of questions on news", ylabel="honest AIQ above zero")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -41,12 +41,8 @@ _FORMULA = re.compile(r"[=+@-](?!$|[\d.,]+(?:e[+-]?\d+)?%?$)", re.IGNORECASE)
 _DENSE = 1000  # points of one artist from which on it may become a picture in an SVG or PDF file
 PAPER_COLUMN = re.compile(r"(paper|published)(_.*)?")
 _KIND_WORDS = {"simulated": "SIMULATED data", "real": "Real data", "own": "Own data"}
-_LATEX = str.maketrans(
-    {
-        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "\n": " "},
-    }
-)
+_LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"}
+_LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "\n": " "}
 
 
 def data_line(origin: Origin) -> str:
@@ -155,11 +151,8 @@ class Table:
 
     def pages(self, item: str, caption: str) -> dict[str, bytes]:
         """Markdown, LaTeX and HTML with a caption, by file name ending."""
-        values = {"item": item, "caption": caption, "numeric": self.numeric}
-        values |= {
-            "headers": [paper.column(str(name)) for name in self.words],
-            "rows": self.words.to_numpy().tolist(),
-        }
+        headers, rows = [paper.column(str(name)) for name in self.words], self.words.to_numpy().tolist()
+        values = dict(item=item, caption=caption, numeric=self.numeric, headers=headers, rows=rows)
         pages = {".md": f"{self!r}\n\n*{caption}*\n"}
         pages |= {ending: fill_template(f"table{ending}", **values) for ending in (".tex", ".html")}
         return {ending: page.encode() for ending, page in pages.items()}
@@ -192,9 +185,7 @@ def shown(frame: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Tabl
     unknown = sorted(name for name in specs if name not in flat and not PAPER_COLUMN.fullmatch(name))
     if unknown:
         raise ReportError(f"formats for columns the table lacks: {unknown}; it has {list(flat.columns)}")
-    words = flat.astype(object).apply(
-        lambda column: column.map(lambda value: cell(value, specs.get(column.name)))
-    )
+    words = flat.astype(object).apply(lambda column: column.map(partial(cell, spec=specs.get(column.name))))
     numeric = {name: pd.api.types.is_numeric_dtype(dtype) for name, dtype in flat.dtypes.items()}
     for name in flat.columns:
         low, high = _bounds(name)
@@ -265,15 +256,16 @@ def cell(value: Any, spec: str | None = None) -> str:
 
 
 def fill_template(name: str, **values: Any) -> str:
-    """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks."""
-    return _template(name).render(**values).rstrip("\n") + "\n"
+    """A page of this package's `NAME.jinja`, with every value escaped as HTML or LaTeX asks, and visible."""
+    return visible(_template(name).render(**values).rstrip("\n") + "\n", keep="\n\t")
 
 
 @cache
 def _template(name: str) -> Template:
     folder, html = PackageLoader("rb_support.report", ""), name.endswith(".html")
     pages = Environment(loader=folder, autoescape=html, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(_LATEX)
+    pages.globals |= {"colors": KIND_COLOR, "arxiv": paper.ARXIV, "column": paper.column, "number": cell}
+    pages.filters["e"] = lambda text: Markup(escape(text)) if html else text.translate(str.maketrans(_LATEX))
     return pages.get_template(f"{name}.jinja")
 
 

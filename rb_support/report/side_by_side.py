@@ -17,13 +17,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from rb_support.cache import write_atomically, written_whole
-from rb_support.paper import ITEMS, column, repeats
+from rb_support.paper import ITEMS, repeats
 from rb_support.report import render, store
 from rb_support.report.freshness import TIMED_CLAIM
 from rb_support.report.gallery import read_claims, read_records
 from rb_support.report.store import ReportError
-from rb_support.report.style import KIND_COLOR
-from rb_support.visible import visible
 
 SWEEP, STATE, ERROR, TIMING = "sweep.json", "state.json", "error.txt", "timing.json"
 COLUMNS = ["item", "part", "row", "label", "column", "value", "text"]
@@ -241,14 +239,13 @@ class _Item:
 
 def _joined(runs: Sequence[Run], tables: Sequence[pd.DataFrame], key: list[str]) -> pd.DataFrame:
     """Tables of text side by side: columns of the key, "column", and a column a run; empty where absent."""
-    sides = []
-    for run, table in zip(runs, tables, strict=True):
-        values = table.drop(columns=key)
-        rows, columns = values.shape
-        places: list[Any] = [*(table[name].repeat(columns) for name in key), np.tile(values.columns, rows)]
-        index = pd.MultiIndex.from_arrays(places, names=[*key, "column"])
-        sides.append(pd.Series(values.to_numpy(dtype=object).ravel(), index, name=run.label))
+    sides = [_stacked(table.set_index(key), run.label) for run, table in zip(runs, tables, strict=True)]
     return pd.concat(sides, axis="columns", sort=False).fillna("").reset_index(allow_duplicates=True)
+
+
+def _stacked(table: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A table of text as a row a cell, by its index and "column"."""
+    return pd.Series(table.rename_axis("column", axis="columns").stack(future_stack=True), name=name)
 
 
 def _parted(table: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]] | None:
@@ -289,16 +286,11 @@ def _is_text(cells: pd.Series[str]) -> bool:
 
 def _long(item: str, part: str, labels: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
     """A table of text, a row a cell."""
-    rows, columns = table.shape
-    cells = pd.Series(table.to_numpy(dtype=object).ravel(), dtype=str)
-    value = pd.to_numeric(cells, errors="coerce").astype(float)
-    places = {
-        "row": np.repeat(np.arange(1, rows + 1), columns),
-        "label": np.repeat(np.array(labels, dtype=object), columns),
-        "column": np.tile(np.array(table.columns, dtype=object), rows),
-    }
-    words = {"value": value, "text": cells.where(value.isna(), "")}
-    return pd.DataFrame({"item": item, "part": part, **places, **words})
+    places = [np.arange(1, len(table) + 1), np.array(labels, dtype=object)]
+    cells = _stacked(table.set_axis(pd.MultiIndex.from_arrays(places, names=["row", "label"])), "text")
+    told = cells.reset_index()
+    value = pd.to_numeric(told["text"], errors="coerce").astype(float)
+    return told.assign(item=item, part=part, value=value, text=told["text"].where(value.isna(), ""))
 
 
 def _items(sweep: Sweep) -> list[_Item]:
@@ -374,17 +366,14 @@ def _page(sweep: Sweep, items: Sequence[_Item], beside: Mapping[str, pd.DataFram
     if _CLAIMS in beside:
         table = beside[_CLAIMS]
         verdicts = _parted(table[table["column"] == "verdict"].drop(columns="where"))
-    page = render.fill_template(
+    return render.fill_template(
         "side_by_side.html",
         sweep=sweep,
-        color=KIND_COLOR[sweep.kind],
-        colors=KIND_COLOR,
+        kind=sweep.kind,
         grid={name: dict.fromkeys(run.values[name] for run in runs) for name in runs[0].values},
         items=items,
         told={item.id: item.told() for item in items},
         verdicts=verdicts,
         labels={id: list(map(str, table)) for id, table in beside.items()},
-        column=column,
         link=lambda path: path.relative_to(sweep.folder).as_posix(),
     )
-    return visible(page, keep="\n\t")

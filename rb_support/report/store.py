@@ -24,9 +24,8 @@ LOG_VARIABLE = "RB_REPORT_LOG"
 
 _REMEDIES = {
     ".csv": "save fewer rows: thin the points, or save the summary that the figure shows",
-    ".svg": "draw dense artists with rasterized=True, or plot fewer points",
-    ".pdf": "draw dense artists with rasterized=True, or plot fewer points",
     ".png": "make the figure smaller or plot fewer points",
+    **dict.fromkeys([".svg", ".pdf"], "draw dense artists with rasterized=True, or plot fewer points"),
 }
 _PROJECT_NAME = re.compile(r'^name\s*=\s*"rb-support"', re.MULTILINE)
 

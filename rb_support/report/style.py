@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 from zlib import crc32
 
@@ -11,7 +12,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from rb_support import catalog
+from rb_support.cache import packaged_table
 
 Style = dict[str, Any]
 """How a model or a router is drawn, as keyword arguments of `Axes.plot` and `Axes.scatter`."""
@@ -19,54 +20,20 @@ Style = dict[str, Any]
 # Okabe and Ito's palette without its yellow (too pale on white paper).
 BLACK, GREY, ORANGE, SKY, GREEN = "#000000", "#7A7A7A", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-NAVY, WINE = "#332288", "#882255"  # Paul Tol's, darker than any of Okabe and Ito's
-# Nine that stay 26 units of CIE Lab apart for an eye without red or green cones (tests/test_style.py).
-_COLORS = ("#332288", "#663333", "#2F6B9A", "#CC3311", "#9D4EDD", "#009988", "#E69F00", "#66CCEE", "#DDCC77")
-_NAVY, _BROWN, _STEEL, _RED, _VIOLET, _TEAL, _ORANGE, _SKY, _SAND = _COLORS
-_STAR = (4, 1, 0)  # of four points; the oracle's has five
-SHAPES: tuple[tuple[Any, ...], ...] = (
-    ("o", "p", "h", "8"),
-    ("s", "D", "d"),
-    ("^", "v", ">", "<"),
-    ("P", "X"),
-    (_STAR,),
-)
-"""Markers by shape: small in print, those of one shape look alike and need colours of unlike lightness."""
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", ">", "p", "h", "d", "<", _STAR, "8")
 
 KIND_COLOR = {"simulated": VERMILLION, "real": GREEN, "own": BLUE}
 """Colour of the line that says on every figure what data it shows."""
 
-# A marker for every model, so that colour is never needed to tell two of them apart.
-_OF_THE_PAPERS = (
-    *(("o", _NAVY), ("s", _RED), ("^", _ORANGE), ("D", _SKY), ("v", _VIOLET), ("P", _TEAL), ("p", _STEEL)),
-    *((">", _SAND), ("X", _BROWN), ("d", _TEAL), ("h", _ORANGE), ("<", _BROWN), ("8", _TEAL), (_STAR, _RED)),
-)
-_MODEL_STYLES = {
-    model: Style(color=color, marker=marker)
-    for model, (marker, color) in zip(
-        dict.fromkeys(catalog.MODELS + catalog.RAG_MODELS), _OF_THE_PAPERS, strict=True
-    )
-}
-_LOOKS = [Style(color=color, marker=marker) for marker in _MARKERS for color in _COLORS]
 
-# Those of one dash differ in lightness too, so that print in grey keeps them apart.
-_ROUTER_STYLES = {
-    "oracle": Style(color=BLACK, linestyle="-"),
-    "zero": Style(color=GREY, linestyle="--"),
-    "random": Style(color=GREY, linestyle=":"),
-    "placebo": Style(color=GREY, linestyle=":"),
-    "knn": Style(color=BLUE, linestyle="-"),
-    "mlp": Style(color=VERMILLION, linestyle="-."),
-    "ensemble": Style(color=NAVY, linestyle="--"),
-    "ridge": Style(color=ORANGE, linestyle="-"),
-    "cascade": Style(color=WINE, linestyle="-"),
-    "rerank": Style(color=SKY, linestyle="-."),
-    "sw": Style(color=BLUE, linestyle="-"),
-    "matrix factorization": Style(color=VERMILLION, linestyle="-."),
-    "bert": Style(color=ORANGE, linestyle="-"),
-    "causal": Style(color=WINE, linestyle="-"),
-}
+def _drawn(marker: Any) -> Any:
+    """A marker as matplotlib takes it: a star is a tuple, of which TOML has none."""
+    return tuple(marker) if isinstance(marker, list) else marker
+
+
+_LOOKS = packaged_table("report/looks.toml")
+_MARKERS = [_drawn(marker) for marker in _LOOKS["markers"]]
+_OF_THE_PAPERS = {name: look | {"marker": _drawn(look["marker"])} for name, look in _LOOKS["models"].items()}
+_SPARE = [Style(color=color, marker=marker) for marker in _MARKERS for color in _LOOKS["colors"]]
 _OTHER_COLORS = (SKY, ORANGE, PURPLE, BLUE, VERMILLION)
 _OTHER_LINES = ("-.", ":", "--")
 
@@ -88,17 +55,21 @@ def model_style(name: str) -> Style:
 
 def model_styles(names: Sequence[str]) -> dict[str, Style]:
     """Look of each of several models that are drawn together: no two alike, as long as looks last (126)."""
-    styles = {name: _MODEL_STYLES[name] for name in names if name in _MODEL_STYLES}
+    styles = {name: _OF_THE_PAPERS[name] for name in names if name in _OF_THE_PAPERS}
     for name in names:
         if name not in styles:
-            first = crc32(name.encode(errors="surrogatepass")) % len(_LOOKS)
+            first = crc32(name.encode(errors="surrogatepass")) % len(_SPARE)
             taken = list(styles.values())
             used = Counter(part for style in taken for part in style.values())
-            styles[name] = min(
-                (*_LOOKS[first:], *_LOOKS[:first]),
-                key=lambda look: (look in taken, used[look["marker"]], used[look["color"]]),
-            )
+            looks = [*_SPARE[first:], *_SPARE[:first]]
+            rarity = [(look in taken, used[look["marker"]], used[look["color"]]) for look in looks]
+            styles[name] = looks[rarity.index(min(rarity))]
     return styles
+
+
+def training_styles(names: Sequence[str]) -> dict[str, Style]:
+    """Lines of training sets, each of which has one look in every figure; the first is dashed."""
+    return dict(zip(names, cycle(_LOOKS["trainings"])))
 
 
 def error_color(rate: float) -> tuple[float, ...]:
@@ -123,7 +94,7 @@ def router_style(name: str) -> Style:
     {'color': '#7A7A7A', 'linestyle': '--'}
     """
     key = name.lower()
-    for known, style in _ROUTER_STYLES.items():
+    for known, style in _LOOKS["routers"].items():
         if key.startswith(known):
             return style
     code = crc32(key.encode(errors="surrogatepass"))

@@ -52,20 +52,15 @@ def legible(fig: Figure) -> None:
 def described(fig: Figure) -> str:
     """What a figure shows, for those who cannot see it: its panels, axes and what is drawn on them."""
     seen = [ax for ax in fig.axes if ax.get_visible() and ax.axison]
-    panels = list(
-        dict.fromkeys(filter(None, (ax.get_title(loc) for ax in seen for loc in ("left", "center"))))
-    )
-    across, up = (
-        list(dict.fromkeys(filter(None, names)))
-        for names in (
-            [*(ax.get_xlabel() for ax in seen), fig.get_supxlabel()],
-            [*(ax.get_ylabel() for ax in seen), fig.get_supylabel()],
-        )
-    )
     legends = [legend for legend in fig.findobj(Legend) if legend.get_visible()]
-    drawn = list(dict.fromkeys(text.get_text() for legend in legends for text in legend.get_texts()))
-    parts = {"panels": panels, "across": across, "up": up, "drawn": drawn}
-    said_so = [f"{name}: {', '.join(map(short, words))}" for name, words in parts.items() if words]
+    parts = {
+        "panels": [ax.get_title(place) for ax in seen for place in ("left", "center")],
+        "across": [*(ax.get_xlabel() for ax in seen), fig.get_supxlabel()],
+        "up": [*(ax.get_ylabel() for ax in seen), fig.get_supylabel()],
+        "drawn": [text.get_text() for legend in legends for text in legend.get_texts()],
+    }
+    once = {name: list(dict.fromkeys(filter(None, words))) for name, words in parts.items()}
+    said_so = [f"{name}: {', '.join(map(short, words))}" for name, words in once.items() if words]
     return f"{len(seen)} panel{'s' * (len(seen) != 1)}; " + "; ".join(said_so)
 
 
