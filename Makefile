@@ -46,7 +46,7 @@ $(READY): pyproject.toml requirements-cpu.txt
 	@$(BIN)/python -m pip install --quiet --no-compile --upgrade pip uv
 	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --retries 1 -r requirements-cpu.txt
 	@$(call install,'.[serve$(comma)drag]',--no-compile)
-	@for part in "sentence_transformers, papermill" "seaborn, ipykernel.kernelapp, rb_support.teach, rb_support.deploy"; do \
+	@for part in "sentence_transformers, papermill" "ipykernel.kernelapp, rb_support.teach, rb_support.deploy"; do \
 	  PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import $$part" & done; wait  # compiles what notebooks import, of all that is there
 	@touch $@
 

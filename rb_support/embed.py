@@ -19,8 +19,8 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,7 +258,8 @@ def _network(model: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     if model == BUNDLED:
-        return SentenceTransformer(str(bundled_folder()), device="cpu").double()
+        with quiet():
+            return SentenceTransformer(str(bundled_folder()), device="cpu").double()
     try:
         network = SentenceTransformer(model)
     except Exception as error:
@@ -363,3 +364,20 @@ def _read(store: sqlite3.Connection, model: str, keys: Iterable[bytes]) -> dict[
         found = f"{len(damaged)} damaged vectors of {model!r}"
         warnings.warn(f"vectors.sqlite in the cache held {found}; they are made again", stacklevel=4)
     return {key: np.frombuffer(vector, dtype=np.float32) for key, vector, sound in rows if sound}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let transformers load without a bar and without listing the weights that are left out."""
+    from transformers.utils import logging  # takes a second or two
+
+    log: Any = logging  # untyped in transformers
+    shown, verbosity = log.is_progress_bar_enabled(), log.get_verbosity()
+    log.disable_progress_bar()
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if shown:
+            log.enable_progress_bar()

@@ -12,6 +12,7 @@ from rb_support.simulate import simulate_outcomes
 from rb_support.sources import SourceError
 from rb_support.studies import board_run, leaderboard, lineup
 from rb_support.studies.fits import Asked, material, measure
+from rb_support.studies.sweep import Store, here
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,31 @@ def test_a_whole_board_asks_for_every_fit_once():
     asked = board_run.whole(["mbpp", "search-qa"], range(3))
     settings = len(board_run.NEIGHBOURS) + 2 * (1 + len(board_run.SHARES))
     assert len(set(asked)) == len(asked) == 2 * 3 * (2 * len(lineup.ROUTERS) + settings)
+
+
+def test_own_routers_stand_on_a_board_with_true_and_shuffled_labels():
+    asked = board_run.whole(["mbpp"], [0], ["mine.py:Mine", "ridge"])
+    assert [each.labels for each in asked if each.router == "mine.py:Mine"] == ["true", "shuffled"]
+    assert len(set(asked)) == len(asked) == len(board_run.whole(["mbpp"], [0])) + 2
+
+
+def test_times_are_those_of_true_labels(mine, tmp_path):
+    given = {("own", "minilm"): mine[1]}
+    asked = [Asked("own", "ridge", seed, labels=labels) for seed in (0, 1) for labels in ("true", "shuffled")]
+    store = Store(tmp_path)
+    here(asked, given, store)
+    assert len(board_run.timings(asked, given, store)) == 2
+
+
+def test_who_is_first_where_nothing_was_looked_at_is_said_of_real_tables():
+    seen, fresh = (
+        rows_made({"a": 0.1, "b": 0.0}, ("mbpp",), seeds=5),
+        rows_made({"a": -0.1, "b": 0.0}, ("mbpp",), seeds=5),
+    )
+    rows = pd.concat([seen, fresh.assign(seed=fresh["seed"] + 5)])
+    told = board_run.elsewhere(pd.concat([rows, rows.assign(table="search-qa")]))
+    assert told.startswith("On the 5 splits that no setting was fixed on, b is first by mean rank (1.0);")
+    assert board_run.elsewhere(seen) == board_run.elsewhere(rows.assign(table="own")) == ""
 
 
 def test_the_other_embedding_is_one_that_the_tables_bear(mine):

@@ -165,7 +165,7 @@ SOUND = (ROOT / "rb_support" / "teach" / "answers" / "00.toml").read_text(encodi
         (
             '[0.8, "The shares are right, but each belongs to the other model."]',
             "[0.8]",
-            "00.1, slips.1.1: F",
+            "00.1, slips.1.",
         ),
     ],
 )

@@ -195,7 +195,7 @@ def test_shuffled_labels_that_lead_are_told(rows):
     swapped = rows.assign(labels=rows["labels"].map({"true": "shuffled", "shuffled": "true"}))
     found = board(swapped)
     assert found.groupby("router")["shuffled_leads"].all()["leader"]
-    assert "3 of 15 on shuffled labels lead" in allows(found)
+    assert "3 of 15 on shuffled labels that leave the zero router lead" in allows(found)
     assert evidence(swapped, board(swapped), gap(swapped))["null-leads"].holds is False
 
 
@@ -327,11 +327,20 @@ def test_what_a_board_allows(found):
     told = allows(found)
     assert told.startswith("**3 of 12 cells lead over the zero router** (leader on arc-challenge, ")
     assert "3 of 12 cells are shown to lie behind it." in told
-    assert "none of 3 cells of routers that know nothing and none of 15 on shuffled labels lead." in told
+    null = "none of 3 cells of routers that know nothing and none of 15 on shuffled labels"
+    assert f"{null} that leave the zero router lead." in told and "has a lead of" not in told
     assert "By mean rank leader is first (1.0)" in told
     assert "By its leads leader is shown to be the only first on 3 of 3." in told
     half = ((found["high"] - found["low"]) / 2)[~found["is_null"]].groupby(found["table"]).median()
     assert all(f"{each:.3f} on {table}" in told for table, each in half.items())
+
+
+def test_of_shuffled_labels_those_count_that_could_lead_and_what_a_zero_router_gets_is_told(rows):
+    still = rows["router"] == "two"
+    shuffled = rows["labels"] == "shuffled"
+    told = board(rows.assign(constant=still, lead=np.where(still & ~shuffled, -0.01, rows["lead"])))
+    assert "none of 12 on shuffled labels that leave the zero router lead" in allows(told)
+    assert "A router that never leaves a zero router has a lead of -0.010 to -0.010 here" in allows(told)
 
 
 def test_evidence(rows, found):

@@ -287,6 +287,18 @@ def test_a_router_leads_on_the_log_and_not_when_its_prompts_are_shuffled(hashed:
     assert not own_savings.savings(blind, 0.95, 1000, rng=rng(), draws=100).proven[OVER_EQUAL]
 
 
+def test_folds_drawn_anew_are_told_apart_from_the_first(hashed: None) -> None:
+    table = company_log(300, seed=0).complete()
+    again = own.other_folds(table, "ridge", seed=0, draws=40)
+    first = own.compared({"ridge": own.judge(table, "ridge", seed=3)})
+    [third] = first.table(rng=np.random.default_rng(3), draws=40)["honest_minus_zero"].iloc[1:]
+    assert len(again) == own.FOLDINGS and again["honest_minus_zero"].iloc[2] == third
+    assert again["honest_minus_zero"].nunique() == own.FOLDINGS
+    found = again.assign(honest_minus_zero=[0.1, 0.2, 0.3, 0.15], finding=["leads", "", "leads", ""])
+    told = "With folds drawn anew its lead is +0.100 to +0.300, and 2 of 4 draws would have shown one."
+    assert own.other_folds_said(found) == told
+
+
 def test_no_row_is_predicted_by_a_router_that_saw_it(hashed: None) -> None:
     """Its own outcomes turned about, a row's prediction stays."""
     table = company_log(100)
@@ -336,6 +348,7 @@ def everything(table: Outcomes) -> dict:
     ready = own.deployed(table, "ridge", setting, goal)
     sentences = [
         own.verdict(rows, "ridge"), own.told(values, len(table.models)), saved.sentence(),
+        own.other_folds_said(own.other_folds(table, "ridge", seed=0, draws=20)),
         own_savings.more_prompts(saved, width),
         own_savings.running(saved, 0.01), ready[1], own.drifts(ready[0], table) if ready[0] else "none",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import rattler
 import yaml
 from conftest import ROOT
 
-CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn"}
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 """Packages that conda-forge offers under another name, without what a notebook does not need."""
 
 

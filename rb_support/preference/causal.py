@@ -20,7 +20,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
 
 from rb_support.cache import known_digest
-from rb_support.preference.text_model import PromptShares, TextModel, quiet
+from rb_support.embed import quiet
+from rb_support.preference.text_model import PromptShares, TextModel
 
 AUTO, TINY, SMOLLM2 = "auto", "tiny", "smollm2"
 LABELS = ("win_s", "tie", "win_w")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -180,20 +179,3 @@ class TextModel(WinModel, Plan):
         self.network.load_state_dict(tensors, strict=False)
         self.network.to(self.device).eval()
         self.kept = None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Let transformers load without a bar and without listing the weights that are left out."""
-    from transformers.utils import logging  # takes a second or two
-
-    log: Any = logging  # untyped in transformers
-    shown, verbosity = log.is_progress_bar_enabled(), log.get_verbosity()
-    log.disable_progress_bar()
-    log.set_verbosity_error()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if shown:
-            log.enable_progress_bar()

@@ -21,6 +21,9 @@ from rb_support.outcomes import Kind
 from rb_support.report.store import ReportError
 from rb_support.verdicts import Estimate, Evidence, Fact, Rule, Verdict, decide
 
+MOST_QUERIES = 10_000_000
+"""Of more queries than these it is only said that they would be more."""
+
 
 class Claim(BaseModel):
     """A statement and how it is decided.
@@ -56,7 +59,7 @@ class Claim(BaseModel):
         if self.assumed and kind == "simulated" and verdict == "holds":
             verdict = "by construction"
         wanted = f"python -m rb_support data fetch {self.needs}" if self.needs else ""
-        needs = wanted if verdict == "no data" else f"about {queries:,} queries" if queries else ""
+        needs = wanted if verdict == "no data" else _queries(queries) if queries else ""
         row = {"claim": self.statement, "where": self.where, "ours": ours, "data": kind}
         return row | {"verdict": verdict, "needs": needs}
 
@@ -69,6 +72,18 @@ class Claim(BaseModel):
             return "no rows of it in this data", "no data", 0
         verdict, queries = decide(estimates, self.rule, level=self.level, margin=self.margin)
         return "; ".join(each.words(self.spec) for each in estimates), verdict, queries
+
+
+def _queries(count: int) -> str:
+    """So many queries, to two digits: an interval's width tells no more.
+
+    >>> _queries(133), _queries(359_524_168)
+    ('about 130 queries', 'more than 10,000,000 queries')
+    """
+    if count > MOST_QUERIES:
+        return f"more than {MOST_QUERIES:,} queries"
+    step = 10 ** max(len(str(count)) - 2, 0)
+    return f"about {round(count / step) * step:,} queries"
 
 
 @cache

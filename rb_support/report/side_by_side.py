@@ -198,7 +198,7 @@ class _Item:
         for run, table in zip(self.runs, self.tables, strict=True):
             naming = [name for name in words if name in table]
             naming = naming[:-1] if len(naming) == len(table.columns) else naming
-            labels = [" · ".join(filter(None, row)) for row in table[naming].itertuples(index=False)]
+            labels = [" · ".join(filter(None, row)) for row in table[naming].to_numpy().tolist()]
             yield run, _long(self.id, "table", labels, table.drop(columns=naming))
 
     def versus(self) -> Iterator[tuple[Run, pd.DataFrame]]:

@@ -17,11 +17,11 @@ from rb_support.outcomes.splits import held_out
 from rb_support.preference.battle_sets import join_origins
 from rb_support.sources import SourceError
 from rb_support.stats import Array
-from rb_support.studies import wording
-from rb_support.studies.board_tables import SIMULATED, load_table, real_at_hand, with_vectors
+from rb_support.studies import leaderboard, wording
+from rb_support.studies.board_tables import REAL, SIMULATED, load_table, real_at_hand, with_vectors
 from rb_support.studies.fit_process import code
 from rb_support.studies.fits import DRAWS, Asked, Made, Material, key_of, measure
-from rb_support.studies.leaderboard import LEADS, Overall
+from rb_support.studies.leaderboard import LEADS, SAME, Overall
 from rb_support.studies.lineup import ROUTERS
 from rb_support.studies.predictive import cautions
 from rb_support.studies.sweep import TIMED, Store
@@ -41,7 +41,10 @@ SHARES = (0.125, 0.25, 0.5)
 """Shares of the training labels that are tried, beside all of them."""
 
 
-SEEN = wording.says("board_run")("seen")
+LOOKED_AT = range(5)
+"""Splits of real tables that were looked at before the settings of some routers were fixed."""
+_say = wording.says("board_run")
+SEEN = _say("seen", last=max(LOOKED_AT))
 """What a reader of the board of real tables has to know."""
 
 
@@ -173,8 +176,12 @@ def other_settings(tables: Iterable[str], seeds: Iterable[int], embedding: str, 
 def timings(
     asked: Iterable[Asked], materials: Mapping[tuple[str, str], Material], store: Store
 ) -> pd.DataFrame:
-    """What the clock said of fits that are kept: a row a fit, router and seconds, as `sweep.TIMED`."""
-    kept = [store.read(key_of(each, materials[each.table, each.embedding].sha256, code())) for each in asked]
+    """What the clock said of fits that are kept: a row a fit, router and seconds, as `sweep.TIMED`.
+
+    Of true labels only: on shuffled ones many a router soon gives up.
+    """
+    true = [each for each in asked if each.labels == "true"]
+    kept = [store.read(key_of(each, materials[each.table, each.embedding].sha256, code())) for each in true]
     return pa.concat_tables(row for row in kept if row is not None).select(["router", *TIMED]).to_pandas()
 
 
@@ -193,6 +200,7 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     leads = board[["lead", "low", "high"]].to_numpy().tolist()
     words = pd.Series([f"{lead:+.3f} [{low:+.3f}, {high:+.3f}]" for lead, low, high in leads], board.index)
     words += np.where(board["finding"] == LEADS, " ★", "")
+    words = words.mask(board["finding"] == SAME, board["lead"].map("{:+.3f}, as zero".format))
     cells = board.assign(cell=words.where(board["lead"].notna(), "–"))
     wide = cells.pivot(index="router", columns="table", values="cell")[list(dict.fromkeys(board["table"]))]
     ends = board.groupby("router").agg(low=("rank_low", "min"), high=("rank_high", "max"))
@@ -204,6 +212,24 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
         for low, high in ends.loc[wide.index].to_numpy().tolist()
     ]
     return wide.loc[order].reset_index().rename_axis(columns=None)
+
+
+def elsewhere(rows: pd.DataFrame) -> str:
+    """Who is first on the splits that no setting was fixed on, in words; "" of tables that none was fixed on.
+
+    Parameters
+    ----------
+    rows : fits of a board, of true and of shuffled labels.
+    """
+    real = rows[rows["table"].isin(REAL)]
+    left = real[~real["seed"].isin(LOOKED_AT)]
+    if left.empty or len(left) == len(real):
+        return ""
+    first = leaderboard.overall(leaderboard.board(real)).table["router"].iloc[0]
+    ranks = leaderboard.overall(leaderboard.board(left)).table
+    place = ranks["router"].tolist().index(first)
+    told = {"splits": left["seed"].nunique(), "first": ranks.iloc[0], "before": first}
+    return _say("elsewhere", place=place + 1, rank=ranks["mean_rank"].iloc[place], **told)
 
 
 def notes(seeds: int, kind: Kind) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from rb_support.routers import (
     learned_cascades,
     model_points,
 )
+from rb_support.routers.chains import Chain
 from rb_support.routers.placebo import dealt_out
 from rb_support.stats import (
     System,
@@ -107,10 +108,16 @@ def study(
     return Comparison(outcomes, systems, placebos)
 
 
-def chosen_chains(train: Outcomes, test: Outcomes, error_rate: float) -> System:
-    """The best chains of up to four models, chosen on training rows, each without a budget, on test rows."""
-    best = routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
-    every = [Cascade(test.quality, test.cost, order=chain.order) for chain in best]
+def chosen_chains(train: Outcomes, error_rate: float) -> list[Chain]:
+    """The best chains of up to four models on training rows, each without a budget."""
+    return routers.best_chains(routers.chains(train.quality, train.cost, error_rate=error_rate))
+
+
+def chains_on(
+    test: Outcomes, best: Iterable[Chain], error_rate: float, scores: ArrayLike | None = None
+) -> System:
+    """Chains on test rows; `scores`, (n, m), is what their judge reports of if not of the true ones."""
+    every = [Cascade(test.quality, test.cost, order=chain.order, scores=scores) for chain in best]
     return joined(cascade.system([np.inf], error_rate) for cascade in every)
 
 
@@ -280,7 +287,10 @@ def compare_orders(
     at_random, rng : how many random orders, drawn from what.
     """
     train, test = held_out(outcomes, seed)
-    systems = {ZERO: model_points(test), "best": chosen_chains(train, test, error_rate)}
+    systems = {
+        ZERO: model_points(test),
+        "best": chains_on(test, chosen_chains(train, error_rate), error_rate),
+    }
     rng, grid = rng or np.random.default_rng(seed), budget_grid(test.cost, steps)
     drawn = {f"random {i}": rng.permutation(len(test.models)).tolist() for i in range(at_random)}
     for name, order in {"cheapest first": None, **drawn}.items():

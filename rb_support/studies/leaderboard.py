@@ -50,7 +50,8 @@ _MEANS = ["aiq_honest", "placebo", "placebo_high", "quality", "best_quality", "o
 _NUMBERS = [*_MEANS, "n_train", "n_test", "constant", "lead", "lead_draws", "gain_draws", "gap_draws"]
 _COLUMNS = ["kind", *_CELL, "is_null", "n", "seeds", "aiq_honest", "lead", "low", "high"]
 _COLUMNS += ["point_low", "point_high", "placebo", "placebo_high"]
-_COLUMNS += ["shuffled", "shuffled_high", "shuffled_leads", "rank", "rank_low", "rank_high", "finding"]
+_COLUMNS += ["shuffled", "shuffled_high", "shuffled_leads", "shuffled_constant"]
+_COLUMNS += ["rank", "rank_low", "rank_high", "finding"]
 _GAP_COLUMNS = ["kind", *_CELL, "is_null", "n", "gain", "gap", "share", "low", "high", "recovers", "prompts"]
 _SETTING_COLUMNS = ["kind", *_CELL, "what", "value", "number", "seeds"]
 _SETTING_COLUMNS += ["lead", "difference", "low", "high", "finding"]
@@ -81,9 +82,10 @@ def board(rows: pd.DataFrame) -> pd.DataFrame:
     the cell looked at alone. placebo, placebo_high: what the same predictions reach if dealt out at random,
     their mean and their largest in a split, means over splits. shuffled: the router's lead when fitted on
     shuffled labels; shuffled_high: the largest of any router on that table; shuffled_leads: whether that fit
-    would lead. rank, rank_low, rank_high: on the table, with 95% confidence for all routers of all tables at
-    once: at best one more than there are routers significantly better, by simultaneous intervals of all
-    pairwise differences (Mogstad, Romano, Shaikh and Wilhelm 2024). finding: "leads" asks for an interval
+    would lead; shuffled_constant: whether it never leaves a zero router. rank, rank_low, rank_high: on the
+    table, with 95% confidence for all routers of all tables at once: at best one more than there are routers
+    significantly better, by simultaneous intervals of all pairwise differences (Mogstad, Romano, Shaikh and
+    Wilhelm 2024). finding: "leads" asks for an interval
     above zero, and for a lead above placebo_high and above shuffled_high.
     """
     return _by_kind(rows, _board)[_COLUMNS]
@@ -96,9 +98,11 @@ def _board(rows: pd.DataFrame) -> pd.DataFrame:
     found[["point_low", "point_high"]] = leads.pointwise()
     found[["rank", "rank_low", "rank_high"]] = _ranks(found["table"].to_numpy(), leads)
     control["shuffled_leads"] = _clear(control, luck.value)
-    control = control.rename(columns={"lead": "shuffled"})[[*_CELL, "shuffled", "shuffled_leads"]]
+    control = control.rename(columns={"lead": "shuffled", "constant": "shuffled_constant"})
+    control = control[[*_CELL, "shuffled", "shuffled_leads", "shuffled_constant"]]
     found = found.merge(control, on=_CELL, how="left")
-    found["shuffled_leads"] = found["shuffled_leads"].eq(True)
+    for name in ("shuffled_leads", "shuffled_constant"):
+        found[name] = found[name].eq(True)
     found["shuffled_high"] = found["table"].map(control.groupby("table")["shuffled"].max())
     leading = _clear(found, leads.value) & ~(found["lead"] <= found["shuffled_high"])
     behind = (found["high"] < 0) & (found["low"] < found["high"])
@@ -114,7 +118,8 @@ def _judged(rows: pd.DataFrame, what: Literal["lead", "share"]) -> tuple[pd.Data
     sized = rows.assign(n=rows["n_train"] + rows["n_test"], constant=rows["constant"].eq(True))
     splits, groups = sized.groupby(_CELL, sort=False), _groups(rows)
     found = splits.agg(n=("n", "max"), seeds=("seed", "size"), constant=("constant", "all")).reset_index()
-    found = found.assign(n=found["n"].fillna(0).astype(int), failed=[failed for failed, _ in groups])
+    sizes = pd.to_numeric(found["n"]).fillna(0).astype(int)
+    found = found.assign(n=sizes, failed=[failed for failed, _ in groups])
     found["is_null"] = found["router"].isin(NULL)
     found[_MEANS] = splits[_MEANS].mean().to_numpy(dtype=float)
     found.loc[found["failed"] != "", _MEANS] = np.nan
@@ -289,7 +294,8 @@ def gap_said(shares: pd.DataFrame) -> str:
     if most["high"] <= RECOVERED:
         return f"{told} {_say('out_of_reach', aim=RECOVERED)}"
     times = (known["prompts"] / known["n"]).groupby(known["table"], sort=False).median().dropna()
-    return f"{told} {_say('open', most=most, aim=RECOVERED, times=each(times, 1))}"
+    cells = {"every": len(known), "leave": int(known["prompts"].notna().sum())}
+    return f"{told} {_say('open', most=most, aim=RECOVERED, times=each(times, 1), **cells)}"
 
 
 def settings(rows: pd.DataFrame) -> pd.DataFrame:
@@ -402,7 +408,8 @@ def allows(found: pd.DataFrame) -> str:
     if told.empty:
         return _say("nothing_judged")
     learnt = told[~told["is_null"]]
-    sentences = [_leads_said(learnt, kind), _nulls_said(told), *_order_said(found), _resolution_said(learnt)]
+    sentences = [_leads_said(learnt, kind), _nulls_said(told), _handicap_said(told)]
+    sentences += [*_order_said(found), _resolution_said(learnt)]
     if failed := sorted(set(rows.loc[rows["lead"].isna(), "router"])):
         sentences.append(_say("failed", routers=listed(failed)))
     apart = found[(found["kind"] == "simulated") & ~found["is_null"]].dropna(subset="lead")
@@ -430,13 +437,26 @@ def _leads_said(learnt: pd.DataFrame, kind: str) -> str:
 
 def _nulls_said(rows: pd.DataFrame) -> str:
     """How often knowing nothing leads, by the same rule."""
-    null, shuffled = rows[rows["is_null"]], rows.dropna(subset="shuffled")
+    null, shuffled = rows[rows["is_null"]], _leaving(rows)
     parts = {
-        "cells of routers that know nothing": (int((null["finding"] == LEADS).sum()), len(null)),
-        "on shuffled labels": (int(shuffled["shuffled_leads"].sum()), len(shuffled)),
+        "cells of routers that know nothing": null["finding"] == LEADS,
+        "on shuffled labels that leave the zero router": shuffled["shuffled_leads"],
     }
-    told = [f"{_of(led, every)} {where}" for where, (led, every) in parts.items() if every]
+    told = [f"{_of(int(led.sum()), len(led))} {where}" for where, led in parts.items() if len(led)]
     return f"By the same rule {listed(told)} lead." if told else ""
+
+
+def _leaving(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cells whose router, fitted on shuffled labels, leaves the zero router now and then."""
+    return rows[rows["shuffled"].notna() & ~rows["shuffled_constant"]]
+
+
+def _handicap_said(rows: pd.DataFrame) -> str:
+    """What lead a zero router has."""
+    leads = rows.loc[rows["finding"] == SAME, "lead"]
+    if leads.empty or leads.min() > -0.0005:
+        return ""
+    return _say("handicap", ends=f"{leads.min():+.3f} to {leads.max():+.3f}")
 
 
 def _order_said(found: pd.DataFrame) -> Iterator[str]:
@@ -498,7 +518,7 @@ def evidence(
     best = order.sort_values(["leads", "may", "lead"], ascending=False, kind="stable")
     best = best.drop_duplicates("table").sort_index()
     null_led, luck = int((null["finding"] == LEADS).sum()), int(told["shuffled_leads"].sum())
-    controls = int(told["shuffled"].notna().sum())
+    controls = len(_leaving(told))
     words = f"null routers {_of(null_led, len(null))}, shuffled labels {_of(luck, controls)}"
     return {
         "some-leads": [_estimate(row) for _, row in best.iterrows()],

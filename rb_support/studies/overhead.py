@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rb_support import embed, paper
-from rb_support.embed import BUNDLED, Encode
-from rb_support.preference.text_model import quiet
+from rb_support.embed import BUNDLED, Encode, quiet
 from rb_support.preference.training_sets import Experiment
 from rb_support.stats import Array
 from rb_support.studies import wording

@@ -37,6 +37,8 @@ WORTH |= {"router": "+.4f", "extra_usd": "+,.0f", "finding": ""}
 GIVEN = {"goal": "", "reached": "", "usd_per_month": ",.0f", "quality": ".3f", "of_best": ".1%", "calls": ""}
 """How the numbers of `model_values` and of `settings_table` are shown."""
 _ENDS = ("", "_low", "_high")
+FOLDINGS = 4
+"""How many times folds are drawn anew."""
 SPARE = 0.005
 """A model without which the router's honest AIQ falls by less than this can go."""
 
@@ -93,6 +95,28 @@ def compared(routers: Mapping[str, OutOfFold]) -> Comparison:
     table = next(iter(routers.values())).table
     found = compare_predictions(table, table, {name: router.predicted for name, router in routers.items()})
     return replace(found, systems={name: found.systems[name] for name in (ZERO, *routers)})
+
+
+def other_folds(whole: PartialOutcomes, kind: Kind, *, seed: int, draws: int = 300) -> pd.DataFrame:
+    """How a router of a kind is judged by folds drawn anew: what of its lead hangs on one draw of them.
+
+    Returns
+    -------
+    Its row of the AIQ table for each of the next `FOLDINGS` seeds.
+    """
+    found = []
+    for number in range(seed + 1, seed + 1 + FOLDINGS):
+        again = compared({kind: judge(whole, kind, seed=number)})
+        rows = again.table(rng=np.random.default_rng(number), draws=draws)
+        found.append(rows[rows["router"] == kind])
+    return pd.concat(found, ignore_index=True)
+
+
+def other_folds_said(found: pd.DataFrame) -> str:
+    """What `other_folds` found, in a sentence."""
+    leads = found["honest_minus_zero"]
+    times = {"leads": int((found["finding"] == "leads").sum()) or "none", "times": len(found)}
+    return _say("other_folds", low=leads.min(), high=leads.max(), **times)
 
 
 def verdict(rows: pd.DataFrame, kind: str) -> str:

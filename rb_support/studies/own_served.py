@@ -11,7 +11,7 @@ import openai
 from rb_support import deploy
 from rb_support.construct import loopback
 from rb_support.construct.loopback import SimulatedModel
-from rb_support.preference.text_model import quiet
+from rb_support.embed import quiet
 
 LACKING = "Serving needs Starlette and uvicorn: pip install 'rb-support[serve]'."
 
