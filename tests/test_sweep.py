@@ -540,10 +540,11 @@ def test_ctrl_c_ends_it_with_130_and_keeps_what_was_done(folder: Path, tmp_path:
     process = start(
         [sys.executable, "-m", "rb_support", "sweep", "--table", str(folder / "made.csv"), *options],
         env={**os.environ, "RB_CACHE_DIR": str(cache)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: list(cache.glob("sweeps/fits/*/*.parquet")) or process.poll() is not None)
     children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, err = process.communicate()
     assert process.returncode == 130, err
     assert "every row that was done is kept" in err and "Traceback" not in out + err

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -83,10 +84,17 @@ def connected(
                 )
             )
             client = held.enter_context(Client(place, timeout=PATIENCE))
+            if scheduler is None:
+                client.run(_deaf)
         except (OSError, ValueError, RuntimeError) as error:
             where = f"no scheduler answers at {scheduler}" if scheduler else "no workers could be started"
             raise ClusterError(f"{where} ({error or type(error).__name__})") from error
         yield client
+
+
+def _deaf() -> None:
+    """Ctrl-C is for whoever started the workers, and ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def cores() -> int:
