@@ -121,7 +121,7 @@ def test_what_the_usual_font_lacks_is_drawn_in_one_that_has_it() -> None:
     fig, (ax,) = panels(1)
     title = ax.set_title("arc ⌒", loc="left")
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("error", message="no font here|Glyph")
         report_text.legible(fig)
         fig.savefig(io.BytesIO(), format="pdf")
     assert title.get_text() == "arc ⌒" and len(title.get_fontfamily()) == 2

@@ -79,14 +79,16 @@ def leads_figure(leads: pd.DataFrame, board: pd.DataFrame) -> Figure:
         router = ax.axhline(best[table], color=VERMILLION, linestyle=":", linewidth=1.2, label="best router")
         ax.fill_between(rows["judge_error"], rows["low"], rows["high"], color=GREEN, alpha=0.2, linewidth=0)
         ax.plot(rows["judge_error"], rows["lead"], color=GREEN, linewidth=1)
-        [dealt] = ax.plot(rows["judge_error"], rows["dealt"], "--", color=GREY, label="judgments dealt out")
+        [dealt] = ax.plot(
+            rows["judge_error"], rows["dealt"], "--", color=GREY, linewidth=1, label="judgments dealt out"
+        )
         for leading, mine in rows.groupby(rows["finding"] == LEADS):
             face = GREEN if leading else "white"
             ax.plot(mine["judge_error"], mine["lead"], "o", color=GREEN, markerfacecolor=face, markersize=4)
         ax.set_title(part_title(table, rows["n"].iloc[0], 20), fontsize=7.5)
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.tick_params(labelsize=7)
-    ax.legend(handles=[router, dealt], fontsize=7, loc="upper right")
+    fig.legend(handles=[router, dealt], fontsize=7, loc="outside upper right", ncols=2)
     fig.supxlabel("answers on which the judge errs")
     fig.supylabel("honest lead")
     return fig
