@@ -90,9 +90,11 @@ def test_who_is_first_where_nothing_was_looked_at_is_said_of_real_tables():
         rows_made({"a": -0.1, "b": 0.0}, ("mbpp",), seeds=5),
     )
     rows = pd.concat([seen, fresh.assign(seed=fresh["seed"] + 5)])
-    told = board_run.elsewhere(pd.concat([rows, rows.assign(table="search-qa")]))
+    two = pd.concat([rows, rows.assign(table="search-qa")])
+    told = board_run.elsewhere(two, leaderboard.overall(leaderboard.board(two)))
     assert told.startswith("On the 5 splits that no setting was fixed on, b is first by mean rank (1.0);")
-    assert board_run.elsewhere(seen) == board_run.elsewhere(rows.assign(table="own")) == ""
+    every = leaderboard.overall(leaderboard.board(seen))
+    assert board_run.elsewhere(seen, every) == board_run.elsewhere(rows.assign(table="own"), every) == ""
 
 
 def test_the_other_embedding_is_one_that_the_tables_bear(mine):

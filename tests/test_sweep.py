@@ -254,6 +254,18 @@ def test_what_lies_beside_ones_own_router_belongs_to_it(tmp_path: Path, material
     assert lineup.own_digest("knn(k=3)") == "" == lineup.own_digest("/elsewhere/mine.py:Mean")
 
 
+def test_this_package_is_none_of_what_lies_beside_ones_own_router(tmp_path: Path) -> None:
+    """A file in a clone's own folder, where the package lies: its modules must not be imported anew."""
+    (tmp_path / "mine.py").write_text("from rb_support.routers import KNNRouter as Mine\n")
+    (tmp_path / "rb_support").mkdir()
+    (tmp_path / "rb_support" / "__init__.py").write_text("raise RuntimeError\n")
+    name = f"{tmp_path / 'mine.py'}:Mine"
+    before = lineup.own_digest(name)
+    (tmp_path / "rb_support" / "__init__.py").touch()
+    (tmp_path / "rb_support" / "__init__.py").write_text("")
+    assert lineup.own_digest(name) == before and isinstance(made(name)(0), KNNRouter)
+
+
 def test_a_fit_that_failed_is_tried_again(tmp_path: Path, material: Material) -> None:
     path, lies, store = tmp_path / "mine.py", tmp_path / "weight.txt", Store(tmp_path)
     reading = f"    return Mean(float(open({str(lies)!r}).read()))\n"
@@ -457,14 +469,14 @@ def test_workers_keep_to_one_thread(client: Any) -> None:
         (["--table", "nowhere.csv"], 2, "nor one of real, simulated"),
         (["--seeds", "0"], 2, "names none"),
         (["--seeds", "3..1"], 2, "names none"),
-        (["--grid", "k=1"], 2, "--grid goes with --notebook"),
-        (["--data", "mine.csv", "--scale", "full"], 2, "--data, --scale goes with --notebook"),
+        (["--grid", "k=1"], 2, "--grid: only with --notebook"),
+        (["--data", "mine.csv", "--scale", "full"], 2, "--data, --scale: only with --notebook"),
         (
             ["--notebook", "00", "--router", "knn", "--seconds", "1"],
             2,
-            "--router, --seconds does not go with",
+            "--router, --seconds: not with --notebook",
         ),
-        (["--board", "--labels", "true"], 2, "--labels does not go with --board"),
+        (["--board", "--labels", "true"], 2, "--labels: not with --board"),
         (["--router", "MINE:Needs"], 2, "mine.py:Needs cannot be made: TypeError"),
         (["--workers", "0"], 2, "workers"),
         (["--scheduler", "nonsense://x"], 3, "no scheduler answers"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 UNUSABLE, USAGE, LOST, INTERRUPTED = 1, 2, 3, 130
 LINES = 20
 """Lines of progress that are left where there is no terminal."""
-_OF_NOTEBOOKS = ("grid", "data", "scale")
-_OF_FITS = (
-    *("table", "router", "seeds", "embedding", "labels", "share"),
-    *("board", "seconds", "memory", "dashboard"),
-)
+_OF_NOTEBOOKS, _OF_BOTH = ("grid", "data", "scale"), ("notebook", "workers", "scheduler", "out")
 _OF_THE_BOARD = ("embedding", "labels", "share")
 
 
@@ -105,7 +101,7 @@ def sweep(
     """
     try:
         with _in_words():
-            _refuse(context, _OF_NOTEBOOKS if notebook is None else _OF_FITS, notebook is None)
+            _refuse_strange(context)
             if notebook is not None:
                 where = {"scheduler": scheduler, "workers": workers, "out": out}
                 _notebooks(notebook, grid or (), data=data, scale=scale, **where)
@@ -120,13 +116,13 @@ def sweep(
                 lineup.made(name)(0)
             if bad := [each for each in share or () if not 0 < each <= 1]:
                 raise ValueError(f"--share {bad[0]:g} is none: above 0, at most 1")
-            if board:
-                asked, told = board_run.whole(tables, splits, named), _board
-            else:
-                names, told = named or list(lineup.ROUTERS), _told
-                asked = product(tables, names, splits, embedding or ["minilm"], kinds, share or [1.0])
+            names, encoders = named or list(lineup.ROUTERS), embedding or ["minilm"]
+            asked = product(tables, names, splits, encoders, kinds, share or [1.0])
+            asked = board_run.whole(tables, splits, named) if board else asked
             out = out or Path("build", "board" if board else "sweep")
-            _fits(asked, budget, out, told, scheduler, workers, dashboard)
+            found = _fits(asked, budget, out, scheduler, workers, dashboard)
+            say(_board(found, out) if board else _told(found))
+            say(f"{len(found):,} fits: {out / 'results.parquet'}, their times: {out / 'timings.parquet'}")
     except KeyboardInterrupt as error:
         say(
             "Interrupted: every row that was done is kept, and the same command goes on from there.", err=True
@@ -134,14 +130,15 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from error
 
 
-def _refuse(context: typer.Context, names: Sequence[str], fits: bool) -> None:
-    """Say of options that go with the other kind of sweep, or that a board sets itself, that they do."""
+def _refuse_strange(context: typer.Context) -> None:
+    """Refuse options of the other kind of sweep, and those that a board sets itself."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    if strange := [f"--{name}" for name in given if name in names]:
-        raise ValueError(f"{', '.join(strange)} {'goes with' if fits else 'does not go with'} --notebook")
-    if "board" in given and (strange := [f"--{name}" for name in given if name in _OF_THE_BOARD]):
-        raise ValueError(f"{', '.join(strange)} does not go with --board, which has them all")
+    fits = "notebook" not in given
+    if strange := [name for name in given if name not in _OF_BOTH and (name in _OF_NOTEBOOKS) == fits]:
+        raise ValueError(f"--{', --'.join(strange)}: {'only' if fits else 'not'} with --notebook")
+    if "board" in given and (strange := [name for name in given if name in _OF_THE_BOARD]):
+        raise ValueError(f"--{', --'.join(strange)}: not with --board, which has them all")
 
 
 def _notebooks(notebook: str, grid: Sequence[str], **options: Any) -> None:
@@ -160,12 +157,11 @@ def _fits(
     asked: Sequence[Asked],
     budget: Budget,
     out: Path,
-    told: Callable[[pd.DataFrame, Path], str],
     scheduler: str | None,
     workers: int | None,
     dashboard: bool,
-) -> None:
-    """Sweep routers, and say what was found."""
+) -> pd.DataFrame:
+    """Sweep routers: a row a fit, as results.parquet has them."""
     from rb_support.studies.cluster import connected
     from rb_support.studies.sweep import Store, merge, on
 
@@ -179,9 +175,7 @@ def _fits(
             say(f"{scheduler} has no workers yet; it is waited for them", err=True)
         with _Progress(len(set(asked))) as progress:
             rows = on(client, asked, store, budget=budget, tell=progress.tell)
-    found = merge(rows, out)
-    say(told(found, out))
-    say(f"{len(rows):,} fits: {out / 'results.parquet'}, their times: {out / 'timings.parquet'}")
+    return merge(rows, out)
 
 
 class _Progress:
@@ -214,28 +208,17 @@ class _Progress:
 
 def _board(rows: pd.DataFrame, out: Path) -> str:
     """The board in a line a router, all of it in board.csv; what it allows to be said; then the errors."""
-    import pandas as pd
-
     from rb_support.cache import written_whole
-    from rb_support.studies import leaderboard
+    from rb_support.studies import board_run, leaderboard
 
     board = leaderboard.board(rows)
     with written_whole(out / "board.csv") as path:
         board.to_csv(path, index=False)
-    ranks = leaderboard.overall(board).table.set_index("router")["mean_rank"].map("{:.1f}".format)
-    leads, by_router = board["finding"] == leaderboard.LEADS, board.groupby("router")["lead"]
-    columns = {
-        "mean rank": ranks,
-        "mean lead": by_router.mean().map("{:+.4f}".format, na_action="ignore"),
-        "leads on": leads.groupby(board["router"]).sum().map(str),
-        "of tables": by_router.count().map(str),
-    }
-    order = dict.fromkeys([*ranks.index, *board["router"]])
-    lines = pd.DataFrame(columns).reindex(list(order)).fillna("").rename_axis("router")
+    lines = board_run.summary(board, leaderboard.overall(board))
     return "\n\n".join([_table(lines), leaderboard.allows(board), *_errors(rows)])
 
 
-def _told(rows: pd.DataFrame, out: Path) -> str:
+def _told(rows: pd.DataFrame) -> str:
     """Mean leads over the zero router, a table for each embedding, labels and share; then the errors."""
     several = [name for name in ("embedding", "labels", "share") if rows[name].nunique() > 1]
     parts = rows.groupby(several, sort=False) if several else [((), rows)]
@@ -283,13 +266,13 @@ def _tables(names: Sequence[str]) -> list[str]:
 
 def _seeds(text: str) -> list[int]:
     """Seeds of "10", "0..9" or "3,5"."""
-    many = re.fullmatch(r"\d+", text)
-    found = list(range(int(text))) if many else []
-    for part in [] if many else text.split(","):
+    found: list[int] = []
+    for part in text.split(","):
         ends = re.fullmatch(r"\s*(\d+)(?:\.\.(\d+))?\s*", part)
         if ends is None:
             raise ValueError(f"--seeds {text} is neither how many, 10, nor which, 0..9 or 3,5")
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    found = list(range(int(text))) if re.fullmatch(r"\d+", text) else found
     if not found:
         raise ValueError(f"--seeds {text} names none: how many, 10, or which, 0..9 or 3,5")
     return list(dict.fromkeys(found))

@@ -214,18 +214,33 @@ def view(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
     return wide.loc[order].reset_index().rename_axis(columns=None)
 
 
-def elsewhere(rows: pd.DataFrame) -> str:
+def summary(board: pd.DataFrame, overall: Overall) -> pd.DataFrame:
+    """The board in a line a router, by mean rank, in words: mean rank and lead, and on how many it leads."""
+    ranks = overall.table.set_index("router")["mean_rank"].map("{:.1f}".format)
+    leads, by_router = board["finding"] == LEADS, board.groupby("router")["lead"]
+    columns = {
+        "mean rank": ranks,
+        "mean lead": by_router.mean().map("{:+.4f}".format, na_action="ignore"),
+        "leads on": leads.groupby(board["router"]).sum().map(str),
+        "of tables": by_router.count().map(str),
+    }
+    order = list(dict.fromkeys([*ranks.index, *board["router"]]))
+    return pd.DataFrame(columns).reindex(order).fillna("").rename_axis("router")
+
+
+def elsewhere(rows: pd.DataFrame, overall: Overall) -> str:
     """Who is first on the splits that no setting was fixed on, in words; "" of tables that none was fixed on.
 
     Parameters
     ----------
     rows : fits of a board, of true and of shuffled labels.
+    overall : of `leaderboard`, on all splits.
     """
     real = rows[rows["table"].isin(REAL)]
     left = real[~real["seed"].isin(LOOKED_AT)]
     if left.empty or len(left) == len(real):
         return ""
-    first = leaderboard.overall(leaderboard.board(real)).table["router"].iloc[0]
+    first = overall.table["router"].iloc[0]
     ranks = leaderboard.overall(leaderboard.board(left)).table
     place = ranks["router"].tolist().index(first)
     told = {"splits": left["seed"].nunique(), "first": ranks.iloc[0], "before": first}

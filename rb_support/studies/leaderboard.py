@@ -85,8 +85,8 @@ def board(rows: pd.DataFrame) -> pd.DataFrame:
     would lead; shuffled_constant: whether it never leaves a zero router. rank, rank_low, rank_high: on the
     table, with 95% confidence for all routers of all tables at once: at best one more than there are routers
     significantly better, by simultaneous intervals of all pairwise differences (Mogstad, Romano, Shaikh and
-    Wilhelm 2024). finding: "leads" asks for an interval
-    above zero, and for a lead above placebo_high and above shuffled_high.
+    Wilhelm 2024). finding: "leads" asks for an interval above zero, and for a lead above placebo_high and
+    above shuffled_high.
     """
     return _by_kind(rows, _board)[_COLUMNS]
 

@@ -138,8 +138,8 @@ def own_digest(name: str) -> str:
 
 
 def _own_files(path: Path) -> list[Path]:
-    """A file, and all modules beside it that it imports, wherever in its text it does."""
-    finder = ModuleFinder([str(path.parent)])
+    """A file, and all modules beside it that it imports, wherever in its text it does; not this package."""
+    finder = ModuleFinder([str(path.parent)], excludes=[__package__.partition(".")[0]])
     with suppress(SyntaxError):  # which running it tells, with its place
         finder.run_script(str(path))
     files = {getattr(module, "__file__", None) for module in finder.modules.values()}
